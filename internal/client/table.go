@@ -1,0 +1,270 @@
+// Package client remembers, within a bound, which server each client used
+// last: the client table (a stick table keyed by address).
+//
+// A client is an address without its port. Look-up, insertion and eviction are
+// O(1). The table is cut into shards with a lock each; a table of less than
+// 16,384 clients has one shard and evicts exactly the client whose last
+// connection began the longest ago, a larger one does so within a shard. The
+// bound holds exactly over all shards.
+package client
+
+import (
+	"cmp"
+	"hash/maphash"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// NoServer is the server of a client that has none.
+const NoServer = -1
+
+const (
+	clientsPerShard = 8192
+	maxShards       = 64
+)
+
+// An Entry is what the table knows of one client.
+type Entry struct {
+	Slot     int           // its place in the table
+	Addr     netip.Addr    // invalid: the clients of Unix sockets, one for all
+	Last     time.Duration // when its last connection began, on the caller's clock
+	Server   int           // slot of its last server, or NoServer
+	Connects uint64        // connections since it is known
+	Sent     uint64        // bytes sent to it
+	Received uint64        // bytes received from it
+}
+
+// A Table is the client table. It is safe for concurrent use and, once as
+// many clients were seen as it may hold, allocates nothing.
+type Table struct {
+	seed     maphash.Seed
+	tracking atomic.Int64 // a time.Duration; 0 remembers for ever
+	layout   atomic.Pointer[layout]
+	resizing sync.Mutex // held by Resize
+}
+
+// A layout is the table at one size; Resize replaces it.
+type layout struct {
+	max    int
+	shards []shard // a power of two of them
+	count  atomic.Int64
+}
+
+// New returns a table that holds at most max clients, at least one.
+func New(max int) *Table {
+	t := &Table{seed: maphash.MakeSeed()}
+	t.layout.Store(newLayout(max))
+	return t
+}
+
+func newLayout(limit int) *layout {
+	limit = max(1, min(limit, 1<<31-2))
+	n := 1
+	for n < maxShards && limit/(2*n) >= clientsPerShard {
+		n *= 2
+	}
+	l := &layout{max: limit, shards: make([]shard, n)}
+	for i := range l.shards {
+		l.shards[i].init((limit + n - 1) / n)
+	}
+	return l
+}
+
+// SetTracking sets after what time without a connection a client is forgotten;
+// 0 means never.
+func (t *Table) SetTracking(d time.Duration) { t.tracking.Store(int64(d)) }
+
+// Max is how many clients the table may hold.
+func (t *Table) Max() int { return t.layout.Load().max }
+
+// Len is how many clients the table holds, forgotten ones that were not
+// replaced yet included.
+func (t *Table) Len() int { return int(t.layout.Load().count.Load()) }
+
+// Lookup returns the slot of the server that the client used last. It answers
+// false for a client that is not known, has no server, or was last seen longer
+// ago than the tracking time. It changes nothing, so that a refused client
+// occupies no place.
+func (t *Table) Lookup(addr netip.Addr, now time.Duration) (server int, ok bool) {
+	k := keyOf(addr)
+	h := t.hash(k)
+	_, s := t.lock(h)
+	defer s.mu.Unlock()
+	e := s.find(h, k)
+	if e == nil || e.server == NoServer || t.expired(e, now) {
+		return NoServer, false
+	}
+	return int(e.server), true
+}
+
+// Assign notes that a connection of the client is up: it is now the table's
+// most recent client, and server its server. NoServer leaves its server as it
+// was (the emergency server pins nobody). A full table forgets its oldest
+// client.
+func (t *Table) Assign(addr netip.Addr, server int, now time.Duration) {
+	k := keyOf(addr)
+	h := t.hash(k)
+	l, s := t.lock(h)
+	i := s.index(h, k)
+	if i == none {
+		s, i = t.insert(l, s, h, k)
+	}
+	e := s.at(i)
+	if t.expired(e, now) {
+		e.forget()
+	}
+	if server != NoServer {
+		e.server = int32(server)
+	}
+	e.last = now
+	e.connects++
+	s.toFront(i)
+	s.mu.Unlock()
+}
+
+// Add counts bytes sent to and received from a client, if it is still known.
+func (t *Table) Add(addr netip.Addr, sent, received uint64) {
+	k := keyOf(addr)
+	h := t.hash(k)
+	_, s := t.lock(h)
+	if e := s.find(h, k); e != nil {
+		e.sent += sent
+		e.received += received
+	}
+	s.mu.Unlock()
+}
+
+// Slot returns the client's place in the table, or -1.
+func (t *Table) Slot(addr netip.Addr) int {
+	k := keyOf(addr)
+	h := t.hash(k)
+	l, s := t.lock(h)
+	defer s.mu.Unlock()
+	if i := s.index(h, k); i != none {
+		return l.slot(h, i)
+	}
+	return -1
+}
+
+// Dump returns all clients in the order of their slots. Each shard is locked
+// for the time of copying it.
+func (t *Table) Dump() []Entry {
+	l := t.layout.Load()
+	all := make([]Entry, 0, l.count.Load())
+	for n := range l.shards {
+		s := &l.shards[n]
+		s.mu.Lock()
+		for i := s.newest; i != none; i = s.at(i).older {
+			all = append(all, s.at(i).export(l.slot(uint64(n), i)))
+		}
+		s.mu.Unlock()
+	}
+	slices.SortFunc(all, func(a, b Entry) int { return a.Slot - b.Slot })
+	return all
+}
+
+// Resize sets how many clients the table may hold. Clients stay; if there are
+// more than fit, the most recent ones do. Other calls wait meanwhile, about
+// half a second for a million clients.
+func (t *Table) Resize(max int) {
+	t.resizing.Lock()
+	defer t.resizing.Unlock()
+	old := t.layout.Load()
+	if max == old.max {
+		return
+	}
+	var all []entry
+	for i := range old.shards {
+		s := &old.shards[i]
+		s.mu.Lock()
+		s.moved = true
+		for j := s.oldest; j != none; j = s.at(j).newer {
+			all = append(all, *s.at(j))
+		}
+	}
+	slices.SortStableFunc(all, func(a, b entry) int { return cmp.Compare(a.last, b.last) })
+	next := newLayout(max)
+	for _, e := range all[len(all)-min(len(all), next.max):] {
+		h := t.hash(e.key)
+		next.count.Add(1)
+		s := next.shard(h)
+		n := s.at(s.add(h, e.key))
+		e.links = n.links
+		*n = e
+	}
+	t.layout.Store(next)
+	for i := range old.shards {
+		old.shards[i].mu.Unlock()
+	}
+}
+
+func (t *Table) hash(k key) uint64 { return maphash.Bytes(t.seed, k[:]) }
+
+func (t *Table) expired(e *entry, now time.Duration) bool {
+	d := time.Duration(t.tracking.Load())
+	return d > 0 && now-e.last > d
+}
+
+// lock returns the shard of a hash, locked.
+func (t *Table) lock(h uint64) (*layout, *shard) {
+	for {
+		l := t.layout.Load()
+		s := l.shard(h)
+		s.mu.Lock()
+		if !s.moved {
+			return l, s
+		}
+		s.mu.Unlock()
+	}
+}
+
+// insert makes room for a new client and adds it. It takes a locked shard and
+// returns one, not always the same: where that shard is empty and the table
+// full, the place comes from another, and no two are ever locked at once.
+func (t *Table) insert(l *layout, s *shard, h uint64, k key) (*shard, uint32) {
+	for {
+		if l.reserve() || s.evict() {
+			return s, s.add(h, k)
+		}
+		s.mu.Unlock()
+		if l.steal() {
+			l.count.Add(-1) // whoever is first may take the place
+		}
+		l, s = t.lock(h)
+		if i := s.index(h, k); i != none {
+			return s, i
+		}
+	}
+}
+
+func (l *layout) shard(h uint64) *shard { return &l.shards[h&uint64(len(l.shards)-1)] }
+
+func (l *layout) slot(h uint64, i uint32) int {
+	return int(i)*len(l.shards) + int(h&uint64(len(l.shards)-1))
+}
+
+// reserve counts one more client, unless the table is full.
+func (l *layout) reserve() bool {
+	if l.count.Add(1) <= int64(l.max) {
+		return true
+	}
+	l.count.Add(-1)
+	return false
+}
+
+// steal evicts a client from any shard that has one.
+func (l *layout) steal() bool {
+	for i := range l.shards {
+		s := &l.shards[i]
+		s.mu.Lock()
+		ok := !s.moved && s.evict()
+		s.mu.Unlock()
+		if ok {
+			return true
+		}
+	}
+	return false
+}
