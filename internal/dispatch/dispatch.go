@@ -1,0 +1,165 @@
+// Package dispatch is Pen's policy in one place: it admits a client, offers it
+// servers in the right order, and records what happened.
+//
+// Data planes ask it and move the bytes; they see nothing of the client table,
+// the servers and the access lists behind it. Nothing here blocks, so an event
+// loop may call it as well as a goroutine.
+package dispatch
+
+import (
+	"errors"
+	"net/netip"
+	"sync"
+	"time"
+
+	"pen/internal/acl"
+	"pen/internal/client"
+	"pen/internal/pool"
+)
+
+var (
+	// ErrDenied says that the access list denies the client and that there is
+	// no abuse server for it.
+	ErrDenied = errors.New("denied by access list")
+	// ErrFull says that there are as many connections as there may be.
+	ErrFull = errors.New("connection table is full")
+	// ErrLocal marks the failure of a connect for which the server is not to
+	// blame, such as a lack of descriptors: it is not blacklisted.
+	ErrLocal = errors.New("local failure")
+)
+
+// Config is everything that the operator says of a service's policy. It is
+// not changed after it was handed over.
+type Config struct {
+	Pool       pool.Settings
+	ACLs       *acl.Lists
+	ClientACL  int
+	NoTracking bool          // the client table is kept, but does not choose
+	Stubborn   bool          // no failover
+	Tracking   time.Duration // clients are forgotten after this; 0: never
+	ClientsMax int
+	ConnMax    int
+}
+
+// A Dispatcher decides for one service. It is safe for concurrent use.
+type Dispatcher struct {
+	now     func() time.Duration
+	clients *client.Table
+
+	mu    sync.Mutex // guards all below
+	cfg   Config
+	pool  *pool.Pool
+	flows flows
+	last  int           // slot of the server tried last
+	room  chan struct{} // closed and dropped when there is room again
+}
+
+// New returns a Dispatcher with the given configuration. now is a clock that
+// never goes back; it is called with locks held and must not block.
+func New(cfg Config, now func() time.Duration) *Dispatcher {
+	d := &Dispatcher{now: now, clients: client.New(cfg.ClientsMax), pool: pool.New()}
+	d.Configure(cfg)
+	return d
+}
+
+// Configure makes a configuration effective for every decision from now on.
+// Live flows, the client table, counts and the states of servers stay.
+func (d *Dispatcher) Configure(cfg Config) {
+	d.clients.SetTracking(cfg.Tracking)
+	d.clients.Resize(cfg.ClientsMax)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.cfg = cfg
+	d.pool.Configure(cfg.Pool, d.now())
+	d.roomLocked()
+}
+
+// Admit judges a new client and returns its flow, for which the caller must
+// call Done, or ErrDenied or ErrFull. The client's address is invalid if it
+// came by a Unix socket.
+func (d *Dispatcher) Admit(client netip.AddrPort, c Carrier) (*Flow, error) {
+	client = netip.AddrPortFrom(client.Addr().Unmap().WithZone(""), client.Port())
+	remembered, known := d.clients.Lookup(client.Addr(), d.now())
+
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	denied := !d.cfg.ACLs.Permits(d.cfg.ClientACL, client.Addr())
+	if denied && d.pool.Abuse() == nil {
+		return nil, ErrDenied
+	}
+	if d.flows.used >= d.cfg.ConnMax {
+		return nil, ErrFull
+	}
+	f := d.flows.take()
+	f.d, f.client, f.carrier = d, client, c
+	f.remembered = pool.None
+	if known {
+		f.remembered = remembered
+	}
+	if denied {
+		f.stage = stageAbuse
+	}
+	return f, nil
+}
+
+// Room returns nil if another flow may be admitted, and otherwise a channel
+// that is closed when it is worth asking again. A plane that asks before it
+// accepts leaves its clients waiting in the kernel instead of refusing them.
+func (d *Dispatcher) Room() <-chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.flows.used < d.cfg.ConnMax {
+		return nil
+	}
+	if d.room == nil {
+		d.room = make(chan struct{})
+	}
+	return d.room
+}
+
+func (d *Dispatcher) roomLocked() {
+	if d.room != nil && d.flows.used < d.cfg.ConnMax {
+		close(d.room)
+		d.room = nil
+	}
+}
+
+// Blacklist leaves the server of a slot alone for a time from now, or takes it
+// back if that is 0. It reports whether there is such a server.
+func (d *Dispatcher) Blacklist(slot int, t time.Duration) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := d.pool.At(slot)
+	if s != nil {
+		d.pool.Blacklist(s, t, d.now())
+	}
+	return s != nil
+}
+
+// Kill ends a live flow. It reports whether there is one of this number.
+func (d *Dispatcher) Kill(id int) bool {
+	d.mu.Lock()
+	var c Carrier
+	if f := d.flows.at(id); f != nil {
+		c = f.carrier
+	}
+	d.mu.Unlock()
+	if c == nil {
+		return false
+	}
+	c.Kill()
+	return true
+}
+
+// KillAll ends all live flows, as at the end of the time for draining.
+func (d *Dispatcher) KillAll() {
+	var all []Carrier
+	d.mu.Lock()
+	for f := range d.flows.live {
+		all = append(all, f.carrier)
+	}
+	d.mu.Unlock()
+	for _, c := range all {
+		c.Kill()
+	}
+}

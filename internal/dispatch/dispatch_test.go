@@ -1,0 +1,521 @@
+package dispatch
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"pen/internal/acl"
+	"pen/internal/pool"
+)
+
+var errRefused = errors.New("refused")
+
+type carrier struct {
+	moved  Traffic
+	killed bool
+}
+
+func (c *carrier) Traffic() Traffic { return c.moved }
+func (c *carrier) Kill()            { c.killed = true }
+
+// A clock that the test moves.
+type clock struct{ t time.Duration }
+
+func (c *clock) now() time.Duration { return c.t }
+
+func server(addr string) pool.Config {
+	return pool.Config{Addr: netip.MustParseAddrPort(addr), Weight: 1}
+}
+
+func config(n int) Config {
+	cfg := Config{ACLs: &acl.Lists{}, ClientsMax: 100, ConnMax: 1000}
+	cfg.Pool.Blacklist = 30 * time.Second
+	for i := range n {
+		cfg.Pool.Servers = append(cfg.Pool.Servers, server(fmt.Sprintf("192.0.2.1:%d", 1000+i)))
+	}
+	return cfg
+}
+
+func from(n int) netip.AddrPort {
+	var a [4]byte
+	binary.BigEndian.PutUint32(a[:], 10<<24|uint32(n))
+	return netip.AddrPortFrom(netip.AddrFrom4(a), 40000)
+}
+
+// tries sends a client through; the slots in dead refuse it. It returns the
+// slots offered, and the flow that is up, or nil where it was given up.
+func tries(t *testing.T, d *Dispatcher, client netip.AddrPort, dead ...int) ([]int, *Flow) {
+	t.Helper()
+	f, err := d.Admit(client, &carrier{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var slots []int
+	for {
+		target, ok := f.Next()
+		if !ok {
+			f.Done()
+			return slots, nil
+		}
+		slots = append(slots, target.Slot)
+		if !slices.Contains(dead, target.Slot) {
+			f.Up()
+			return slots, f
+		}
+		f.Failed(errRefused)
+	}
+}
+
+func visit(t *testing.T, d *Dispatcher, client netip.AddrPort, dead ...int) []int {
+	t.Helper()
+	slots, f := tries(t, d, client, dead...)
+	if f != nil {
+		f.Done()
+	}
+	return slots
+}
+
+func wantSlots(t *testing.T, what string, got []int, want ...int) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("%s: tried %v, want %v", what, got, want)
+	}
+}
+
+const (
+	abuse     = pool.AbuseSlot
+	emergency = pool.EmergencySlot
+)
+
+func TestStickiness(t *testing.T) {
+	clk := &clock{}
+	cfg := config(3)
+	cfg.Tracking = 10 * time.Second
+	d := New(cfg, clk.now)
+	wantSlots(t, "first client", visit(t, d, from(1)), 0)
+	wantSlots(t, "second client", visit(t, d, from(2)), 1)
+	wantSlots(t, "first again", visit(t, d, from(1)), 0)
+	wantSlots(t, "first from an IPv6 listener", visit(t, d, netip.MustParseAddrPort("[::ffff:10.0.0.1]:5")), 0)
+	wantSlots(t, "third client", visit(t, d, from(3)), 2)
+	wantSlots(t, "failover", visit(t, d, from(2), 1), 1, 2)
+	clk.t = 5 * time.Second
+	wantSlots(t, "failover pins anew", visit(t, d, from(2)), 2)
+	clk.t = 16 * time.Second
+	wantSlots(t, "forgotten after the tracking time", visit(t, d, from(1)), 0)
+
+	cfg.NoTracking = true
+	d.Configure(cfg)
+	clk.t = 40 * time.Second // server 1 is back
+	wantSlots(t, "-r", visit(t, d, from(1)), 1)
+	wantSlots(t, "-r again", visit(t, d, from(1)), 2)
+
+	cfg.NoTracking = false
+	cfg.Pool.Servers = cfg.Pool.Servers[:2]
+	d.Configure(cfg)
+	wantSlots(t, "its server was removed", visit(t, d, from(1)), 0)
+}
+
+// Section 25: pinned to 1, which refuses: 1, 2, 0, emergency.
+func TestFailoverOrder(t *testing.T) {
+	cfg := config(3)
+	cfg.Pool.Emergency = server("192.0.2.9:1")
+	d := New(cfg, (&clock{}).now)
+	visit(t, d, from(0))
+	visit(t, d, from(1))
+	wantSlots(t, "all dead", visit(t, d, from(1), 0, 1, 2, emergency), 1, 2, 0, emergency)
+	wantSlots(t, "all blacklisted", visit(t, d, from(1)))
+
+	d = New(cfg, (&clock{}).now)
+	wantSlots(t, "only the emergency server", visit(t, d, from(1), 0, 1, 2), 0, 1, 2, emergency)
+	cl := d.Clients()
+	if len(cl) != 1 || cl[0].Server != -1 || cl[0].Connects != 1 {
+		t.Errorf("the emergency server pinned: %+v", cl)
+	}
+}
+
+func TestStubborn(t *testing.T) {
+	cfg := config(3)
+	cfg.Stubborn = true
+	cfg.Pool.Emergency = server("192.0.2.9:1")
+	d := New(cfg, (&clock{}).now)
+	wantSlots(t, "no failover, no emergency", visit(t, d, from(1), 0), 0)
+	wantSlots(t, "the next one", visit(t, d, from(1)), 1)
+}
+
+func TestAbuse(t *testing.T) {
+	cfg := config(2)
+	cfg.ClientACL = 1
+	lists := &acl.Lists{}
+	lists[0] = acl.List{{Addr: from(1).Addr(), Mask: 1<<32 - 1}}
+	lists[1] = lists[0]
+	cfg.ACLs = lists
+	cfg.Pool.Emergency = server("192.0.2.9:1")
+	d := New(cfg, (&clock{}).now)
+	if _, err := d.Admit(from(1), &carrier{}); err != ErrDenied {
+		t.Errorf("denied, no abuse server: %v", err)
+	}
+	cfg.Pool.Abuse = server("192.0.2.8:1")
+	cfg.ClientACL = 0 // list 0 is the servers' default as well
+	d.Configure(cfg)
+	wantSlots(t, "denied", visit(t, d, from(1)), abuse)
+	wantSlots(t, "denied, abuse server dead", visit(t, d, from(1), abuse), abuse)
+	wantSlots(t, "denied, abuse server blacklisted", visit(t, d, from(1)))
+	if n := len(d.Clients()); n != 0 {
+		t.Errorf("%d clients remembered, want none", n)
+	}
+	wantSlots(t, "permitted", visit(t, d, from(2)), 0)
+}
+
+func TestServerACL(t *testing.T) {
+	cfg := config(3)
+	lists := &acl.Lists{}
+	lists[5] = acl.List{{Addr: from(1).Addr(), Mask: 1<<32 - 1}}
+	cfg.ACLs = lists
+	cfg.Pool.Servers[0].ACL = 5
+	d := New(cfg, (&clock{}).now)
+	wantSlots(t, "denied by server 0", visit(t, d, from(1)), 1)
+}
+
+// Section 25: server with max 1 and hard 2, client A holds one connection.
+func TestSoftAndHardLimit(t *testing.T) {
+	cfg := config(2)
+	cfg.Pool.Servers[0].Max, cfg.Pool.Servers[0].Hard = 1, 2
+	d := New(cfg, (&clock{}).now)
+	first, a1 := tries(t, d, from(1))
+	wantSlots(t, "A", first, 0)
+	cfg.Pool.Algorithm = pool.Prio // always server 0 first
+	d.Configure(cfg)
+	wantSlots(t, "B", visit(t, d, from(2)), 1)
+	second, a2 := tries(t, d, from(1))
+	wantSlots(t, "A's second", second, 0)
+	wantSlots(t, "A's third", visit(t, d, from(1)), 1)
+	a1.Done()
+	a2.Done()
+}
+
+func TestBlacklistAndLocalFailures(t *testing.T) {
+	clk := &clock{}
+	d := New(config(2), clk.now)
+	f, err := d.Admit(from(1), &carrier{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Next()
+	if f.Failed(fmt.Errorf("socket: %w", ErrLocal)) {
+		t.Error("a local failure blacklisted the server")
+	}
+	f.Next()
+	if !f.Failed(errRefused) {
+		t.Error("a refused connect did not blacklist the server")
+	}
+	f.Done()
+	wantSlots(t, "only 1 is blacklisted", visit(t, d, from(2), 0), 0)
+	wantSlots(t, "both are", visit(t, d, from(3)))
+	if !d.Blacklist(1, 0) || d.Blacklist(7, 0) {
+		t.Error("Blacklist does not tell which servers there are")
+	}
+	wantSlots(t, "1 was taken back", visit(t, d, from(4)), 1)
+	clk.t = 30 * time.Second
+	wantSlots(t, "0 came back", visit(t, d, from(5)), 0)
+}
+
+func TestRoom(t *testing.T) {
+	cfg := config(1)
+	cfg.ConnMax = 2
+	d := New(cfg, (&clock{}).now)
+	_, a := tries(t, d, from(1))
+	if d.Room() != nil {
+		t.Error("no room for the second")
+	}
+	_, b := tries(t, d, from(2))
+	room := d.Room()
+	if room == nil || room != d.Room() {
+		t.Fatal("room for the third")
+	}
+	if _, err := d.Admit(from(3), &carrier{}); err != ErrFull {
+		t.Errorf("third: %v", err)
+	}
+	a.Done()
+	<-room
+	if d.Room() != nil {
+		t.Error("no room although one ended")
+	}
+	b.Done()
+}
+
+func TestStatusCountsLiveBytes(t *testing.T) {
+	d := New(config(2), (&clock{}).now)
+	c := &carrier{}
+	f, _ := d.Admit(from(1), c)
+	f.Next()
+	f.Up()
+	c.moved = Traffic{FromClient: 1, ToServer: 2, FromServer: 3, ToClient: 4, ServerFD: 9}
+	check := func(when string, flows int) {
+		t.Helper()
+		st := d.Status()
+		if len(st.Flows) != flows {
+			t.Fatalf("%s: %d flows", when, len(st.Flows))
+		}
+		if s := st.Servers[0]; s.Sent != 1 || s.Received != 3 || s.Conns != flows {
+			t.Errorf("%s: server %+v", when, s)
+		}
+		if s := d.Servers()[0]; s.Sent != 1 || s.Received != 3 {
+			t.Errorf("%s: Servers() %+v", when, s)
+		}
+		if c := st.Clients[0]; c.Sent != 4 || c.Received != 1 {
+			t.Errorf("%s: client %+v", when, c)
+		}
+	}
+	check("live", 1)
+	if fs := d.Status().Flows[0]; fs.Client != 0 || fs.Server != 0 || !fs.Up || fs.ServerFD != 9 {
+		t.Errorf("flow %+v", fs)
+	}
+	if !d.Kill(0) || !c.killed || d.Kill(1) || d.Kill(-1) || d.Kill(1000) {
+		t.Error("Kill does not find its flow")
+	}
+	f.Done()
+	check("done", 0)
+}
+
+// Under any interleaving of refuse, time out, abort and succeed, limits hold
+// at every moment, every usable server is offered exactly once before the
+// emergency server, and all counts return to zero.
+func TestAnyInterleaving(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		draw := func(name string, low, high int) int { return rapid.IntRange(low, high).Draw(t, name) }
+		clk := &clock{}
+		cfg := config(draw("servers", 0, 6))
+		cfg.ClientsMax = draw("clients", 1, 8)
+		cfg.Pool.Algorithm = pool.Algorithm(draw("algorithm", 0, 4))
+		cfg.Pool.Blacklist = time.Duration(draw("blacklist", 0, 8))
+		cfg.NoTracking = rapid.Bool().Draw(t, "-r")
+		for i := range cfg.Pool.Servers {
+			s := &cfg.Pool.Servers[i]
+			s.Max, s.Hard, s.Weight, s.Prio = draw("max", 0, 3), draw("hard", 0, 4), draw("weight", 0, 2), draw("prio", 0, 2)
+		}
+		if rapid.Bool().Draw(t, "emergency") {
+			cfg.Pool.Emergency = server("192.0.2.9:1")
+			cfg.Pool.Emergency.Max = draw("emergency max", 0, 2)
+		}
+		d := New(cfg, clk.now)
+		type journey struct {
+			f       *Flow
+			offered map[int]bool
+			pending bool // a target is being connected to
+		}
+		var live []*journey
+		remove := func(j *journey) {
+			j.f.Done()
+			live = slices.DeleteFunc(live, func(o *journey) bool { return o == j })
+		}
+		for range draw("steps", 1, 80) {
+			clk.t += time.Duration(draw("time", 0, 3))
+			if len(live) == 0 || draw("new", 0, 2) == 0 {
+				f, err := d.Admit(from(draw("client", 1, 10)), &carrier{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				live = append(live, &journey{f: f, offered: map[int]bool{}})
+				continue
+			}
+			j := live[draw("flow", 0, len(live)-1)]
+			switch {
+			case j.f.up:
+				remove(j)
+			case !j.pending:
+				target, ok := j.f.Next()
+				if !ok {
+					checkExhausted(t, d, cfg, j.f, j.offered)
+					remove(j)
+					break
+				}
+				if j.offered[target.Slot] {
+					t.Fatalf("server %d offered twice", target.Slot)
+				}
+				if target.Slot == emergency {
+					checkExhausted(t, d, cfg, j.f, j.offered)
+				}
+				j.offered[target.Slot] = true
+				j.pending = true
+			default:
+				j.pending = false
+				switch draw("outcome", 0, 3) {
+				case 0: // refused, or timed out
+					j.f.Failed(errRefused)
+				case 1: // our own fault
+					j.f.Failed(ErrLocal)
+				case 2: // the client went away
+					remove(j)
+				case 3:
+					j.f.Up()
+				}
+			}
+			checkLimits(t, d, cfg)
+		}
+		for len(live) > 0 {
+			remove(live[0])
+		}
+		for _, s := range append(d.pool.Status(), pool.Status{Conns: d.flows.used}) {
+			if s.Conns != 0 {
+				t.Fatalf("%d connections left on server %d", s.Conns, s.Slot)
+			}
+		}
+	})
+}
+
+func checkLimits(t *rapid.T, d *Dispatcher, cfg Config) {
+	for _, s := range d.pool.Status() {
+		limit := max(s.Max, s.Hard)
+		if s.Conns < 0 || s.Max > 0 && s.Conns > limit {
+			t.Fatalf("server %d has %d connections, max %d hard %d", s.Slot, s.Conns, s.Max, s.Hard)
+		}
+	}
+}
+
+// checkExhausted fails if a server that would take the client was never
+// offered although a first one was chosen.
+func checkExhausted(t *rapid.T, d *Dispatcher, cfg Config, f *Flow, offered map[int]bool) {
+	if f.first == pool.None {
+		return
+	}
+	for slot := range cfg.Pool.Servers {
+		s := d.pool.At(slot)
+		if s == nil || offered[slot] {
+			continue
+		}
+		// The scan may have passed it while it was full or blacklisted, so
+		// only one that was usable all the time is a witness.
+		if !d.pool.Status()[slot].Failed && s.Max == 0 && (cfg.Pool.Algorithm != pool.Weight || s.Weight > 0) {
+			t.Fatalf("server %d was usable and not offered; offered %v", slot, offered)
+		}
+	}
+}
+
+// The same with real concurrency, for the race detector.
+func TestConcurrentFlows(t *testing.T) {
+	var tick sync.Mutex
+	clk := &clock{}
+	now := func() time.Duration {
+		tick.Lock()
+		defer tick.Unlock()
+		clk.t++
+		return clk.t
+	}
+	cfg := config(4)
+	cfg.Pool.Blacklist = 5
+	cfg.Pool.Servers[2].Max = 2
+	d := New(cfg, now)
+	var wg sync.WaitGroup
+	for w := range 8 {
+		wg.Go(func() {
+			for i := range 2000 {
+				f, err := d.Admit(from(w*31+i%50), &carrier{})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				for k := 0; ; k++ {
+					_, ok := f.Next()
+					if !ok || (i+k)%7 == 0 {
+						break
+					}
+					if (i+k)%3 != 0 {
+						f.Up()
+						break
+					}
+					f.Failed(errRefused)
+				}
+				f.Done()
+			}
+		})
+	}
+	for i := range 200 {
+		cfg.ClientsMax = 20 + i
+		cfg.Pool.Algorithm = pool.Algorithm(i % 5)
+		d.Configure(cfg)
+		d.Status()
+	}
+	wg.Wait()
+	st := d.Status()
+	for _, s := range st.Servers {
+		if s.Conns != 0 {
+			t.Errorf("server %d has %d connections left", s.Slot, s.Conns)
+		}
+	}
+	if len(st.Flows) != 0 {
+		t.Errorf("%d flows left", len(st.Flows))
+	}
+}
+
+func admitDone(d *Dispatcher, client netip.AddrPort, c Carrier) {
+	f, err := d.Admit(client, c)
+	if err != nil {
+		panic(err)
+	}
+	if _, ok := f.Next(); !ok {
+		panic("no server")
+	}
+	f.Up()
+	f.Done()
+}
+
+func TestReturningClientDoesNotAllocate(t *testing.T) {
+	for alg := pool.RoundRobin; alg <= pool.Prio; alg++ {
+		cfg := config(100)
+		cfg.Pool.Algorithm = alg
+		d := New(cfg, (&clock{}).now)
+		c := &carrier{}
+		if n := testing.AllocsPerRun(1000, func() { admitDone(d, from(1), c) }); n != 0 {
+			t.Errorf("algorithm %d: %v allocations", alg, n)
+		}
+	}
+}
+
+// BenchmarkPick shows what a client costs that is not remembered.
+func BenchmarkPick(b *testing.B) {
+	names := []string{"roundrobin", "hash", "hashport", "weight", "prio"}
+	for alg, name := range names {
+		for _, n := range []int{1, 100, 10_000} {
+			b.Run(fmt.Sprintf("%s/%d", name, n), func(b *testing.B) {
+				cfg := config(n)
+				cfg.Pool.Algorithm = pool.Algorithm(alg)
+				cfg.NoTracking = true
+				benchmarkFlows(b, New(cfg, (&clock{}).now), 50)
+			})
+		}
+	}
+}
+
+// BenchmarkReturning shows what a remembered client costs.
+func BenchmarkReturning(b *testing.B) {
+	for _, n := range []int{1, 100, 10_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			benchmarkFlows(b, New(config(n), (&clock{}).now), 50)
+		})
+	}
+}
+
+// benchmarkFlows has some flows held open, so that counts differ.
+func benchmarkFlows(b *testing.B, d *Dispatcher, held int) {
+	c := &carrier{}
+	for i := range held {
+		f, err := d.Admit(from(i), c)
+		if err != nil {
+			b.Fatal(err)
+		}
+		f.Next()
+		f.Up()
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		admitDone(d, from(i%64), c)
+	}
+}

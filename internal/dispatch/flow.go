@@ -1,0 +1,202 @@
+package dispatch
+
+import (
+	"errors"
+	"net/netip"
+	"time"
+
+	"pen/internal/client"
+	"pen/internal/pool"
+)
+
+// A Carrier is what a plane moves a flow's bytes with.
+type Carrier interface {
+	// Traffic returns what the flow has moved so far. Any goroutine may call it
+	// between Admit and Done; it must not block or call the Dispatcher.
+	Traffic() Traffic
+	// Kill makes the flow end soon. Any goroutine may call it, any number of
+	// times, also after Done. It must not block.
+	Kill()
+}
+
+// Traffic is what a flow has moved so far.
+type Traffic struct {
+	FromClient, ToServer uint64 // bytes read from the client, and written on
+	FromServer, ToClient uint64 // bytes read from the server, and written on
+	ClientEOF, ServerEOF bool   // who has said that it sends no more
+	ClientFD, ServerFD   int    // descriptors, -1 where there is none
+}
+
+// A Target is a server to connect to. It is counted as connected until Failed
+// or Done is called.
+type Target struct {
+	Slot int            // negative for the emergency and the abuse server
+	Addr netip.AddrPort // where Path is empty
+	Path string         // of a Unix socket
+}
+
+type stage uint8
+
+const (
+	stagePick stage = iota
+	stageAbuse
+	stageScan
+	stageEmergency
+	stageEnd
+)
+
+// A Flow is one client's journey from Admit to Done. It belongs to one
+// goroutine or loop at a time; after Done it must not be touched.
+type Flow struct {
+	d          *Dispatcher
+	id         int
+	live       bool
+	carrier    Carrier
+	client     netip.AddrPort
+	remembered int // slot that the client used last, or pool.None
+
+	// The way through the servers: from the one chosen first once around.
+	stage   stage
+	wrapped bool
+	first   int
+	next    int
+
+	server *pool.Server // the current target, counted
+	up     bool
+}
+
+// ID is the flow's number among the live ones; it is used again after Done.
+func (f *Flow) ID() int { return f.id }
+
+// Next returns the next server to try, already counted, and false when there
+// is none left: the client must be given up. The first is the remembered or
+// the chosen one, then come the others in the order of their slots, each once,
+// then the emergency server. A plane calls Failed before it calls Next again.
+func (f *Flow) Next() (Target, bool) {
+	d := f.d
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := d.now()
+	for f.stage != stageEnd {
+		s := f.candidate(now)
+		if s == nil || !f.admitted(s, now) {
+			continue
+		}
+		d.pool.Take(s)
+		f.server = s
+		d.last = s.Slot
+		return Target{Slot: s.Slot, Addr: s.Addr, Path: s.Path}, true
+	}
+	return Target{}, false
+}
+
+// candidate takes one step on the way and returns the server found there.
+func (f *Flow) candidate(now time.Duration) *pool.Server {
+	p := f.d.pool
+	switch f.stage {
+	case stageAbuse:
+		f.stage = stageEnd
+		return p.Abuse()
+	case stagePick:
+		return f.pick(now)
+	case stageScan:
+		slot := p.Next(f.next, now)
+		switch {
+		case slot == pool.None && !f.wrapped:
+			f.wrapped, f.next = true, 0
+			return nil
+		case slot == pool.None || f.wrapped && slot >= f.first:
+			f.stage = stageEmergency
+			return nil
+		}
+		f.next = slot + 1
+		return p.At(slot)
+	case stageEmergency:
+		f.stage = stageEnd
+		return p.Emergency()
+	}
+	return nil
+}
+
+// pick chooses the first server and what comes after it. A client whose server
+// was taken out of the table chooses anew.
+func (f *Flow) pick(now time.Duration) *pool.Server {
+	d := f.d
+	f.first = f.remembered
+	if d.cfg.NoTracking || d.pool.At(f.first) == nil {
+		f.first = d.pool.Pick(f.client, now)
+	}
+	f.next = f.first + 1
+	switch {
+	case d.cfg.Stubborn:
+		f.stage = stageEnd
+	case f.first == pool.None:
+		f.stage = stageEmergency
+	default:
+		f.stage = stageScan
+	}
+	return d.pool.At(f.first)
+}
+
+// admitted is the admission test of section 7. The abuse and the emergency
+// server ignore access lists.
+func (f *Flow) admitted(s *pool.Server, now time.Duration) bool {
+	returning := s.Slot >= 0 && s.Slot == f.remembered
+	if f.d.pool.Admit(s, returning, now) != pool.Admitted {
+		return false
+	}
+	return s.Slot < 0 || f.d.cfg.ACLs.Permits(s.ACL, f.client.Addr())
+}
+
+// Failed says that the connect to the last target failed: it is no longer
+// counted, and it is blacklisted unless err wraps ErrLocal. Failed reports
+// whether it was not blacklisted before, for the log.
+func (f *Flow) Failed(err error) (blacklisted bool) {
+	d := f.d
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := f.server
+	f.server = nil
+	d.pool.Release(s, 0, 0)
+	if errors.Is(err, ErrLocal) {
+		return false
+	}
+	return d.pool.Fail(s, d.now())
+}
+
+// Up says that the connection to the last target is made: the client table
+// remembers it, unless it is the emergency or the abuse server.
+func (f *Flow) Up() {
+	d := f.d
+	d.mu.Lock()
+	now := d.now()
+	f.up = true
+	slot := f.server.Slot
+	d.pool.Succeed(f.server, now)
+	d.mu.Unlock()
+	switch {
+	case slot >= 0:
+		d.clients.Assign(f.client.Addr(), slot, now)
+	case slot == pool.EmergencySlot:
+		d.clients.Assign(f.client.Addr(), client.NoServer, now)
+	}
+}
+
+// Done ends the flow, exactly once, whether or not Up was called: its server
+// is no longer counted, and its bytes are added to the server's and the
+// client's.
+func (f *Flow) Done() {
+	d := f.d
+	t := f.carrier.Traffic()
+	addr, up := f.client.Addr(), f.up
+	d.mu.Lock()
+	if f.server != nil {
+		d.pool.Release(f.server, t.FromClient, t.FromServer)
+	}
+	d.flows.put(f)
+	d.roomLocked()
+	d.mu.Unlock()
+	if up {
+		d.clients.Add(addr, t.ToClient, t.FromClient)
+	}
+}

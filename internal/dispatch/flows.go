@@ -1,0 +1,138 @@
+package dispatch
+
+import (
+	"net/netip"
+	"time"
+
+	"pen/internal/client"
+	"pen/internal/pool"
+)
+
+const flowChunk = 64
+
+// flows are the places for live flows, numbered from 0. They are made in
+// chunks that never move and are used again, so that a flow costs no
+// allocation and its number finds it. Guarded by the Dispatcher's lock.
+type flows struct {
+	chunks [][]Flow
+	free   []int
+	used   int
+}
+
+func (fs *flows) take() *Flow {
+	if len(fs.free) == 0 {
+		n := len(fs.chunks) * flowChunk
+		fs.chunks = append(fs.chunks, make([]Flow, flowChunk))
+		for i := n + flowChunk - 1; i >= n; i-- { // the lowest number is used first
+			fs.free = append(fs.free, i)
+		}
+	}
+	id := fs.free[len(fs.free)-1]
+	fs.free = fs.free[:len(fs.free)-1]
+	fs.used++
+	f := fs.place(id)
+	f.id, f.live = id, true
+	return f
+}
+
+func (fs *flows) put(f *Flow) {
+	id := f.id
+	*f = Flow{}
+	fs.free = append(fs.free, id)
+	fs.used--
+}
+
+func (fs *flows) place(id int) *Flow { return &fs.chunks[id/flowChunk][id%flowChunk] }
+
+// at returns the live flow of this number, or nil.
+func (fs *flows) at(id int) *Flow {
+	if id < 0 || id >= len(fs.chunks)*flowChunk {
+		return nil
+	}
+	if f := fs.place(id); f.live {
+		return f
+	}
+	return nil
+}
+
+// live iterates over the live flows in the order of their numbers.
+func (fs *flows) live(yield func(*Flow) bool) {
+	for id := range len(fs.chunks) * flowChunk {
+		if f := fs.at(id); f != nil && !yield(f) {
+			return
+		}
+	}
+}
+
+// FlowStatus is a live flow at one moment.
+type FlowStatus struct {
+	ID     int
+	Client int // slot in the client table, or -1
+	Server int // slot, or one of pool's negative ones
+	Up     bool
+	Traffic
+}
+
+// Status is a Dispatcher's state at one moment. Bytes of live flows are
+// counted with their servers and clients.
+type Status struct {
+	Now        time.Duration // on the Dispatcher's clock
+	Last       int           // slot of the server tried last
+	Servers    []pool.Status // by slot
+	Flows      []FlowStatus  // by number
+	Clients    []client.Entry
+	ClientsMax int
+	ConnMax    int
+}
+
+// Servers returns the state of all slots, with the bytes of live flows.
+func (d *Dispatcher) Servers() []pool.Status {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	servers := d.pool.Status()
+	for f := range d.flows.live {
+		f.status(servers)
+	}
+	return servers
+}
+
+// Status returns everything. Its cost grows with the number of servers, flows
+// and clients; new flows wait for the time that the first two take.
+func (d *Dispatcher) Status() Status {
+	st := Status{Clients: d.Clients(), ClientsMax: d.clients.Max()}
+	known := make(map[netip.Addr]*client.Entry, len(st.Clients))
+	for i := range st.Clients {
+		known[st.Clients[i].Addr] = &st.Clients[i]
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	st.Now, st.Last, st.ConnMax = d.now(), d.last, d.cfg.ConnMax
+	st.Servers = d.pool.Status()
+	for f := range d.flows.live {
+		fs := f.status(st.Servers)
+		if c := known[f.client.Addr()]; c != nil {
+			fs.Client = c.Slot
+			c.Sent += fs.ToClient
+			c.Received += fs.FromClient
+		}
+		st.Flows = append(st.Flows, fs)
+	}
+	return st
+}
+
+// Clients returns the client table, without the bytes of live flows.
+func (d *Dispatcher) Clients() []client.Entry { return d.clients.Dump() }
+
+// status returns the flow's state and adds its bytes to its server's.
+func (f *Flow) status(servers []pool.Status) FlowStatus {
+	fs := FlowStatus{ID: f.id, Client: -1, Server: pool.None, Up: f.up, Traffic: f.carrier.Traffic()}
+	if f.server == nil {
+		return fs
+	}
+	fs.Server = f.server.Slot
+	if fs.Server >= 0 && fs.Server < len(servers) {
+		servers[fs.Server].Sent += fs.FromClient
+		servers[fs.Server].Received += fs.FromServer
+	}
+	return fs
+}
