@@ -39,6 +39,8 @@ type Config struct {
 	Tracking   time.Duration // clients are forgotten after this; 0: never
 	ClientsMax int
 	ConnMax    int
+	// ConnectTimeout is how long a server may take to accept a connection.
+	ConnectTimeout time.Duration
 }
 
 // A Dispatcher decides for one service. It is safe for concurrent use.

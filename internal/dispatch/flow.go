@@ -33,6 +33,16 @@ type Target struct {
 	Slot int            // negative for the emergency and the abuse server
 	Addr netip.AddrPort // where Path is empty
 	Path string         // of a Unix socket
+	// Timeout is how long the server may take to accept the connection.
+	Timeout time.Duration
+}
+
+// String returns the address.
+func (t Target) String() string {
+	if t.Path != "" {
+		return t.Path
+	}
+	return t.Addr.String()
 }
 
 type stage uint8
@@ -85,7 +95,7 @@ func (f *Flow) Next() (Target, bool) {
 		d.pool.Take(s)
 		f.server = s
 		d.last = s.Slot
-		return Target{Slot: s.Slot, Addr: s.Addr, Path: s.Path}, true
+		return Target{Slot: s.Slot, Addr: s.Addr, Path: s.Path, Timeout: d.cfg.ConnectTimeout}, true
 	}
 	return Target{}, false
 }

@@ -1,0 +1,24 @@
+// Package plane says what a data plane is: the mechanism that accepts,
+// connects, moves bytes and closes. Every decision is the Dispatcher's.
+package plane
+
+import (
+	"context"
+	"net"
+
+	"pen/internal/dispatch"
+)
+
+// A Plane carries the traffic of one listener. Its constructor binds, so that
+// errors and the port chosen for ":0" are known before it serves.
+type Plane interface {
+	// Serve carries traffic until ctx is done, then takes nothing new and
+	// returns when its last flow has ended; the Dispatcher's KillAll makes
+	// that soon. When Serve returns, nothing it started is running and every
+	// descriptor it made is closed. It is called once, and blocks.
+	Serve(ctx context.Context, d *dispatch.Dispatcher) error
+	// Addr is the bound address.
+	Addr() net.Addr
+	// Close releases a plane that will not be served.
+	Close() error
+}

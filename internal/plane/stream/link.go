@@ -1,0 +1,166 @@
+package stream
+
+import (
+	"context"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"pen/internal/dispatch"
+)
+
+// A link is a client's connection and, once there is one, its server's. It
+// carries one flow.
+type link struct {
+	client conn
+	up     half        // from the client to the server
+	down   half        // from the server to the client
+	broken atomic.Bool // an error was seen on one side: the other is reset
+
+	mu     sync.Mutex // guards all below
+	server conn
+	cancel context.CancelFunc // ends the connect that is under way
+	killed bool
+}
+
+// A half is one direction of a link.
+type half struct {
+	link          *link
+	other         *half
+	src, dst      conn
+	read, written atomic.Uint64 // bytes
+	eof           atomic.Bool   // the source sends no more, the destination knows
+	over          atomic.Bool   // nothing more will be moved
+}
+
+// connecting notes how to end the connect that begins. It reports false for a
+// link that was killed before.
+func (l *link) connecting(cancel context.CancelFunc) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.cancel = cancel
+	return !l.killed
+}
+
+// connected takes over the server's connection. It reports false for a link
+// that was killed meanwhile.
+func (l *link) connected(server conn) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.cancel = nil
+	l.server = server
+	return !l.killed
+}
+
+// relay moves bytes both ways until both have ended. The end of one way is
+// passed on and does not end the other; an error on one side resets the other.
+func (l *link) relay(pipes *pipes) {
+	l.up.link, l.up.other, l.up.src, l.up.dst = l, &l.down, l.client, l.server
+	l.down.link, l.down.other, l.down.src, l.down.dst = l, &l.up, l.server, l.client
+	var down sync.WaitGroup
+	down.Go(func() { l.down.run(pipes) })
+	l.up.run(pipes)
+	down.Wait()
+	if l.broken.Load() {
+		l.reset()
+	}
+}
+
+// run moves this half's bytes to the end.
+func (h *half) run(pipes *pipes) {
+	readErr, writeErr := h.pump(pipes)
+	switch {
+	case writeErr != nil:
+		// The destination is gone. What it sent before is still worth
+		// delivering: the other half does that, unless it is over.
+		h.link.broken.Store(true)
+		h.over.Store(true)
+		if h.other.over.Load() {
+			h.abort(h.src)
+		}
+	case readErr != nil, !h.other.eof.Load() && wasReset(h.src):
+		h.abort(h.dst)
+	default:
+		h.eof.Store(true)
+		h.dst.CloseWrite()
+		h.over.Store(true)
+		if h.other.over.Load() {
+			h.dst.SetReadDeadline(time.Unix(1, 0)) // ends the other half's watch
+		} else if watch(h.src) != nil {
+			h.abort(h.dst)
+		}
+	}
+}
+
+// abort resets both sides, after what was written to one of them before the
+// error has arrived there: a client gets what its server sent before it died,
+// and then a reset, lest the stream look complete.
+func (h *half) abort(last conn) {
+	h.link.broken.Store(true)
+	h.over.Store(true)
+	drain(last)
+	h.link.reset()
+}
+
+// reset ends both sides with a reset. It may be called at any time.
+func (l *link) reset() {
+	l.both(func(c conn) {
+		if tcp, ok := c.(*net.TCPConn); ok {
+			tcp.SetLinger(0)
+		}
+		c.Close()
+	})
+}
+
+func (l *link) closeBoth() { l.both(func(c conn) { c.Close() }) }
+
+func (l *link) both(f func(conn)) {
+	l.mu.Lock()
+	server := l.server
+	l.mu.Unlock()
+	f(l.client)
+	if server != nil {
+		f(server)
+	}
+}
+
+// Kill implements [dispatch.Carrier]: both sides are reset.
+func (l *link) Kill() {
+	l.mu.Lock()
+	l.killed = true
+	if l.cancel != nil {
+		l.cancel()
+	}
+	l.mu.Unlock()
+	l.reset()
+}
+
+// Traffic implements [dispatch.Carrier].
+func (l *link) Traffic() dispatch.Traffic {
+	l.mu.Lock()
+	server := l.server
+	l.mu.Unlock()
+	return dispatch.Traffic{
+		FromClient: l.up.read.Load(), ToServer: l.up.written.Load(),
+		FromServer: l.down.read.Load(), ToClient: l.down.written.Load(),
+		ClientEOF: l.up.eof.Load(), ServerEOF: l.down.eof.Load(),
+		ClientFD: descriptor(l.client), ServerFD: descriptor(server),
+	}
+}
+
+// descriptor returns a connection's descriptor, or -1.
+func descriptor(c conn) int {
+	n := -1
+	if c != nil {
+		onDescriptor(c, func(fd int) { n = fd })
+	}
+	return n
+}
+
+// onDescriptor calls f with a connection's descriptor, unless it is closed.
+func onDescriptor(c conn, f func(fd int)) {
+	if raw, err := c.SyscallConn(); err == nil {
+		raw.Control(func(fd uintptr) { f(int(fd)) })
+	}
+}

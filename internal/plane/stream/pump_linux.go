@@ -1,0 +1,206 @@
+package stream
+
+import (
+	"cmp"
+	"errors"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	bufferSize = 32 << 10
+	pipeSize   = 1 << 20 // what an unprivileged program may ask for
+	// A half that reads less than this goes back from splicing to copying:
+	// two system calls either way, but no pipe to fetch.
+	smallSplice = 16 << 10
+	// How long a side may make no progress while it takes its last bytes.
+	drainPatience = 5 * time.Second
+)
+
+var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
+
+// A pump moves the bytes of one half. Small messages are copied through a
+// buffer; a read that fills it begins bulk, which goes through a pipe. Both
+// are borrowed only while bytes are in flight. It waits in Go's poller.
+type pump struct {
+	pipes    *pipes
+	src, dst syscall.RawConn
+	bulk     bool
+	buf      *[bufferSize]byte
+	pipe     *pipe
+
+	// One read and what is left of it to write: the last n bytes of
+	// buf[:end], or the content of the pipe where piped is set.
+	n, end int
+	piped  bool
+	err    error
+}
+
+// pump moves bytes until the source ends or one of the sides fails.
+func (h *half) pump(pipes *pipes) (readErr, writeErr error) {
+	p := &pump{pipes: pipes}
+	if p.src, readErr = h.src.SyscallConn(); readErr != nil {
+		return readErr, nil
+	}
+	if p.dst, writeErr = h.dst.SyscallConn(); writeErr != nil {
+		return nil, writeErr
+	}
+	defer p.giveBack()
+	fill, flush := p.fill, p.flush // made once: a method value allocates
+	for {
+		err := p.src.Read(fill)
+		if err = cmp.Or(err, p.err); err != nil {
+			return err, nil
+		}
+		if p.n == 0 {
+			return nil, nil
+		}
+		n := uint64(p.n)
+		h.read.Add(n)
+		err = p.dst.Write(flush)
+		if err = cmp.Or(err, p.err); err != nil {
+			h.written.Add(n - uint64(p.n))
+			return nil, err
+		}
+		h.written.Add(n)
+	}
+}
+
+// fill reads once. It reports false where there is nothing yet, to be called
+// again when there is; before that wait it gives back what it borrowed.
+func (p *pump) fill(fd uintptr) bool {
+	for {
+		p.piped = p.bulk && p.borrowPipe()
+		if p.piped {
+			p.n, p.err = splice(int(fd), p.pipe.w, pipeSize)
+			p.bulk = p.n >= smallSplice
+		} else {
+			p.n, p.err = unix.Read(int(fd), p.borrowBuffer())
+			p.end = p.n
+			p.bulk = p.n == bufferSize
+		}
+		switch p.err {
+		case nil:
+			return true
+		case unix.EINTR:
+			continue
+		case unix.EAGAIN:
+			p.n, p.err = 0, nil
+			p.giveBack()
+			return false
+		}
+		p.n = 0
+		return true
+	}
+}
+
+// flush writes what fill has read. It reports false where the destination is
+// full, to be called again when it is not.
+func (p *pump) flush(fd uintptr) bool {
+	for p.n > 0 {
+		var n int
+		if p.piped {
+			n, p.err = splice(p.pipe.r, int(fd), p.n)
+		} else {
+			n, p.err = unix.Write(int(fd), p.buf[p.end-p.n:p.end])
+		}
+		switch p.err {
+		case nil:
+			p.n -= n
+		case unix.EINTR:
+		case unix.EAGAIN:
+			p.err = nil
+			return false
+		default:
+			return true
+		}
+	}
+	return true
+}
+
+func (p *pump) borrowBuffer() []byte {
+	if p.buf == nil {
+		p.buf = buffers.Get().(*[bufferSize]byte)
+	}
+	return p.buf[:]
+}
+
+func (p *pump) borrowPipe() bool {
+	if p.pipe == nil {
+		p.pipe = p.pipes.get()
+	}
+	return p.pipe != nil
+}
+
+func (p *pump) giveBack() {
+	if p.buf != nil {
+		buffers.Put(p.buf)
+		p.buf = nil
+	}
+	if p.pipe != nil {
+		p.pipes.put(p.pipe, p.piped && p.n > 0)
+		p.pipe = nil
+	}
+}
+
+// splice moves up to n bytes between a socket and a pipe without waiting.
+func splice(from, to, n int) (int, error) {
+	m, err := unix.Splice(from, nil, to, nil, n, unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)
+	return int(m), err
+}
+
+// watch waits, after the end of what c sends, until c is reset; that is the
+// error. It returns nil when a read deadline ends it.
+func watch(c conn) error {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var buf [1]byte
+	werr := raw.Read(func(fd uintptr) bool {
+		_, _, err = unix.Recvfrom(int(fd), buf[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		if err == unix.EAGAIN || err == unix.EINTR {
+			err = nil
+		}
+		return err != nil // another end of stream is none, only an error is
+	})
+	if errors.Is(werr, os.ErrDeadlineExceeded) {
+		return nil
+	}
+	return cmp.Or(err, werr)
+}
+
+// wasReset tells a reset from an orderly end of stream on a connection that
+// the program has not ended itself: the error of a reset is reported only once,
+// and may have gone to a write of the other half.
+func wasReset(c conn) bool {
+	reset := false
+	onDescriptor(c, func(fd int) {
+		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+		reset = err == nil && info.State == unix.BPF_TCP_CLOSE
+	})
+	return reset
+}
+
+// drain waits until the other side has everything that was written to c. It
+// gives up where there is no progress, and when c is closed.
+func drain(c conn) {
+	const most = 50 * time.Millisecond
+	pause, last, since := time.Millisecond, -1, time.Now()
+	for {
+		left := 0
+		onDescriptor(c, func(fd int) { left, _ = unix.IoctlGetInt(fd, unix.SIOCOUTQ) })
+		if left == 0 || left == last && time.Since(since) > drainPatience {
+			return
+		}
+		if left != last {
+			last, since = left, time.Now()
+		}
+		time.Sleep(pause)
+		pause = min(2*pause, most)
+	}
+}

@@ -1,0 +1,168 @@
+// Package stream is the data plane that works everywhere: two goroutines for
+// each TCP or Unix connection.
+//
+// On Linux bulk data goes from socket to socket through a pipe, without being
+// copied into the program; see relay_linux.go. An idle connection costs two
+// descriptors, two goroutines and no buffer.
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"syscall"
+	"time"
+
+	"pen/internal/dispatch"
+	"pen/internal/plane"
+	"pen/internal/sock"
+)
+
+// Pauses of the accept loop after an error, such as a lack of descriptors.
+const (
+	minPause = 5 * time.Millisecond
+	maxPause = 50 * time.Millisecond
+)
+
+// A Plane serves one listener.
+type Plane struct {
+	ln    net.Listener
+	log   *slog.Logger
+	pipes pipes
+	conns sync.WaitGroup
+}
+
+var _ plane.Plane = (*Plane)(nil)
+
+// Listen binds an address as [sock.Listen] does. backlog 0 is what the kernel
+// allows.
+func Listen(addr string, backlog int, log *slog.Logger) (*Plane, error) {
+	ln, err := sock.Listen(addr, backlog)
+	if err != nil {
+		return nil, err
+	}
+	return &Plane{ln: ln, log: log}, nil
+}
+
+// Addr is the bound address.
+func (p *Plane) Addr() net.Addr { return p.ln.Addr() }
+
+// Close releases a plane that will not be served.
+func (p *Plane) Close() error { return p.ln.Close() }
+
+// Serve implements [plane.Plane].
+func (p *Plane) Serve(ctx context.Context, d *dispatch.Dispatcher) error {
+	stop := context.AfterFunc(ctx, func() { p.ln.Close() })
+	defer stop()
+	err := p.accept(ctx, d)
+	p.conns.Wait()
+	p.pipes.close()
+	return err
+}
+
+// accept takes connections until ctx is done. While there is no room for
+// another one, clients wait in the kernel's queue.
+func (p *Plane) accept(ctx context.Context, d *dispatch.Dispatcher) error {
+	pause := time.Duration(0)
+	for ctx.Err() == nil {
+		if room := d.Room(); room != nil {
+			select {
+			case <-room:
+			case <-ctx.Done():
+			}
+			continue
+		}
+		c, err := p.ln.Accept()
+		if err == nil {
+			if pause > 0 {
+				p.log.Warn("accepting connections again", "listener", p.ln.Addr())
+				pause = 0
+			}
+			p.conns.Go(func() { p.serve(d, c.(conn)) })
+			continue
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return fmt.Errorf("listener %v: %w", p.ln.Addr(), err)
+		}
+		if pause == 0 {
+			p.log.Error("can't accept connections", "listener", p.ln.Addr(), "error", err)
+		}
+		pause = min(max(2*pause, minPause), maxPause)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+		}
+	}
+	return nil
+}
+
+// serve is one connection from accept to close.
+func (p *Plane) serve(d *dispatch.Dispatcher, client conn) {
+	l := &link{client: client}
+	defer l.closeBoth()
+	from := addrPort(client.RemoteAddr())
+	f, err := d.Admit(from, l)
+	if err != nil {
+		p.log.Debug("client refused", "client", from, "reason", err)
+		return
+	}
+	defer f.Done()
+	if !p.connect(f, l, from) {
+		return
+	}
+	f.Up()
+	l.relay(&p.pipes)
+}
+
+// connect goes through the servers that the flow offers until one accepts.
+func (p *Plane) connect(f *dispatch.Flow, l *link, from netip.AddrPort) bool {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	if !l.connecting(cancel) {
+		return false
+	}
+	for {
+		t, ok := f.Next()
+		if !ok {
+			p.log.Debug("no server for client", "client", from)
+			return false
+		}
+		server, err := sock.Dial(ctx, t.Addr, t.Path, t.Timeout)
+		if err == nil {
+			return l.connected(server.(conn))
+		}
+		if sock.IsLocal(err) {
+			err = fmt.Errorf("%w: %w", dispatch.ErrLocal, err)
+		}
+		level := slog.LevelDebug
+		if f.Failed(err) {
+			level = slog.LevelWarn
+		}
+		p.log.Log(ctx, level, "can't connect to server", "server", t.Slot, "address", t, "error", err)
+		if ctx.Err() != nil {
+			return false
+		}
+	}
+}
+
+// addrPort returns an address without allocating; Unix clients have none.
+func addrPort(a net.Addr) netip.AddrPort {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		return tcp.AddrPort()
+	}
+	return netip.AddrPort{}
+}
+
+// A conn is what both sides of a link are: a TCP or a Unix connection.
+type conn interface {
+	net.Conn
+	syscall.Conn
+	CloseWrite() error
+}

@@ -1,0 +1,9 @@
+//go:build !linux
+
+package sock
+
+import "syscall"
+
+func setKeepAlive(fd int) error {
+	return syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 1)
+}

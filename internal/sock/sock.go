@@ -1,0 +1,191 @@
+// Package sock opens sockets: it understands Pen's addresses, resolves names,
+// listens and connects.
+package sock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Split takes a listener's or control address apart (specification, section
+// 2): a text with a slash is the path of a Unix socket; otherwise the last
+// colon separates host and port, and without one it is a port on all IPv4
+// addresses. An IPv6 address may stand in brackets.
+func Split(addr string) (network, address string, err error) {
+	if strings.Contains(addr, "/") {
+		return "unix", addr, nil
+	}
+	host, port := "0.0.0.0", addr
+	if i := strings.LastIndexByte(addr, ':'); i >= 0 {
+		host, port = strings.Trim(addr[:i], "[]"), addr[i+1:]
+	}
+	n, err := LookupPort(port)
+	if err != nil {
+		return "", "", fmt.Errorf("address %q: %w", addr, err)
+	}
+	network = "tcp"
+	if ip, err := netip.ParseAddr(host); err == nil && ip.Is4() {
+		network = "tcp4"
+	}
+	return network, net.JoinHostPort(host, strconv.Itoa(n)), nil
+}
+
+// LookupPort returns the number of a port, 1 to 65535, or 0 for any. The text
+// may be the name of a service.
+func LookupPort(port string) (int, error) {
+	if n, err := strconv.Atoi(port); err == nil {
+		if n < 0 || n > 65535 {
+			return 0, fmt.Errorf("port %d out of range, want 1 to 65535", n)
+		}
+		return n, nil
+	}
+	n, err := net.LookupPort("tcp", port)
+	if err != nil {
+		return 0, fmt.Errorf("unknown port %q, want a number or a service name", port)
+	}
+	return n, nil
+}
+
+// Resolve returns the first address of a host. It may block for as long as
+// the system's resolver does, or until ctx is done.
+func Resolve(ctx context.Context, host string) (netip.Addr, error) {
+	if addr, err := netip.ParseAddr(host); err == nil {
+		return addr, nil
+	}
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil || len(addrs) == 0 {
+		return netip.Addr{}, fmt.Errorf("unknown or invalid address [%s]", host)
+	}
+	return addrs[0].Unmap(), nil
+}
+
+// Listen binds an address (see Split). backlog is how many connections may
+// wait to be accepted; 0 is as many as the kernel allows. A Unix socket left
+// behind by a program that is gone is replaced; any other file is an error.
+func Listen(addr string, backlog int) (net.Listener, error) {
+	network, address, err := Split(addr)
+	if err != nil {
+		return nil, err
+	}
+	if network == "unix" {
+		if err := removeStale(address); err != nil {
+			return nil, err
+		}
+	}
+	// Keep-alive probes are set on the listener; accepted sockets inherit them
+	// and need no system calls of their own.
+	lc := net.ListenConfig{KeepAlive: -1, Control: func(network, _ string, c syscall.RawConn) error {
+		if strings.HasPrefix(network, "unix") {
+			return nil
+		}
+		return control(c, setKeepAlive)
+	}}
+	ln, err := lc.Listen(context.Background(), network, address)
+	if err != nil {
+		return nil, fmt.Errorf("can't bind local address %s: %w", addr, cause(err))
+	}
+	if backlog > 0 {
+		if err := setBacklog(ln, backlog); err != nil {
+			ln.Close()
+			return nil, fmt.Errorf("listen %s: backlog %d: %w", addr, backlog, err)
+		}
+	}
+	return ln, nil
+}
+
+// removeStale removes a socket that nobody listens on any more.
+func removeStale(path string) error {
+	st, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("listen %s: %w", path, err)
+	}
+	if st.Mode().Type() != fs.ModeSocket {
+		return fmt.Errorf("listen %s: the file exists and is not a socket", path)
+	}
+	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
+		c.Close()
+		return fmt.Errorf("can't bind local address %s: another program listens there", path)
+	}
+	return os.Remove(path)
+}
+
+// Dial connects to a server: to a Unix socket if path is set, else by TCP. It
+// blocks until it is connected, has failed, ctx is done, or the time is over.
+func Dial(ctx context.Context, addr netip.AddrPort, path string, timeout time.Duration) (net.Conn, error) {
+	d := net.Dialer{Timeout: timeout, KeepAlive: -1}
+	network, address := "tcp", path
+	if path != "" {
+		network = "unix"
+	} else {
+		address = addr.String()
+	}
+	c, err := d.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, cause(err)
+	}
+	return c, nil
+}
+
+// IsLocal reports whether an error is a lack of something on this machine, for
+// which no other side can be blamed.
+func IsLocal(err error) bool {
+	for _, e := range []error{
+		syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL,
+		context.Canceled, net.ErrClosed,
+	} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// cause strips what Go's net package says around an error and we say better.
+func cause(err error) error {
+	var op *net.OpError
+	if !errors.As(err, &op) {
+		return err
+	}
+	if op.Timeout() {
+		return os.ErrDeadlineExceeded
+	}
+	var sys *os.SyscallError
+	if errors.As(op.Err, &sys) {
+		return sys.Err
+	}
+	return op.Err
+}
+
+// control runs f on the descriptor of a connection.
+func control(c syscall.RawConn, f func(fd int) error) error {
+	var err error
+	if cerr := c.Control(func(fd uintptr) { err = f(int(fd)) }); cerr != nil {
+		return cerr
+	}
+	return err
+}
+
+// setBacklog listens once more, which changes the length of the queue.
+func setBacklog(ln net.Listener, n int) error {
+	sc, ok := ln.(syscall.Conn)
+	if !ok {
+		return fmt.Errorf("not possible for %T", ln)
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return control(raw, func(fd int) error { return syscall.Listen(fd, n) })
+}
