@@ -1,0 +1,107 @@
+// Penctl sends one command to the control port or control socket of a running
+// Pen and prints the reply.
+//
+//	penctl HOST:PORT|/PATH COMMAND...
+//
+// It exits 0 when there was a reply, even an empty one or one that complains;
+// 1, with the reason on standard error, when Pen could not be asked.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	usage       = "usage: penctl host:port command"
+	commandMax  = 1023 // bytes of a command with its newline
+	connectTime = 10 * time.Second
+	silence     = 60 * time.Second // how long the reply may pause
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+func run(args []string, stdout, stderr io.Writer) int {
+	if len(args) < 2 {
+		fmt.Fprintln(stdout, usage)
+		return 0
+	}
+	if err := ask(args[0], args[1:], stdout); err != nil {
+		fmt.Fprintln(stderr, err)
+		return 1
+	}
+	return 0
+}
+
+func ask(address string, words []string, reply io.Writer) error {
+	command := strings.Join(words, " ") + "\n"
+	if len(command) > commandMax {
+		return errors.New("Overlong argument list")
+	}
+	network, address, err := split(address)
+	if err != nil {
+		return err
+	}
+	conn, err := net.DialTimeout(network, address, connectTime)
+	if err != nil {
+		return fmt.Errorf("error connecting to server: %w", err)
+	}
+	defer conn.Close()
+	return exchange(conn, command, reply)
+}
+
+// split tells a path of a Unix socket from a host and its port, which the last
+// colon parts; square brackets around the host are optional.
+func split(s string) (network, address string, err error) {
+	if strings.Contains(s, "/") {
+		return "unix", s, nil
+	}
+	colon := strings.LastIndexByte(s, ':')
+	if colon < 0 || colon == len(s)-1 {
+		return "", "", fmt.Errorf("no port given in %q, want host:port or the path of a socket", s)
+	}
+	host := s[:colon]
+	if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
+		host = host[1 : len(host)-1]
+	}
+	return "tcp", net.JoinHostPort(host, s[colon+1:]), nil
+}
+
+// exchange sends the command and copies the reply until Pen closes. The
+// sending side stays open: to Pen the end of it would be the client's end.
+func exchange(conn net.Conn, command string, reply io.Writer) error {
+	var n int64
+	conn.SetWriteDeadline(time.Now().Add(silence))
+	_, err := io.WriteString(conn, command)
+	if err == nil {
+		n, err = io.Copy(reply, patientReader{conn})
+	}
+	// Pen closes at once on a client whose address may not ask. Whether that
+	// reads as an end or as a reset is chance; either way the reply is empty.
+	if n == 0 && (errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)) {
+		return nil
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("no more of the reply within %v", silence)
+	}
+	if err != nil {
+		return fmt.Errorf("error during the exchange: %w", err)
+	}
+	return nil
+}
+
+// A patientReader gives up when nothing came for a while.
+type patientReader struct{ conn net.Conn }
+
+func (r patientReader) Read(b []byte) (int, error) {
+	if err := r.conn.SetReadDeadline(time.Now().Add(silence)); err != nil {
+		return 0, err
+	}
+	return r.conn.Read(b)
+}

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"time"
+)
+
+// serverEnv holds the name of the web server that this process is to be.
+const serverEnv = "PENDEMO_SERVER"
+
+// listenerFD is the descriptor on which a web server is started: the first
+// after the standard three.
+const listenerFD = 3
+
+// serve answers every request with one line, until a signal ends the process.
+func serve(name string) int {
+	ln, err := net.FileListener(os.NewFile(listenerFD, "listener"))
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "pendemo: %s: %v\n", name, err)
+		return 1
+	}
+	server := http.Server{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprintf(w, "%s, pid %d, asked by %s\n", name, os.Getpid(), r.RemoteAddr)
+		}),
+		ReadTimeout:  10 * time.Second,
+		WriteTimeout: 10 * time.Second,
+		IdleTimeout:  10 * time.Second,
+	}
+	err = server.Serve(ln)
+	fmt.Fprintf(os.Stderr, "pendemo: %s: %v\n", name, err)
+	return 1
+}

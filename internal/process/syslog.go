@@ -1,0 +1,50 @@
+package process
+
+import (
+	"log/slog"
+	"log/syslog"
+	"time"
+)
+
+// syslogRetry is how often a missing syslog daemon is looked for.
+const syslogRetry = time.Second
+
+// A syslogSink writes to the local syslog daemon. One goroutine uses it.
+type syslogSink struct {
+	w     *syslog.Writer // nil: no daemon
+	tried time.Time
+}
+
+func (s *syslogSink) connect(now time.Time) {
+	if s.w != nil || now.Sub(s.tried) < syslogRetry {
+		return
+	}
+	s.tried = now
+	if w, err := syslog.New(syslog.LOG_USER|syslog.LOG_DEBUG, "pen"); err == nil {
+		s.w = w
+	}
+}
+
+func (s *syslogSink) write(e entry) {
+	s.connect(time.Now())
+	if s.w == nil {
+		return
+	}
+	// The writer connects again by itself; a line that it cannot send is lost.
+	switch {
+	case e.level >= slog.LevelError:
+		s.w.Err(e.text)
+	case e.level >= slog.LevelWarn:
+		s.w.Warning(e.text)
+	case e.level >= slog.LevelInfo:
+		s.w.Info(e.text)
+	default:
+		s.w.Debug(e.text)
+	}
+}
+
+func (s *syslogSink) close() {
+	if s.w != nil {
+		s.w.Close()
+	}
+}

@@ -1,0 +1,64 @@
+package process
+
+import (
+	"fmt"
+	"os/user"
+	"strconv"
+	"syscall"
+)
+
+// SwitchUser makes this process, with all of its threads, run as the named
+// user (option -u): the user's id and group, and no supplementary groups. It
+// needs root, and there is no way back.
+func SwitchUser(name string) error { return Confine("", name) }
+
+// Confine makes dir the root folder of this process (option -j) and then
+// switches to the named user. An empty string leaves out that step. The user
+// is looked up first, since the new root may hold no user table.
+func Confine(dir, name string) error {
+	var uid, gid int
+	if name != "" {
+		var err error
+		if uid, gid, err = lookUp(name); err != nil {
+			return err
+		}
+	}
+	if dir != "" {
+		if err := syscall.Chroot(dir); err != nil {
+			return fmt.Errorf("change root to %s: %w", dir, err)
+		}
+		if err := syscall.Chdir("/"); err != nil { // else the old root is still in reach
+			return fmt.Errorf("change root to %s: enter it: %w", dir, err)
+		}
+	}
+	if name == "" {
+		return nil
+	}
+	// Groups first: without root they can no longer be changed.
+	if err := syscall.Setgroups([]int{}); err != nil {
+		return fmt.Errorf("run as user %s: give up groups: %w", name, err)
+	}
+	if err := syscall.Setgid(gid); err != nil {
+		return fmt.Errorf("run as user %s: set group %d: %w", name, gid, err)
+	}
+	if err := syscall.Setuid(uid); err != nil {
+		return fmt.Errorf("run as user %s: set user %d: %w", name, uid, err)
+	}
+	return nil
+}
+
+func lookUp(name string) (uid, gid int, err error) {
+	u, err := user.Lookup(name)
+	if err != nil {
+		return 0, 0, fmt.Errorf("run as user %s: %w", name, err)
+	}
+	uid, err = strconv.Atoi(u.Uid)
+	if err != nil {
+		return 0, 0, fmt.Errorf("run as user %s: user id %q is not a number", name, u.Uid)
+	}
+	gid, err = strconv.Atoi(u.Gid)
+	if err != nil {
+		return 0, 0, fmt.Errorf("run as user %s: group id %q is not a number", name, u.Gid)
+	}
+	return uid, gid, nil
+}

@@ -1,0 +1,163 @@
+// Package stats is the picture of a running Pen at one moment, and the texts
+// in which it is shown: replies of the control port, the status page, and the
+// report that the USR1 signal asks for. The formats are those of Pen, byte for
+// byte (specification, sections 18 and 19).
+package stats
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// A Snapshot is what Pen was doing at Time. Who makes it owns it; nothing here
+// changes it.
+type Snapshot struct {
+	Time    time.Time // shown in its own location
+	Current int       // slot of the server last tried
+	Servers []Server  // one for each slot, gaps included
+
+	Clients    []Client
+	ClientsMax int // how many clients are remembered at most
+
+	// Conns are the connections of clients; idlers are left out. Those whose
+	// State is 0 are unused and not shown.
+	Conns    []Conn
+	ConnMax  int // how many connections there may be
+	ConnUsed int // how many there are
+	ConnLast int // number of the connection last made
+}
+
+// A Server is one slot of the server table.
+type Server struct {
+	Slot int
+	Used bool   // false: a gap, nothing but Slot is known
+	Addr string // address without port, or path of a Unix socket
+	Port int    // 1 for a Unix socket
+
+	Conns     int // open now
+	Max, Hard int // limits; 0: none
+	Weight    int
+	Prio      int
+
+	Sent     uint64 // bytes read from clients for it
+	Received uint64 // bytes read from it
+
+	FailedAt time.Time // last connection failure; zero: not blacklisted
+}
+
+// A Client is one remembered client.
+type Client struct {
+	Slot   int
+	Addr   string
+	Last   time.Time // when it last connected; zero: an unused slot
+	Server int       // slot that it last used; -1: none
+
+	Connects uint64
+	Sent     uint64 // bytes to it
+	Received uint64 // bytes from it
+}
+
+// A Conn is one connection of a client through Pen to a server.
+type Conn struct {
+	ID int
+	// State is 0 for an unused number, else the sum of 1 connecting, 2
+	// connected, 4 server ended, 8 client ended, 16 half dead, 32 peeking.
+	State  int
+	DownFD int // descriptor towards the client; -1: none
+	UpFD   int // descriptor towards the server; -1: none
+
+	Client int // slots
+	Server int
+
+	PendingDown int // bytes waiting to be sent to the client
+	PendingUp   int // and to the server
+}
+
+// timeLayout is how Pen writes a moment.
+const timeLayout = "2006-01-02 15:04:05"
+
+// unused stands in the place of an address where a slot has none. Control
+// scripts see a word here that no address can be; its form is Pen's.
+const unused = "(unknown address family 0"
+
+func (s Server) addr() string {
+	if s.Used {
+		return s.Addr
+	}
+	return unused
+}
+
+// failed is the Unix time of the last failure in seconds, 0 if there was none.
+func (s Server) failed() int64 {
+	if s.FailedAt.IsZero() {
+		return 0
+	}
+	return s.FailedAt.Unix()
+}
+
+// ServersText is the reply to the command "servers": a line for each slot.
+func ServersText(servers []Server) string {
+	var b strings.Builder
+	for _, s := range servers {
+		fmt.Fprintf(&b, "%d addr %s port %d conn %d max %d hard %d weight %d prio %d sx %d rx %d\n",
+			s.Slot, s.addr(), s.Port, s.Conns, s.Max, s.Hard, s.Weight, s.Prio, s.Sent, s.Received)
+	}
+	return b.String()
+}
+
+// RecentText is the reply to the command "recent": a line for each client that
+// connected in the last `within`, counted in whole seconds of the clock.
+func RecentText(clients []Client, now time.Time, within time.Duration) string {
+	var b strings.Builder
+	oldest := now.Unix() - int64(within/time.Second)
+	for _, c := range clients {
+		if c.Last.IsZero() || c.Last.Unix() < oldest {
+			continue
+		}
+		fmt.Fprintf(&b, "%s connects %d sx %d rx %d\n", c.Addr, c.Connects, c.Sent, c.Received)
+	}
+	return b.String()
+}
+
+// ConnectionText is the reply to the command "connection N", five lines. Its
+// last number is the bytes that wait to be sent either way. An unused number
+// is shown as a Conn with State 0 and both descriptors -1.
+func ConnectionText(c Conn) string {
+	return fmt.Sprintf("Connection %d:\nstate = %d\ndownfd = %d, upfd = %d\nclient = %d, server = %d\npend = %d\n",
+		c.ID, c.State, c.DownFD, c.UpFD, c.Client, c.Server, c.PendingDown+c.PendingUp)
+}
+
+// Text writes the report that USR1 asks for where no status page is set. It
+// returns the first error of w.
+func Text(w io.Writer, s Snapshot) error {
+	b := bufio.NewWriter(w)
+	fmt.Fprintln(b, s.summary())
+	for _, v := range s.Servers {
+		fmt.Fprintf(b, "Server %d status:\naddress %s\n%d\nport %d\n%d connections (%d soft, %d hard)\n%d sent, %d received\n\n",
+			v.Slot, v.addr(), v.failed(), v.Port, v.Conns, v.Max, v.Hard, v.Sent, v.Received)
+	}
+	fmt.Fprintf(b, "Max number of clients: %d\nActive clients:\n", s.ClientsMax)
+	for _, c := range s.Clients {
+		if c.Last.IsZero() {
+			continue
+		}
+		fmt.Fprintf(b, "Client %d status:\naddress %s\nlast used %d\nlast server %d\n%d connects\n%d sent, %d received\n\n",
+			c.Slot, c.Addr, c.Last.Unix(), c.Server, c.Connects, c.Sent, c.Received)
+	}
+	fmt.Fprintf(b, "Max number of connections: %d\nActive connections:\n", s.ConnMax)
+	for _, c := range s.Conns {
+		if c.State == 0 {
+			continue
+		}
+		fmt.Fprintf(b, "Connection %d status:\ndownfd = %d, upfd = %d\npending data %d down, %d up\nclient %d, server %d\n\n",
+			c.ID, c.DownFD, c.UpFD, c.PendingDown, c.PendingUp, c.Client, c.Server)
+	}
+	return b.Flush()
+}
+
+func (s Snapshot) summary() string {
+	return fmt.Sprintf("Time %s, %d servers, %d current", s.Time.Format(timeLayout), len(s.Servers), s.Current)
+}
