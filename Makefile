@@ -1,0 +1,37 @@
+# Two commands are enough: make run, make test.
+
+GO        ?= go
+TOOL       = $(GO) tool -modfile=tools/go.mod
+VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+BUILD      = CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
+# What the tests use, as command:Debian package.
+PROGRAMS   = nginx:nginx-core /usr/lib/nginx/modules/ngx_stream_module.so:libnginx-mod-stream curl:curl wrk:wrk \
+             redis-server:redis-server redis-cli:redis-tools haproxy:haproxy pen:pen
+
+.PHONY: build run test unit lint bench clean
+
+build: ## the programs, in bin/
+	$(BUILD) -o bin/ ./cmd/...
+
+run: build ## Pen on 127.0.0.1:8080 in front of three small web servers
+	@bin/pendemo -pen bin/pen
+
+test: build lint ## everything that must hold
+	@scripts/need $(PROGRAMS)
+	$(GO) test -race -timeout 15m ./...
+	$(GO) test -run '^$$' -bench . -benchtime 1x ./internal/... >/dev/null
+
+unit: ## the tests that need no other programs
+	$(GO) test ./internal/...
+
+lint: ## format, vet, staticcheck
+	@out=$$($(TOOL) gofumpt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofumpt would change: $$out"; exit 1; fi
+	$(GO) vet ./...
+	$(TOOL) staticcheck ./...
+
+bench: build ## the figures of bench/README.md; some ten minutes
+	@scripts/need $(PROGRAMS)
+	$(GO) run ./bench -pen bin/pen
+
+clean:
+	rm -rf bin

@@ -1,0 +1,147 @@
+// Pen is a load balancer for TCP: it spreads clients over servers, remembers
+// which server each client used, and goes around servers that are dead.
+//
+//	pen [OPTION]... [HOST:]PORT SERVER[:PORT[:MAX[:HARD[:WEIGHT[:PRIO]]]]]...
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime"
+	"strings"
+	"syscall"
+
+	"pen/internal/app"
+	"pen/internal/config"
+	"pen/internal/process"
+)
+
+// version is set by the Makefile.
+var version = "unknown"
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+func run(args []string) int {
+	inv, errs := config.ParseArgs(args, app.Open)
+	for _, w := range inv.Warnings {
+		fmt.Fprintln(os.Stderr, "pen:", w)
+	}
+	for _, err := range errs {
+		fmt.Fprintln(os.Stderr, "pen:", err)
+	}
+	switch {
+	case len(errs) > 0:
+		return 1
+	case inv.Usage:
+		fmt.Print(config.Usage())
+		return 0
+	case inv.Version:
+		fmt.Printf("pen %s (%s, %s/%s)\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		return 0
+	case inv.Check:
+		if err := app.Check(inv.Config); err != nil {
+			return fail(err)
+		}
+		return 0
+	case inv.Config.Foreground:
+		logger := process.StartLogger(os.Stderr)
+		defer logger.Close()
+		return serve(inv, logger, func() error { return nil })
+	}
+	return background(inv)
+}
+
+// background starts Pen a second time, without a terminal, and ends here when
+// that one listens or has failed.
+func background(inv config.Invocation) int {
+	launch, isParent, err := process.Background()
+	if err != nil {
+		return fail(err)
+	}
+	if isParent {
+		return launch.Wait()
+	}
+	logger := process.StartSyslog()
+	defer logger.Close()
+	return serve(inv, logger, launch.Ready)
+}
+
+func fail(err error) int {
+	fmt.Fprintln(os.Stderr, "pen:", err)
+	return 1
+}
+
+// serve runs Pen until a signal or the exit command ends it.
+func serve(inv config.Invocation, logger *process.Logger, ready func() error) int {
+	signal.Ignore(syscall.SIGPIPE)
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR1)
+
+	a, err := app.New(inv, app.Options{Log: logger.Logger, SetDebug: setDebug(logger.Level), Output: os.Stdout})
+	if err != nil {
+		return fail(err)
+	}
+	if user := inv.Config.User; user != "" {
+		err = process.SwitchUser(user)
+	}
+	if err == nil {
+		err = a.Start()
+	}
+	if err == nil {
+		err = ready()
+	}
+	if err != nil {
+		a.Stop(0)
+		return fail(err)
+	}
+	wait(a, signals, logger.Logger)
+	if err := a.Stop(0); err != nil {
+		logger.Error("stopping", "error", err)
+		return 1
+	}
+	return 0
+}
+
+// wait carries out what signals ask for until one of them, or the exit
+// command, asks to end.
+func wait(a *app.App, signals <-chan os.Signal, log *slog.Logger) {
+	for {
+		select {
+		case <-a.Done():
+			return
+		case s := <-signals:
+			switch s {
+			case syscall.SIGHUP:
+				reload(a, log)
+			case syscall.SIGUSR1:
+				a.WriteStats()
+			default:
+				return
+			}
+		}
+	}
+}
+
+func reload(a *app.App, log *slog.Logger) {
+	err := a.Reload()
+	if err == nil {
+		log.Info("reloaded")
+		return
+	}
+	for line := range strings.Lines(err.Error()) {
+		log.Error("reload: " + strings.TrimSpace(line))
+	}
+}
+
+// setDebug returns how the -d option and the debug command change the log.
+func setDebug(level *slog.LevelVar) func(int) {
+	return func(n int) {
+		if n > 0 {
+			level.Set(slog.LevelDebug)
+		} else {
+			level.Set(slog.LevelInfo)
+		}
+	}
+}

@@ -1,0 +1,257 @@
+package pen_test
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The C programs, from Debian.
+const (
+	cPen    = "/usr/bin/pen"
+	cPenctl = "/usr/bin/penctl"
+)
+
+// A step is done with C Pen and with ours. The outcomes must be the same,
+// unless row names the row of docs/differences.md that says why not; then c
+// and ours are what each must give.
+type step struct {
+	do      string // see twin.do
+	row     string
+	c, ours string
+}
+
+// A twin is one of the two programs, with its own listener and control port.
+type twin struct {
+	t       *testing.T
+	name    string
+	listen  string
+	control string
+	penctl  string // the other one's, so that each drives the other's program
+	servers map[string]*nameServer
+	held    map[string]net.Conn
+}
+
+func startTwin(t *testing.T, name, program, penctl string, servers map[string]*nameServer, args []string) *twin {
+	tw := &twin{
+		t: t, name: name, listen: freePort(t), control: freePort(t), penctl: penctl,
+		servers: servers, held: map[string]net.Conn{},
+	}
+	args = append([]string{"-f", "-X", "-u", "root", "-O", "poll", "-C", tw.control}, args...)
+	i := len(args)
+	args = append(args, tw.listen)
+	for _, s := range []string{"a", "b", "c"} {
+		args = append(args, servers[s].addr)
+	}
+	cmd := exec.Command(program, args...)
+	log, err := os.Create(filepath.Join(t.TempDir(), name+".log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+		log.Close()
+		if t.Failed() {
+			t.Logf("%s %v\n%s", program, args[:i], readFile(log.Name()))
+		}
+	})
+	for deadline := time.Now().Add(patience); !reachable(tw.control); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s does not answer at its control port: %s", name, readFile(log.Name()))
+		}
+	}
+	return tw
+}
+
+func freePort(t *testing.T) string {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
+// do carries out a step and returns what came of it:
+//
+//	visit N         who answers client 127.0.0.N
+//	hold NAME N     the same, and the connection stays
+//	drop NAME       ends it, and waits until the server's count shows it
+//	anything else   the reply to a control command
+func (tw *twin) do(words string) string {
+	w := strings.Fields(words)
+	switch w[0] {
+	case "visit":
+		c, name := call(tw.listen, tw.client(w[1]))
+		if c != nil {
+			c.Close()
+			tw.settle()
+		}
+		return name
+	case "hold":
+		c, name := call(tw.listen, tw.client(w[2]))
+		tw.held[w[1]] = c
+		return name
+	case "drop":
+		tw.held[w[1]].Close()
+		delete(tw.held, w[1])
+		tw.settle()
+		return ""
+	}
+	out, err := exec.Command(tw.penctl, append([]string{tw.control}, w...)...).CombinedOutput()
+	if err != nil {
+		return fmt.Sprintf("%s%v", out, err)
+	}
+	return tw.normal(string(out))
+}
+
+func (tw *twin) client(n string) *net.TCPAddr {
+	return &net.TCPAddr{IP: net.ParseIP("127.0.0." + n)}
+}
+
+var connCount = regexp.MustCompile(` conn (\d+) `)
+
+// settle waits until as many connections are counted as are held.
+func (tw *twin) settle() {
+	deadline := time.Now().Add(patience)
+	for {
+		total := 0
+		for _, m := range connCount.FindAllStringSubmatch(tw.do("servers"), -1) {
+			n := 0
+			fmt.Sscan(m[1], &n)
+			total += n
+		}
+		if total == len(tw.held) {
+			return
+		}
+		if time.Now().After(deadline) {
+			tw.t.Fatalf("%s counts %d connections, %d are held", tw.name, total, len(tw.held))
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+var changing = []struct{ what, with string }{
+	{`Time \d{4}-\d\d-\d\d \d\d:\d\d:\d\d`, "Time T"},
+	{`downfd = \d+, upfd = \d+`, "downfd = D, upfd = U"},
+	{`(?m)^(.*sx \d+) rx \d+$`, "$1 rx R"}, // answers are counted when they are read
+}
+
+// normal takes out what is different between two runs of one program.
+func (tw *twin) normal(s string) string {
+	s = strings.NewReplacer(tw.listen, "LISTEN", tw.control, "CONTROL").Replace(s)
+	for _, c := range changing {
+		s = regexp.MustCompile(c.what).ReplaceAllString(s, c.with)
+	}
+	return s
+}
+
+func both(steps ...string) []step {
+	var all []step
+	for _, s := range steps {
+		all = append(all, step{do: s})
+	}
+	return all
+}
+
+// The scripts. stop and start name servers; they are done once for both.
+var differential = []struct {
+	name  string
+	args  []string
+	steps []step
+}{
+	{"stickiness and round-robin", nil, append([]step{
+		{"visit 2", "round-robin-start", "b", "a"},
+		{"visit 3", "round-robin-start", "c", "b"},
+		{"visit 4", "round-robin-start", "a", "c"},
+	}, both("clients_max", "tracking", "listen", "control")...)},
+	{"weight", []string{"-W"}, both(
+		"server 0 weight 1", "server 1 weight 1", "server 2 weight 2", "servers",
+		"hold h1 2", "hold h2 3", "hold h3 4", "hold h4 5", "hold h5 6", "servers",
+		"visit 2", "visit 3", "visit 4", "drop h2", "visit 9", "mode", "server 0 weight 0", "visit 10", "visit 11", "servers")},
+	{"weight ties", []string{"-W"}, append(both("server 0 weight 300", "server 1 weight 300", "server 2 blacklist 500", "hold h1 2"),
+		step{"hold h2 3", "weight-exact", "a", "b"})},
+	{"unset weights", []string{"-W"}, []step{{"visit 2", "weight-default", "closed", "a"}}},
+	{"prio", nil, both(
+		"prio", "server 0 prio 3", "server 1 prio 2", "server 2 prio 2", "visit 2", "visit 3", "mode",
+		"server 2 prio 1", "visit 4", "visit 2", "server 2 blacklist 60", "visit 4", "visit 5", "servers", "no prio", "mode")},
+	{"hash", []string{"-h"}, both(
+		"visit 1", "visit 2", "visit 3", "visit 4", "visit 1", "mode", "server 2 blacklist 90", "visit 5", "visit 2",
+		"server 2 blacklist 0", "visit 8", "no hash", "mode")},
+	{"failover", []string{"-h"}, append(both("visit 1", "visit 4", "stop b", "visit 6", "visit 1", "visit 1", "stop c", "visit 1", "visit 7",
+		"stop a", "visit 1", "start a", "start b", "start c", "server 0 blacklist 0", "server 1 blacklist 0", "visit 8", "blacklist 45", "blacklist"),
+		both("stubborn", "mode", "stop c", "server 2 blacklist 0", "visit 11", "no stubborn")...)},
+	{"limits", []string{"-h"}, both(
+		"server 1 max 1 hard 2", "hold h1 3", "servers", "hold h2 3", "visit 3", "visit 6", "drop h2", "visit 9", "visit 3", "drop h1", "visit 12", "servers")},
+	{"access lists", []string{"-h"}, both(
+		"acl 1 deny 127.0.0.3", "acl 1 deny 127.0.0.4", "client_acl 1", "visit 3", "visit 4", "visit 5", "no acl 1", "visit 3",
+		"acl 2 permit 127.0.0.0 255.255.255.248", "client_acl 2", "visit 7", "visit 8", "client_acl 0", "server 0 acl 2", "visit 8", "visit 5", "client_acl", "control_acl")},
+	{"replies", nil, append(both(
+		"mode", "servers", "blacklist 17", "blacklist", "timeout 4", "timeout", "tracking 99", "tracking", "clients_max 4000", "clients_max",
+		"client_acl 3", "client_acl", "control_acl 4", "debug", "debug 0", "web_stats", "web_stats page.html", "web_stats", "no web_stats", "web_stats",
+		"idle_timeout", "idlers", "pending_max 9", "hash", "weight", "roundrobin", "stubborn", "mode", "no roundrobin", "no hash", "mode",
+		"connection 3", "connection 99999999", "close 99999999", "close 3", "socket 3", "foo bar", "no foo", "recent", "ascii", "no ascii",
+		"server 1 address 127.0.0.5", "servers", "server 5 address 127.0.0.6 port 81 max 3 hard 4 weight 5 prio 6", "servers", "abort_on_error", "log"),
+		step{"client_acl 12", "bad-argument", "0\n", "client_acl: list \"12\" is out of range, want 0 to 9\n"},
+		step{"server x max 3", "bad-argument", "", "server: \"x\" is not the number of a slot, want 0 to 65535\n"},
+		step{"block", "obsolete-words", "do_cmd: ignoring command starting with 'block'\n", ""},
+		step{"conn_max", "connections", "500\n", ""},
+	)},
+}
+
+// TestDifferential runs the same script against Debian's pen 0.34.1, with poll
+// since its default loses connections on a refused connect, and against ours.
+// Our penctl drives the C program, the C penctl drives ours.
+func TestDifferential(t *testing.T) {
+	rows := readFile("docs/differences.md")
+	for _, script := range differential {
+		t.Run(script.name, func(t *testing.T) {
+			servers := map[string]*nameServer{}
+			for _, name := range []string{"a", "b", "c"} {
+				s := &nameServer{name: name, addr: "127.0.0.1:0"}
+				if err := s.start(); err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(s.close)
+				servers[name] = s
+			}
+			c := startTwin(t, "C Pen", cPen, filepath.Join(programs, "penctl"), servers, script.args)
+			ours := startTwin(t, "ours", filepath.Join(programs, "pen"), cPenctl, servers, script.args)
+			for _, s := range script.steps {
+				if verb, name, _ := strings.Cut(s.do, " "); verb == "stop" {
+					servers[name].close()
+					continue
+				} else if verb == "start" {
+					if err := servers[name].start(); err != nil {
+						t.Fatal(err)
+					}
+					continue
+				}
+				s.check(t, c.do(s.do), ours.do(s.do), rows)
+			}
+		})
+	}
+}
+
+func (s step) check(t *testing.T, c, ours, rows string) {
+	switch {
+	case s.row == "" && c != ours:
+		t.Errorf("%s\nC Pen: %q\nours:  %q", s.do, c, ours)
+	case s.row == "":
+	case !strings.Contains(rows, "| `"+s.row+"` |"):
+		t.Errorf("%s: docs/differences.md has no row %s", s.do, s.row)
+	case c != s.c || s.ours != "" && ours != s.ours:
+		t.Errorf("%s (row %s)\nC Pen: %q, want %q\nours:  %q, want %q", s.do, s.row, c, s.c, ours, s.ours)
+	}
+}

@@ -1,0 +1,241 @@
+// Package app builds Pen from its parts, starts and stops it, and applies
+// changes. It is the one package that knows all others, and is imported only
+// by the command and by tests.
+//
+// It handles no signals and never ends the process, so that tests can run
+// several at once.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"pen/internal/config"
+	"pen/internal/control"
+	"pen/internal/dispatch"
+	"pen/internal/plane"
+	"pen/internal/process"
+	"pen/internal/sock"
+)
+
+// Options are what New needs besides the command line.
+type Options struct {
+	Log *slog.Logger
+	// SetDebug is called with the level of detail, 0 upwards, at the start and
+	// whenever it changes.
+	SetDebug func(level int)
+	// Output gets the replies to commands given at the start; nil discards.
+	Output io.Writer
+}
+
+// An App is one running Pen.
+type App struct {
+	opt   Options
+	start time.Time // the zero of the Dispatcher's clock
+	base  config.Config
+	run   []config.Command // to be run once started
+	nofil uint64           // descriptors that the process may open
+
+	d        *dispatch.Dispatcher
+	serving  sync.WaitGroup // planes and the control server
+	stopping context.Context
+	stop     context.CancelFunc
+	done     chan struct{} // closed when the exit command was given
+	exitOnce sync.Once
+	cleanup  cleanups
+
+	cfg atomic.Pointer[config.Config] // in force; stored under mu
+
+	mu      sync.Mutex // one change at a time; guards all below
+	file    config.Config
+	names   map[string]netip.Addr // resolved so far
+	current listener
+	control *control.Server
+	started bool
+}
+
+// A listener is a plane with the means to make it take nothing new.
+type listener struct {
+	plane  plane.Plane
+	retire context.CancelFunc
+}
+
+// New builds an App from a command line and binds its sockets. Nothing runs
+// yet. After an error nothing is left open.
+func New(inv config.Invocation, opt Options) (*App, error) {
+	a := &App{
+		opt: opt, start: time.Now(), base: inv.Base, run: inv.Run, file: inv.Config,
+		nofil: process.RaiseNoFile(), done: make(chan struct{}), names: map[string]netip.Addr{},
+	}
+	a.stopping, a.stop = context.WithCancel(context.Background())
+	if err := a.setup(inv.Config); err != nil {
+		a.stop()
+		return nil, errors.Join(err, a.cleanup.run(opt.Log))
+	}
+	return a, nil
+}
+
+// Check reports what would keep a configuration from being used, without
+// binding anything. It looks up names.
+func Check(cfg config.Config) error {
+	a := &App{names: map[string]netip.Addr{}, stopping: context.Background()}
+	_, err := a.build(cfg)
+	return err
+}
+
+// setup makes the parts in the order in which they need each other. Each one
+// registers its end as soon as it exists.
+func (a *App) setup(cfg config.Config) error {
+	if cfg.Listen == "" {
+		return errors.New("no address to listen on; want: pen [OPTION]... [HOST:]PORT SERVER...")
+	}
+	dcfg, err := a.build(cfg)
+	if err != nil {
+		return err
+	}
+	a.d = dispatch.New(dcfg, func() time.Duration { return time.Since(a.start) })
+	if err := a.openControl(cfg); err != nil {
+		return err
+	}
+	a.current.plane, err = listen(cfg, a.opt.Log)
+	if err != nil {
+		return err
+	}
+	a.cleanup.add("listener", func() error {
+		if a.started {
+			return nil // Serve has closed it
+		}
+		return a.current.plane.Close()
+	})
+	a.opt.SetDebug(cfg.Debug)
+	a.cfg.Store(&cfg)
+	return nil
+}
+
+// openControl binds the control socket. As root it takes no TCP port, since
+// whoever can connect to it can write files.
+func (a *App) openControl(cfg config.Config) error {
+	if cfg.Control == "" {
+		return nil
+	}
+	network, path, err := sock.Split(cfg.Control)
+	if err != nil {
+		return fmt.Errorf("control %w", err)
+	}
+	if network != "unix" && cfg.User == "" && os.Getuid() == 0 {
+		a.opt.Log.Error("Won't open control port running as root; use -u to run as different user")
+		return nil
+	}
+	ln, err := sock.Listen(cfg.Control, 0)
+	if err != nil {
+		return fmt.Errorf("control socket: %w", err)
+	}
+	if network == "unix" {
+		if err := os.Chmod(path, 0o600); err != nil {
+			return errors.Join(fmt.Errorf("control socket: %w", err), ln.Close())
+		}
+	}
+	a.control = control.New(ln, a, a.opt.Log)
+	a.cleanup.add("control socket", func() error {
+		if a.started {
+			return nil
+		}
+		return ln.Close()
+	})
+	return nil
+}
+
+// Start begins to serve and runs the commands that were given to be run. It
+// does not block.
+func (a *App) Start() error {
+	cfg := a.Config()
+	if cfg.PidFile != "" {
+		remove, err := process.WritePid(cfg.PidFile)
+		if err != nil {
+			return err
+		}
+		a.cleanup.add("pid file", remove)
+	}
+	a.mu.Lock()
+	a.started = true
+	a.current = a.serve(a.current.plane)
+	a.mu.Unlock()
+	if a.control != nil {
+		a.serving.Go(func() {
+			if err := a.control.Serve(a.stopping); err != nil {
+				a.opt.Log.Error("control socket", "error", err)
+			}
+		})
+	}
+	for _, cmd := range a.run {
+		reply, err := control.Run(a, cmd)
+		if err != nil {
+			return fmt.Errorf("%s: %w", cmd.Origin, err)
+		}
+		if a.opt.Output != nil {
+			io.WriteString(a.opt.Output, reply)
+		}
+	}
+	a.opt.Log.Info("listening", "address", a.Addr(), "servers", len(cfg.Servers))
+	return nil
+}
+
+// serve has a plane carry traffic until it is retired or the App is stopped.
+func (a *App) serve(p plane.Plane) listener {
+	ctx, retire := context.WithCancel(a.stopping)
+	a.serving.Go(func() {
+		defer retire()
+		if err := p.Serve(ctx, a.d); err != nil {
+			a.opt.Log.Error("listener ended", "error", err)
+		}
+	})
+	return listener{p, retire}
+}
+
+// Addr is the address on which clients are served.
+func (a *App) Addr() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.current.plane.Addr().String()
+}
+
+// Done is closed when the exit command was given: the caller should Stop.
+func (a *App) Done() <-chan struct{} { return a.done }
+
+// Stop takes no new clients, lets those that are there go on until drain is
+// over, and ends what is left. It blocks, not much longer than drain, and
+// returns what went wrong on the way. The App can't be started again.
+func (a *App) Stop(drain time.Duration) error {
+	a.stop()
+	ended := make(chan struct{})
+	go func() {
+		a.serving.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(drain):
+		a.killUntil(ended)
+	}
+	return a.cleanup.run(a.opt.Log)
+}
+
+// killUntil ends all flows, also those that were on their way in when it began.
+func (a *App) killUntil(ended <-chan struct{}) {
+	for {
+		a.d.KillAll()
+		select {
+		case <-ended:
+			return
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}

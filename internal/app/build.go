@@ -1,0 +1,157 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math"
+	"net"
+	"net/netip"
+	"time"
+
+	"pen/internal/acl"
+	"pen/internal/config"
+	"pen/internal/dispatch"
+	"pen/internal/plane"
+	"pen/internal/plane/stream"
+	"pen/internal/pool"
+	"pen/internal/sock"
+)
+
+// reserved descriptors are for everything but connections: listeners, the
+// control socket, files, and pipes with bulk data in flight.
+const reserved = 256
+
+// minConns is how many connections C Pen takes by default.
+const minConns = 500
+
+// resolveTime bounds the look-up of one name.
+const resolveTime = 10 * time.Second
+
+func listen(cfg config.Config, log *slog.Logger) (plane.Plane, error) {
+	return stream.Listen(cfg.Listen, cfg.Backlog, log)
+}
+
+// build makes the policy's configuration from the user's. It may block on
+// look-ups of names that were not resolved before.
+func (a *App) build(cfg config.Config) (dispatch.Config, error) {
+	out := dispatch.Config{
+		ACLs:           lists(cfg.ACLs),
+		ClientACL:      cfg.ClientACL,
+		NoTracking:     cfg.RoundRobin,
+		Stubborn:       cfg.Stubborn,
+		Tracking:       cfg.Tracking,
+		ClientsMax:     cfg.ClientsMax,
+		ConnMax:        a.connMax(cfg),
+		ConnectTimeout: cfg.Timeout,
+	}
+	out.Pool.Algorithm = algorithm(cfg)
+	out.Pool.Blacklist = cfg.Blacklist
+	port, err := defaultPort(cfg)
+	if err != nil {
+		return out, err
+	}
+	for slot, s := range cfg.Servers {
+		c, err := a.server(s, port)
+		if err != nil {
+			return out, fmt.Errorf("server %d: %w", slot, err)
+		}
+		out.Pool.Servers = append(out.Pool.Servers, c)
+	}
+	if out.Pool.Emergency, err = a.server(cfg.Emergency, port); err != nil {
+		return out, fmt.Errorf("emergency server: %w", err)
+	}
+	if out.Pool.Abuse, err = a.server(cfg.Abuse, port); err != nil {
+		return out, fmt.Errorf("abuse server: %w", err)
+	}
+	return out, nil
+}
+
+// connMax is how many connections there may be: two descriptors each, of as
+// many as the process may open, less some for everything else.
+func (a *App) connMax(cfg config.Config) int {
+	possible := int(min(a.nofil, math.MaxInt32))
+	possible = max(possible-reserved, possible/2) / 2
+	if cfg.ConnMax == 0 {
+		return possible
+	}
+	return min(cfg.ConnMax, possible)
+}
+
+// algorithm is the one that the flags select: prio before weight before hash
+// before round-robin.
+func algorithm(cfg config.Config) pool.Algorithm {
+	switch {
+	case cfg.Prio:
+		return pool.Prio
+	case cfg.Weight:
+		return pool.Weight
+	case cfg.Hash && cfg.RoundRobin:
+		return pool.HashPort
+	case cfg.Hash:
+		return pool.Hash
+	}
+	return pool.RoundRobin
+}
+
+func lists(in [config.ACLCount][]config.ACLEntry) *acl.Lists {
+	out := new(acl.Lists)
+	for i, list := range in {
+		for _, e := range list {
+			out[i] = append(out[i], acl.Entry(e))
+		}
+	}
+	return out
+}
+
+// defaultPort is the port of servers for which none is given: the listener's,
+// or 0 if that is a Unix socket.
+func defaultPort(cfg config.Config) (int, error) {
+	network, address, err := sock.Split(cfg.Listen)
+	if err != nil || network == "unix" {
+		return 0, err
+	}
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return 0, err
+	}
+	return sock.LookupPort(port)
+}
+
+// server makes the pool's view of a server; an unused one stays so.
+func (a *App) server(s config.Server, port int) (pool.Config, error) {
+	if !s.Used() {
+		return pool.Config{}, nil
+	}
+	c := pool.Config{Max: s.Max, Hard: s.Hard, Weight: s.EffectiveWeight(), Prio: s.Prio, ACL: s.ACL}
+	if s.IsPath() {
+		c.Path = s.Host
+		return c, nil
+	}
+	addr, err := a.resolve(s.Host)
+	if err != nil {
+		return c, err
+	}
+	if s.Port != 0 {
+		port = s.Port
+	}
+	if port == 0 {
+		return c, fmt.Errorf("%s has no port, and the listener has none to give", s.Host)
+	}
+	c.Addr = netip.AddrPortFrom(addr, uint16(port))
+	return c, nil
+}
+
+// resolve looks up a name, once: the answer holds until the name is forgotten.
+func (a *App) resolve(host string) (netip.Addr, error) {
+	if addr, ok := a.names[host]; ok {
+		return addr, nil
+	}
+	ctx, cancel := context.WithTimeout(a.stopping, resolveTime)
+	defer cancel()
+	addr, err := sock.Resolve(ctx, host)
+	if err == nil {
+		a.names[host] = addr
+	}
+	return addr, err
+}

@@ -1,0 +1,156 @@
+// Package config is Pen's command language: it turns option letters, command
+// lines and files into an immutable [Config], and a Config back into commands.
+//
+// One table of verbs (verbs.go) drives all of it: options, -O, files, include,
+// the control socket, write and help.
+package config
+
+import (
+	"math"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+)
+
+// ACLCount is how many access lists there are, numbered from 0.
+const ACLCount = 10
+
+// maxSlot is the highest number of a server.
+const maxSlot = 65535
+
+// A Config is everything that the operator may say. It is a value: whoever
+// changes one works on a copy, and never on what its slices point to.
+type Config struct {
+	Listen  string   // [HOST:]PORT, or the path of a Unix socket; "" is none
+	Servers []Server // by slot; the last one is not the zero Server
+	// Emergency takes clients when no other server does, Abuse those that the
+	// access list denies.
+	Emergency, Abuse Server
+
+	ACLs                  [ACLCount][]ACLEntry
+	ClientACL, ControlACL int // numbers of lists
+
+	Hash, Prio, Weight bool
+	RoundRobin         bool // clients are not tracked in the choice of a server
+	Stubborn           bool
+
+	Blacklist time.Duration // how long a failed server is left alone
+	Timeout   time.Duration // for connecting
+	Tracking  time.Duration // clients are forgotten after this; 0: never
+
+	ClientsMax  int
+	ConnMax     int // 0: as many as there are descriptors for
+	PendingMax  int // 0: no limit
+	Backlog     int // 0: what the kernel allows
+	MultiAccept int // 0: no limit
+
+	WebStats    string // file for the status page
+	Control     string // address of the control socket
+	PidFile     string
+	User        string
+	Foreground  bool
+	ExitEnabled bool // for the exit command
+	ASCII       bool // dumps
+	AbortOnErr  bool
+	Debug       int
+	ConfigFile  string // from the command line; not a part of what is printed
+}
+
+// A Server is one server as the operator describes it. The zero Server is an
+// unused slot.
+type Server struct {
+	Host      string // a name, an address, or the path of a Unix socket
+	Port      int    // 0: the listener's
+	Max, Hard int    // connections for new and for returning clients; 0: no limit
+	Weight    int
+	WeightSet bool // an unset weight counts as 1
+	Prio      int
+	ACL       int
+}
+
+// Used reports whether there is a server.
+func (s Server) Used() bool { return s.Host != "" }
+
+// IsPath reports whether the server listens on a Unix socket.
+func (s Server) IsPath() bool { return strings.Contains(s.Host, "/") }
+
+// EffectiveWeight is the weight that counts.
+func (s Server) EffectiveWeight() int {
+	if !s.WeightSet {
+		return 1
+	}
+	return s.Weight
+}
+
+// An ACLEntry permits or denies addresses.
+type ACLEntry struct {
+	Permit bool
+	Addr   netip.Addr
+	Mask   uint32 // of an IPv4 address, as written
+	Bits   int    // length of an IPv6 prefix
+}
+
+// Default returns what holds where nothing is said.
+func Default() Config {
+	return Config{Blacklist: 30 * time.Second, Timeout: 5 * time.Second, ClientsMax: 2048}
+}
+
+// Mode returns the flags of the selection of servers, as the mode command
+// shows them.
+func (c Config) Mode() string {
+	var words []string
+	for _, f := range []struct {
+		on   bool
+		name string
+	}{{c.Hash, "hash"}, {c.RoundRobin, "roundrobin"}, {c.Stubborn, "stubborn"}, {c.Weight, "weight"}, {c.Prio, "prio"}} {
+		words = append(words, negated(!f.on, f.name))
+	}
+	return strings.Join(words, " ")
+}
+
+func negated(no bool, name string) string {
+	if no {
+		return "no " + name
+	}
+	return name
+}
+
+// server returns a slot, the zero Server beyond the last one.
+func (c Config) server(slot int) Server {
+	if slot < len(c.Servers) {
+		return c.Servers[slot]
+	}
+	return Server{}
+}
+
+// own gives c a table of servers that nobody else reads, and lists that nobody
+// else appends to. Without it no verb may change c.
+func (c *Config) own() {
+	c.Servers = slices.Clone(c.Servers)
+	for i := range c.ACLs {
+		c.ACLs[i] = slices.Clip(c.ACLs[i])
+	}
+}
+
+// setServer puts a server into a slot. The table must be c's own.
+func (c *Config) setServer(slot int, s Server) {
+	n := len(c.Servers)
+	switch {
+	case slot < n:
+		c.Servers[slot] = s
+	case s != (Server{}):
+		c.Servers = append(c.Servers, make([]Server, slot+1-n)...)
+		c.Servers[slot] = s
+		return
+	}
+	for n > 0 && c.Servers[n-1] == (Server{}) {
+		n--
+	}
+	c.Servers = c.Servers[:n]
+	if n == 0 {
+		c.Servers = nil
+	}
+}
+
+const maxInt = math.MaxInt32

@@ -1,0 +1,250 @@
+package config
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strings"
+)
+
+const (
+	maxLine   = 4095 // bytes, as in Pen
+	maxDepth  = 10   // files that include each other
+	maxFiles  = 1000 // in all, since each one may include several
+	maxErrors = 1000 // then nobody reads on
+)
+
+var errLongLine = fmt.Errorf("a line of more than %d bytes", maxLine)
+
+// A Command is one line, understood and checked. The zero Command is an empty
+// line or a comment.
+type Command struct {
+	Verb   *Verb
+	No     bool
+	Args   []string
+	Origin string // where it stands, such as "pen.conf:12"; "" for the control socket
+}
+
+// Kind is what this command does. A setting without a value asks for it.
+func (cmd Command) Kind() Kind {
+	if cmd.asks() {
+		return Question
+	}
+	return cmd.Verb.Kind
+}
+
+func (cmd Command) asks() bool {
+	v := cmd.Verb
+	return v.Kind == Setting && !v.flag && !cmd.No && len(cmd.Args) == 0
+}
+
+// ParseLine understands one line. Words are separated by spaces or tabs, and a
+// word that begins with # begins a comment. The command is checked, so that it
+// can only fail where it meets the Config. Further words than a command needs
+// are ignored, as in Pen.
+func ParseLine(line string) (Command, error) {
+	if len(line) > maxLine {
+		return Command{}, errLongLine
+	}
+	words := splitWords(line)
+	for i, w := range words {
+		if w[0] == '#' {
+			words = words[:i]
+			break
+		}
+	}
+	if len(words) == 0 {
+		return Command{}, nil
+	}
+	cmd := Command{No: words[0] == "no" && len(words) > 1}
+	if cmd.No {
+		words = words[1:]
+	}
+	cmd.Verb, cmd.Args = find(words[0]), words[1:]
+	if cmd.Verb == nil && cmd.No {
+		return Command{}, nil // Pen is silent here
+	}
+	if cmd.Verb == nil {
+		return cmd, fmt.Errorf("do_cmd: ignoring command starting with '%s'", words[0])
+	}
+	return cmd, cmd.check()
+}
+
+// check applies the command to a Config that is thrown away.
+func (cmd Command) check() error {
+	v := cmd.Verb
+	if cmd.No && !v.Negatable {
+		return fmt.Errorf("%s: there is no \"no %s\"", v.Name, v.Name)
+	}
+	if v.set == nil || cmd.asks() && v.show != nil {
+		return nil
+	}
+	c := Default()
+	return cmd.apply(&c)
+}
+
+// apply changes a Config that owns its slices, or returns an error and changes
+// nothing.
+func (cmd Command) apply(c *Config) error {
+	v := cmd.Verb
+	switch {
+	case cmd.No || v.flag || len(cmd.Args) > 0 || v.Name == "server" || v.Name == "acl":
+	case v.Name == "tcp_fastclose":
+		return errors.New("do_cmd: ignoring tcp_fastclose without argument")
+	case v.notBuilt:
+		return notBuilt(v.Name)
+	default:
+		return fmt.Errorf("%s: an argument is missing: %s %s", v.Name, v.Name, strings.Trim(v.Args, "[]"))
+	}
+	err := v.set(c, cmd.No, cmd.Args)
+	if err == nil || errors.As(err, new(notBuilt)) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", v.Name, err)
+}
+
+// With returns the Config with a setting applied. After an error it is the
+// same as before.
+func (c Config) With(cmd Command) (Config, error) {
+	next := c
+	if cmd.Verb == nil || cmd.Kind() != Setting {
+		return c, nil
+	}
+	next.own()
+	if err := cmd.apply(&next); err != nil {
+		return c, err
+	}
+	return next, nil
+}
+
+// Reply is what the control socket answers to a setting, or to the question
+// for one: its value, with the end of line, or nothing (section 19).
+func (cmd Command) Reply(c Config) string {
+	v := cmd.Verb
+	switch {
+	case v.Name == "tarpit_acl":
+		return "tarpit_acl = -1" // without an end of line, as in Pen
+	case v.Name == "control" && c.Control == "":
+		return "(null)\n"
+	case v.show == nil || cmd.No:
+		return ""
+	}
+	if s := v.show(c); s != "" {
+		return s + "\n"
+	}
+	return ""
+}
+
+// An Opener opens a file that a configuration names.
+type Opener func(name string) (io.ReadCloser, error)
+
+// ReadFile evaluates a file on top of base: the settings in it are applied in
+// order, the actions and questions returned, to be run when Pen has started.
+// The error joins all errors of the file and of those that it includes, each
+// as "file:line: message"; then the Config is base.
+func ReadFile(base Config, name string, open Opener) (Config, []Command, error) {
+	r := reader{cfg: base, open: open}
+	r.cfg.own()
+	r.file(name, "")
+	if len(r.errs) > 0 {
+		return base, nil, errors.Join(r.errs...)
+	}
+	return r.cfg, r.run, nil
+}
+
+// A reader evaluates commands in order.
+type reader struct {
+	cfg   Config // owns its slices
+	run   []Command
+	errs  []error
+	open  Opener
+	stack []string // the files that are being read
+	files int      // read so far
+}
+
+// file evaluates a file that is included from origin.
+func (r *reader) file(name, origin string) {
+	r.files++
+	switch {
+	case slices.Contains(r.stack, path.Clean(name)):
+		r.fail(origin, fmt.Errorf("include: %s includes itself", name))
+		return
+	case len(r.stack) > maxDepth:
+		r.fail(origin, fmt.Errorf("include: %s is more than %d files deep", name, maxDepth))
+		return
+	case r.files > maxFiles:
+		r.fail(origin, fmt.Errorf("include: %s comes after %d files, want no more", name, maxFiles))
+		return
+	}
+	f, err := r.open(name)
+	if err != nil {
+		r.fail(origin, err)
+		return
+	}
+	defer f.Close()
+	r.stack = append(r.stack, path.Clean(name))
+	r.lines(name, f)
+	r.stack = r.stack[:len(r.stack)-1]
+}
+
+func (r *reader) lines(name string, f io.Reader) {
+	sc := bufio.NewScanner(f)
+	sc.Buffer(nil, 2*maxLine)
+	n := 0
+	for sc.Scan() {
+		n++
+		r.line(sc.Text(), fmt.Sprintf("%s:%d", name, n))
+		if len(r.errs) >= maxErrors {
+			return
+		}
+	}
+	err := sc.Err()
+	if errors.Is(err, bufio.ErrTooLong) {
+		err = errLongLine
+	}
+	if err != nil {
+		r.fail(fmt.Sprintf("%s:%d", name, n+1), err)
+	}
+}
+
+func (r *reader) line(text, origin string) {
+	cmd, err := ParseLine(text)
+	if err != nil {
+		r.fail(origin, err)
+		return
+	}
+	cmd.Origin = origin
+	r.command(cmd)
+}
+
+func (r *reader) command(cmd Command) {
+	switch {
+	case cmd.Verb == nil:
+	case cmd.Verb.Name == "include":
+		r.file(cmd.Args[0], cmd.Origin)
+	case cmd.Kind() != Setting:
+		r.run = append(r.run, cmd)
+	default:
+		next := r.cfg
+		if err := cmd.apply(&next); err != nil {
+			r.fail(cmd.Origin, err)
+			return
+		}
+		r.cfg = next
+		if t, ok := value(cmd.Args, "blacklist"); ok && cmd.Verb.Name == "server" {
+			// Of the server's keys this one is for what runs.
+			cmd.Args = []string{cmd.Args[0], "blacklist", t}
+			r.run = append(r.run, cmd)
+		}
+	}
+}
+
+func (r *reader) fail(origin string, err error) {
+	if origin != "" {
+		err = fmt.Errorf("%s: %w", origin, err)
+	}
+	r.errs = append(r.errs, err)
+}

@@ -1,0 +1,194 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// An Invocation is what a command line asks for.
+type Invocation struct {
+	Base    Config    // options and operands
+	Config  Config    // and on top of them, the configuration file
+	Run     []Command // actions and questions, in order, once Pen has started
+	Usage   bool      // print the usage
+	Version bool      // print the version
+	Check   bool      // check only
+	// Warnings are for options that have no effect any more.
+	Warnings []string
+}
+
+// ParseArgs understands a command line without the program's name, as glibc's
+// getopt does: options may follow operands, short ones may be bundled, values
+// may be glued to them. Options and -O commands take effect in the order
+// given, then the operands, then the file. It returns all errors that it finds.
+func ParseArgs(args []string, open Opener) (Invocation, []error) {
+	o := options{reader: reader{cfg: Default(), open: open}}
+	fs := o.flags()
+	if err := fs.Parse(args); err != nil {
+		return o.inv, append(o.errs, err)
+	}
+	if o.inv.Usage || o.inv.Version {
+		return o.inv, nil
+	}
+	o.operands(fs.Args())
+	o.inv.Base = o.cfg
+	o.cfg.own()
+	if o.cfg.ConfigFile != "" {
+		o.file(o.cfg.ConfigFile, "")
+	}
+	o.inv.Config, o.inv.Run = o.cfg, o.run
+	if o.cfg.Listen == "" && len(o.errs) == 0 && !o.inv.Check {
+		o.inv.Usage = true
+	}
+	return o.inv, o.errs
+}
+
+// options collects what the flags say. The embedded reader runs commands.
+type options struct {
+	reader
+	inv Invocation
+}
+
+// operands are the listener's address, unless an option has said it, and the
+// servers for slots 0, 1, 2 ...
+func (o *options) operands(args []string) {
+	if len(args) == 0 {
+		return
+	}
+	if o.cfg.Listen == "" {
+		if err := parseWord(args[0]); err != nil {
+			o.fail("listen address", err)
+		}
+		o.cfg.Listen = args[0]
+	}
+	for slot, spec := range args[1:] {
+		s, err := parseServer(o.cfg.server(slot), spec)
+		if err != nil {
+			o.fail("", err)
+			continue
+		}
+		o.cfg.setServer(slot, s)
+	}
+}
+
+// flags has an option for every verb that has a letter or a long name, and
+// those that are no settings.
+func (o *options) flags() *pflag.FlagSet {
+	fs := pflag.NewFlagSet("pen", pflag.ContinueOnError)
+	fs.SortFlags = false
+	fs.Usage = func() {}
+	for i := range table {
+		v := &table[i]
+		if v.Long != "" {
+			o.add(fs, v.Short, v.Long, v.flag, func(s string) { o.setting(v, s) })
+		}
+	}
+	o.add(fs, "O", "command", false, func(s string) { o.line(s, "-O") })
+	o.add(fs, "o", "run", false, func(s string) { o.line(s, "-o") })
+	o.add(fs, "F", "config", false, func(s string) { o.cfg.ConfigFile = s })
+	o.add(fs, "d", "debug", true, func(string) { o.cfg.Debug++ })
+	o.add(fs, "N", "hash-untracked", true, func(string) { o.cfg.Hash, o.cfg.RoundRobin = true, true })
+	o.add(fs, "V", "version", true, func(string) { o.inv.Version = true })
+	o.add(fs, "", "help", true, func(string) { o.inv.Usage = true })
+	o.add(fs, "", "check", true, func(string) { o.inv.Check = true })
+	o.add(fs, "i", "install", false, func(string) { o.fail("-i", errors.New("Windows only")) })
+	for letter, long := range map[string]string{"Q": "obsolete-Q", "D": "obsolete-D", "n": "obsolete-n", "S": "obsolete-S"} {
+		o.add(fs, letter, long, letter != "S", func(string) {
+			o.inv.Warnings = append(o.inv.Warnings, fmt.Sprintf("option -%s is obsolete and has no effect", letter))
+		})
+	}
+	return fs
+}
+
+// setting applies an option through its verb.
+func (o *options) setting(v *Verb, value string) {
+	cmd := Command{Verb: v, Origin: "option --" + v.Long}
+	if v.Short != "" {
+		cmd.Origin = "option -" + v.Short
+	}
+	if v.notBuilt {
+		o.fail("", notBuilt(strings.TrimPrefix(cmd.Origin, "option ")))
+		return
+	}
+	if !v.flag {
+		cmd.Args = []string{value}
+	}
+	o.command(cmd)
+}
+
+// add defines an option that calls f wherever it occurs.
+func (o *options) add(fs *pflag.FlagSet, short, long string, flag bool, f func(string)) {
+	fl := fs.VarPF(setter{flag, f}, long, short, "")
+	if flag {
+		fl.NoOptDefVal = given
+	}
+}
+
+// given is what a flag is set to where it is given without a value.
+const given = "given"
+
+// A setter is an option's value that passes on what it is set to.
+type setter struct {
+	flag bool
+	f    func(string)
+}
+
+func (o setter) Set(s string) error {
+	if o.flag && s != given {
+		return errors.New("it takes no value")
+	}
+	o.f(s)
+	return nil
+}
+func (setter) String() string { return "" }
+func (setter) Type() string   { return "" }
+
+// Usage is the text that --help prints.
+func Usage() string {
+	var b strings.Builder
+	b.WriteString(`usage: pen [OPTION]... [HOST:]PORT SERVER[:PORT[:MAX[:HARD[:WEIGHT[:PRIO]]]]]...
+
+The port, or the path of a Unix socket, is where clients come; the servers get
+them. An IPv6 server stands in brackets: [2001:db8::1]:80.
+
+`)
+	row := func(option, args, help string) {
+		fmt.Fprintf(&b, "  %-38s %s\n", strings.TrimSpace(option+" "+args), help)
+	}
+	row("-F, --config", "FILE", "read commands from a file, again at HUP")
+	row("-O, --command", "COMMAND", "run a command, as penctl would; -o is the same")
+	row("-d, --debug", "", "more detail in the log; more with each -d")
+	for _, v := range table {
+		if v.Long != "" && !v.notBuilt {
+			row(v.Option(), strings.Trim(v.Args, "[]"), v.Help)
+		}
+	}
+	row("-N, --hash-untracked", "", "-h -r")
+	row("    --check", "", "check the command line and its file, and end")
+	row("-V, --version", "", "print the version")
+	row("    --help", "", "this text")
+	b.WriteString("\nTimes are in seconds, or 200ms, 5m. penctl's help command lists what else can be said.\n")
+	return b.String()
+}
+
+// Help is the reply to the help command: all commands, or one.
+func Help(name string) (string, error) {
+	var b strings.Builder
+	for _, v := range table {
+		if v.notBuilt || name != "" && v.Name != name {
+			continue
+		}
+		usage := v.Name
+		if v.Negatable {
+			usage = "[no] " + usage
+		}
+		fmt.Fprintf(&b, "%-46s %s\n", strings.TrimSpace(usage+" "+v.Args), v.Help)
+	}
+	if b.Len() == 0 {
+		return "", fmt.Errorf("help: there is no command %q", name)
+	}
+	return b.String(), nil
+}

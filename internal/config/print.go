@@ -1,0 +1,37 @@
+package config
+
+import (
+	"slices"
+	"strings"
+)
+
+// saved is the order in which write saves C Pen's settings (specification,
+// section 20).
+var saved = []string{
+	"acl", "ascii", "blacklist", "client_acl", "control_acl", "debug", "hash", "roundrobin", "server", "stubborn",
+	"timeout", "tracking", "web_stats", "weight", "prio",
+}
+
+// savedIfSet are the settings that C Pen has as options only, or not at all.
+// They are saved where they differ from the default, so that a file does not
+// speak against an option without need.
+var savedIfSet = []string{
+	"abort_on_error", "abuse", "backlog", "clients_max", "conn_max", "control", "emergency", "exit_enabled",
+	"foreground", "listen", "multi_accept", "pending_max", "pidfile", "user",
+}
+
+// Print writes a Config as commands, one a line. To read them on top of the
+// default gives the same Config, but for the name of the file.
+func Print(c Config) string {
+	var lines []string
+	for _, name := range saved {
+		lines = append(lines, find(name).save(c)...)
+	}
+	for _, name := range savedIfSet {
+		v := find(name)
+		if l := v.save(c); !slices.Equal(l, v.save(Default())) {
+			lines = append(lines, l...)
+		}
+	}
+	return strings.Join(lines, "\n") + "\n"
+}

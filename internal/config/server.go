@@ -1,0 +1,197 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// parseServer understands HOST[:PORT[:MAX[:HARD[:WEIGHT[:PRIO]]]]], where HOST
+// may be an IPv6 address in brackets or the path of a Unix socket
+// (specification, section 2). What s has besides stays: an option may have set it before.
+func parseServer(s Server, spec string) (Server, error) {
+	host, rest := spec, ""
+	if strings.HasPrefix(spec, "[") {
+		end := strings.IndexByte(spec, ']')
+		if end < 0 {
+			return s, fmt.Errorf("server %q: the bracket is not closed, want [ADDRESS]:PORT", spec)
+		}
+		host, rest = spec[1:end], spec[end+1:]
+		if rest != "" && rest[0] != ':' {
+			return s, fmt.Errorf("server %q: want a colon behind the bracket", spec)
+		}
+		rest = strings.TrimPrefix(rest, ":")
+	} else {
+		host, rest, _ = strings.Cut(spec, ":")
+	}
+	if err := s.setHost(host); err != nil {
+		return s, fmt.Errorf("server %q: %w", spec, err)
+	}
+	fields := strings.Split(rest, ":")
+	names := []string{"port", "max", "hard", "weight", "prio"}
+	if len(fields) > len(names) {
+		return s, fmt.Errorf("server %q: too many fields, want HOST:PORT:MAX:HARD:WEIGHT:PRIO; an IPv6 address stands in brackets", spec)
+	}
+	for i, f := range fields {
+		if f == "" {
+			continue
+		}
+		if err := s.set(names[i], f); err != nil {
+			return s, fmt.Errorf("server %q: %w", spec, err)
+		}
+	}
+	return s, nil
+}
+
+// setHost sets the host. 0.0.0.0 is how C Pen writes that there is none.
+func (s *Server) setHost(host string) error {
+	if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
+		host = host[1 : len(host)-1]
+	}
+	_, err := netip.ParseAddr(host)
+	switch {
+	case host == "":
+		return errors.New("no host, want a name, an address or a path")
+	case host == "0.0.0.0":
+		host = ""
+	case err == nil:
+	case strings.Contains(host, ":"):
+		return fmt.Errorf("%q is not an address; the port is a word of its own: port N", host)
+	case strings.ContainsAny(host, "[]"):
+		return fmt.Errorf("%q is not an address, want brackets around IPv6 only", host)
+	}
+	if host != "" {
+		if err := parseWord(host); err != nil {
+			return err
+		}
+	}
+	s.Host = host
+	return nil
+}
+
+// set sets one field by its key in a server command.
+func (s *Server) set(key, value string) error {
+	var err error
+	switch key {
+	case "address":
+		return s.setHost(value)
+	case "port":
+		s.Port, err = parseInt(key, value, 0, 65535)
+	case "max":
+		s.Max, err = parseInt(key, value, 0, maxInt)
+	case "hard":
+		s.Hard, err = parseInt(key, value, 0, maxInt)
+	case "weight":
+		s.Weight, err = parseInt(key, value, 0, maxInt)
+		s.WeightSet = true
+	case "prio":
+		s.Prio, err = parseInt(key, value, -maxInt, maxInt)
+	case "acl":
+		s.ACL, err = parseInt(key, value, 0, ACLCount-1)
+	case "blacklist":
+		_, err = ParseDuration(value)
+		if err != nil {
+			err = fmt.Errorf("blacklist %w", err)
+		}
+	default:
+		return fmt.Errorf("unknown key %q, want acl, address, port, max, hard, blacklist, weight or prio", key)
+	}
+	return err
+}
+
+// setServerCommand is the server verb: server SLOT KEY VALUE..., or server
+// SLOT remove.
+func setServerCommand(c *Config, args []string) error {
+	if len(args) < 2 {
+		return errors.New("want a slot and what to set: server N address HOST port P ...")
+	}
+	slot, err := strconv.Atoi(args[0])
+	if err != nil || slot < 0 || slot > maxSlot {
+		return fmt.Errorf("%q is not the number of a slot, want 0 to %d", args[0], maxSlot)
+	}
+	s := c.server(slot)
+	for rest := args[1:]; len(rest) > 0; rest = rest[2:] {
+		if rest[0] == "remove" && len(rest) == 1 {
+			c.setServer(slot, Server{})
+			return nil
+		}
+		if len(rest) == 1 {
+			return fmt.Errorf("%d: %q has no value", slot, rest[0])
+		}
+		if err := s.set(rest[0], rest[1]); err != nil {
+			return fmt.Errorf("%d: %w", slot, err)
+		}
+	}
+	c.setServer(slot, s)
+	return nil
+}
+
+// value returns what follows a key in a server command.
+func value(args []string, key string) (string, bool) {
+	for i := 1; i+1 < len(args); i += 2 {
+		if args[i] == key {
+			return args[i+1], true
+		}
+	}
+	return "", false
+}
+
+// Blacklisting returns the run-time part of a server command: leave the server
+// of that slot alone for a time, which may be 0.
+func (cmd Command) Blacklisting() (slot int, d time.Duration, ok bool) {
+	if cmd.Verb == nil || cmd.Verb.Name != "server" {
+		return 0, 0, false
+	}
+	text, ok := value(cmd.Args, "blacklist")
+	if !ok {
+		return 0, 0, false
+	}
+	slot, _ = strconv.Atoi(cmd.Args[0])
+	d, err := ParseDuration(text)
+	return slot, d, err == nil
+}
+
+// spec writes a server as parseServer reads it; fields at the end that are
+// not set are left out.
+func (s Server) spec() string {
+	host := s.Host
+	if strings.Contains(host, ":") && !s.IsPath() {
+		host = "[" + host + "]"
+	}
+	fields := []string{host, number(s.Port), number(s.Max), number(s.Hard), number(s.Weight), number(s.Prio)}
+	if s.WeightSet {
+		fields[4] = strconv.Itoa(s.Weight)
+	}
+	return strings.TrimRight(strings.Join(fields, ":"), ":")
+}
+
+// number leaves an unset field empty.
+func number(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.Itoa(n)
+}
+
+// line writes a slot as a server command.
+func (s Server) line(slot int) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "server %d acl %d", slot, s.ACL)
+	if s.Used() {
+		fmt.Fprintf(&b, " address %s", s.Host)
+	}
+	if s.Port != 0 {
+		fmt.Fprintf(&b, " port %d", s.Port)
+	}
+	fmt.Fprintf(&b, " max %d hard %d", s.Max, s.Hard)
+	if s.WeightSet {
+		fmt.Fprintf(&b, " weight %d", s.Weight)
+	}
+	if s.Prio != 0 {
+		fmt.Fprintf(&b, " prio %d", s.Prio)
+	}
+	return b.String()
+}

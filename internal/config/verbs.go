@@ -1,0 +1,339 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A Kind is what a command does.
+type Kind int
+
+const (
+	Setting  Kind = iota // changes the Config
+	Action               // changes the state of what runs
+	Question             // changes nothing
+)
+
+// A Verb is a word of the command language.
+type Verb struct {
+	Name      string
+	Args      string // what follows it, for help
+	Help      string
+	Kind      Kind
+	Negatable bool   // "no NAME" is a command too
+	Short     string // its option letter, if it has one
+	Long      string // its long option
+
+	flag     bool // a setting without a value: on, or with "no" off
+	notBuilt bool
+	// set applies a setting, or checks the arguments of the others.
+	set func(c *Config, no bool, args []string) error
+	// show is the value in force, as a reply gives it.
+	show func(c Config) string
+	// save writes what set would need to make the setting again.
+	save func(c Config) []string
+}
+
+// Option returns how an option is written, such as "-b, --blacklist".
+func (v Verb) Option() string {
+	switch {
+	case v.Short == "" && v.Long == "":
+		return ""
+	case v.Short == "":
+		return "    --" + v.Long
+	}
+	return "-" + v.Short + ", --" + v.Long
+}
+
+// Verbs returns the table, in alphabetic order.
+func Verbs() []Verb { return table }
+
+// find returns a verb by its name, or nil.
+func find(name string) *Verb {
+	i, ok := slices.BinarySearchFunc(table, name, func(v Verb, name string) int { return strings.Compare(v.Name, name) })
+	if !ok {
+		return nil
+	}
+	return &table[i]
+}
+
+// table is made by init, since some verbs refer to it.
+var table []Verb
+
+func init() {
+	table = slices.Concat(settings(), runtimeVerbs(), unused(), later())
+	slices.SortFunc(table, func(a, b Verb) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// settings are the verbs that change the Config.
+func settings() []Verb {
+	return []Verb{
+		boolean("abort_on_error", "", "", "kept for old files", func(c *Config) *bool { return &c.AbortOnErr }),
+		boolean("ascii", "a", "ascii", "dump communication in ASCII", func(c *Config) *bool { return &c.ASCII }),
+		boolean("exit_enabled", "X", "exit", "allow the exit command", func(c *Config) *bool { return &c.ExitEnabled }),
+		boolean("foreground", "f", "foreground", "stay in the foreground, log to standard error", func(c *Config) *bool { return &c.Foreground }),
+		boolean("hash", "h", "hash", "choose a new client's server by its address", func(c *Config) *bool { return &c.Hash }),
+		boolean("prio", "", "prio", "choose the server with the lowest prio", func(c *Config) *bool { return &c.Prio }),
+		boolean("roundrobin", "r", "roundrobin", "do not use the client table to choose", func(c *Config) *bool { return &c.RoundRobin }),
+		boolean("stubborn", "s", "stubborn", "no failover: if the chosen server is not there, close", func(c *Config) *bool { return &c.Stubborn }),
+		boolean("weight", "W", "weight", "choose the server with the fewest connections for its weight", func(c *Config) *bool { return &c.Weight }),
+
+		duration("blacklist", "b", "blacklist", "how long a failed server is left alone", 0, func(c *Config) *time.Duration { return &c.Blacklist }),
+		duration("timeout", "t", "timeout", "how long a server may take to accept a connection", time.Millisecond, func(c *Config) *time.Duration { return &c.Timeout }),
+		duration("tracking", "T", "tracking", "how long a client is remembered; 0: for ever", 0, func(c *Config) *time.Duration { return &c.Tracking }),
+
+		integer("backlog", "q", "backlog", "connections that may wait to be accepted; 0: what the kernel allows", 0, maxInt, func(c *Config) *int { return &c.Backlog }),
+		integer("clients_max", "c", "clients", "clients that are remembered", 1, maxInt, func(c *Config) *int { return &c.ClientsMax }),
+		integer("conn_max", "x", "connections", "connections at a time; 0: what the descriptors allow", 0, maxInt, func(c *Config) *int { return &c.ConnMax }),
+		integer("debug", "", "", "more detail in the log", 0, maxInt, func(c *Config) *int { return &c.Debug }),
+		integer("multi_accept", "m", "multi-accept", "connections to accept in one go, for planes that do", 0, maxInt, func(c *Config) *int { return &c.MultiAccept }),
+		silent(integer("pending_max", "", "pending", "kept for old files: connects that may be under way; 0: no limit", 0, maxInt, func(c *Config) *int { return &c.PendingMax })),
+		integer("client_acl", "", "client-acl", "number of the access list for clients", 0, ACLCount-1, func(c *Config) *int { return &c.ClientACL }),
+		integer("control_acl", "", "control-acl", "number of the access list for the control socket", 0, ACLCount-1, func(c *Config) *int { return &c.ControlACL }),
+
+		text("control", "[HOST:]PORT|PATH", "C", "control", "address of the control socket", func(c *Config) *string { return &c.Control }),
+		text("listen", "[HOST:]PORT|PATH", "", "listen", "address for clients", func(c *Config) *string { return &c.Listen }),
+		text("pidfile", "FILE", "p", "pidfile", "file for the process id", func(c *Config) *string { return &c.PidFile }),
+		text("user", "NAME", "u", "user", "user to run as", func(c *Config) *string { return &c.User }),
+		text("web_stats", "FILE", "w", "web-stats", "file for the status page, written at USR1", func(c *Config) *string { return &c.WebStats }),
+
+		lastResort("emergency", "e", "server for when no other one is there", func(c *Config) *Server { return &c.Emergency }),
+		lastResort("abuse", "B", "server for clients that the access list denies", func(c *Config) *Server { return &c.Abuse }),
+		{
+			Name: "acl", Args: "N permit|deny ADDRESS[/LENGTH] [MASK]", Negatable: true, set: setACL,
+			Help: "add an entry to an access list; no acl N empties it", save: saveACLs,
+		},
+		{
+			Name: "server", Args: "N KEY VALUE...|remove", Help: "set a server's address, port, max, hard, weight, prio, acl; blacklist it for a time",
+			set: func(c *Config, _ bool, args []string) error { return setServerCommand(c, args) }, save: saveServers,
+		},
+	}
+}
+
+// runtimeVerbs are actions and questions.
+func runtimeVerbs() []Verb {
+	return []Verb{
+		{Name: "close", Kind: Action, Args: "[N]", Help: "end a connection"},
+		{Name: "exit", Kind: Action, Help: "end Pen, if -X allows it"},
+		{Name: "include", Kind: Action, Args: "FILE", Help: "run the commands in a file", set: words(1)},
+		{Name: "write", Kind: Action, Args: "[FILE]", Help: "save all settings"},
+		{Name: "connection", Kind: Question, Args: "N", Help: "a connection's state", set: words(1)},
+		{Name: "help", Kind: Question, Args: "[COMMAND]", Help: "this list"},
+		{Name: "mode", Kind: Question, Help: "how servers are chosen", show: Config.Mode},
+		{Name: "pid", Kind: Question, Help: "the process id"},
+		{Name: "recent", Kind: Question, Args: "[SECONDS]", Help: "clients seen in the last 300 seconds"},
+		{Name: "servers", Kind: Question, Help: "the table of servers"},
+		{Name: "socket", Kind: Question, Args: "N", Help: "the connection that a descriptor belongs to", set: words(1)},
+		{Name: "status", Kind: Question, Help: "the status page"},
+	}
+}
+
+// unused are words that are accepted and have no effect.
+func unused() []Verb {
+	var all []Verb
+	for _, name := range []string{"block", "delayed_forward", "epoll", "kqueue", "poll", "select"} {
+		v := Verb{Name: name, Negatable: true, flag: true, Help: "accepted, without effect", set: words(0)}
+		if name == "poll" {
+			v.Short, v.Long = "P", "poll"
+		}
+		all = append(all, v)
+	}
+	return all
+}
+
+// later are the verbs that are not built yet. Asking for what already is (no
+// log) is accepted, so that files written by C Pen can be read.
+func later() []Verb {
+	var all []Verb
+	for _, l := range []struct {
+		name, args, short, long string
+		off                     string              // the value that asks for what is
+		show                    func(Config) string // where Pen replies
+	}{
+		{name: "chroot", args: "DIR", short: "j", long: "chroot"},
+		{name: "dsr_if", args: "IF"},
+		{name: "dsr_ip", args: "IP"},
+		{name: "dummy"},
+		{name: "http", short: "H", long: "http"},
+		{name: "idle_timeout", args: "[SECONDS]", off: "0", show: func(Config) string { return "Idle timeout: 0 seconds" }},
+		{name: "idlers", args: "[N]", off: "0", show: func(Config) string { return "Idlers: 0/0" }},
+		{name: "keepalive"},
+		{name: "log", args: "[FILE|HOST:PORT]", short: "l", long: "log", show: func(Config) string { return "" }},
+		{name: "source", args: "IP"},
+		{name: "ssl", args: "FILE", short: "E", long: "ssl"},
+		{name: "ssl_ca_file", args: "FILE", short: "G", long: "ssl-ca-file"},
+		{name: "ssl_ca_path", args: "DIR", short: "A", long: "ssl-ca-path"},
+		{name: "ssl_certificate_key", args: "FILE", short: "K", long: "ssl-key"},
+		{name: "ssl_ciphers", args: "LIST"},
+		{name: "ssl_client_renegotiation_interval", args: "SECONDS"},
+		{name: "ssl_compatible", short: "Z", long: "ssl-compatible"},
+		{name: "ssl_ocsp_response", args: "FILE"},
+		{name: "ssl_option", args: "OPTION"},
+		{name: "ssl_protocol", args: "PROTOCOL", short: "L", long: "ssl-protocol"},
+		{name: "ssl_require_client", short: "R", long: "ssl-require-client"},
+		{name: "ssl_sni_path", args: "DIR"},
+		{name: "tarpit_acl", args: "[N]", off: "-1", show: func(Config) string { return "tarpit_acl = -1" }},
+		{name: "tcp_fastclose", args: "up|down|both|off", off: "off"},
+		{name: "tcp_nodelay"},
+		{name: "transparent"},
+		{name: "udp", short: "U", long: "udp"},
+	} {
+		v := Verb{
+			Name: l.name, Args: l.args, Short: l.short, Long: l.long, Help: "not built yet",
+			Negatable: true, flag: l.args == "", notBuilt: true, show: l.show,
+		}
+		v.set = func(_ *Config, no bool, args []string) error {
+			if no || len(args) > 0 && args[0] == l.off {
+				return nil
+			}
+			return notBuilt(l.name)
+		}
+		all = append(all, v)
+	}
+	return all
+}
+
+// notBuilt is the error for a verb or an option that is not built yet.
+type notBuilt string
+
+func (n notBuilt) Error() string { return "not built yet: " + string(n) }
+
+// words checks that there are at least n arguments.
+func words(n int) func(*Config, bool, []string) error {
+	return func(_ *Config, _ bool, args []string) error {
+		if len(args) < n {
+			return errors.New("an argument is missing")
+		}
+		return nil
+	}
+}
+
+func boolean(name, short, long, help string, field func(*Config) *bool) Verb {
+	return Verb{
+		Name: name, Short: short, Long: long, Help: help, Negatable: true, flag: true,
+		set: func(c *Config, no bool, _ []string) error {
+			*field(c) = !no
+			return nil
+		},
+		save: func(c Config) []string { return []string{negated(!*field(&c), name)} },
+	}
+}
+
+func duration(name, short, long, help string, least time.Duration, field func(*Config) *time.Duration) Verb {
+	return Verb{
+		Name: name, Args: "[TIME]", Short: short, Long: long, Help: help,
+		set: func(c *Config, _ bool, args []string) error {
+			d, err := ParseDuration(args[0])
+			if err == nil && d < least {
+				err = fmt.Errorf("%q is too short, want at least %s", args[0], formatDuration(least))
+			}
+			if err == nil {
+				*field(c) = d
+			}
+			return err
+		},
+		show: func(c Config) string { return formatDuration(*field(&c)) },
+		save: func(c Config) []string { return []string{name + " " + formatDuration(*field(&c))} },
+	}
+}
+
+func integer(name, short, long, help string, least, most int, field func(*Config) *int) Verb {
+	return Verb{
+		Name: name, Args: "[N]", Short: short, Long: long, Help: help,
+		set: func(c *Config, _ bool, args []string) error {
+			what := "number"
+			if strings.HasSuffix(name, "_acl") {
+				what = "list"
+			}
+			n, err := parseInt(what, args[0], least, most)
+			if err == nil {
+				*field(c) = n
+			}
+			return err
+		},
+		show: func(c Config) string { return strconv.Itoa(*field(&c)) },
+		save: func(c Config) []string { return []string{name + " " + strconv.Itoa(*field(&c))} },
+	}
+}
+
+// silent is a setting that C Pen does not reply to.
+func silent(v Verb) Verb {
+	v.show = nil
+	return v
+}
+
+func text(name, args, short, long, help string, field func(*Config) *string) Verb {
+	return Verb{
+		Name: name, Args: "[" + args + "]", Short: short, Long: long, Help: help, Negatable: true,
+		set: func(c *Config, no bool, args []string) error {
+			if no {
+				*field(c) = ""
+				return nil
+			}
+			if err := parseWord(args[0]); err != nil {
+				return err
+			}
+			*field(c) = args[0]
+			return nil
+		},
+		show: func(c Config) string { return *field(&c) },
+		save: func(c Config) []string {
+			if *field(&c) == "" {
+				return []string{"no " + name}
+			}
+			return []string{name + " " + *field(&c)}
+		},
+	}
+}
+
+// lastResort is a server outside of the table.
+func lastResort(name, short, help string, field func(*Config) *Server) Verb {
+	return Verb{
+		Name: name, Args: "HOST[:PORT[:MAX[:HARD]]]", Short: short, Long: name, Help: help, Negatable: true,
+		set: func(c *Config, no bool, args []string) (err error) {
+			var s Server
+			if !no {
+				s, err = parseServer(s, args[0])
+			}
+			if !s.Used() {
+				s = Server{}
+			}
+			if err == nil {
+				*field(c) = s
+			}
+			return err
+		},
+		show: func(c Config) string { return field(&c).spec() },
+		save: func(c Config) []string {
+			if !field(&c).Used() {
+				return []string{"no " + name}
+			}
+			return []string{name + " " + field(&c).spec()}
+		},
+	}
+}
+
+func saveACLs(c Config) []string {
+	var lines []string
+	for i, list := range c.ACLs {
+		lines = append(lines, fmt.Sprintf("no acl %d", i))
+		for _, e := range list {
+			lines = append(lines, e.line(i))
+		}
+	}
+	return lines
+}
+
+func saveServers(c Config) []string {
+	var lines []string
+	for i, s := range c.Servers {
+		if s != (Server{}) {
+			lines = append(lines, s.line(i))
+		}
+	}
+	return lines
+}

@@ -1,0 +1,136 @@
+package pen_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// A load makes HTTP requests, a new connection each, at a steady rate from
+// many client addresses, and counts what became of those begun after mark.
+type load struct {
+	addr     string
+	quit     chan struct{}
+	wg       sync.WaitGroup
+	counting atomic.Bool
+	ok       atomic.Int64
+	bad      atomic.Int64
+
+	mu    sync.Mutex // guards first
+	first string     // the first failure
+}
+
+const loadWorkers = 50
+
+// load RATE begins RATE connections a second to Pen, counted from now on.
+// load -unmarked RATE counts only after the next killserver.
+func startLoad(ts *testscript.TestScript, _ bool, args []string) {
+	l := &load{addr: worldOf(ts).listen, quit: make(chan struct{})}
+	if args[0] == "-unmarked" {
+		args = args[1:]
+	} else {
+		l.mark()
+	}
+	rate, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	worldOf(ts).load = l
+	tickets := make(chan struct{}, 4*loadWorkers)
+	l.wg.Go(func() { l.pace(rate, tickets) })
+	for i := range loadWorkers {
+		from := &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+i))}
+		l.wg.Go(func() {
+			for range tickets {
+				l.request(from)
+			}
+		})
+	}
+}
+
+// pace hands out tickets at the rate, as many as are due at each turn.
+func (l *load) pace(rate int, tickets chan<- struct{}) {
+	defer close(tickets)
+	begin, given := time.Now(), 0
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-l.quit:
+			return
+		case <-tick.C:
+		}
+		for due := int(time.Since(begin).Seconds() * float64(rate)); given < due; given++ {
+			select {
+			case tickets <- struct{}{}:
+			case <-l.quit:
+				return
+			}
+		}
+	}
+}
+
+func (l *load) request(from *net.TCPAddr) {
+	counts := l.counting.Load() // before the connection begins
+	err := request(l.addr, from)
+	switch {
+	case !counts:
+	case err == nil:
+		l.ok.Add(1)
+	default:
+		l.bad.Add(1)
+		l.mu.Lock()
+		if l.first == "" {
+			l.first = err.Error()
+		}
+		l.mu.Unlock()
+	}
+}
+
+func request(addr string, from *net.TCPAddr) error {
+	d := net.Dialer{Timeout: patience, LocalAddr: from}
+	c, err := d.Dial("tcp", addr)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(patience))
+	if _, err := io.WriteString(c, "GET / HTTP/1.0\r\n\r\n"); err != nil {
+		return err
+	}
+	answer, err := io.ReadAll(c)
+	if err != nil {
+		return err
+	}
+	if !strings.HasPrefix(string(answer), "HTTP/1.1 200") {
+		return fmt.Errorf("answer %.40q", answer)
+	}
+	return nil
+}
+
+func (l *load) mark() { l.counting.Store(true) }
+
+func (l *load) stop() {
+	close(l.quit)
+	l.wg.Wait()
+}
+
+// endload MIN waits until at least MIN counted requests were made, ends the
+// load, and fails if one of them did.
+func endLoad(ts *testscript.TestScript, _ bool, args []string) {
+	least, err := strconv.ParseInt(args[0], 10, 64)
+	ts.Check(err)
+	l := worldOf(ts).load
+	waitFor(ts, args[0]+" requests", func() bool { return l.ok.Load()+l.bad.Load() >= least })
+	l.stop()
+	worldOf(ts).load = nil
+	if n := l.bad.Load(); n > 0 {
+		ts.Fatalf("%d of %d requests failed; the first: %s", n, n+l.ok.Load(), l.first)
+	}
+	ts.Logf("%d requests, none failed", l.ok.Load())
+}

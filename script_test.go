@@ -1,0 +1,410 @@
+package pen_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// patience is how long a condition may take that normally takes no time.
+const patience = 30 * time.Second
+
+// programs is the folder of the programs under test.
+var programs string
+
+func TestMain(m *testing.M) { os.Exit(testMain(m)) }
+
+// testMain builds the programs with the race detector, as the tests are.
+func testMain(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "pen-programs-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	out, err := exec.Command("go", "build", "-race", "-o", dir, "./cmd/...").CombinedOutput()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
+		return 1
+	}
+	programs = dir
+	return m.Run()
+}
+
+// TestScripts runs testdata/script: each starts servers and a Pen, and says
+// what must happen. The commands are documented at the functions below.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: filepath.Join("testdata", "script"),
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("PATH", programs+string(os.PathListSeparator)+os.Getenv("PATH"))
+			w := newWorld()
+			env.Values[worldKey{}] = w
+			env.Defer(w.close)
+			return nil
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"servers": servers, "stopserver": stopServer, "startserver": startServer,
+			"nginx": nginx, "killserver": killServer,
+			"port": port, "pen": startPen, "signal": signalPen, "ended": penEnded, "logged": logged,
+			"ctl": ctl, "visit": visit, "hold": hold, "drop": drop,
+			"load": startLoad, "endload": endLoad, "eventually": eventually,
+		},
+	})
+}
+
+type worldKey struct{}
+
+// A world is what a script has started. Everything ends with the script.
+type world struct {
+	servers map[string]*nameServer
+	nginx   map[string]*exec.Cmd
+	held    map[string]net.Conn
+	load    *load
+	pen     *exec.Cmd
+	penDone chan error
+	log     string // file with what Pen said
+	listen  string
+}
+
+func newWorld() *world {
+	return &world{servers: map[string]*nameServer{}, nginx: map[string]*exec.Cmd{}, held: map[string]net.Conn{}}
+}
+
+func worldOf(ts *testscript.TestScript) *world { return ts.Value(worldKey{}).(*world) }
+
+func (w *world) close() {
+	if w.load != nil {
+		w.load.stop()
+	}
+	for _, c := range w.held {
+		c.Close()
+	}
+	if w.pen != nil {
+		w.pen.Process.Kill()
+		<-w.penDone
+	}
+	for _, s := range w.servers {
+		s.close()
+	}
+	for _, c := range w.nginx {
+		c.Process.Kill()
+		c.Wait()
+	}
+}
+
+// A nameServer answers each connection with its name and waits for its end.
+type nameServer struct {
+	name, addr string
+	ln         net.Listener
+	wg         sync.WaitGroup
+}
+
+func (s *nameServer) start() error {
+	var err error
+	s.ln, err = net.Listen("tcp", s.addr)
+	if err != nil {
+		return err
+	}
+	s.addr = s.ln.Addr().String()
+	s.wg.Go(func() {
+		for {
+			c, err := s.ln.Accept()
+			if err != nil {
+				return
+			}
+			s.wg.Go(func() {
+				defer c.Close()
+				fmt.Fprintln(c, s.name)
+				io.Copy(io.Discard, c)
+			})
+		}
+	})
+	return nil
+}
+
+func (s *nameServer) close() { s.ln.Close() }
+
+// servers NAME... starts servers that answer with their names. $NAME is the
+// address of each, $NAME_PORT its port.
+func servers(ts *testscript.TestScript, _ bool, args []string) {
+	for _, name := range args {
+		s := &nameServer{name: name, addr: "127.0.0.1:0"}
+		ts.Check(s.start())
+		worldOf(ts).servers[name] = s
+		setAddr(ts, name, s.addr)
+	}
+}
+
+// setAddr sets $NAME to an address, and $NAME_PORT to its port.
+func setAddr(ts *testscript.TestScript, name, addr string) {
+	_, port, _ := net.SplitHostPort(addr)
+	ts.Setenv(name, addr)
+	ts.Setenv(name+"_PORT", port)
+}
+
+// stopserver NAME... has servers refuse connections; open ones go on.
+func stopServer(ts *testscript.TestScript, _ bool, args []string) {
+	for _, name := range args {
+		worldOf(ts).servers[name].close()
+	}
+}
+
+// startserver NAME... has stopped servers accept again.
+func startServer(ts *testscript.TestScript, _ bool, args []string) {
+	for _, name := range args {
+		ts.Check(worldOf(ts).servers[name].start())
+	}
+}
+
+// nginx NAME... starts real nginx servers, one process each, that answer any
+// request with their name.
+func nginx(ts *testscript.TestScript, _ bool, args []string) {
+	for _, name := range args {
+		addr := freeAddr(ts)
+		dir := ts.MkAbs("nginx-" + name)
+		ts.Check(os.MkdirAll(dir, 0o755))
+		conf := filepath.Join(dir, "nginx.conf")
+		ts.Check(os.WriteFile(conf, fmt.Appendf(nil, `daemon off; master_process off; pid %s/pid; error_log %s/error.log;
+events { worker_connections 4096; }
+http { access_log off; server { listen %s backlog=4096; location / { return 200 "%s\n"; } } }
+`, dir, dir, addr, name), 0o644))
+		cmd := exec.Command("nginx", "-p", dir, "-e", dir+"/error.log", "-c", conf)
+		ts.Check(cmd.Start())
+		worldOf(ts).nginx[name] = cmd
+		setAddr(ts, name, addr)
+		waitFor(ts, "nginx at "+addr, func() bool { return reachable(addr) })
+	}
+}
+
+// killserver NAME kills an nginx and waits for its end. From then on the load
+// counts.
+func killServer(ts *testscript.TestScript, _ bool, args []string) {
+	w := worldOf(ts)
+	cmd := w.nginx[args[0]]
+	ts.Check(cmd.Process.Kill())
+	cmd.Wait()
+	if w.load != nil {
+		w.load.mark()
+	}
+}
+
+// port NAME... sets each $NAME to a free address.
+func port(ts *testscript.TestScript, _ bool, args []string) {
+	for _, name := range args {
+		setAddr(ts, name, freeAddr(ts))
+	}
+}
+
+func freeAddr(ts *testscript.TestScript) string {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
+// pen ARG... starts Pen in the foreground on a free address, $PEN, with a
+// control socket, $CTL, and waits until it listens. Operands are servers.
+func startPen(ts *testscript.TestScript, neg bool, args []string) {
+	w := worldOf(ts)
+	w.listen = freeAddr(ts)
+	ts.Setenv("PEN", w.listen)
+	ctl := ts.MkAbs("ctl")
+	ts.Setenv("CTL", ctl)
+	w.log = ts.MkAbs("pen.log")
+	log, err := os.Create(w.log)
+	ts.Check(err)
+	w.pen = exec.Command(filepath.Join(programs, "pen"), append([]string{"-f", "-C", ctl, w.listen}, args...)...)
+	w.pen.Dir = ts.MkAbs(".")
+	w.pen.Stdout, w.pen.Stderr = log, log
+	ts.Check(w.pen.Start())
+	w.penDone = make(chan error, 1)
+	go func() { w.penDone <- w.pen.Wait() }()
+	waitFor(ts, "Pen at "+w.listen, func() bool {
+		return strings.Contains(readFile(w.log), "listening") || hasEnded(w)
+	})
+	if hasEnded(w) {
+		ts.Fatalf("Pen ended: %s", readFile(w.log))
+	}
+}
+
+func hasEnded(w *world) bool {
+	select {
+	case err := <-w.penDone:
+		w.penDone <- err
+		return true
+	default:
+		return false
+	}
+}
+
+// signal NAME sends Pen a signal.
+func signalPen(ts *testscript.TestScript, _ bool, args []string) {
+	s := map[string]syscall.Signal{"HUP": syscall.SIGHUP, "TERM": syscall.SIGTERM, "USR1": syscall.SIGUSR1}[args[0]]
+	ts.Check(worldOf(ts).pen.Process.Signal(s))
+}
+
+// ended [CODE] waits for Pen's end and checks its exit code, 0 if none is given.
+func penEnded(ts *testscript.TestScript, _ bool, args []string) {
+	w := worldOf(ts)
+	waitFor(ts, "Pen's end", func() bool { return hasEnded(w) })
+	want := "0"
+	if len(args) > 0 {
+		want = args[0]
+	}
+	if got := strconv.Itoa(w.pen.ProcessState.ExitCode()); got != want {
+		ts.Fatalf("exit code %s, want %s: %s", got, want, readFile(w.log))
+	}
+}
+
+// logged TEXT waits until Pen's log contains a text; ! logged checks that it
+// does not.
+func logged(ts *testscript.TestScript, neg bool, args []string) {
+	has := func() bool { return strings.Contains(readFile(worldOf(ts).log), args[0]) }
+	if neg {
+		if has() {
+			ts.Fatalf("the log says %q: %s", args[0], readFile(worldOf(ts).log))
+		}
+		return
+	}
+	waitFor(ts, fmt.Sprintf("%q in the log", args[0]), has)
+}
+
+// ctl COMMAND... runs penctl; its output can be checked with stdout.
+func ctl(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Check(ts.Exec("penctl", append([]string{ts.MkAbs("ctl")}, args...)...))
+}
+
+// visit [-at ADDRESS] [-from IP] [-n COUNT] connects to Pen and prints who
+// answered, on one line if several times; "closed" is a connection without an
+// answer.
+func visit(ts *testscript.TestScript, neg bool, args []string) {
+	at := worldOf(ts).listen
+	if len(args) >= 2 && args[0] == "-at" {
+		at, args = args[1], args[2:]
+	}
+	from, n := visitFrom(ts, args)
+	var names []string
+	for range n {
+		c, name := call(at, from)
+		if c != nil {
+			c.Close()
+		}
+		names = append(names, name)
+	}
+	fmt.Fprintln(ts.Stdout(), strings.Join(names, " "))
+}
+
+func visitFrom(ts *testscript.TestScript, args []string) (from *net.TCPAddr, n int) {
+	from, n = &net.TCPAddr{}, 1
+	for ; len(args) >= 2; args = args[2:] {
+		var err error
+		switch args[0] {
+		case "-from":
+			from.IP = net.ParseIP(args[1])
+		case "-n":
+			n, err = strconv.Atoi(args[1])
+		default:
+			ts.Fatalf("visit: unknown option %s", args[0])
+		}
+		ts.Check(err)
+	}
+	return from, n
+}
+
+// call connects and reads the server's name.
+func call(addr string, from *net.TCPAddr) (net.Conn, string) {
+	d := net.Dialer{Timeout: patience, LocalAddr: from}
+	network := "tcp"
+	if strings.Contains(addr, "/") {
+		d.LocalAddr, network = nil, "unix"
+	}
+	c, err := d.Dial(network, addr)
+	if err != nil {
+		return nil, "closed"
+	}
+	c.SetDeadline(time.Now().Add(patience))
+	name, err := bufio.NewReader(c).ReadString('\n')
+	if err != nil {
+		c.Close()
+		return nil, "closed"
+	}
+	return c, strings.TrimSpace(name)
+}
+
+// hold NAME [-from IP] is a visit that stays; it prints who answered.
+func hold(ts *testscript.TestScript, neg bool, args []string) {
+	from, _ := visitFrom(ts, args[1:])
+	c, name := call(worldOf(ts).listen, from)
+	if c != nil {
+		worldOf(ts).held[args[0]] = c
+	}
+	fmt.Fprintln(ts.Stdout(), name)
+}
+
+// drop NAME ends a held visit; drop -reset NAME waits until Pen has ended it.
+func drop(ts *testscript.TestScript, neg bool, args []string) {
+	w := worldOf(ts)
+	if args[0] == "-ended" {
+		c := w.held[args[1]]
+		c.SetReadDeadline(time.Now().Add(patience))
+		if _, err := c.Read(make([]byte, 1)); err == nil || os.IsTimeout(err) {
+			ts.Fatalf("%s is still connected: %v", args[1], err)
+		}
+		return
+	}
+	w.held[args[0]].Close()
+}
+
+// eventually COMMAND... -- TEXT runs a penctl command until its reply contains
+// a text.
+func eventually(ts *testscript.TestScript, neg bool, args []string) {
+	cmd, text, ok := strings.Cut(strings.Join(args, " "), " -- ")
+	if !ok {
+		ts.Fatalf("usage: eventually COMMAND... -- TEXT")
+	}
+	var reply string
+	waitFor(ts, fmt.Sprintf("%q in the reply to %s", text, cmd), func() bool {
+		out, _ := exec.Command(filepath.Join(programs, "penctl"), append([]string{ts.MkAbs("ctl")}, strings.Fields(cmd)...)...).Output()
+		reply = string(out)
+		return strings.Contains(reply, text)
+	})
+}
+
+func waitFor(ts *testscript.TestScript, what string, ok func() bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for !ok() {
+		select {
+		case <-ctx.Done():
+			ts.Fatalf("waited in vain for %s", what)
+		case <-time.After(2 * time.Millisecond):
+		}
+	}
+}
+
+func reachable(addr string) bool {
+	c, err := net.DialTimeout("tcp", addr, time.Second)
+	if err == nil {
+		c.Close()
+	}
+	return err == nil
+}
+
+func readFile(name string) string {
+	b, _ := os.ReadFile(name)
+	return string(b)
+}
