@@ -190,7 +190,7 @@ var differential = []struct {
 		"visit 1", "visit 2", "visit 3", "visit 4", "visit 1", "mode", "server 2 blacklist 90", "visit 5", "visit 2",
 		"server 2 blacklist 0", "visit 8", "no hash", "mode")},
 	{"failover", []string{"-h"}, append(both("visit 1", "visit 4", "stop b", "visit 6", "visit 1", "visit 1", "stop c", "visit 1", "visit 7",
-		"stop a", "visit 1", "start a", "start b", "start c", "server 0 blacklist 0", "server 1 blacklist 0", "visit 8", "blacklist 45", "blacklist"),
+		"stop a", "visit 1", "start a", "start b", "start c", "server 0 blacklist 0", "server 1 blacklist 0", "visit 8", "blacklist 30", "blacklist"),
 		both("stubborn", "mode", "stop c", "server 2 blacklist 0", "visit 11", "no stubborn")...)},
 	{"limits", []string{"-h"}, both(
 		"server 1 max 1 hard 2", "hold h1 3", "servers", "hold h2 3", "visit 3", "visit 6", "drop h2", "visit 9", "visit 3", "drop h1", "visit 12", "servers")},
@@ -203,7 +203,7 @@ var differential = []struct {
 		"idle_timeout", "idlers", "pending_max 9", "hash", "weight", "roundrobin", "stubborn", "mode", "no roundrobin", "no hash", "mode",
 		"connection 3", "connection 99999999", "close 99999999", "close 3", "socket 3", "foo bar", "no foo", "recent", "ascii", "no ascii",
 		"server 1 address 127.0.0.5", "servers", "server 5 address 127.0.0.6 port 81 max 3 hard 4 weight 5 prio 6", "servers", "abort_on_error", "log"),
-		step{"client_acl 12", "bad-argument", "0\n", "client_acl: list \"12\" is out of range, want 0 to 9\n"},
+		step{"client_acl 12", "bad-argument", "0\n", "client_acl: list 12 is out of range, want 0 to 9\n"},
 		step{"server x max 3", "bad-argument", "", "server: \"x\" is not the number of a slot, want 0 to 65535\n"},
 		step{"block", "obsolete-words", "do_cmd: ignoring command starting with 'block'\n", ""},
 		step{"conn_max", "connections", "500\n", ""},

@@ -41,6 +41,7 @@ func testMain(m *testing.M) int {
 		return 1
 	}
 	programs = dir
+	os.Setenv("GORACE", "atexit_sleep_ms=0") // or each program takes a second to end
 	return m.Run()
 }
 
@@ -50,6 +51,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"),
 		Setup: func(env *testscript.Env) error {
+			env.Setenv("GORACE", os.Getenv("GORACE"))
 			env.Setenv("PATH", programs+string(os.PathListSeparator)+os.Getenv("PATH"))
 			w := newWorld()
 			env.Values[worldKey{}] = w

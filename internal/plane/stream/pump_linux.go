@@ -153,20 +153,21 @@ func splice(from, to, n int) (int, error) {
 	return int(m), err
 }
 
-// watch waits, after the end of what c sends, until c is reset; that is the
-// error. It returns nil when a read deadline ends it.
+// watch waits, after the end of what c sends, until c fails; that is the error.
+// It returns nil when a read deadline ends it. Reading would not do: it reports
+// the end of the stream also after a reset.
 func watch(c conn) error {
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return err
 	}
-	var buf [1]byte
 	werr := raw.Read(func(fd uintptr) bool {
-		_, _, err = unix.Recvfrom(int(fd), buf[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
-		if err == unix.EAGAIN || err == unix.EINTR {
-			err = nil
+		var errno int
+		errno, err = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR)
+		if err == nil && errno != 0 {
+			err = unix.Errno(errno)
 		}
-		return err != nil // another end of stream is none, only an error is
+		return err != nil
 	})
 	if errors.Is(werr, os.ErrDeadlineExceeded) {
 		return nil

@@ -2,7 +2,7 @@
 // each TCP or Unix connection.
 //
 // On Linux bulk data goes from socket to socket through a pipe, without being
-// copied into the program; see relay_linux.go. An idle connection costs two
+// copied into the program; see pump_linux.go. An idle connection costs two
 // descriptors, two goroutines and no buffer.
 package stream
 
@@ -82,7 +82,7 @@ func (p *Plane) accept(ctx context.Context, d *dispatch.Dispatcher) error {
 				p.log.Warn("accepting connections again", "listener", p.ln.Addr())
 				pause = 0
 			}
-			p.conns.Go(func() { p.serve(d, c.(conn)) })
+			p.admit(d, c.(conn))
 			continue
 		}
 		if ctx.Err() != nil {
@@ -103,16 +103,23 @@ func (p *Plane) accept(ctx context.Context, d *dispatch.Dispatcher) error {
 	return nil
 }
 
-// serve is one connection from accept to close.
-func (p *Plane) serve(d *dispatch.Dispatcher, client conn) {
+// admit begins a client's flow, or refuses the client. It is part of the accept
+// loop, which must know of this flow when it asks for room for the next.
+func (p *Plane) admit(d *dispatch.Dispatcher, client conn) {
 	l := &link{client: client}
-	defer l.closeBoth()
 	from := addrPort(client.RemoteAddr())
 	f, err := d.Admit(from, l)
 	if err != nil {
 		p.log.Debug("client refused", "client", from, "reason", err)
+		client.Close()
 		return
 	}
+	p.conns.Go(func() { p.serve(f, l, from) })
+}
+
+// serve is one connection from its admission to close.
+func (p *Plane) serve(f *dispatch.Flow, l *link, from netip.AddrPort) {
+	defer l.closeBoth()
 	defer f.Done()
 	if !p.connect(f, l, from) {
 		return

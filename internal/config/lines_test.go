@@ -1,0 +1,322 @@
+package config
+
+import (
+	"fmt"
+	"io"
+	"io/fs"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+// apply runs lines on a Config and fails the test if one of them is wrong.
+func apply(t *testing.T, c Config, lines ...string) Config {
+	t.Helper()
+	for _, line := range lines {
+		cmd, err := ParseLine(line)
+		if err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		if c, err = c.With(cmd); err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+	}
+	return c
+}
+
+func TestReply(t *testing.T) {
+	c := apply(t, Default(), "listen 127.0.0.1:80", "emergency [::1]:81:5", "tracking 1500ms", "stubborn")
+	for _, tt := range []struct{ line, want string }{
+		{"abort_on_error", ""},
+		{"acl 1 permit 10.0.0.1", ""},
+		{"no acl 1", ""},
+		{"ascii", ""},
+		{"blacklist", "30\n"},
+		{"blacklist 17", "17\n"},
+		{"client_acl 9", "9\n"},
+		{"clients_max", "2048\n"},
+		{"conn_max 10", "10\n"},
+		{"control", "(null)\n"},
+		{"control_acl", "0\n"},
+		{"debug 100", "100\n"},
+		{"emergency", "[::1]:81:5\n"},
+		{"abuse", ""},
+		{"epoll", ""},
+		{"hash with more words", ""},
+		{"no hash", ""},
+		{"idle_timeout", "Idle timeout: 0 seconds\n"},
+		{"idle_timeout 0", "Idle timeout: 0 seconds\n"},
+		{"idlers", "Idlers: 0/0\n"},
+		{"listen", "127.0.0.1:80\n"},
+		{"log", ""},
+		{"no log", ""},
+		{"mode", "no hash no roundrobin stubborn no weight no prio\n"},
+		{"pending_max 100", ""},
+		{"server 1 address 127.0.0.1 port 80", ""},
+		{"tarpit_acl", "tarpit_acl = -1"},
+		{"tcp_fastclose off", ""},
+		{"timeout 6", "6\n"},
+		{"timeout 200ms", "200ms\n"},
+		{"tracking", "1.5s\n"},
+		{"web_stats", ""},
+		{"web_stats /tmp/x", "/tmp/x\n"},
+		{"no web_stats", ""},
+		{" \tblacklist\t5 # five\r\n", "5\n"},
+	} {
+		cmd, err := ParseLine(tt.line)
+		if err != nil {
+			t.Errorf("%s: %v", tt.line, err)
+			continue
+		}
+		next, err := c.With(cmd)
+		if err != nil {
+			t.Errorf("%s: %v", tt.line, err)
+		}
+		if got := cmd.Reply(next); got != tt.want {
+			t.Errorf("%s: replied %q, want %q", tt.line, got, tt.want)
+		}
+	}
+}
+
+func TestNothingToDo(t *testing.T) {
+	for _, line := range []string{"", "  \t", "# comment", "  #x", "no such_word", "\r\n"} {
+		if cmd, err := ParseLine(line); err != nil || cmd.Verb != nil {
+			t.Errorf("%q: %v, %v", line, cmd.Verb, err)
+		}
+	}
+}
+
+func TestKinds(t *testing.T) {
+	for line, want := range map[string]Kind{
+		"blacklist 3": Setting, "blacklist": Question, "hash": Setting, "no web_stats": Setting,
+		"web_stats": Question, "close 1": Action, "write": Action, "include f": Action, "exit": Action,
+		"servers": Question, "recent 5": Question, "control": Question, "help blacklist": Question,
+	} {
+		if cmd, err := ParseLine(line); err != nil || cmd.Kind() != want {
+			t.Errorf("%s: %v, %v, want %v", line, cmd.Kind(), err, want)
+		}
+	}
+}
+
+// lineErrors are lines with a part of what is said about them.
+var lineErrors = []struct{ line, want string }{
+	{"frobnicate 3", "do_cmd: ignoring command starting with 'frobnicate'"},
+	{"acl", "acl: want the number of a list, 0 to 9"},
+	{"no acl", "acl: want the number of a list, 0 to 9"},
+	{"acl 11 permit 10.0.0.1", `acl: list "11" is out of range, want 0 to 9`},
+	{"acl 1 allow 10.0.0.1", "want: acl N permit|deny"},
+	{"acl 1 permit", "want: acl N permit|deny"},
+	{"acl 1 permit 300.0.0.1", `bogus address "300.0.0.1"`},
+	{"acl 1 permit 10.0.0.0/33", `bogus address "10.0.0.0/33"`},
+	{"acl 1 permit 10.0.0.1 255.255", `bogus mask "255.255"`},
+	{"acl 1 permit 10.0.0.1 255.0.0.0 more", `"more" is one word too many`},
+	{"acl 1 permit 10.0.0.0/8 255.0.0.0", `"255.0.0.0" is one word too many`},
+	{"acl 1 permit ::1 more", `"more" is one word too many`},
+	{"acl 1 permit country SE", "not built yet: acl country"},
+	{"blacklist soon", `blacklist: "soon" is not a duration`},
+	{"blacklist -1", "out of range"},
+	{"blacklist 99999999999", "not a duration"},
+	{"timeout 0", "too short"},
+	{"client_acl 12", "client_acl: list 12 is out of range, want 0 to 9"},
+	{"clients_max 0", "out of range"},
+	{"clients_max 1e3", "not a number"},
+	{"include", "include: an argument is missing: include FILE"},
+	{"pending_max", "pending_max: an argument is missing: pending_max N"},
+	{"connection", "connection: an argument is missing"},
+	{"no blacklist", `there is no "no blacklist"`},
+	{"no servers", `there is no "no servers"`},
+	{"server", "server: want a slot"},
+	{"server 1", "server: want a slot"},
+	{"server x max 3", `"x" is not the number of a slot`},
+	{"server -1 max 3", `"-1" is not the number of a slot`},
+	{"server 65536 max 3", `"65536" is not the number of a slot`},
+	{"server 1 max", `server: 1: "max" has no value`},
+	{"server 1 weight heavy", `weight "heavy" is not a number`},
+	{"server 1 colour red", `unknown key "colour"`},
+	{"server 1 port 65536", "port 65536 is out of range"},
+	{"server 1 acl 10", "acl 10 is out of range, want 0 to 9"},
+	{"server 1 blacklist never", `blacklist "never" is not a duration`},
+	{"server 1 address 10.0.0.1:80", "the port is a word of its own"},
+	{"server 1 address []", "no host"},
+	{"server 1 address [[x]]", "brackets around IPv6 only"},
+	{"server 1 remove now", `unknown key "remove"`},
+	{"emergency :80", "no host"},
+	{"emergency a:b", `port "b" is not a number`},
+	{"emergency [::1", "the bracket is not closed"},
+	{"emergency [::1]80", "want a colon behind the bracket"},
+	{"emergency a:1:2:3:4:5:6", "too many fields"},
+	{"udp", "not built yet: udp"},
+	{"log /tmp/x", "not built yet: log"},
+	{"idlers 3", "not built yet: idlers"},
+	{"idle_timeout 9", "not built yet: idle_timeout"},
+	{"chroot 0", "not built yet: chroot"},
+	{"source", "not built yet: source"},
+	{"ssl_ciphers", "not built yet: ssl_ciphers"},
+	{"tcp_fastclose", "do_cmd: ignoring tcp_fastclose without argument"},
+	{"tcp_fastclose up", "not built yet: tcp_fastclose"},
+	{strings.Repeat("x", 4096), "more than 4095 bytes"},
+	{"web_stats " + strings.Repeat("x", 4000), "a word of 4000 bytes"},
+}
+
+func TestLineErrors(t *testing.T) {
+	for _, tt := range lineErrors {
+		_, err := ParseLine(tt.line)
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%.60s: %v, want %q", tt.line, err, tt.want)
+		} else if strings.Contains(err.Error(), "\n") {
+			t.Errorf("%.60s: more than one line: %q", tt.line, err)
+		}
+	}
+}
+
+// What C Pen writes where nothing is set has no effect and is no error.
+func TestWhatAlreadyIs(t *testing.T) {
+	for _, line := range []string{
+		"no idlers", "no log", "no tcp_nodelay", "no transparent", "no keepalive", "no http", "no dummy",
+		"tcp_fastclose off", "idle_timeout 0", "idlers 0", "tarpit_acl -1", "block", "no block",
+		"delayed_forward", "no delayed_forward", "epoll", "kqueue", "poll", "select",
+	} {
+		if c := apply(t, Default(), line); !reflect.DeepEqual(c, Default()) {
+			t.Errorf("%s changed something: %+v", line, c)
+		}
+	}
+}
+
+func TestServerCommand(t *testing.T) {
+	c := apply(t, Default(), "server 2 address 127.0.0.1 port 80 max 3", "server 2 weight 0 hard 5 prio -4 acl 9", "server 0 address /run/s")
+	want := []Server{
+		{Host: "/run/s"},
+		{},
+		{Host: "127.0.0.1", Port: 80, Max: 3, Hard: 5, WeightSet: true, Prio: -4, ACL: 9},
+	}
+	if !reflect.DeepEqual(c.Servers, want) {
+		t.Errorf("got %+v", c.Servers)
+	}
+	// One bad word, and nothing of the line is applied.
+	bad := Command{Verb: find("server"), Args: strings.Fields("2 max 99 weight heavy")}
+	if got, err := c.With(bad); err == nil || !reflect.DeepEqual(got, c) {
+		t.Errorf("%v: %+v", err, got.Servers)
+	}
+	if c = apply(t, c, "server 2 remove"); !reflect.DeepEqual(c.Servers, want[:1]) {
+		t.Errorf("after remove: %+v", c.Servers)
+	}
+	if c = apply(t, c, "server 0 address 0.0.0.0"); c.Servers != nil {
+		t.Errorf("after 0.0.0.0: %+v", c.Servers)
+	}
+}
+
+func TestBlacklisting(t *testing.T) {
+	cmd, err := ParseLine("server 3 max 5 blacklist 90")
+	if slot, d, ok := cmd.Blacklisting(); err != nil || slot != 3 || d != 90*time.Second || !ok {
+		t.Errorf("%d %v %t %v", slot, d, ok, err)
+	}
+	for _, line := range []string{"blacklist 3", "server 3 max 5", "servers", ""} {
+		if cmd, err := ParseLine(line); err != nil {
+			t.Error(err)
+		} else if _, _, ok := cmd.Blacklisting(); ok {
+			t.Errorf("%s: blacklists", line)
+		}
+	}
+}
+
+// Configs made from the same one do not see each other's changes.
+func TestWithLeavesTheOthersAlone(t *testing.T) {
+	base := apply(t, Default(), "server 0 address a port 1", "server 1 address b port 1", "acl 1 deny ::1", "acl 1 deny ::2", "acl 1 deny ::3")
+	first := apply(t, base, "server 0 port 2", "acl 1 permit 10.0.0.1")
+	second := apply(t, base, "server 0 port 3", "acl 1 permit 10.0.0.2", "no acl 2", "server 1 remove")
+	if base.Servers[0].Port != 1 || len(base.ACLs[1]) != 3 || len(base.Servers) != 2 {
+		t.Errorf("base: %+v", base)
+	}
+	if first.Servers[0].Port != 2 || first.ACLs[1][3].Addr.String() != "10.0.0.1" {
+		t.Errorf("first: %+v", first)
+	}
+	if second.Servers[0].Port != 3 || second.ACLs[1][3].Addr.String() != "10.0.0.2" || len(second.Servers) != 1 {
+		t.Errorf("second: %+v", second)
+	}
+}
+
+// files opens what a map holds.
+func files(m map[string]string) Opener {
+	return func(name string) (io.ReadCloser, error) {
+		text, ok := m[name]
+		if !ok {
+			return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+		}
+		return io.NopCloser(strings.NewReader(text)), nil
+	}
+}
+
+func TestReadFile(t *testing.T) {
+	base := apply(t, Default(), "server 0 address a port 1")
+	before := base
+	before.own()
+	c, run, err := ReadFile(base, "f", files(map[string]string{
+		"f": "blacklist 3\r\ninclude g\nserver 0 port 2 blacklist 40\nserver 0 port 3\nmode\nwrite x",
+		"g": "timeout 7\nclose 4\n",
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Blacklist != 3*time.Second || c.Timeout != 7*time.Second || c.Servers[0].Port != 3 {
+		t.Errorf("got %+v", c)
+	}
+	if !reflect.DeepEqual(base, before) {
+		t.Errorf("base is changed: %+v", base)
+	}
+	var got []string
+	for _, cmd := range run {
+		got = append(got, fmt.Sprint(cmd.Origin, " ", cmd.Verb.Name, " ", cmd.Args))
+	}
+	want := []string{"g:2 close [4]", "f:3 server [0 blacklist 40]", "f:5 mode []", "f:6 write [x]"}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("to run: %q", got)
+	}
+}
+
+func TestReadFileErrors(t *testing.T) {
+	var deep []string
+	m := map[string]string{
+		"bad":   "blacklist soon\ntimeout 3\nserver 1 weight heavy\ninclude gone\ninclude worse\n",
+		"worse": "frobnicate",
+		"self":  "include ./self\ninclude self\n",
+		"long":  "timeout 3\n" + strings.Repeat("x", 5000) + "\ntimeout 0\n",
+		"huge":  "timeout 3\n" + strings.Repeat("x", 50000) + "\n",
+		"many":  strings.Repeat("include empty\n", 1001),
+		"empty": "",
+		"noise": strings.Repeat("x\n", 5000),
+	}
+	for i := range 20 {
+		m[fmt.Sprint("deep", i)] = fmt.Sprint("include deep", i+1)
+		deep = append(deep, fmt.Sprint("deep", i))
+	}
+	m["./self"] = m["self"]
+	for _, tt := range []struct {
+		name string
+		want []string
+		n    int
+	}{
+		{"bad", []string{"bad:1: blacklist: ", "bad:3: server: 1: weight ", "bad:4: open gone: ", "worse:1: do_cmd: "}, 4},
+		{"self", []string{"self:1: include: ./self includes itself", "self:2: include: self includes itself"}, 2},
+		{"long", []string{"long:2: a line of more than 4095 bytes", "long:3: timeout: "}, 2},
+		{"huge", []string{"huge:2: a line of more than 4095 bytes"}, 1},
+		{"many", []string{"many:1000: include: empty comes after 1000 files"}, 2},
+		{"noise", []string{"noise:1000: do_cmd"}, maxErrors},
+		{deep[0], []string{"deep10:1: include: deep11 is more than 10 files deep"}, 1},
+		{"missing", []string{"open missing: file does not exist"}, 1},
+	} {
+		c, run, err := ReadFile(Default(), tt.name, files(m))
+		if err == nil || run != nil || !reflect.DeepEqual(c, Default()) {
+			t.Errorf("%s: %v, %v, %+v", tt.name, err, run, c)
+			continue
+		}
+		if n := strings.Count(err.Error(), "\n") + 1; n != tt.n {
+			t.Errorf("%s: %d errors, want %d: %.500v", tt.name, n, tt.n, err)
+		}
+		for _, want := range tt.want {
+			if !strings.Contains("\n"+err.Error(), "\n"+want) {
+				t.Errorf("%s: %.500v, want %q", tt.name, err, want)
+			}
+		}
+	}
+}

@@ -1,0 +1,173 @@
+package config
+
+import (
+	"net/netip"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+func TestPrint(t *testing.T) {
+	c := apply(t, Default(), "acl 1 deny 10.0.0.0/8", "server 1 address b port 2 weight 0", "emergency e:1", "listen 80", "weight")
+	got := Print(c)
+	want := strings.Join([]string{
+		"no acl 0", "no acl 1", "acl 1 deny 10.0.0.0 255.0.0.0", "no acl 2", "no acl 3", "no acl 4", "no acl 5",
+		"no acl 6", "no acl 7", "no acl 8", "no acl 9", "no ascii", "blacklist 30", "client_acl 0", "control_acl 0",
+		"debug 0", "no hash", "no roundrobin", "server 1 acl 0 address b port 2 max 0 hard 0 weight 0", "no stubborn",
+		"timeout 5", "tracking 0", "no web_stats", "weight", "no prio", "emergency e:1", "listen 80", "",
+	}, "\n")
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// Every setting is saved.
+func TestPrintKnowsEverySetting(t *testing.T) {
+	for _, v := range table {
+		listed := 0
+		for _, name := range append(saved, savedIfSet...) {
+			if name == v.Name {
+				listed++
+			}
+		}
+		if want := v.save != nil; want != (listed == 1) || listed > 1 {
+			t.Errorf("%s is listed %d times", v.Name, listed)
+		}
+	}
+}
+
+// checkRoundTrip reads what Print writes.
+func checkRoundTrip(t interface{ Fatalf(string, ...any) }, c Config) {
+	text := Print(c)
+	got, run, err := ReadFile(Default(), "f", files(map[string]string{"f": text}))
+	if err != nil || run != nil {
+		t.Fatalf("%v, %v in\n%s", err, run, text)
+	}
+	c.ConfigFile = ""
+	if !reflect.DeepEqual(got, c) {
+		t.Fatalf("got  %+v\nwant %+v\nfrom\n%s", got, c, text)
+	}
+}
+
+func TestPrintParse(t *testing.T) {
+	checkRoundTrip(t, Default())
+	rapid.Check(t, func(t *rapid.T) { checkRoundTrip(t, configs().Draw(t, "config")) })
+}
+
+// FuzzPrintParse lets the fuzzer choose the Config.
+func FuzzPrintParse(f *testing.F) {
+	f.Fuzz(rapid.MakeFuzz(func(t *rapid.T) { checkRoundTrip(t, configs().Draw(t, "config")) }))
+}
+
+// FuzzParseLine checks that a line never crashes, that a bad one changes
+// nothing, and that what a good one made can be saved.
+func FuzzParseLine(f *testing.F) {
+	for _, v := range table {
+		f.Add(v.Name)
+		f.Add("no " + v.Name + " 1")
+		f.Add(v.Name + " 1 permit 10.0.0.1")
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		base := apply(t, Default(), "server 1 address a port 1", "acl 1 permit ::1")
+		cmd, err := ParseLine(line)
+		if err != nil {
+			if strings.Contains(err.Error(), "\n") {
+				t.Fatalf("more than one line: %q", err)
+			}
+			return
+		}
+		next, err := base.With(cmd)
+		if err != nil {
+			t.Fatalf("checked, and yet: %v", err)
+		}
+		if want := apply(t, Default(), "server 1 address a port 1", "acl 1 permit ::1"); !reflect.DeepEqual(base, want) {
+			t.Fatalf("the old one was changed: %+v", base)
+		}
+		if cmd.Verb != nil {
+			cmd.Reply(next)
+			cmd.Blacklisting()
+		}
+		checkRoundTrip(t, next)
+	})
+}
+
+// configs generates any Config that commands and options can make.
+func configs() *rapid.Generator[Config] {
+	return rapid.Custom(func(t *rapid.T) Config {
+		c := Default()
+		for _, b := range []*bool{
+			&c.Hash, &c.Prio, &c.Weight, &c.RoundRobin, &c.Stubborn, &c.Foreground, &c.ExitEnabled, &c.ASCII, &c.AbortOnErr,
+		} {
+			*b = rapid.Bool().Draw(t, "flag")
+		}
+		for _, d := range []*time.Duration{&c.Blacklist, &c.Timeout, &c.Tracking} {
+			*d = rapid.OneOf(
+				rapid.Map(rapid.Int64Range(1, maxInt), func(n int64) time.Duration { return time.Duration(n) * time.Second }),
+				rapid.Map(rapid.Int64Range(int64(time.Millisecond), int64(maxInt)*int64(time.Second)), func(n int64) time.Duration { return time.Duration(n) }),
+			).Draw(t, "duration")
+		}
+		for _, n := range []*int{&c.ClientsMax, &c.ConnMax, &c.PendingMax, &c.Backlog, &c.MultiAccept, &c.Debug} {
+			*n = rapid.IntRange(1, maxInt).Draw(t, "number")
+		}
+		for _, n := range []*int{&c.ClientACL, &c.ControlACL} {
+			*n = rapid.IntRange(0, 9).Draw(t, "list")
+		}
+		for _, s := range []*string{&c.Listen, &c.Control, &c.WebStats, &c.PidFile, &c.User} {
+			*s = rapid.StringMatching(`([a-zåß/:.\[\]%][a-z#\x{a0}:]{0,5})?`).Draw(t, "word")
+		}
+		c.Emergency, c.Abuse = servers(false).Draw(t, "emergency"), servers(false).Draw(t, "abuse")
+		for range rapid.IntRange(0, 5).Draw(t, "servers") {
+			c.setServer(rapid.IntRange(0, 50).Draw(t, "slot"), servers(true).Draw(t, "server"))
+		}
+		for i := range c.ACLs {
+			for range rapid.IntRange(0, 3).Draw(t, "entries") {
+				c.ACLs[i] = append(c.ACLs[i], entries().Draw(t, "entry"))
+			}
+		}
+		return c
+	})
+}
+
+// servers generates servers, for the table or for the last resort.
+func servers(table bool) *rapid.Generator[Server] {
+	return rapid.Custom(func(t *rapid.T) Server {
+		s := Server{
+			Host: rapid.SampledFrom([]string{"", "127.0.0.1", "::1", "fe80::1%eth0", "www.example.com", "/run/s", "::ffff:1.2.3.4"}).Draw(t, "host"),
+			Port: rapid.IntRange(0, 65535).Draw(t, "port"),
+			Max:  rapid.IntRange(0, maxInt).Draw(t, "max"),
+			Hard: rapid.IntRange(0, maxInt).Draw(t, "hard"),
+			Prio: rapid.IntRange(-maxInt, maxInt).Draw(t, "prio"),
+		}
+		if s.WeightSet = rapid.Bool().Draw(t, "weighted"); s.WeightSet {
+			s.Weight = rapid.IntRange(0, maxInt).Draw(t, "weight")
+		}
+		if table {
+			s.ACL = rapid.IntRange(0, 9).Draw(t, "acl")
+		} else if !s.Used() {
+			return Server{}
+		}
+		return s
+	})
+}
+
+func entries() *rapid.Generator[ACLEntry] {
+	return rapid.Custom(func(t *rapid.T) ACLEntry {
+		e := ACLEntry{Permit: rapid.Bool().Draw(t, "permit")}
+		if rapid.Bool().Draw(t, "IPv4") {
+			e.Addr = netip.AddrFrom4([4]byte(rapid.SliceOfN(rapid.Byte(), 4, 4).Draw(t, "bytes")))
+			e.Mask = rapid.Uint32().Draw(t, "mask")
+			return e
+		}
+		addr := netip.AddrFrom16([16]byte(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "bytes")))
+		e.Bits = rapid.IntRange(0, 128).Draw(t, "bits")
+		p := netip.PrefixFrom(addr, e.Bits).Masked()
+		if p.Addr().Is4In6() {
+			return ACLEntry{Permit: e.Permit, Addr: netip.IPv6LinkLocalAllNodes(), Bits: 128}
+		}
+		e.Addr = p.Addr()
+		return e
+	})
+}
