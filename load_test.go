@@ -20,6 +20,7 @@ type load struct {
 	quit     chan struct{}
 	wg       sync.WaitGroup
 	counting atomic.Bool
+	begin    time.Time
 	ok       atomic.Int64
 	bad      atomic.Int64
 
@@ -32,7 +33,7 @@ const loadWorkers = 50
 // load RATE begins RATE connections a second to Pen, counted from now on.
 // load -unmarked RATE counts only after the next killserver.
 func startLoad(ts *testscript.TestScript, _ bool, args []string) {
-	l := &load{addr: worldOf(ts).listen, quit: make(chan struct{})}
+	l := &load{addr: worldOf(ts).listen, quit: make(chan struct{}), begin: time.Now()}
 	if args[0] == "-unmarked" {
 		args = args[1:]
 	} else {
@@ -130,7 +131,7 @@ func endLoad(ts *testscript.TestScript, _ bool, args []string) {
 	l.stop()
 	worldOf(ts).load = nil
 	if n := l.bad.Load(); n > 0 {
-		ts.Fatalf("%d of %d requests failed; the first: %s", n, n+l.ok.Load(), l.first)
+		ts.Fatalf("%d of %d requests failed; the first: %s; the log:\n%s", n, n+l.ok.Load(), l.first, readFile(worldOf(ts).log))
 	}
-	ts.Logf("%d requests, none failed", l.ok.Load())
+	ts.Logf("%d requests, none failed, %.0f a second", l.ok.Load(), float64(l.ok.Load())/time.Since(l.begin).Seconds())
 }

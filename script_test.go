@@ -410,3 +410,10 @@ func readFile(name string) string {
 	b, _ := os.ReadFile(name)
 	return string(b)
 }
+
+func writeFile(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}

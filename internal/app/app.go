@@ -38,11 +38,11 @@ type Options struct {
 
 // An App is one running Pen.
 type App struct {
-	opt   Options
-	start time.Time // the zero of the Dispatcher's clock
-	base  config.Config
-	run   []config.Command // to be run once started
-	nofil uint64           // descriptors that the process may open
+	opt    Options
+	start  time.Time // the zero of the Dispatcher's clock
+	base   config.Config
+	run    []config.Command // to be run once started
+	nofile uint64           // descriptors that the process may open
 
 	d        *dispatch.Dispatcher
 	serving  sync.WaitGroup // planes and the control server
@@ -73,7 +73,7 @@ type listener struct {
 func New(inv config.Invocation, opt Options) (*App, error) {
 	a := &App{
 		opt: opt, start: time.Now(), base: inv.Base, run: inv.Run, file: inv.Config,
-		nofil: process.RaiseNoFile(), done: make(chan struct{}), names: map[string]netip.Addr{},
+		nofile: process.RaiseNoFile(), done: make(chan struct{}), names: map[string]netip.Addr{},
 	}
 	a.stopping, a.stop = context.WithCancel(context.Background())
 	if err := a.setup(inv.Config); err != nil {
@@ -212,9 +212,12 @@ func (a *App) Done() <-chan struct{} { return a.done }
 
 // Stop takes no new clients, lets those that are there go on until drain is
 // over, and ends what is left. It blocks, not much longer than drain, and
-// returns what went wrong on the way. The App can't be started again.
+// returns what went wrong on the way. It may be called again, to cut the drain
+// short. The App can't be started again.
 func (a *App) Stop(drain time.Duration) error {
+	a.mu.Lock() // a change under way may be about to serve a new listener
 	a.stop()
+	a.mu.Unlock()
 	ended := make(chan struct{})
 	go func() {
 		a.serving.Wait()

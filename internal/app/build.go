@@ -70,7 +70,7 @@ func (a *App) build(cfg config.Config) (dispatch.Config, error) {
 // connMax is how many connections there may be: two descriptors each, of as
 // many as the process may open, less some for everything else.
 func (a *App) connMax(cfg config.Config) int {
-	possible := int(min(a.nofil, math.MaxInt32))
+	possible := int(min(a.nofile, math.MaxInt32))
 	possible = max(possible-reserved, possible/2) / 2
 	if cfg.ConnMax == 0 {
 		return possible
@@ -132,7 +132,12 @@ func (a *App) server(s config.Server, port int) (pool.Config, error) {
 	if err != nil {
 		return c, err
 	}
-	if s.Port != 0 {
+	switch {
+	case s.Service != "":
+		if port, err = sock.LookupPort(s.Service); err != nil {
+			return c, err
+		}
+	case s.Port != 0:
 		port = s.Port
 	}
 	if port == 0 {

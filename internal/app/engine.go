@@ -35,6 +35,9 @@ func (a *App) Change(cmd config.Command) error {
 	if err != nil {
 		return err
 	}
+	if keepStartOnly(&next, a.Config()) {
+		return fmt.Errorf("%s: can only be set at the start", cmd.Verb.Name)
+	}
 	for _, word := range cmd.Args {
 		delete(a.names, word) // a server named again is looked up again
 	}
@@ -47,13 +50,26 @@ func (a *App) Change(cmd config.Command) error {
 	return nil
 }
 
+// keepStartOnly takes back changes to what can only be set at the start, and
+// reports whether there were any. Who reaches the control socket must not
+// allow himself the exit command.
+func keepStartOnly(next *config.Config, old config.Config) bool {
+	kept := *next
+	kept.Control, kept.PidFile, kept.User = old.Control, old.PidFile, old.User
+	kept.Foreground, kept.ExitEnabled = old.Foreground, old.ExitEnabled
+	changed := kept.Control != next.Control || kept.PidFile != next.PidFile || kept.User != next.User ||
+		kept.Foreground != next.Foreground || kept.ExitEnabled != next.ExitEnabled
+	*next = kept
+	return changed
+}
+
 // apply replaces the configuration in force. Everything that can fail is done
 // before anything is changed. Called with mu held.
 func (a *App) apply(next config.Config) error {
-	old := a.Config()
-	if next.Control != old.Control {
-		return errors.New("control: the control address can only be set at the start")
+	if a.stopping.Err() != nil {
+		return errors.New("pen is stopping")
 	}
+	old := a.Config()
 	dcfg, err := a.build(next)
 	if err != nil {
 		return err

@@ -26,7 +26,11 @@ func (a *App) Reload() error {
 	}
 	after, run, err := config.ReadFile(a.base, name, Open)
 	if err == nil {
-		err = a.apply(config.Merge(a.file, after, a.Config()))
+		next := config.Merge(a.file, after, a.Config())
+		if keepStartOnly(&next, a.Config()) {
+			a.opt.Log.Warn("some of what changed takes effect at the next start only", "file", name)
+		}
+		err = a.apply(next)
 	}
 	if err == nil {
 		a.file = after
@@ -42,6 +46,9 @@ func (a *App) Reload() error {
 func (a *App) include(name string) error {
 	a.mu.Lock()
 	next, run, err := config.ReadFile(a.Config(), name, Open)
+	if err == nil && keepStartOnly(&next, a.Config()) {
+		err = fmt.Errorf("include %s: has settings that can only be made at the start", name)
+	}
 	if err == nil {
 		err = a.apply(next)
 	}

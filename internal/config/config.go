@@ -62,6 +62,7 @@ type Config struct {
 type Server struct {
 	Host      string // a name, an address, or the path of a Unix socket
 	Port      int    // 0: the listener's
+	Service   string // the port's name, where it was given by name
 	Max, Hard int    // connections for new and for returning clients; 0: no limit
 	Weight    int
 	WeightSet bool // an unset weight counts as 1

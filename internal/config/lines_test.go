@@ -142,7 +142,7 @@ var lineErrors = []struct{ line, want string }{
 	{"server 1 address [[x]]", "brackets around IPv6 only"},
 	{"server 1 remove now", `unknown key "remove"`},
 	{"emergency :80", "no host"},
-	{"emergency a:b", `port "b" is not a number`},
+	{"emergency a:1.5", `port "1.5" is not a number`},
 	{"emergency [::1", "the bracket is not closed"},
 	{"emergency [::1]80", "want a colon behind the bracket"},
 	{"emergency a:1:2:3:4:5:6", "too many fields"},

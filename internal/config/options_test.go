@@ -134,11 +134,11 @@ func TestParseArgsErrors(t *testing.T) {
 		{"-O include_gone 80", []string{"-O: open gone: "}},
 		{"-F gone 80", []string{"open gone: "}},
 		{"-F bad 80 a", []string{"bad:1: timeout: ", "bad:2: do_cmd: "}},
-		{"80 a:many", []string{`server "a:many": port "many" is not a number`}},
+		{"80 a:8o!", []string{`server "a:8o!": port "8o!" is not a number`}},
 		{"80 ::1:80", []string{`server "::1:80": no host`}},
 		{"80 a:1:2:3:4:5:6", []string{"too many fields"}},
 		{"-U 80", []string{"not built yet: -U"}},
-		{"-e a:b -w", []string{`option -e: emergency: server "a:b": port "b" is not a number`, "'w'"}},
+		{"-e a:-b! -w", []string{`option -e: emergency: server "a:-b!": port "-b!" is not a number`, "'w'"}},
 	} {
 		args := strings.Fields(tt.args)
 		for i := range args {

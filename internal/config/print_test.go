@@ -141,6 +141,9 @@ func servers(table bool) *rapid.Generator[Server] {
 			Hard: rapid.IntRange(0, maxInt).Draw(t, "hard"),
 			Prio: rapid.IntRange(-maxInt, maxInt).Draw(t, "prio"),
 		}
+		if rapid.Bool().Draw(t, "named") {
+			s.Port, s.Service = 0, rapid.SampledFrom([]string{"http", "9p", "x-ray"}).Draw(t, "service")
+		}
 		if s.WeightSet = rapid.Bool().Draw(t, "weighted"); s.WeightSet {
 			s.Weight = rapid.IntRange(0, maxInt).Draw(t, "weight")
 		}

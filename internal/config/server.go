@@ -79,6 +79,11 @@ func (s *Server) set(key, value string) error {
 	case "address":
 		return s.setHost(value)
 	case "port":
+		s.Port, s.Service = 0, ""
+		if isService(value) {
+			s.Service = value
+			return nil
+		}
 		s.Port, err = parseInt(key, value, 0, 65535)
 	case "max":
 		s.Max, err = parseInt(key, value, 0, maxInt)
@@ -100,6 +105,28 @@ func (s *Server) set(key, value string) error {
 		return fmt.Errorf("unknown key %q, want acl, address, port, max, hard, blacklist, weight or prio", key)
 	}
 	return err
+}
+
+// isService reports whether a text can be the name of a service: letters,
+// digits and hyphens, with a letter among them (RFC 6335).
+func isService(s string) bool {
+	letter := false
+	for _, r := range s {
+		isLetter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
+		if !isLetter && r != '-' && (r < '0' || r > '9') {
+			return false
+		}
+		letter = letter || isLetter
+	}
+	return letter
+}
+
+// port writes the port, empty if it is not set.
+func (s Server) port() string {
+	if s.Service != "" {
+		return s.Service
+	}
+	return number(s.Port)
 }
 
 // setServerCommand is the server verb: server SLOT KEY VALUE..., or server
@@ -161,7 +188,7 @@ func (s Server) spec() string {
 	if strings.Contains(host, ":") && !s.IsPath() {
 		host = "[" + host + "]"
 	}
-	fields := []string{host, number(s.Port), number(s.Max), number(s.Hard), number(s.Weight), number(s.Prio)}
+	fields := []string{host, s.port(), number(s.Max), number(s.Hard), number(s.Weight), number(s.Prio)}
 	if s.WeightSet {
 		fields[4] = strconv.Itoa(s.Weight)
 	}
@@ -183,8 +210,8 @@ func (s Server) line(slot int) string {
 	if s.Used() {
 		fmt.Fprintf(&b, " address %s", s.Host)
 	}
-	if s.Port != 0 {
-		fmt.Fprintf(&b, " port %d", s.Port)
+	if p := s.port(); p != "" {
+		fmt.Fprintf(&b, " port %s", p)
 	}
 	fmt.Fprintf(&b, " max %d hard %d", s.Max, s.Hard)
 	if s.WeightSet {

@@ -166,7 +166,11 @@ func readLine(c net.Conn, r *bufio.Reader) (string, error) {
 	c.SetReadDeadline(time.Now().Add(partTime))
 	b, err := r.ReadSlice('\n')
 	if err == bufio.ErrBufferFull {
-		return string(b), err // too long for any command; ParseLine says so
+		long := string(b) // for any command; ParseLine says so
+		for err == bufio.ErrBufferFull {
+			_, err = r.ReadSlice('\n')
+		}
+		return long, err
 	}
 	line, _, _ := strings.Cut(strings.TrimSuffix(string(b), "\n"), "\r")
 	return line, err

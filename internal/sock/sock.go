@@ -49,7 +49,7 @@ func LookupPort(port string) (int, error) {
 		return n, nil
 	}
 	n, err := net.LookupPort("tcp", port)
-	if err != nil {
+	if err != nil || port == "" {
 		return 0, fmt.Errorf("unknown port %q, want a number or a service name", port)
 	}
 	return n, nil
@@ -114,11 +114,16 @@ func removeStale(path string) error {
 	if st.Mode().Type() != fs.ModeSocket {
 		return fmt.Errorf("listen %s: the file exists and is not a socket", path)
 	}
-	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
+	c, err := net.DialTimeout("unix", path, time.Second)
+	switch {
+	case err == nil:
 		c.Close()
-		return fmt.Errorf("can't bind local address %s: another program listens there", path)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return os.Remove(path)
+	case !errors.Is(err, syscall.EAGAIN): // its queue is full
+		return fmt.Errorf("can't bind local address %s: %w", path, cause(err))
 	}
-	return os.Remove(path)
+	return fmt.Errorf("can't bind local address %s: another program listens there", path)
 }
 
 // Dial connects to a server: to a Unix socket if path is set, else by TCP. It

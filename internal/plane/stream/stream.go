@@ -34,6 +34,8 @@ type Plane struct {
 	log   *slog.Logger
 	pipes pipes
 	conns sync.WaitGroup
+
+	givenUp sometimes // clients for whom there was no server
 }
 
 var _ plane.Plane = (*Plane)(nil)
@@ -138,7 +140,9 @@ func (p *Plane) connect(f *dispatch.Flow, l *link, from netip.AddrPort) bool {
 	for {
 		t, ok := f.Next()
 		if !ok {
-			p.log.Debug("no server for client", "client", from)
+			if n := p.givenUp.due(); n > 0 {
+				p.log.Warn("no server for client", "client", from, "clients", n)
+			}
 			return false
 		}
 		server, err := sock.Dial(ctx, t.Addr, t.Path, t.Timeout)

@@ -1,0 +1,92 @@
+package sock
+
+import (
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"pen/internal/testenv"
+)
+
+// onSocket reads something of a socket.
+func onSocket[T any](t *testing.T, c any, f func(fd int) (T, error)) (v T) {
+	t.Helper()
+	raw, err := c.(syscall.Conn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = control(raw, func(fd int) (err error) {
+		v, err = f(fd)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func TestBacklog(t *testing.T) {
+	testenv.CheckLeaks(t)
+	text, err := os.ReadFile("/proc/sys/net/core/somaxconn")
+	if err != nil {
+		t.Fatal(err)
+	}
+	most, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for backlog, want := range map[int]int{0: most, 1: 1, 7: 7, 1 << 30: most} {
+		ln, err := Listen(testenv.Loopback, backlog)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Of a listener TCP_INFO tells the queue's limit where it tells the
+		// selectively acknowledged segments of a connection.
+		got := onSocket(t, ln, func(fd int) (int, error) {
+			info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+			if err != nil {
+				return 0, err
+			}
+			return int(info.Sacked), nil
+		})
+		if got != want {
+			t.Errorf("backlog %d: the queue's limit is %d, want %d", backlog, got, want)
+		}
+		ln.Close()
+	}
+}
+
+func TestAcceptedConnectionsAreProbed(t *testing.T) {
+	testenv.CheckLeaks(t)
+	ln := listen(t, testenv.Loopback)
+	testenv.Dial(t, ln.Addr())
+	c, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantOptions(t, testenv.Own(t, c), 1)
+}
+
+func wantOptions(t *testing.T, c net.Conn, keepAlive int) {
+	t.Helper()
+	for _, o := range []struct {
+		name             string
+		level, opt, want int
+	}{
+		{"SO_KEEPALIVE", unix.SOL_SOCKET, unix.SO_KEEPALIVE, keepAlive},
+		{"TCP_KEEPIDLE", unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 60},
+		{"TCP_KEEPINTVL", unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 10},
+		{"TCP_KEEPCNT", unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 3},
+		{"TCP_NODELAY", unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
+	} {
+		got := onSocket(t, c, func(fd int) (int, error) { return unix.GetsockoptInt(fd, o.level, o.opt) })
+		if got != o.want {
+			t.Errorf("%s is %d, want %d", o.name, got, o.want)
+		}
+	}
+}
