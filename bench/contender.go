@@ -41,8 +41,10 @@ func contenders(pen string) []contender {
 		{name: noSplice, command: haproxy("no option splice-auto")},
 		{name: "nginx stream", command: nginxStream},
 		{name: "C Pen", mayFail: true, command: func(_ string, limit, listen, backend int) ([]string, error) {
-			return []string{cPen, "-f", "-O", "tcp_nodelay", "-q", strconv.Itoa(backlog),
-				"-x", strconv.Itoa(limit), loopback(listen), loopback(backend)}, nil
+			return []string{
+				cPen, "-f", "-O", "tcp_nodelay", "-q", strconv.Itoa(backlog),
+				"-x", strconv.Itoa(limit), loopback(listen), loopback(backend),
+			}, nil
 		}},
 		{name: ours, env: []string{"GOMAXPROCS=1"}, command: func(_ string, limit, listen, backend int) ([]string, error) {
 			return []string{pen, "-f", "-x", strconv.Itoa(limit), loopback(listen), loopback(backend)}, nil
