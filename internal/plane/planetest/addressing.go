@@ -1,0 +1,113 @@
+package planetest
+
+import (
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"pen/internal/pool"
+	"pen/internal/testenv"
+)
+
+// All kinds of addresses, on both sides.
+var addressing = []conformance{
+	{"IPv4 listener", func(t *testing.T, listen Listen) {
+		listener(t, listen, testenv.Loopback, "127.0.0.1")
+	}},
+	{"IPv6 listener", func(t *testing.T, listen Listen) {
+		needIPv6(t)
+		listener(t, listen, "[::1]:0", "::1")
+	}},
+	{"dual-stack listener, IPv4 client", func(t *testing.T, listen Listen) {
+		needIPv6(t)
+		listener(t, listen, "[::]:0", "127.0.0.1")
+	}},
+	{"dual-stack listener, IPv6 client", func(t *testing.T, listen Listen) {
+		needIPv6(t)
+		listener(t, listen, "[::]:0", "::1")
+	}},
+	{"IPv6 server", func(t *testing.T, listen Listen) {
+		needIPv6(t)
+		ln := testenv.Listen(t, "tcp", "[::1]:0")
+		s := start(t, listen, testenv.Loopback, config(ln.AddrPort()))
+		client := s.dial(t)
+		exchange(t, client, ln.Next(t))
+	}},
+	{"Unix sockets", unixSockets},
+	{"Unix listener, TCP server", func(t *testing.T, listen Listen) {
+		echo(t, start(t, listen, socketPath(t), config(testenv.Echo(t))).dial(t))
+	}},
+	{"Close without Serve", func(t *testing.T, listen Listen) {
+		p := listen(t, testenv.Loopback)
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+		if c, err := net.Dial("tcp", p.Addr().String()); err == nil {
+			c.Close()
+			t.Error("the listener is open after Close")
+		}
+	}},
+}
+
+// listener connects from an address of loopback to a listener; policy sees
+// that address.
+func listener(t *testing.T, listen Listen, addr, from string) {
+	s := start(t, listen, addr, config(testenv.Echo(t)))
+	echo(t, testenv.Dial(t, port(s.plane.Addr(), from)))
+	clients := s.d.Clients()
+	if len(clients) != 1 || clients[0].Addr != netip.MustParseAddr(from) {
+		t.Errorf("clients %+v, want one from %s", clients, from)
+	}
+}
+
+// needIPv6 skips the test where the system has no IPv6 on loopback.
+func needIPv6(t *testing.T) {
+	t.Helper()
+	ln, err := net.Listen("tcp6", "[::1]:0")
+	if err != nil {
+		t.Skipf("no IPv6 here: %v", err)
+	}
+	ln.Close()
+}
+
+// socketPath is short: a Unix socket's path has at most some 100 bytes.
+func socketPath(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "pen")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return filepath.Join(dir, "sock")
+}
+
+func unixSockets(t *testing.T, listen Listen) {
+	ln := testenv.Listen(t, "unix", socketPath(t))
+	cfg := config()
+	cfg.Pool.Servers = []pool.Config{{Path: ln.Addr().String(), Weight: 1}}
+	s := start(t, listen, socketPath(t), cfg)
+
+	client := s.dial(t)
+	server := ln.Next(t)
+	exchange(t, client, server)
+	halfClose(t, client, server)
+
+	client = s.dial(t)
+	server = ln.Next(t)
+	halfClose(t, server, client)
+
+	client = s.dial(t)
+	server = ln.Next(t)
+	client.Close()
+	testenv.WantClosed(t, server)
+	server.Close()
+	s.flows(t, 0)
+
+	client = s.dial(t)
+	server = ln.Next(t)
+	s.d.Kill(s.flows(t, 1)[0].ID)
+	testenv.WantClosed(t, client)
+	testenv.WantClosed(t, server)
+}

@@ -1,0 +1,78 @@
+package planetest
+
+import (
+	"net"
+	"testing"
+
+	"pen/internal/testenv"
+)
+
+// How flows and planes end on demand.
+var ending = []conformance{
+	{"kill one flow", killOne},
+	{"drain", drain},
+	{"stop with 1,000 connections", stopMany},
+}
+
+func killOne(t *testing.T, listen Listen) {
+	ln := testenv.Listen(t, "tcp", testenv.Loopback)
+	s := start(t, listen, testenv.Loopback, config(ln.AddrPort()))
+	client1 := s.dial(t)
+	server1 := ln.Next(t)
+	id := s.flows(t, 1)[0].ID
+	client2 := s.dial(t)
+	server2 := ln.Next(t)
+	if !s.d.Kill(id) {
+		t.Errorf("there is no flow %d to kill", id)
+	}
+	testenv.WantReset(t, client1, 0)
+	testenv.WantReset(t, server1, 0)
+	s.flows(t, 1)
+	exchange(t, client2, server2)
+	if s.d.Kill(id) {
+		t.Errorf("flow %d was killed twice", id)
+	}
+}
+
+// After the context's end the listener is closed and flows go on until they
+// are killed.
+func drain(t *testing.T, listen Listen) {
+	s, client, server := one(t, listen)
+	exchange(t, client, server)
+	s.cancel()
+	testenv.Eventually(t, "the listener is closed", func() bool {
+		c, err := net.Dial("tcp", s.plane.Addr().String())
+		if err == nil {
+			c.Close()
+		}
+		return err != nil
+	})
+	exchange(t, client, server)
+	if s.isOver() {
+		t.Fatal("Serve returned before its last flow had ended")
+	}
+	s.d.KillAll()
+	testenv.WantReset(t, client, 0)
+	testenv.WantReset(t, server, 0)
+	testenv.Eventually(t, "Serve returns", s.isOver)
+}
+
+func stopMany(t *testing.T, listen Listen) {
+	const n = 1000
+	testenv.NeedDescriptors(t, 4*n+100)
+	s := start(t, listen, testenv.Loopback, config(testenv.Echo(t)))
+	var clients []testenv.Conn
+	for range n {
+		client := s.dial(t)
+		testenv.Write(t, client, "echo")
+		clients = append(clients, client)
+	}
+	for _, client := range clients {
+		testenv.WantBytes(t, client, "echo")
+	}
+	s.flows(t, n)
+	s.stop(t)
+	for _, client := range clients {
+		testenv.WantReset(t, client, 0)
+	}
+}

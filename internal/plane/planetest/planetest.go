@@ -1,0 +1,178 @@
+// Package planetest is the suite that every data plane must pass: what clients
+// and servers see of it, over real sockets on loopback, and that it leaves
+// nothing behind.
+package planetest
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"pen/internal/acl"
+	"pen/internal/dispatch"
+	"pen/internal/plane"
+	"pen/internal/pool"
+	"pen/internal/testenv"
+)
+
+// A Listen makes the plane under test, bound to an address in Pen's notation,
+// or fails the test.
+type Listen func(t *testing.T, addr string) plane.Plane
+
+// Run runs the suite as sub-tests of t.
+func Run(t *testing.T, listen Listen) {
+	for _, group := range [][]conformance{closing, failing, admitting, addressing, ending, moving} {
+		for _, c := range group {
+			t.Run(c.name, func(t *testing.T) {
+				testenv.CheckLeaks(t)
+				c.run(t, listen)
+			})
+		}
+	}
+}
+
+// A conformance is one sub-test.
+type conformance struct {
+	name string
+	run  func(*testing.T, Listen)
+}
+
+// A service is a plane that serves, and the policy that it asks.
+type service struct {
+	plane  plane.Plane
+	d      *dispatch.Dispatcher
+	cancel context.CancelFunc
+	over   chan struct{} // closed when Serve has returned
+	err    error         // what it returned
+}
+
+// start serves on an address. At the end of the test the service is stopped,
+// and nothing may be counted any more.
+func start(t *testing.T, listen Listen, addr string, cfg dispatch.Config) *service {
+	t.Helper()
+	begin := time.Now()
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &service{
+		plane: listen(t, addr), cancel: cancel, over: make(chan struct{}),
+		d: dispatch.New(cfg, func() time.Duration { return time.Since(begin) }),
+	}
+	go func() {
+		defer close(s.over)
+		s.err = s.plane.Serve(ctx, s.d)
+	}()
+	t.Cleanup(func() { s.stop(t) })
+	return s
+}
+
+// stop ends the service and all its flows.
+func (s *service) stop(t *testing.T) {
+	t.Helper()
+	s.cancel()
+	testenv.Eventually(t, "Serve returns", func() bool {
+		s.d.KillAll()
+		return s.isOver()
+	})
+	if s.err != nil {
+		t.Errorf("Serve: %v", s.err)
+	}
+	st := s.d.Status()
+	if len(st.Flows) != 0 {
+		t.Errorf("flows after Serve: %+v", st.Flows)
+	}
+	for _, server := range st.Servers {
+		if server.Conns != 0 {
+			t.Errorf("server %d has %d connections after Serve", server.Slot, server.Conns)
+		}
+	}
+}
+
+func (s *service) isOver() bool {
+	select {
+	case <-s.over:
+		return true
+	default:
+		return false
+	}
+}
+
+// dial connects a client to the service.
+func (s *service) dial(t *testing.T) testenv.Conn {
+	t.Helper()
+	return testenv.Dial(t, s.plane.Addr())
+}
+
+// flows waits until there are n flows that are up, and returns them.
+func (s *service) flows(t *testing.T, n int) []dispatch.FlowStatus {
+	t.Helper()
+	var flows []dispatch.FlowStatus
+	testenv.Eventually(t, "all flows are up", func() bool {
+		flows = s.d.Status().Flows
+		for _, f := range flows {
+			if !f.Up {
+				return false
+			}
+		}
+		return len(flows) == n
+	})
+	return flows
+}
+
+// wantFailed checks which servers a connect has failed at.
+func (s *service) wantFailed(t *testing.T, want ...bool) {
+	t.Helper()
+	for i, server := range s.d.Servers() {
+		if server.Failed != want[i] {
+			t.Errorf("server %d failed: %v, want %v", i, server.Failed, want[i])
+		}
+	}
+}
+
+// config is a policy with servers by TCP address, all alike.
+func config(servers ...netip.AddrPort) dispatch.Config {
+	cfg := dispatch.Config{
+		ACLs: &acl.Lists{}, ClientsMax: 100, ConnMax: 2000, ConnectTimeout: testenv.Limit,
+	}
+	cfg.Pool.Blacklist = time.Hour
+	for _, addr := range servers {
+		cfg.Pool.Servers = append(cfg.Pool.Servers, server(addr))
+	}
+	return cfg
+}
+
+func server(addr netip.AddrPort) pool.Config { return pool.Config{Addr: addr, Weight: 1} }
+
+// one starts a service with one server, where the test accepts itself, and
+// makes a connection through it. It is up: a server that resets before the
+// plane knows that it is connected counts as one that refuses.
+func one(t *testing.T, listen Listen) (s *service, client, server testenv.Conn) {
+	t.Helper()
+	ln := testenv.Listen(t, "tcp", testenv.Loopback)
+	s = start(t, listen, testenv.Loopback, config(ln.AddrPort()))
+	client = s.dial(t)
+	server = ln.Next(t)
+	s.flows(t, 1)
+	return s, client, server
+}
+
+// exchange sends a message each way.
+func exchange(t *testing.T, client, server testenv.Conn) {
+	t.Helper()
+	testenv.Write(t, client, "from the client")
+	testenv.WantBytes(t, server, "from the client")
+	testenv.Write(t, server, "from the server")
+	testenv.WantBytes(t, client, "from the server")
+}
+
+// echo sends a message to a server that sends it back.
+func echo(t *testing.T, client testenv.Conn) {
+	t.Helper()
+	testenv.Write(t, client, "echo")
+	testenv.WantBytes(t, client, "echo")
+}
+
+// port is an address's TCP port on one of loopback's addresses.
+func port(addr net.Addr, host string) *net.TCPAddr {
+	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(host), addr.(*net.TCPAddr).AddrPort().Port()))
+}

@@ -1,0 +1,234 @@
+package stream
+
+import (
+	"io"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"pen/internal/testenv"
+)
+
+// A rig is a link that is relayed, with what is connected to its two sides.
+type rig struct {
+	client, server testenv.Conn
+	link           *link
+	pipes          pipes
+	over           chan struct{} // closed when the relay has ended
+}
+
+// relay makes a rig. Its relay ends with the test at the latest.
+func relay(t testing.TB) *rig {
+	t.Helper()
+	r := &rig{over: make(chan struct{})}
+	ln := testenv.Listen(t, "tcp", testenv.Loopback)
+	r.client = testenv.Dial(t, ln.Addr())
+	r.link = &link{client: ln.Next(t)}
+	toServer := testenv.Dial(t, ln.Addr())
+	r.server = ln.Next(t)
+	r.link.connected(toServer)
+	go func() {
+		defer close(r.over)
+		r.link.relay(&r.pipes)
+	}()
+	t.Cleanup(func() {
+		r.link.reset()
+		<-r.over
+		r.pipes.close()
+	})
+	return r
+}
+
+func (ps *pipes) counts() (open, lent int) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	return ps.open, ps.open - len(ps.spare)
+}
+
+func (r *rig) roundTrip(t testing.TB, msg, buf []byte) {
+	for _, way := range [][2]testenv.Conn{{r.client, r.server}, {r.server, r.client}} {
+		if _, err := way[0].Write(msg); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(way[1], buf); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// holdUp makes the client send n bytes and the server read so few of them that
+// the rest is held up in a pipe. It returns how many are left to be read.
+func (r *rig) holdUp(t testing.TB, n int) (left int, written chan error) {
+	t.Helper()
+	written = make(chan error, 1)
+	go func() {
+		_, err := r.client.Write(make([]byte, n))
+		written <- err
+	}()
+	buf := make([]byte, 256<<10)
+	testenv.Eventually(t, "bytes are held up in a pipe", func() bool {
+		if _, lent := r.pipes.counts(); lent == 1 && r.link.up.read.Load() > r.link.up.written.Load() {
+			return true
+		}
+		// They may be held up in a buffer, which comes before the pipe.
+		m, err := io.ReadFull(r.server, buf)
+		n -= m
+		if err != nil {
+			t.Fatalf("%v, with %d bytes left", err, n)
+		}
+		return false
+	})
+	return n, written
+}
+
+func TestSmallMessagesAreCopied(t *testing.T) {
+	testenv.CheckLeaks(t)
+	r := relay(t)
+	msg, buf := make([]byte, bufferSize/2), make([]byte, bufferSize/2)
+	for range 100 {
+		r.roundTrip(t, msg, buf)
+	}
+	if open, _ := r.pipes.counts(); open != 0 {
+		t.Errorf("%d pipes were opened for small messages", open)
+	}
+}
+
+// Which mover is used is asserted while the bulk is held up: a pipe is lent as
+// long as there are bytes in it.
+func TestBulkIsSpliced(t *testing.T) {
+	testenv.CheckLeaks(t)
+	r := relay(t)
+	left, written := r.holdUp(t, 64<<20)
+	if n, err := io.ReadFull(r.server, make([]byte, left)); err != nil {
+		t.Fatalf("read %d bytes of %d: %v", n, left, err)
+	}
+	if err := <-written; err != nil {
+		t.Fatal(err)
+	}
+	testenv.Eventually(t, "the pipe is given back", func() bool {
+		open, lent := r.pipes.counts()
+		return open == 1 && lent == 0
+	})
+}
+
+func TestBulkIsCopiedWithoutPipes(t *testing.T) {
+	testenv.CheckLeaks(t)
+	r := relay(t)
+	r.pipes.mu.Lock()
+	r.pipes.open = maxPipes // all of them are lent
+	r.pipes.mu.Unlock()
+	const size = 8 << 20
+	written := make(chan error, 1)
+	go func() {
+		_, err := r.client.Write(make([]byte, size))
+		r.client.CloseWrite()
+		written <- err
+	}()
+	testenv.WantEnd(t, r.server, size)
+	if err := <-written; err != nil {
+		t.Fatal(err)
+	}
+	if open, lent := r.pipes.counts(); open != maxPipes || lent != maxPipes {
+		t.Errorf("%d pipes open, %d lent, want %d", open, lent, maxPipes)
+	}
+}
+
+// A pipe with bytes for a server that is gone must not serve anybody else.
+func TestDirtyPipeIsClosed(t *testing.T) {
+	testenv.CheckLeaks(t)
+	r := relay(t)
+	_, written := r.holdUp(t, 64<<20)
+	testenv.Reset(t, r.server)
+	<-r.over
+	if err := <-written; err == nil {
+		t.Error("the client could send everything")
+	}
+	if _, lent := r.pipes.counts(); lent != 0 {
+		t.Errorf("%d pipes lent after the end", lent)
+	}
+	for _, p := range r.pipes.spare {
+		if n, err := unix.Read(p.r, make([]byte, 1)); err != unix.EAGAIN {
+			t.Errorf("read of a spare pipe: %d, %v, want it empty", n, err)
+		}
+	}
+}
+
+func TestPipes(t *testing.T) {
+	testenv.CheckLeaks(t)
+	testenv.NeedDescriptors(t, 2*maxPipes+100)
+	var ps pipes
+	var lent []*pipe
+	for range maxPipes {
+		p := ps.get()
+		if p == nil {
+			t.Fatalf("no pipe after %d", len(lent))
+		}
+		lent = append(lent, p)
+	}
+	if p := ps.get(); p != nil {
+		t.Errorf("got more than %d pipes", maxPipes)
+	}
+	ps.put(lent[0], true)
+	if open, _ := ps.counts(); open != maxPipes-1 {
+		t.Errorf("%d pipes open after a dirty one came back, want %d", open, maxPipes-1)
+	}
+	for _, p := range lent[1:] {
+		ps.put(p, false)
+	}
+	if open, lent := ps.counts(); open != keptPipes || lent != 0 {
+		t.Errorf("%d pipes open and %d lent, want %d and 0", open, lent, keptPipes)
+	}
+	if p := ps.get(); p == nil {
+		t.Error("no pipe though some are spare")
+	} else {
+		ps.put(p, false)
+	}
+	ps.close()
+	if open, _ := ps.counts(); open != 0 {
+		t.Errorf("%d pipes open after close", open)
+	}
+}
+
+func TestSmallMessagesDoNotAllocate(t *testing.T) {
+	r := relay(t)
+	msg, buf := make([]byte, 100), make([]byte, 100)
+	// The average is rounded down; the race detector empties pools at random.
+	if n := testing.AllocsPerRun(1000, func() { r.roundTrip(t, msg, buf) }); n > 0 {
+		t.Errorf("%v allocations for a message each way, want 0", n)
+	}
+}
+
+func TestWatch(t *testing.T) {
+	testenv.CheckLeaks(t)
+	ln := testenv.Listen(t, "tcp", testenv.Loopback)
+	for _, tt := range []struct {
+		name string
+		end  func(a, b testenv.Conn)
+		want bool // an error
+	}{
+		{"reset", func(a, _ testenv.Conn) { testenv.Reset(t, a) }, true},
+		{"deadline", func(_, b testenv.Conn) { b.SetReadDeadline(time.Unix(1, 0)) }, false},
+		{"closed", func(_, b testenv.Conn) { b.Close() }, true},
+	} {
+		a := testenv.Dial(t, ln.Addr())
+		b := ln.Next(t)
+		testenv.CloseWrite(t, a)
+		testenv.WantEnd(t, b, 0)
+		result := make(chan error, 1)
+		go func() { result <- watch(b) }()
+		tt.end(a, b)
+		if err := <-result; (err != nil) != tt.want {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+	}
+}
+
+func BenchmarkSmallMessages(b *testing.B) {
+	r := relay(b)
+	msg, buf := make([]byte, 100), make([]byte, 100)
+	b.ReportAllocs()
+	for b.Loop() {
+		r.roundTrip(b, msg, buf)
+	}
+}

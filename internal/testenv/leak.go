@@ -1,0 +1,103 @@
+package testenv
+
+import (
+	"fmt"
+	"maps"
+	"net"
+	"os"
+	"slices"
+	"syscall"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// CheckLeaks fails the test if, at its end, a goroutine runs or a descriptor is
+// open that was not there when CheckLeaks was called. Tests that use it must
+// not be parallel to others.
+func CheckLeaks(t testing.TB) {
+	t.Helper()
+	wakePoller(t)
+	goroutines := goleak.IgnoreCurrent()
+	before := descriptors(t)
+	t.Cleanup(func() {
+		if t.Failed() {
+			return // what it left open is not what is wrong
+		}
+		var leak error
+		if !within(Limit, func() bool { leak = goleak.Find(goroutines); return leak == nil }) {
+			t.Errorf("goroutines left over: %v", leak)
+		}
+		var left []string
+		if !within(Limit, func() bool { left = opened(before, descriptors(t)); return len(left) == 0 }) {
+			t.Errorf("descriptors left over: %v", left)
+		}
+	})
+}
+
+// Descriptors returns how many descriptors the process has open. Where the
+// system does not tell it skips the test.
+func Descriptors(t testing.TB) int {
+	t.Helper()
+	fds := descriptors(t)
+	if fds == nil {
+		t.Skip("this system does not list a process's descriptors in /proc/self/fd")
+	}
+	return len(fds)
+}
+
+// NeedDescriptors skips the test where the process may not have n descriptors.
+func NeedDescriptors(t testing.TB, n uint64) {
+	t.Helper()
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if uint64(limit.Cur) < n {
+		t.Skipf("needs %d descriptors, the limit is %d", n, limit.Cur)
+	}
+}
+
+// descriptors returns what every open descriptor is, or nil where there is no
+// list of them.
+func descriptors(t testing.TB) map[string]string {
+	t.Helper()
+	const dir = "/proc/self/fd"
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	names, err := f.Readdirnames(-1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fds := make(map[string]string, len(names))
+	for _, name := range names {
+		// One that is gone, as the one of dir is later, has no link.
+		if link, err := os.Readlink(dir + "/" + name); err == nil && name != fmt.Sprint(f.Fd()) {
+			fds[name] = link
+		}
+	}
+	return fds
+}
+
+func opened(before, after map[string]string) []string {
+	maps.DeleteFunc(after, func(fd, link string) bool { return before[fd] == link })
+	left := make([]string, 0, len(after))
+	for fd, link := range after {
+		left = append(left, fd+" -> "+link)
+	}
+	slices.Sort(left)
+	return left
+}
+
+// wakePoller makes the descriptors that Go's poller keeps for ever.
+func wakePoller(t testing.TB) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln.Close()
+}
