@@ -184,6 +184,7 @@ func (a *App) Start() error {
 			io.WriteString(a.opt.Output, reply)
 		}
 	}
+	a.sayLimit(cfg)
 	a.opt.Log.Info("listening", "address", a.Addr(), "servers", len(cfg.Servers))
 	return nil
 }

@@ -18,12 +18,15 @@ import (
 	"pen/internal/sock"
 )
 
-// reserved descriptors are for everything but connections: listeners, the
-// control socket, files, and pipes with bulk data in flight.
-const reserved = 256
-
-// minConns is how many connections C Pen takes by default.
-const minConns = 500
+const (
+	// reserved descriptors are for everything but connections: listeners, the
+	// control socket, files, and pipes with bulk data in flight.
+	reserved = 256
+	// scarce is what is reserved where more would leave fewer than minConns
+	// connections, what C Pen takes by default.
+	scarce   = 16
+	minConns = 500
+)
 
 // resolveTime bounds the look-up of one name.
 const resolveTime = 10 * time.Second
@@ -67,15 +70,27 @@ func (a *App) build(cfg config.Config) (dispatch.Config, error) {
 	return out, nil
 }
 
-// connMax is how many connections there may be: two descriptors each, of as
-// many as the process may open, less some for everything else.
+// connMax is how many connections there may be: as many as the descriptors
+// allow, two each, unless the user wants fewer.
 func (a *App) connMax(cfg config.Config) int {
-	possible := int(min(a.nofile, math.MaxInt32))
-	possible = max(possible-reserved, possible/2) / 2
+	files := int(min(a.nofile, math.MaxInt32))
+	possible := max((files-reserved)/2, min(minConns, (files-scarce)/2), 1)
 	if cfg.ConnMax == 0 {
 		return possible
 	}
 	return min(cfg.ConnMax, possible)
+}
+
+// sayLimit warns of fewer connections than the user wants or may expect.
+func (a *App) sayLimit(cfg config.Config) {
+	want := cfg.ConnMax
+	if want == 0 {
+		want = minConns
+	}
+	if n := a.connMax(cfg); n < want {
+		a.opt.Log.Warn("the limit of open files allows fewer connections than wanted; raise it with ulimit -n",
+			"files", a.nofile, "wanted", want, "connections", n)
+	}
 }
 
 // algorithm is the one that the flags select: prio before weight before hash

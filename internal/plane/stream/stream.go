@@ -58,9 +58,14 @@ func (p *Plane) Close() error { return p.ln.Close() }
 
 // Serve implements [plane.Plane].
 func (p *Plane) Serve(ctx context.Context, d *dispatch.Dispatcher) error {
-	stop := context.AfterFunc(ctx, func() { p.ln.Close() })
-	defer stop()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	p.conns.Go(func() {
+		<-ctx.Done()
+		p.ln.Close()
+	})
 	err := p.accept(ctx, d)
+	cancel()
 	p.conns.Wait()
 	p.pipes.close()
 	return err
