@@ -73,8 +73,11 @@ func New(ln net.Listener, e Engine, log *slog.Logger) *Server {
 // Serve answers until ctx is done. When it returns, every connection is closed
 // and nothing is running any more. It blocks.
 func (s *Server) Serve(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
 	defer s.wg.Wait()
-	stop := context.AfterFunc(ctx, func() {
+	defer cancel()
+	s.wg.Go(func() {
+		<-ctx.Done()
 		s.ln.Close()
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -82,7 +85,6 @@ func (s *Server) Serve(ctx context.Context) error {
 			c.Close()
 		}
 	})
-	defer stop()
 	pause := 5 * time.Millisecond
 	for ctx.Err() == nil {
 		c, err := s.ln.Accept()
