@@ -55,7 +55,8 @@ type App struct {
 	cfg atomic.Pointer[config.Config] // in force; stored under mu
 
 	mu      sync.Mutex // one change at a time; guards all below
-	file    config.Config
+	file    config.Config    // what the file meant when it was last read
+	actions []config.Command // that stood in it
 	names   map[string]netip.Addr // resolved so far
 	current listener
 	control *control.Server
@@ -72,7 +73,7 @@ type listener struct {
 // yet. After an error nothing is left open.
 func New(inv config.Invocation, opt Options) (*App, error) {
 	a := &App{
-		opt: opt, start: time.Now(), base: inv.Base, run: inv.Run, file: inv.Config,
+		opt: opt, start: time.Now(), base: inv.Base, run: inv.Run, file: inv.Config, actions: inv.Run,
 		nofile: process.RaiseNoFile(), done: make(chan struct{}), names: map[string]netip.Addr{},
 	}
 	a.stopping, a.stop = context.WithCancel(context.Background())

@@ -317,6 +317,59 @@ func TestRejectedChanges(t *testing.T) {
 	}
 }
 
+// HUP with an unchanged file changes nothing, actions in it included.
+func TestReloadUnchanged(t *testing.T) {
+	testenv.CheckLeaks(t)
+	file := filepath.Join(t.TempDir(), "pen.conf")
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("blacklist 20\nserver 0 blacklist 100\n")
+	a := start(t, "-F", file, "127.0.0.1:0", named(t, "one"), named(t, "two"))
+	if got := visit(t, a.Addr()); got != "two" {
+		t.Errorf("answer %q, with server 0 blacklisted by the file", got)
+	}
+	for _, line := range []string{"server 0 blacklist 0", "blacklist 60"} {
+		if err := a.Change(command(t, line)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := a.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	if a.Config().Blacklist != time.Minute || !a.Servers()[0].FailedAt.IsZero() {
+		t.Errorf("an unchanged file set blacklist to %v, server 0 to %+v", a.Config().Blacklist, a.Servers()[0])
+	}
+	write("blacklist 20\nserver 0 blacklist 101\n")
+	if err := a.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	if a.Config().Blacklist != time.Minute || a.Servers()[0].FailedAt.IsZero() {
+		t.Errorf("the changed line: blacklist %v, server 0 %+v", a.Config().Blacklist, a.Servers()[0])
+	}
+}
+
+// As root a TCP control port needs -u, a Unix socket does not.
+func TestControlAsRoot(t *testing.T) {
+	testenv.CheckLeaks(t)
+	root := os.Getuid() == 0
+	for _, tt := range []struct {
+		args []string
+		want bool
+	}{
+		{[]string{"-C", "127.0.0.1:0"}, !root},
+		{[]string{"-C", "127.0.0.1:0", "-u", "root"}, true},
+		{[]string{"-C", filepath.Join(t.TempDir(), "ctl")}, true},
+	} {
+		a := start(t, append(tt.args, "127.0.0.1:0", "127.0.0.1:1")...)
+		if got := a.control != nil; got != tt.want {
+			t.Errorf("%v: control socket open: %v, want %v", tt.args, got, tt.want)
+		}
+	}
+}
+
 func TestConnMax(t *testing.T) {
 	for _, tt := range []struct {
 		nofile    uint64

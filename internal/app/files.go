@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 
 	"pen/internal/config"
@@ -32,14 +33,30 @@ func (a *App) Reload() error {
 		}
 		err = a.apply(next)
 	}
+	before := a.actions
 	if err == nil {
-		a.file = after
+		a.file, a.actions = after, run
 	}
 	a.mu.Unlock()
 	if err != nil {
 		return fmt.Errorf("nothing was changed: %w", err)
 	}
-	return a.runAll(run)
+	return a.runAll(added(before, run))
+}
+
+// added returns the commands that were not there before, so that a file that
+// was not changed does nothing.
+func added(before, after []config.Command) []config.Command {
+	same := func(a config.Command) func(config.Command) bool {
+		return func(b config.Command) bool { return a.Verb == b.Verb && slices.Equal(a.Args, b.Args) }
+	}
+	var out []config.Command
+	for _, cmd := range after {
+		if !slices.ContainsFunc(before, same(cmd)) {
+			out = append(out, cmd)
+		}
+	}
+	return out
 }
 
 // include runs the commands of a file, all or none of them.
