@@ -54,9 +54,9 @@ type App struct {
 
 	cfg atomic.Pointer[config.Config] // in force; stored under mu
 
-	mu      sync.Mutex // one change at a time; guards all below
-	file    config.Config    // what the file meant when it was last read
-	actions []config.Command // that stood in it
+	mu      sync.Mutex            // one change at a time; guards all below
+	file    config.Config         // what the file meant when it was last read
+	actions []config.Command      // that stood in it
 	names   map[string]netip.Addr // resolved so far
 	current listener
 	control *control.Server

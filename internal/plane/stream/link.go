@@ -16,12 +16,11 @@ type link struct {
 	client conn
 	up     half        // from the client to the server
 	down   half        // from the server to the client
-	broken atomic.Bool // an error was seen on one side: the other is reset
+	broken atomic.Bool // an error was seen on one side, or it was killed: to be reset
 
 	mu     sync.Mutex // guards all below
 	server conn
 	cancel context.CancelFunc // ends the connect that is under way
-	killed bool
 }
 
 // A half is one direction of a link.
@@ -40,7 +39,7 @@ func (l *link) connecting(cancel context.CancelFunc) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.cancel = cancel
-	return !l.killed
+	return !l.broken.Load()
 }
 
 // connected takes over the server's connection. It reports false for a link
@@ -50,11 +49,11 @@ func (l *link) connected(server conn) bool {
 	defer l.mu.Unlock()
 	l.cancel = nil
 	l.server = server
-	return !l.killed
+	return !l.broken.Load()
 }
 
 // relay moves bytes both ways until both have ended. The end of one way is
-// passed on and does not end the other; an error on one side resets the other.
+// passed on and does not end the other; an error on one side ends both.
 func (l *link) relay(pipes *pipes) {
 	l.up.link, l.up.other, l.up.src, l.up.dst = l, &l.down, l.client, l.server
 	l.down.link, l.down.other, l.down.src, l.down.dst = l, &l.up, l.server, l.client
@@ -62,9 +61,6 @@ func (l *link) relay(pipes *pipes) {
 	down.Go(func() { l.down.run(pipes) })
 	l.up.run(pipes)
 	down.Wait()
-	if l.broken.Load() {
-		l.reset()
-	}
 }
 
 // run moves this half's bytes to the end.
@@ -113,7 +109,14 @@ func (l *link) reset() {
 	})
 }
 
-func (l *link) closeBoth() { l.both(func(c conn) { c.Close() }) }
+// close ends both sides, orderly if nothing was amiss.
+func (l *link) close() {
+	if l.broken.Load() {
+		l.reset()
+		return
+	}
+	l.both(func(c conn) { c.Close() })
+}
 
 func (l *link) both(f func(conn)) {
 	l.mu.Lock()
@@ -127,8 +130,8 @@ func (l *link) both(f func(conn)) {
 
 // Kill implements [dispatch.Carrier]: both sides are reset.
 func (l *link) Kill() {
+	l.broken.Store(true)
 	l.mu.Lock()
-	l.killed = true
 	if l.cancel != nil {
 		l.cancel()
 	}

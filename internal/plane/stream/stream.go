@@ -126,7 +126,7 @@ func (p *Plane) admit(d *dispatch.Dispatcher, client conn) {
 
 // serve is one connection from its admission to close.
 func (p *Plane) serve(f *dispatch.Flow, l *link, from netip.AddrPort) {
-	defer l.closeBoth()
+	defer l.close()
 	defer f.Done()
 	if !p.connect(f, l, from) {
 		return
