@@ -20,6 +20,7 @@ test: build lint ## everything that must hold
 	@scripts/need $(PROGRAMS)
 	$(GO) test -race -timeout 15m ./...
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./internal/... >/dev/null
+	$(GO) run ./bench -quick -pen bin/pen
 
 unit: ## the tests that need no other programs
 	$(GO) test ./internal/...
