@@ -59,7 +59,7 @@ func LookupPort(port string) (int, error) {
 // the system's resolver does, or until ctx is done.
 func Resolve(ctx context.Context, host string) (netip.Addr, error) {
 	if addr, err := netip.ParseAddr(host); err == nil {
-		return addr, nil
+		return addr.Unmap(), nil
 	}
 	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err != nil || len(addrs) == 0 {
