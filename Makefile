@@ -5,10 +5,10 @@ TOOL       = $(GO) tool -modfile=tools/go.mod
 VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 BUILD      = CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
 # What the tests use, as command:Debian package.
-PROGRAMS   = nginx:nginx-core /usr/lib/nginx/modules/ngx_stream_module.so:libnginx-mod-stream curl:curl wrk:wrk \
+PROGRAMS   = git:git gcc:gcc /usr/include/stdio.h:libc6-dev nginx:nginx-core /usr/lib/nginx/modules/ngx_stream_module.so:libnginx-mod-stream curl:curl wrk:wrk \
              redis-server:redis-server redis-cli:redis-tools haproxy:haproxy pen:pen
 
-.PHONY: build run test unit lint bench clean
+.PHONY: build run test need unit lint bench clean
 
 build: ## the programs, in bin/
 	$(BUILD) -o bin/ ./cmd/...
@@ -16,11 +16,13 @@ build: ## the programs, in bin/
 run: build ## Pen on 127.0.0.1:8080 in front of three small web servers
 	@bin/pendemo -pen bin/pen
 
-test: build lint ## everything that must hold
-	@scripts/need $(PROGRAMS)
+test: need build lint ## everything that must hold
 	$(GO) test -race -timeout 15m ./...
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./internal/... >/dev/null
 	$(GO) run ./bench -quick -pen bin/pen
+
+need: ## what the tests use; installs it on Debian as root, else says what is missing
+	@scripts/need $(PROGRAMS)
 
 unit: ## the tests that need no other programs
 	$(GO) test ./internal/...
@@ -30,8 +32,7 @@ lint: ## format, vet, staticcheck
 	$(GO) vet ./...
 	$(TOOL) staticcheck ./...
 
-bench: build ## the figures of bench/README.md; some ten minutes
-	@scripts/need $(PROGRAMS)
+bench: need build ## the figures of bench/README.md; some ten minutes
 	$(GO) run ./bench -pen bin/pen
 
 clean:

@@ -1,0 +1,63 @@
+package pen_test
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"pen/internal/config"
+)
+
+var update = flag.Bool("update", false, "write the generated documents")
+
+// docs/commands.md says what the verb table says.
+func TestCommandsDocument(t *testing.T) {
+	const name = "docs/commands.md"
+	help, err := config.Help("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `# Options and commands
+
+Generated from the verb table in ` + "`internal/config`" + ` by ` + "`go test -run TestCommandsDocument -update .`" + `.
+
+## Options
+
+` + "```\n" + config.Usage() + "```" + `
+
+## Commands
+
+For the control socket (` + "`penctl SOCKET COMMAND`" + `), for ` + "`-O`" + `, and, a line each, for files (` + "`-F`, `include`" + `). A setting without its value
+asks for it. ` + "`#`" + ` begins a comment.
+
+` + "```\n" + help + "```\n"
+	if *update {
+		writeFile(t, name, want)
+	}
+	if readFile(name) != want {
+		t.Errorf("%s is not what the verb table says; run the command that stands in it", name)
+	}
+}
+
+var link = regexp.MustCompile(`\]\(([^)#]+)[^)]*\)`)
+
+// What a document links to exists.
+func TestLinks(t *testing.T) {
+	files, err := filepath.Glob("docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range append(files, "README.md", "bench/README.md", "CHANGELOG.md") {
+		for _, m := range link.FindAllStringSubmatch(readFile(file), -1) {
+			if strings.Contains(m[1], "://") {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join(filepath.Dir(file), m[1])); err != nil {
+				t.Errorf("%s links to %s: %v", file, m[1], err)
+			}
+		}
+	}
+}
