@@ -37,7 +37,7 @@ const (
 func contenders(pen string) []contender {
 	return []contender{
 		{name: direct},
-		{name: splice, command: haproxy("option splice-auto")},
+		{name: splice, command: haproxy("option splice-request\n    option splice-response")},
 		{name: noSplice, command: haproxy("no option splice-auto")},
 		{name: "nginx stream", command: nginxStream},
 		{name: "C Pen", mayFail: true, command: func(_ string, limit, listen, backend int) ([]string, error) {
