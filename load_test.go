@@ -1,9 +1,11 @@
 package pen_test
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net"
+	"os/exec"
 	"strconv"
 	"strings"
 	"sync"
@@ -134,4 +136,39 @@ func endLoad(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("%d of %d requests failed; the first: %s; the log:\n%s", n, n+l.ok.Load(), l.first, readFile(worldOf(ts).log))
 	}
 	ts.Logf("%d requests, none failed, %.0f a second", l.ok.Load(), float64(l.ok.Load())/time.Since(l.begin).Seconds())
+}
+
+// A wrkLoad is a wrk that makes a new connection for each request, as fast as
+// it can.
+type wrkLoad struct {
+	cmd  *exec.Cmd
+	out  bytes.Buffer
+	done chan error
+}
+
+// wrk SECONDS starts wrk against Pen.
+func startWrk(ts *testscript.TestScript, _ bool, args []string) {
+	w := &wrkLoad{done: make(chan error, 1)}
+	w.cmd = exec.Command("wrk", "-t1", "-c50", "-d"+args[0], "-H", "Connection: close", "http://"+worldOf(ts).listen+"/")
+	w.cmd.Stdout, w.cmd.Stderr = &w.out, &w.out
+	ts.Check(w.cmd.Start())
+	go func() { w.done <- w.cmd.Wait() }()
+	worldOf(ts).wrk = w
+}
+
+// endwrk waits for wrk's end, prints what it says, and fails if it had errors.
+func endWrk(ts *testscript.TestScript, _ bool, _ []string) {
+	w := worldOf(ts).wrk
+	err := <-w.done
+	worldOf(ts).wrk = nil
+	ts.Check(err)
+	ts.Logf("%s", w.out.String())
+	for _, bad := range []string{"Socket errors", "Non-2xx"} {
+		if strings.Contains(w.out.String(), bad) {
+			ts.Fatalf("wrk had errors; the log:\n%s", readFile(worldOf(ts).log))
+		}
+	}
+	if !strings.Contains(w.out.String(), "Requests/sec") {
+		ts.Fatalf("wrk did not finish")
+	}
 }

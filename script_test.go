@@ -40,6 +40,12 @@ func testMain(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
 		return 1
 	}
+	// And Pen as users have it, for load that the race detector is too slow for.
+	out, err = exec.Command("go", "build", "-o", filepath.Join(dir, "pen-plain"), "./cmd/pen").CombinedOutput()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
+		return 1
+	}
 	programs = dir
 	os.Setenv("GORACE", "atexit_sleep_ms=0") // or each program takes a second to end
 	return m.Run()
@@ -63,7 +69,7 @@ func TestScripts(t *testing.T) {
 			"nginx": nginx, "killserver": killServer,
 			"port": port, "pen": startPen, "signal": signalPen, "ended": penEnded, "logged": logged,
 			"ctl": ctl, "visit": visit, "hold": hold, "drop": drop,
-			"load": startLoad, "endload": endLoad, "eventually": eventually,
+			"load": startLoad, "endload": endLoad, "wrk": startWrk, "endwrk": endWrk, "eventually": eventually,
 		},
 	})
 }
@@ -76,6 +82,7 @@ type world struct {
 	nginx   map[string]*exec.Cmd
 	held    map[string]net.Conn
 	load    *load
+	wrk     *wrkLoad
 	pen     *exec.Cmd
 	penDone chan error
 	log     string // file with what Pen said
@@ -91,6 +98,10 @@ func worldOf(ts *testscript.TestScript) *world { return ts.Value(worldKey{}).(*w
 func (w *world) close() {
 	if w.load != nil {
 		w.load.stop()
+	}
+	if w.wrk != nil {
+		w.wrk.cmd.Process.Kill()
+		<-w.wrk.done
 	}
 	for _, c := range w.held {
 		c.Close()
@@ -218,10 +229,15 @@ func freeAddr(ts *testscript.TestScript) string {
 	return ln.Addr().String()
 }
 
-// pen ARG... starts Pen in the foreground on a free address, $PEN, with a
-// control socket, $CTL, and waits until it listens. Operands are servers.
+// pen [-plain] ARG... starts Pen in the foreground on a free address, $PEN, with
+// a control socket, $CTL, and waits until it listens. Operands are servers.
+// -plain is the program without the race detector.
 func startPen(ts *testscript.TestScript, neg bool, args []string) {
 	w := worldOf(ts)
+	program := filepath.Join(programs, "pen")
+	if len(args) > 0 && args[0] == "-plain" {
+		program, args = program+"-plain", args[1:]
+	}
 	w.listen = freeAddr(ts)
 	ts.Setenv("PEN", w.listen)
 	ctl := ts.MkAbs("ctl")
@@ -229,7 +245,7 @@ func startPen(ts *testscript.TestScript, neg bool, args []string) {
 	w.log = ts.MkAbs("pen.log")
 	log, err := os.Create(w.log)
 	ts.Check(err)
-	w.pen = exec.Command(filepath.Join(programs, "pen"), append([]string{"-f", "-C", ctl, w.listen}, args...)...)
+	w.pen = exec.Command(program, append([]string{"-f", "-C", ctl, w.listen}, args...)...)
 	w.pen.Dir = ts.MkAbs(".")
 	w.pen.Stdout, w.pen.Stderr = log, log
 	ts.Check(w.pen.Start())
