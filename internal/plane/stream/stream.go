@@ -129,7 +129,6 @@ func (p *Plane) serve(f *dispatch.Flow, l *link, from netip.AddrPort) {
 	defer l.close()
 	defer f.Done()
 	if !p.connect(f, l, from) {
-		l.broken.Store(true) // an empty answer must not look like one
 		return
 	}
 	f.Up()
