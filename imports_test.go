@@ -17,6 +17,7 @@ import (
 // row without a package.
 var mayImport = map[string][]string{
 	"internal/acl":          {},
+	"internal/accesslog":    {},
 	"internal/client":       {},
 	"internal/pool":         {},
 	"internal/config":       {},
@@ -32,8 +33,8 @@ var mayImport = map[string][]string{
 		"internal/plane", "internal/dispatch", "internal/pool", "internal/acl", "internal/testenv",
 	},
 	"internal/app": {
-		"internal/acl", "internal/config", "internal/control", "internal/dispatch", "internal/plane",
-		"internal/plane/stream", "internal/pool", "internal/process", "internal/sock", "internal/stats",
+		"internal/accesslog", "internal/acl", "internal/config", "internal/control", "internal/dispatch",
+		"internal/plane", "internal/plane/stream", "internal/pool", "internal/process", "internal/sock", "internal/stats",
 	},
 	"cmd/pen":     {"internal/app", "internal/config", "internal/process", "internal/sock"},
 	"cmd/penctl":  {},

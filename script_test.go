@@ -193,8 +193,8 @@ func nginx(ts *testscript.TestScript, _ bool, args []string) {
 		conf := filepath.Join(dir, "nginx.conf")
 		ts.Check(os.WriteFile(conf, fmt.Appendf(nil, `daemon off; master_process off; pid %s/pid; error_log %s/error.log;
 events { worker_connections 4096; }
-http { access_log off; server { listen %s backlog=4096; location / { return 200 "%s\n"; } } }
-`, dir, dir, addr, name), 0o644))
+http { access_log %s/access.log; server { listen %s backlog=4096; location / { return 200 "%s\n"; } } }
+`, dir, dir, dir, addr, name), 0o644))
 		cmd := exec.Command("nginx", "-p", dir, "-e", dir+"/error.log", "-c", conf)
 		ts.Check(cmd.Start())
 		worldOf(ts).nginx[name] = cmd

@@ -5,6 +5,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -83,10 +84,7 @@ func serve(inv config.Invocation, logger *process.Logger, ready func() error) in
 	if err != nil {
 		return fail(err)
 	}
-	if user := inv.Config.User; user != "" {
-		err = process.SwitchUser(user)
-	}
-	if err == nil {
+	if err = process.Confine(inv.Config.Chroot, inv.Config.User); err == nil {
 		err = a.Start()
 	}
 	if err == nil {
@@ -125,7 +123,7 @@ func wait(a *app.App, signals <-chan os.Signal, log *slog.Logger) {
 }
 
 func reload(a *app.App, log *slog.Logger) {
-	err := a.Reload()
+	err := errors.Join(a.Reopen(), a.Reload())
 	if err == nil {
 		log.Info("reloaded")
 		return

@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"pen/internal/accesslog"
 	"pen/internal/config"
 	"pen/internal/control"
 	"pen/internal/dispatch"
@@ -52,7 +53,8 @@ type App struct {
 	exitOnce sync.Once
 	cleanup  cleanups
 
-	cfg atomic.Pointer[config.Config] // in force; stored under mu
+	cfg      atomic.Pointer[config.Config] // in force; stored under mu
+	requests atomic.Pointer[accesslog.Log] // nil: requests are not logged; stored under mu
 
 	mu      sync.Mutex            // one change at a time; guards all below
 	file    config.Config         // what the file meant when it was last read
@@ -165,10 +167,14 @@ func (a *App) Start() error {
 		}
 		a.cleanup.add("pid file", remove)
 	}
+	if err := a.startLog(cfg); err != nil {
+		return err
+	}
 	a.mu.Lock()
 	a.started = true
 	a.current = a.serve(a.current.plane)
 	a.mu.Unlock()
+	a.serving.Go(a.endIdle)
 	if a.control != nil {
 		a.serving.Go(func() {
 			if err := a.control.Serve(a.stopping); err != nil {
@@ -200,6 +206,28 @@ func (a *App) serve(p plane.Plane) listener {
 		}
 	})
 	return listener{p, retire}
+}
+
+// idleTurn is how often idle connections are looked for, at least.
+const idleTurn = time.Second
+
+// endIdle ends idle connections until the App is stopped. What is idle is seen
+// late by a quarter of the time-out, or by idleTurn.
+func (a *App) endIdle() {
+	for {
+		turn := idleTurn
+		if idle := a.Config().IdleTimeout; idle > 0 {
+			turn = min(turn, max(idle/4, 10*time.Millisecond))
+		}
+		select {
+		case <-a.stopping.Done():
+			return
+		case <-time.After(turn):
+			if a.Config().IdleTimeout > 0 {
+				a.d.EndIdle()
+			}
+		}
+	}
 }
 
 // Addr is the address on which clients are served.

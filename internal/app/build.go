@@ -47,6 +47,17 @@ func (a *App) build(cfg config.Config) (dispatch.Config, error) {
 		ClientsMax:     cfg.ClientsMax,
 		ConnMax:        a.connMax(cfg),
 		ConnectTimeout: cfg.Timeout,
+		Dummy:          cfg.Dummy,
+		KeepAlive:      cfg.KeepAlive,
+		EndWithClient:  cfg.FastClose == "down" || cfg.FastClose == "both",
+		EndWithServer:  cfg.FastClose == "up" || cfg.FastClose == "both",
+		IdleTimeout:    cfg.IdleTimeout,
+	}
+	if cfg.Log != "" {
+		out.Log = a.logRequest
+	}
+	if cfg.Source != "" {
+		out.Source, _ = netip.ParseAddr(cfg.Source) // checked when it was set
 	}
 	out.Pool.Algorithm = algorithm(cfg)
 	out.Pool.Blacklist = cfg.Blacklist

@@ -56,9 +56,9 @@ func (a *App) Change(cmd config.Command) error {
 func keepStartOnly(next *config.Config, old config.Config) bool {
 	kept := *next
 	kept.Control, kept.PidFile, kept.User = old.Control, old.PidFile, old.User
-	kept.Foreground, kept.ExitEnabled = old.Foreground, old.ExitEnabled
+	kept.Foreground, kept.ExitEnabled, kept.Chroot = old.Foreground, old.ExitEnabled, old.Chroot
 	changed := kept.Control != next.Control || kept.PidFile != next.PidFile || kept.User != next.User ||
-		kept.Foreground != next.Foreground || kept.ExitEnabled != next.ExitEnabled
+		kept.Foreground != next.Foreground || kept.ExitEnabled != next.ExitEnabled || kept.Chroot != next.Chroot
 	*next = kept
 	return changed
 }
@@ -74,15 +74,29 @@ func (a *App) apply(next config.Config) error {
 	if err != nil {
 		return err
 	}
+	log := a.requests.Load()
+	if next.Log != old.Log {
+		if log, err = a.openLog(next.Log); err != nil {
+			return err
+		}
+	}
 	if next.Listen != old.Listen || next.Backlog != old.Backlog {
 		p, err := listen(next, a.opt.Log)
 		if err != nil {
+			if next.Log != old.Log {
+				closeLog(log)
+			}
 			return err
 		}
 		a.current.retire()
 		a.current = a.serve(p)
 	}
 	a.d.Configure(dcfg)
+	if next.Log != old.Log {
+		if err := closeLog(a.requests.Swap(log)); err != nil {
+			a.opt.Log.Warn("the old log of requests", "error", err)
+		}
+	}
 	a.opt.SetDebug(next.Debug)
 	a.cfg.Store(&next)
 	return nil

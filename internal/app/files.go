@@ -15,6 +15,14 @@ import (
 	"pen/internal/process"
 )
 
+// Reopen opens the log of requests anew, after a rotation.
+func (a *App) Reopen() error {
+	if l := a.requests.Load(); l != nil {
+		return l.Reopen()
+	}
+	return nil
+}
+
 // Reload reads the configuration file again and applies what has changed in
 // it since it was last read; what was changed at run time otherwise stays. A
 // file with an error changes nothing.

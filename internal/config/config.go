@@ -45,6 +45,14 @@ type Config struct {
 	Backlog     int // 0: what the kernel allows
 	MultiAccept int // 0: no limit
 
+	Dummy       bool          // answer clients here, without a server
+	KeepAlive   bool          // probe silent servers
+	Source      string        // local address for connections to servers
+	FastClose   string        // "up", "down", "both", or "" for off
+	IdleTimeout time.Duration // connections that move nothing are closed; 0: never
+
+	Chroot      string
+	Log         string // file, or HOST:PORT, for requests
 	WebStats    string // file for the status page
 	Control     string // address of the control socket
 	PidFile     string

@@ -158,7 +158,7 @@ func TestParseArgsErrors(t *testing.T) {
 }
 
 func TestNotBuiltOptions(t *testing.T) {
-	for _, letter := range "UljHEKGARZL" {
+	for _, letter := range "UHEKGARZL" {
 		args := []string{"-" + string(letter), "x", "80"}
 		_, errs := ParseArgs(args, files(nil))
 		if len(errs) != 1 || errs[0].Error() != "not built yet: "+args[0] {

@@ -8,7 +8,7 @@ import (
 // saved is the order in which write saves C Pen's settings (specification,
 // section 20).
 var saved = []string{
-	"acl", "ascii", "blacklist", "client_acl", "control_acl", "debug", "hash", "roundrobin", "server", "stubborn",
+	"acl", "ascii", "blacklist", "client_acl", "control_acl", "debug", "hash", "log", "roundrobin", "server", "stubborn", "tcp_fastclose",
 	"timeout", "tracking", "web_stats", "weight", "prio",
 }
 
@@ -16,8 +16,8 @@ var saved = []string{
 // They are saved where they differ from the default, so that a file does not
 // speak against an option without need.
 var savedIfSet = []string{
-	"abort_on_error", "abuse", "backlog", "clients_max", "conn_max", "control", "emergency", "exit_enabled",
-	"foreground", "listen", "multi_accept", "pending_max", "pidfile", "user",
+	"abort_on_error", "abuse", "backlog", "chroot", "clients_max", "conn_max", "control", "dummy", "emergency", "exit_enabled",
+	"foreground", "idle_timeout", "keepalive", "listen", "multi_accept", "pending_max", "pidfile", "source", "user",
 }
 
 // Print writes a Config as commands, one a line. To read them on top of the

@@ -16,7 +16,7 @@ func TestPrint(t *testing.T) {
 	want := strings.Join([]string{
 		"no acl 0", "no acl 1", "acl 1 deny 10.0.0.0 255.0.0.0", "no acl 2", "no acl 3", "no acl 4", "no acl 5",
 		"no acl 6", "no acl 7", "no acl 8", "no acl 9", "no ascii", "blacklist 30", "client_acl 0", "control_acl 0",
-		"debug 0", "no hash", "no roundrobin", "server 1 acl 0 address b port 2 max 0 hard 0 weight 0", "no stubborn",
+		"debug 0", "no hash", "no log", "no roundrobin", "server 1 acl 0 address b port 2 max 0 hard 0 weight 0", "no stubborn", "tcp_fastclose off",
 		"timeout 5", "tracking 0", "no web_stats", "weight", "no prio", "emergency e:1", "listen 80", "",
 	}, "\n")
 	if got != want {
@@ -99,11 +99,11 @@ func configs() *rapid.Generator[Config] {
 	return rapid.Custom(func(t *rapid.T) Config {
 		c := Default()
 		for _, b := range []*bool{
-			&c.Hash, &c.Prio, &c.Weight, &c.RoundRobin, &c.Stubborn, &c.Foreground, &c.ExitEnabled, &c.ASCII, &c.AbortOnErr,
+			&c.Hash, &c.Prio, &c.Weight, &c.RoundRobin, &c.Stubborn, &c.Foreground, &c.ExitEnabled, &c.ASCII, &c.AbortOnErr, &c.KeepAlive, &c.Dummy,
 		} {
 			*b = rapid.Bool().Draw(t, "flag")
 		}
-		for _, d := range []*time.Duration{&c.Blacklist, &c.Timeout, &c.Tracking} {
+		for _, d := range []*time.Duration{&c.Blacklist, &c.Timeout, &c.Tracking, &c.IdleTimeout} {
 			*d = rapid.OneOf(
 				rapid.Map(rapid.Int64Range(1, maxInt), func(n int64) time.Duration { return time.Duration(n) * time.Second }),
 				rapid.Map(rapid.Int64Range(int64(time.Millisecond), int64(maxInt)*int64(time.Second)), func(n int64) time.Duration { return time.Duration(n) }),
@@ -115,9 +115,11 @@ func configs() *rapid.Generator[Config] {
 		for _, n := range []*int{&c.ClientACL, &c.ControlACL} {
 			*n = rapid.IntRange(0, 9).Draw(t, "list")
 		}
-		for _, s := range []*string{&c.Listen, &c.Control, &c.WebStats, &c.PidFile, &c.User} {
+		for _, s := range []*string{&c.Listen, &c.Control, &c.WebStats, &c.PidFile, &c.User, &c.Chroot, &c.Log} {
 			*s = rapid.StringMatching(`([a-zåß/:.\[\]%][a-z#\x{a0}:]{0,5})?`).Draw(t, "word")
 		}
+		c.Source = rapid.SampledFrom([]string{"", "127.0.0.9", "::1"}).Draw(t, "source")
+		c.FastClose = rapid.SampledFrom([]string{"", "up", "down", "both"}).Draw(t, "fastclose")
 		c.Emergency, c.Abuse = servers(false).Draw(t, "emergency"), servers(false).Draw(t, "abuse")
 		for range rapid.IntRange(0, 5).Draw(t, "servers") {
 			c.setServer(rapid.IntRange(0, 50).Draw(t, "slot"), servers(true).Draw(t, "server"))

@@ -1,8 +1,10 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -74,15 +76,18 @@ func settings() []Verb {
 	return []Verb{
 		boolean("abort_on_error", "", "", "kept for old files", func(c *Config) *bool { return &c.AbortOnErr }),
 		boolean("ascii", "a", "ascii", "dump communication in ASCII", func(c *Config) *bool { return &c.ASCII }),
+		boolean("dummy", "", "dummy", "answer every client with the same page, without a server", func(c *Config) *bool { return &c.Dummy }),
 		boolean("exit_enabled", "X", "exit", "allow the exit command", func(c *Config) *bool { return &c.ExitEnabled }),
 		boolean("foreground", "f", "foreground", "stay in the foreground, log to standard error", func(c *Config) *bool { return &c.Foreground }),
 		boolean("hash", "h", "hash", "choose a new client's server by its address", func(c *Config) *bool { return &c.Hash }),
+		boolean("keepalive", "", "keepalive", "probe servers that are silent, to notice dead ones", func(c *Config) *bool { return &c.KeepAlive }),
 		boolean("prio", "", "prio", "choose the server with the lowest prio", func(c *Config) *bool { return &c.Prio }),
 		boolean("roundrobin", "r", "roundrobin", "do not use the client table to choose", func(c *Config) *bool { return &c.RoundRobin }),
 		boolean("stubborn", "s", "stubborn", "no failover: if the chosen server is not there, close", func(c *Config) *bool { return &c.Stubborn }),
 		boolean("weight", "W", "weight", "choose the server with the fewest connections for its weight", func(c *Config) *bool { return &c.Weight }),
 
 		duration("blacklist", "b", "blacklist", "how long a failed server is left alone", 0, func(c *Config) *time.Duration { return &c.Blacklist }),
+		sentence("Idle timeout: %s seconds", duration("idle_timeout", "", "idle-timeout", "close connections that moved nothing for so long; 0: never", 0, func(c *Config) *time.Duration { return &c.IdleTimeout })),
 		duration("timeout", "t", "timeout", "how long a server may take to accept a connection", time.Millisecond, func(c *Config) *time.Duration { return &c.Timeout }),
 		duration("tracking", "T", "tracking", "how long a client is remembered; 0: for ever", 0, func(c *Config) *time.Duration { return &c.Tracking }),
 
@@ -95,14 +100,25 @@ func settings() []Verb {
 		integer("client_acl", "", "client-acl", "number of the access list for clients", 0, ACLCount-1, func(c *Config) *int { return &c.ClientACL }),
 		integer("control_acl", "", "control-acl", "number of the access list for the control socket", 0, ACLCount-1, func(c *Config) *int { return &c.ControlACL }),
 
+		text("chroot", "DIR", "j", "chroot", "folder to make the root, once everything listens", func(c *Config) *string { return &c.Chroot }),
 		text("control", "[HOST:]PORT|PATH", "C", "control", "address of the control socket", func(c *Config) *string { return &c.Control }),
 		text("listen", "[HOST:]PORT|PATH", "", "listen", "address for clients", func(c *Config) *string { return &c.Listen }),
+		text("log", "FILE|HOST:PORT", "l", "log", "where to log requests: a file, or penlogd's address", func(c *Config) *string { return &c.Log }),
 		text("pidfile", "FILE", "p", "pidfile", "file for the process id", func(c *Config) *string { return &c.PidFile }),
 		text("user", "NAME", "u", "user", "user to run as", func(c *Config) *string { return &c.User }),
 		text("web_stats", "FILE", "w", "web-stats", "file for the status page, written at USR1", func(c *Config) *string { return &c.WebStats }),
 
 		lastResort("emergency", "e", "server for when no other one is there", func(c *Config) *Server { return &c.Emergency }),
 		lastResort("abuse", "B", "server for clients that the access list denies", func(c *Config) *Server { return &c.Abuse }),
+		{
+			Name: "source", Args: "IP", Long: "source", Negatable: true, Help: "local address for connections to servers",
+			set: setSource, save: saveText("source", func(c *Config) *string { return &c.Source }),
+		},
+		{
+			Name: "tcp_fastclose", Args: "up|down|both|off", Long: "tcp-fastclose", set: setFastClose,
+			Help: "end a connection when its server (up), its client (down) or either one (both) has ended",
+			save: func(c Config) []string { return []string{"tcp_fastclose " + cmp.Or(c.FastClose, "off")} },
+		},
 		{
 			Name: "acl", Args: "N permit|deny ADDRESS[/LENGTH] [MASK]", Negatable: true, set: setACL,
 			Help: "add an entry to an access list; no acl N empties it", save: saveACLs,
@@ -135,7 +151,7 @@ func runtimeVerbs() []Verb {
 // unused are words that are accepted and have no effect.
 func unused() []Verb {
 	var all []Verb
-	for _, name := range []string{"block", "delayed_forward", "epoll", "kqueue", "poll", "select"} {
+	for _, name := range []string{"block", "delayed_forward", "epoll", "kqueue", "poll", "select", "tcp_nodelay"} {
 		v := Verb{Name: name, Negatable: true, flag: true, Help: "accepted, without effect", set: words(0)}
 		if name == "poll" {
 			v.Short, v.Long = "P", "poll"
@@ -154,16 +170,10 @@ func later() []Verb {
 		off                     string              // the value that asks for what is
 		show                    func(Config) string // where Pen replies
 	}{
-		{name: "chroot", args: "DIR", short: "j", long: "chroot"},
 		{name: "dsr_if", args: "IF"},
 		{name: "dsr_ip", args: "IP"},
-		{name: "dummy"},
 		{name: "http", short: "H", long: "http"},
-		{name: "idle_timeout", args: "[SECONDS]", off: "0", show: func(Config) string { return "Idle timeout: 0 seconds" }},
 		{name: "idlers", args: "[N]", off: "0", show: func(Config) string { return "Idlers: 0/0" }},
-		{name: "keepalive"},
-		{name: "log", args: "[FILE|HOST:PORT]", short: "l", long: "log", show: func(Config) string { return "" }},
-		{name: "source", args: "IP"},
 		{name: "ssl", args: "FILE", short: "E", long: "ssl"},
 		{name: "ssl_ca_file", args: "FILE", short: "G", long: "ssl-ca-file"},
 		{name: "ssl_ca_path", args: "DIR", short: "A", long: "ssl-ca-path"},
@@ -177,8 +187,6 @@ func later() []Verb {
 		{name: "ssl_require_client", short: "R", long: "ssl-require-client"},
 		{name: "ssl_sni_path", args: "DIR"},
 		{name: "tarpit_acl", args: "[N]", off: "-1", show: func(Config) string { return "tarpit_acl = -1" }},
-		{name: "tcp_fastclose", args: "up|down|both|off", off: "off"},
-		{name: "tcp_nodelay"},
 		{name: "transparent"},
 		{name: "udp", short: "U", long: "udp"},
 	} {
@@ -281,13 +289,49 @@ func text(name, args, short, long, help string, field func(*Config) *string) Ver
 			return nil
 		},
 		show: func(c Config) string { return *field(&c) },
-		save: func(c Config) []string {
-			if *field(&c) == "" {
-				return []string{"no " + name}
-			}
-			return []string{name + " " + *field(&c)}
-		},
+		save: saveText(name, field),
 	}
+}
+
+func saveText(name string, field func(*Config) *string) func(Config) []string {
+	return func(c Config) []string {
+		if *field(&c) == "" {
+			return []string{"no " + name}
+		}
+		return []string{name + " " + *field(&c)}
+	}
+}
+
+// sentence has a setting answer with a sentence around its value.
+func sentence(format string, v Verb) Verb {
+	value := v.show
+	v.show = func(c Config) string { return fmt.Sprintf(format, value(c)) }
+	return v
+}
+
+func setSource(c *Config, no bool, args []string) error {
+	if no {
+		c.Source = ""
+		return nil
+	}
+	addr, err := netip.ParseAddr(args[0])
+	if err != nil {
+		return fmt.Errorf("unable to set source address to '%s', want an IPv4 or IPv6 address", args[0])
+	}
+	c.Source = addr.Unmap().String()
+	return nil
+}
+
+func setFastClose(c *Config, _ bool, args []string) error {
+	switch word := args[0]; word {
+	case "up", "down", "both":
+		c.FastClose = word
+	case "off":
+		c.FastClose = ""
+	default:
+		return fmt.Errorf("%q is none of up, down, both, off", word)
+	}
+	return nil
 }
 
 // lastResort is a server outside of the table.

@@ -41,6 +41,23 @@ type Config struct {
 	ConnMax    int
 	// ConnectTimeout is how long a server may take to accept a connection.
 	ConnectTimeout time.Duration
+	// Dummy has planes answer clients themselves; see [Flow.Dummy].
+	Dummy bool
+	// KeepAlive has servers probed that are silent.
+	KeepAlive bool
+	// Source is the local address for connections to servers; the zero one
+	// leaves it to the kernel.
+	Source netip.Addr
+	// EndWithClient and EndWithServer have a flow end as a whole when that side
+	// sends no more.
+	EndWithClient, EndWithServer bool
+	// IdleTimeout is after what time without a byte EndIdle ends a flow; 0
+	// means never.
+	IdleTimeout time.Duration
+	// Log is called with what a plane reads from a client, piece by piece, and
+	// the server's address without its port. It must not block or keep the
+	// bytes. Where it is nil, planes need not look at any byte.
+	Log func(client netip.Addr, server string, chunk []byte)
 }
 
 // A Dispatcher decides for one service. It is safe for concurrent use.
@@ -151,6 +168,24 @@ func (d *Dispatcher) Kill(id int) bool {
 	}
 	c.Kill()
 	return true
+}
+
+// EndIdle ends the flows that have moved nothing since it was first called
+// IdleTimeout ago or longer. The caller calls it again and again; how often
+// is how exact it is.
+func (d *Dispatcher) EndIdle() {
+	var idle []Carrier
+	d.mu.Lock()
+	now, limit := d.now(), d.cfg.IdleTimeout
+	for f := range d.flows.live {
+		if limit > 0 && f.up && f.idleFor(now) >= limit {
+			idle = append(idle, f.carrier)
+		}
+	}
+	d.mu.Unlock()
+	for _, c := range idle {
+		c.Kill()
+	}
 }
 
 // KillAll ends all live flows, as at the end of the time for draining.

@@ -35,6 +35,13 @@ type Target struct {
 	Path string         // of a Unix socket
 	// Timeout is how long the server may take to accept the connection.
 	Timeout time.Duration
+	// KeepAlive, Source, EndWithClient, EndWithServer: see [Config].
+	KeepAlive                    bool
+	Source                       netip.Addr
+	EndWithClient, EndWithServer bool
+	// Log is called with every piece that is read from the client, if it is not
+	// nil.
+	Log func(chunk []byte)
 }
 
 // String returns the address.
@@ -73,10 +80,21 @@ type Flow struct {
 
 	server *pool.Server // the current target, counted
 	up     bool
+
+	moved   uint64        // bytes, when EndIdle last saw a change
+	movedAt time.Duration // and when that was
 }
 
 // ID is the flow's number among the live ones; it is used again after Done.
 func (f *Flow) ID() int { return f.id }
+
+// Dummy reports whether the plane is to answer the client itself, with a fixed
+// page, instead of asking for a server.
+func (f *Flow) Dummy() bool {
+	f.d.mu.Lock()
+	defer f.d.mu.Unlock()
+	return f.d.cfg.Dummy
+}
 
 // Next returns the next server to try, already counted, and false when there
 // is none left: the client must be given up. The first is the remembered or
@@ -95,9 +113,26 @@ func (f *Flow) Next() (Target, bool) {
 		d.pool.Take(s)
 		f.server = s
 		d.last = s.Slot
-		return Target{Slot: s.Slot, Addr: s.Addr, Path: s.Path, Timeout: d.cfg.ConnectTimeout}, true
+		return f.target(s), true
 	}
 	return Target{}, false
+}
+
+func (f *Flow) target(s *pool.Server) Target {
+	cfg := &f.d.cfg
+	t := Target{
+		Slot: s.Slot, Addr: s.Addr, Path: s.Path,
+		Timeout: cfg.ConnectTimeout, KeepAlive: cfg.KeepAlive, Source: cfg.Source,
+		EndWithClient: cfg.EndWithClient, EndWithServer: cfg.EndWithServer,
+	}
+	if log := cfg.Log; log != nil {
+		client, server := f.client.Addr(), s.Path
+		if server == "" {
+			server = s.Addr.Addr().String()
+		}
+		t.Log = func(chunk []byte) { log(client, server, chunk) }
+	}
+	return t
 }
 
 // candidate takes one step on the way and returns the server found there.
@@ -180,7 +215,7 @@ func (f *Flow) Up() {
 	d := f.d
 	d.mu.Lock()
 	now := d.now()
-	f.up = true
+	f.up, f.movedAt = true, now
 	slot := f.server.Slot
 	d.pool.Succeed(f.server, now)
 	d.mu.Unlock()
@@ -190,6 +225,15 @@ func (f *Flow) Up() {
 	case slot == pool.EmergencySlot:
 		d.clients.Assign(f.client.Addr(), client.NoServer, now)
 	}
+}
+
+// idleFor is how long nothing was moved, as far as it was looked at.
+func (f *Flow) idleFor(now time.Duration) time.Duration {
+	t := f.carrier.Traffic()
+	if n := t.FromClient + t.ToServer + t.FromServer + t.ToClient; n != f.moved {
+		f.moved, f.movedAt = n, now
+	}
+	return now - f.movedAt
 }
 
 // Done ends the flow, exactly once, whether or not Up was called: its server

@@ -17,3 +17,10 @@ func setKeepAlive(fd int) error {
 	}
 	return nil
 }
+
+// setBindLate has the kernel choose the port when it knows the other side:
+// one port then serves for connections to many servers (ip(7),
+// IP_BIND_ADDRESS_NO_PORT).
+func setBindLate(fd int) error {
+	return unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+}

@@ -126,21 +126,50 @@ func removeStale(path string) error {
 	return fmt.Errorf("can't bind local address %s: another program listens there", path)
 }
 
-// Dial connects to a server: to a Unix socket if path is set, else by TCP. It
-// blocks until it is connected, has failed, ctx is done, or the time is over.
-func Dial(ctx context.Context, addr netip.AddrPort, path string, timeout time.Duration) (net.Conn, error) {
-	d := net.Dialer{Timeout: timeout, KeepAlive: -1}
-	network, address := "tcp", path
-	if path != "" {
-		network = "unix"
-	} else {
-		address = addr.String()
+// A Target is what Dial connects to.
+type Target struct {
+	Addr      netip.AddrPort // where Path is empty
+	Path      string         // of a Unix socket
+	Timeout   time.Duration
+	KeepAlive bool       // probe the other side when it is silent
+	Source    netip.Addr // local address, if it is one of the same family
+}
+
+// Dial connects to a server. It blocks until it is connected, has failed, ctx
+// is done, or the time is over.
+func Dial(ctx context.Context, t Target) (net.Conn, error) {
+	d := net.Dialer{Timeout: t.Timeout, KeepAlive: -1}
+	network, address := "unix", t.Path
+	if t.Path == "" {
+		network, address = "tcp", t.Addr.String()
+		sourced := t.Source.IsValid() && t.Source.Is4() == t.Addr.Addr().Is4()
+		if sourced {
+			d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(t.Source, 0))
+		}
+		if t.KeepAlive || sourced {
+			d.Control = func(_, _ string, c syscall.RawConn) error { return control(c, t.prepare(sourced)) }
+		}
 	}
 	c, err := d.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, cause(err)
 	}
 	return c, nil
+}
+
+// prepare sets the options of a socket before it is bound and connected.
+func (t Target) prepare(sourced bool) func(fd int) error {
+	return func(fd int) error {
+		if t.KeepAlive {
+			if err := setKeepAlive(fd); err != nil {
+				return err
+			}
+		}
+		if sourced {
+			return setBindLate(fd)
+		}
+		return nil
+	}
 }
 
 // IsLocal reports whether an error is a lack of something on this machine, for

@@ -1,7 +1,9 @@
 package sock
 
 import (
+	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"strconv"
 	"strings"
@@ -70,6 +72,40 @@ func TestAcceptedConnectionsAreProbed(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantOptions(t, testenv.Own(t, c), 1)
+}
+
+func TestServersAreProbedOnDemand(t *testing.T) {
+	testenv.CheckLeaks(t)
+	c, err := Dial(t.Context(), Target{Addr: testenv.Echo(t), Timeout: testenv.Limit, KeepAlive: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantOptions(t, testenv.Own(t, c), 1)
+}
+
+// A source address is used where it can be, and binds no port early.
+func TestSource(t *testing.T) {
+	testenv.CheckLeaks(t)
+	for _, tt := range []struct{ source, want string }{
+		{"127.0.0.9", "127.0.0.9"},
+		{"::1", "127.0.0.1"}, // another family
+	} {
+		c, err := Dial(t.Context(), Target{
+			Addr: testenv.Echo(t), Timeout: testenv.Limit, Source: netip.MustParseAddr(tt.source),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if host, _, _ := net.SplitHostPort(testenv.Own(t, c).LocalAddr().String()); host != tt.want {
+			t.Errorf("source %s: connected from %s, want %s", tt.source, host, tt.want)
+		}
+	}
+	_, err := Dial(t.Context(), Target{
+		Addr: testenv.Echo(t), Timeout: testenv.Limit, Source: netip.MustParseAddr("192.0.2.77"),
+	})
+	if !errors.Is(err, syscall.EADDRNOTAVAIL) || !IsLocal(err) {
+		t.Errorf("a source that is not ours: %v, want a local failure", err)
+	}
 }
 
 func wantOptions(t *testing.T, c net.Conn, keepAlive int) {

@@ -112,7 +112,7 @@ func listen(t *testing.T, addr string) net.Listener {
 // answers connects by Dial and accepts.
 func answers(t *testing.T, ln net.Listener, addr netip.AddrPort, path string) {
 	t.Helper()
-	c, err := Dial(t.Context(), addr, path, testenv.Limit)
+	c, err := Dial(t.Context(), Target{Addr: addr, Path: path, Timeout: testenv.Limit})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +157,7 @@ func TestListenFamilies(t *testing.T) {
 			if tt.refuses == "" {
 				return
 			}
-			if c, err := Dial(t.Context(), at(tt.refuses), "", testenv.Limit); !errors.Is(err, syscall.ECONNREFUSED) {
+			if c, err := Dial(t.Context(), Target{Addr: at(tt.refuses), Timeout: testenv.Limit}); !errors.Is(err, syscall.ECONNREFUSED) {
 				if err == nil {
 					c.Close()
 				}
@@ -321,7 +321,7 @@ func TestDialErrors(t *testing.T) {
 		{"no socket", t.Context(), netip.AddrPort{}, filepath.Join(t.TempDir(), "none"), testenv.Limit, syscall.ENOENT, false},
 		{"canceled", canceled, testenv.Blackhole(t), "", testenv.Limit, context.Canceled, true},
 	} {
-		c, err := Dial(tt.ctx, tt.addr, tt.path, tt.timeout)
+		c, err := Dial(tt.ctx, Target{Addr: tt.addr, Path: tt.path, Timeout: tt.timeout})
 		if err == nil {
 			c.Close()
 		}
@@ -338,7 +338,7 @@ func TestDialCancel(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	result := make(chan error, 1)
 	go func() {
-		_, err := Dial(ctx, hole, "", time.Hour)
+		_, err := Dial(ctx, Target{Addr: hole, Timeout: time.Hour})
 		result <- err
 	}()
 	cancel()

@@ -35,6 +35,17 @@ var addressing = []conformance{
 		client := s.dial(t)
 		exchange(t, client, ln.Next(t))
 	}},
+	{"source address", func(t *testing.T, listen Listen) {
+		ln := testenv.Listen(t, "tcp", testenv.Loopback)
+		cfg := config(ln.AddrPort())
+		cfg.Source = netip.MustParseAddr("127.0.0.9")
+		s := start(t, listen, testenv.Loopback, cfg)
+		client, server := s.dial(t), ln.Next(t)
+		exchange(t, client, server)
+		if host, _, _ := net.SplitHostPort(server.RemoteAddr().String()); host != "127.0.0.9" {
+			t.Errorf("the server is connected from %s, want 127.0.0.9", host)
+		}
+	}},
 	{"Unix sockets", unixSockets},
 	{"Unix listener, TCP server", func(t *testing.T, listen Listen) {
 		echo(t, start(t, listen, socketPath(t), config(testenv.Echo(t))).dial(t))

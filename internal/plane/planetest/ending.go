@@ -3,7 +3,10 @@ package planetest
 import (
 	"net"
 	"testing"
+	"time"
 
+	"pen/internal/dispatch"
+	"pen/internal/pool"
 	"pen/internal/testenv"
 )
 
@@ -11,6 +14,17 @@ import (
 var ending = []conformance{
 	{"kill one flow", killOne},
 	{"drain", drain},
+	{"the client's end is the end", func(t *testing.T, listen Listen) {
+		cfg := config()
+		cfg.EndWithClient = true
+		endsWith(t, listen, cfg, func(client, server testenv.Conn) (first, second testenv.Conn) { return client, server })
+	}},
+	{"the server's end is the end", func(t *testing.T, listen Listen) {
+		cfg := config()
+		cfg.EndWithServer = true
+		endsWith(t, listen, cfg, func(client, server testenv.Conn) (first, second testenv.Conn) { return server, client })
+	}},
+	{"idle", idle},
 	{"stop with 1,000 connections", stopMany},
 }
 
@@ -55,6 +69,51 @@ func drain(t *testing.T, listen Listen) {
 	testenv.WantReset(t, client, 0)
 	testenv.WantReset(t, server, 0)
 	testenv.Eventually(t, "Serve returns", s.isOver)
+}
+
+// endsWith has a flow end as a whole with one side, after the other one got
+// every byte.
+func endsWith(t *testing.T, listen Listen, cfg dispatch.Config, order func(client, server testenv.Conn) (first, second testenv.Conn)) {
+	const size = 1 << 20
+	ln := testenv.Listen(t, "tcp", testenv.Loopback)
+	cfg.Pool.Servers = []pool.Config{server(ln.AddrPort())}
+	s := start(t, listen, testenv.Loopback, cfg)
+	client := s.dial(t)
+	first, second := order(client, ln.Next(t))
+	exchange(t, first, second)
+	written := make(chan error, 1)
+	go func() {
+		_, err := first.Write(make([]byte, size))
+		first.CloseWrite()
+		written <- err
+	}()
+	testenv.WantEnd(t, second, size)
+	if err := <-written; err != nil {
+		t.Error(err)
+	}
+	testenv.WantEnd(t, first, 0)
+	s.flows(t, 0)
+}
+
+// idle flows are ended, others are not.
+func idle(t *testing.T, listen Listen) {
+	ln := testenv.Listen(t, "tcp", testenv.Loopback)
+	cfg := config(ln.AddrPort())
+	cfg.IdleTimeout = time.Hour
+	s := start(t, listen, testenv.Loopback, cfg)
+	client, server := s.dial(t), ln.Next(t)
+	exchange(t, client, server)
+	s.d.EndIdle()
+	exchange(t, client, server)
+
+	cfg.IdleTimeout = time.Millisecond
+	s.d.Configure(cfg)
+	testenv.Eventually(t, "the idle flow is ended", func() bool {
+		s.d.EndIdle()
+		return len(s.d.Status().Flows) == 0
+	})
+	testenv.WantReset(t, client, 0)
+	testenv.WantReset(t, server, 0)
 }
 
 func stopMany(t *testing.T, listen Listen) {

@@ -17,6 +17,7 @@ type link struct {
 	up     half        // from the client to the server
 	down   half        // from the server to the client
 	broken atomic.Bool // an error was seen on one side, or it was killed: to be reset
+	ended  atomic.Bool // the end of one way was the end of both
 
 	mu     sync.Mutex // guards all below
 	server conn
@@ -31,6 +32,8 @@ type half struct {
 	read, written atomic.Uint64 // bytes
 	eof           atomic.Bool   // the source sends no more, the destination knows
 	over          atomic.Bool   // nothing more will be moved
+	last          bool          // its end is the end of both
+	log           func([]byte)  // sees all bytes, unless it is nil
 }
 
 // connecting notes how to end the connect that begins. It reports false for a
@@ -54,9 +57,11 @@ func (l *link) connected(server conn) bool {
 
 // relay moves bytes both ways until both have ended. The end of one way is
 // passed on and does not end the other; an error on one side ends both.
-func (l *link) relay(pipes *pipes) {
+func (l *link) relay(t dispatch.Target, pipes *pipes) {
 	l.up.link, l.up.other, l.up.src, l.up.dst = l, &l.down, l.client, l.server
 	l.down.link, l.down.other, l.down.src, l.down.dst = l, &l.up, l.server, l.client
+	l.up.last, l.down.last = t.EndWithClient, t.EndWithServer
+	l.up.log = t.Log
 	var down sync.WaitGroup
 	down.Go(func() { l.down.run(pipes) })
 	l.up.run(pipes)
@@ -67,6 +72,7 @@ func (l *link) relay(pipes *pipes) {
 func (h *half) run(pipes *pipes) {
 	readErr, writeErr := h.pump(pipes)
 	switch {
+	case h.link.ended.Load():
 	case writeErr != nil:
 		// The destination is gone. What it sent before is still worth
 		// delivering: the other half does that, unless it is over.
@@ -81,12 +87,22 @@ func (h *half) run(pipes *pipes) {
 		h.eof.Store(true)
 		h.dst.CloseWrite()
 		h.over.Store(true)
-		if h.other.over.Load() {
+		if h.last {
+			h.link.end(h.dst)
+		} else if h.other.over.Load() {
 			h.dst.SetReadDeadline(time.Unix(1, 0)) // ends the other half's watch
 		} else if watch(h.src) != nil {
 			h.abort(h.dst)
 		}
 	}
+}
+
+// end stops both ways, after what was written to one side has arrived there:
+// to close it with bytes unread would take them back.
+func (l *link) end(last conn) {
+	drain(last)
+	l.ended.Store(true)
+	l.both(func(c conn) { c.SetDeadline(time.Unix(1, 0)) })
 }
 
 // abort resets both sides, after what was written to one of them before the

@@ -30,6 +30,7 @@ type pump struct {
 	pipes    *pipes
 	src, dst syscall.RawConn
 	bulk     bool
+	copies   bool // always, since somebody looks at the bytes
 	buf      *[bufferSize]byte
 	pipe     *pipe
 
@@ -42,7 +43,7 @@ type pump struct {
 
 // pump moves bytes until the source ends or one of the sides fails.
 func (h *half) pump(pipes *pipes) (readErr, writeErr error) {
-	p := &pump{pipes: pipes}
+	p := &pump{pipes: pipes, copies: h.log != nil}
 	if p.src, readErr = h.src.SyscallConn(); readErr != nil {
 		return readErr, nil
 	}
@@ -61,6 +62,9 @@ func (h *half) pump(pipes *pipes) (readErr, writeErr error) {
 		}
 		n := uint64(p.n)
 		h.read.Add(n)
+		if h.log != nil {
+			h.log(p.buf[:p.n])
+		}
 		err = p.dst.Write(flush)
 		if err = cmp.Or(err, p.err); err != nil {
 			h.written.Add(n - uint64(p.n))
@@ -81,7 +85,7 @@ func (p *pump) fill(fd uintptr) bool {
 		} else {
 			p.n, p.err = unix.Read(int(fd), p.borrowBuffer())
 			p.end = p.n
-			p.bulk = p.n == bufferSize
+			p.bulk = p.n == bufferSize && !p.copies
 		}
 		switch p.err {
 		case nil:

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"pen/internal/dispatch"
 	"pen/internal/testenv"
 )
 
@@ -30,7 +31,7 @@ func relay(t testing.TB) *rig {
 	r.link.connected(toServer)
 	go func() {
 		defer close(r.over)
-		r.link.relay(&r.pipes)
+		r.link.relay(dispatch.Target{}, &r.pipes)
 	}()
 	t.Cleanup(func() {
 		r.link.reset()

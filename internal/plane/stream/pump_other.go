@@ -21,6 +21,9 @@ func (h *half) pump(*pipes) (readErr, writeErr error) {
 	for {
 		n, err := h.src.Read(buf[:])
 		h.read.Add(uint64(n))
+		if n > 0 && h.log != nil {
+			h.log(buf[:n])
+		}
 		if n > 0 {
 			m, werr := h.dst.Write(buf[:n])
 			h.written.Add(uint64(m))

@@ -128,19 +128,25 @@ func (p *Plane) admit(d *dispatch.Dispatcher, client conn) {
 func (p *Plane) serve(f *dispatch.Flow, l *link, from netip.AddrPort) {
 	defer l.close()
 	defer f.Done()
-	if !p.connect(f, l, from) {
+	if f.Dummy() {
+		l.answer()
+		return
+	}
+	t, ok := p.connect(f, l, from)
+	if !ok {
 		return
 	}
 	f.Up()
-	l.relay(&p.pipes)
+	l.relay(t, &p.pipes)
 }
 
-// connect goes through the servers that the flow offers until one accepts.
-func (p *Plane) connect(f *dispatch.Flow, l *link, from netip.AddrPort) bool {
+// connect goes through the servers that the flow offers until one accepts,
+// which it returns.
+func (p *Plane) connect(f *dispatch.Flow, l *link, from netip.AddrPort) (dispatch.Target, bool) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	if !l.connecting(cancel) {
-		return false
+		return dispatch.Target{}, false
 	}
 	for {
 		t, ok := f.Next()
@@ -148,11 +154,13 @@ func (p *Plane) connect(f *dispatch.Flow, l *link, from netip.AddrPort) bool {
 			if n := p.givenUp.due(); n > 0 {
 				p.log.Warn("no server for client", "client", from, "clients", n)
 			}
-			return false
+			return t, false
 		}
-		server, err := sock.Dial(ctx, t.Addr, t.Path, t.Timeout)
+		server, err := sock.Dial(ctx, sock.Target{
+			Addr: t.Addr, Path: t.Path, Timeout: t.Timeout, KeepAlive: t.KeepAlive, Source: t.Source,
+		})
 		if err == nil {
-			return l.connected(server.(conn))
+			return t, l.connected(server.(conn))
 		}
 		if sock.IsLocal(err) {
 			err = fmt.Errorf("%w: %w", dispatch.ErrLocal, err)
@@ -163,7 +171,7 @@ func (p *Plane) connect(f *dispatch.Flow, l *link, from netip.AddrPort) bool {
 		}
 		p.log.Log(ctx, level, "can't connect to server", "server", t.Slot, "address", t, "error", err)
 		if ctx.Err() != nil {
-			return false
+			return t, false
 		}
 	}
 }

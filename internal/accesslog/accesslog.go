@@ -1,0 +1,246 @@
+// Package accesslog writes Pen's log of requests: a line for each chunk that
+// is read from a client, to a file or, by UDP, to penlogd (specification,
+// section 17).
+//
+// To log never blocks: lines wait in a bounded queue and are written by one
+// goroutine. What finds the queue full is dropped and counted.
+package accesslog
+
+import (
+	"bufio"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	queue       = 4096 // lines that wait to be written
+	maxRequest  = 100  // bytes of a request that are logged
+	maxDatagram = 1024
+)
+
+// A Log is one destination. Its methods may be called from any goroutine.
+type Log struct {
+	dest    string
+	network bool
+	report  *slog.Logger
+	lines   chan []byte
+	reopen  chan chan error
+	stop    chan struct{}
+	stopped chan struct{}
+	once    sync.Once
+
+	dropped atomic.Uint64 // since the start
+	failed  atomic.Uint64 // lines that could not be written
+}
+
+// IsNetwork reports whether a destination is HOST:PORT: it has a colon and
+// does not begin with a slash.
+func IsNetwork(dest string) bool { return strings.Contains(dest, ":") && dest[0] != '/' }
+
+// Open opens a destination, a file to append to or HOST:PORT, and starts the
+// goroutine that writes. report is told of what is lost. The caller must Close
+// the Log.
+func Open(dest string, report *slog.Logger) (*Log, error) {
+	l := &Log{
+		dest: dest, network: IsNetwork(dest), report: report,
+		lines: make(chan []byte, queue), reopen: make(chan chan error),
+		stop: make(chan struct{}), stopped: make(chan struct{}),
+	}
+	out, err := l.open()
+	if err != nil {
+		return nil, err
+	}
+	go l.run(out)
+	return l, nil
+}
+
+// Request logs the beginning of what a client has sent to a server.
+func (l *Log) Request(client netip.Addr, server string, chunk []byte) {
+	line := l.format(make([]byte, 0, 256), client, server, chunk)
+	select {
+	case l.lines <- line:
+	default:
+		l.dropped.Add(1)
+	}
+}
+
+// Dropped is how many lines were lost, because they came faster than they
+// could be written or could not be written.
+func (l *Log) Dropped() uint64 { return l.dropped.Load() + l.failed.Load() }
+
+// Reopen opens a file anew, as after a rotation; every line is in one of the
+// two files. If that fails, the old one stays. It does nothing for a network
+// log. It blocks while the old file takes its last lines.
+func (l *Log) Reopen() error {
+	if l.network {
+		return nil
+	}
+	result := make(chan error, 1)
+	select {
+	case l.reopen <- result:
+		return <-result
+	case <-l.stopped:
+		return os.ErrClosed
+	}
+}
+
+// Close writes the lines that wait and ends the Log; what is logged afterwards
+// is lost. It waits a second at most for a destination that takes nothing.
+func (l *Log) Close() error {
+	l.once.Do(func() { close(l.stop) })
+	select {
+	case <-l.stopped:
+		return nil
+	case <-time.After(time.Second):
+		return fmt.Errorf("close log %s: its last lines were not taken within a second", l.dest)
+	}
+}
+
+func (l *Log) format(b []byte, client netip.Addr, server string, chunk []byte) []byte {
+	if l.network {
+		b = append(b, "+ "...)
+	}
+	b = appendAddr(b, client)
+	b = append(b, ' ')
+	if !l.network {
+		b = strconv.AppendInt(b, time.Now().Unix(), 10)
+		b = append(b, ' ')
+	}
+	b = append(b, server...)
+	b = append(b, ' ')
+	for _, c := range chunk[:min(len(chunk), maxRequest)] {
+		if c == '\r' || c == '\n' {
+			break
+		}
+		if !l.network && (c < ' ' || c > '~') {
+			c = '.'
+		}
+		b = append(b, c)
+	}
+	return append(b, '\n')
+}
+
+// appendAddr writes an address; clients of a Unix socket have none.
+func appendAddr(b []byte, addr netip.Addr) []byte {
+	if !addr.IsValid() {
+		return append(b, "unix"...)
+	}
+	return addr.AppendTo(b)
+}
+
+// An output is an open destination. write may keep lines back for flush; both
+// return how many lines were lost.
+type output interface {
+	write(line []byte) (lost int)
+	flush() (lost int)
+	close() error
+}
+
+func (l *Log) open() (output, error) {
+	if l.network {
+		c, err := net.Dial("udp", l.dest)
+		if err != nil {
+			return nil, fmt.Errorf("log %s: %w", l.dest, err)
+		}
+		return datagrams{c}, nil
+	}
+	f, err := os.OpenFile(l.dest, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("log: %w", err)
+	}
+	return &file{f: f, w: bufio.NewWriterSize(f, 64<<10)}, nil
+}
+
+// run writes until the Log is closed. Lines are flushed when no more wait.
+func (l *Log) run(out output) {
+	defer close(l.stopped)
+	defer func() { out.close() }()
+	reported := uint64(0)
+	for {
+		if len(l.lines) == 0 {
+			l.lose(out.flush())
+			reported = l.sayLost(reported)
+		}
+		select {
+		case line := <-l.lines:
+			l.lose(out.write(line))
+		case result := <-l.reopen:
+			next, err := l.open()
+			if err == nil {
+				l.lose(out.flush())
+				out.close()
+				out = next
+			}
+			result <- err
+		case <-l.stop:
+			for len(l.lines) > 0 {
+				l.lose(out.write(<-l.lines))
+			}
+			l.lose(out.flush())
+			l.sayLost(reported)
+			return
+		}
+	}
+}
+
+// sayLost reports what was lost since it last did.
+func (l *Log) sayLost(reported uint64) uint64 {
+	n := l.Dropped()
+	if n > reported {
+		l.report.Warn("lines of the request log were lost", "log", l.dest, "lines", n-reported)
+	}
+	return n
+}
+
+func (l *Log) lose(n int) { l.failed.Add(uint64(n)) }
+
+type file struct {
+	f    *os.File
+	w    *bufio.Writer
+	kept int // lines since the last flush
+}
+
+func (f *file) write(line []byte) int {
+	f.kept++
+	if _, err := f.w.Write(line); err != nil {
+		return f.lost()
+	}
+	return 0
+}
+
+func (f *file) flush() int {
+	if err := f.w.Flush(); err != nil {
+		return f.lost()
+	}
+	f.kept = 0
+	return 0
+}
+
+// lost gives up what was kept back, or the writer would take nothing more.
+func (f *file) lost() int {
+	n := f.kept
+	f.kept = 0
+	f.w.Reset(f.f)
+	return n
+}
+
+func (f *file) close() error { return f.f.Close() }
+
+// datagrams sends each line as one. An error is no news to anybody: penlogd
+// may be down, and comes back.
+type datagrams struct{ c net.Conn }
+
+func (d datagrams) write(line []byte) int {
+	d.c.Write(line[:min(len(line), maxDatagram)])
+	return 0
+}
+func (datagrams) flush() int     { return 0 }
+func (d datagrams) close() error { return d.c.Close() }
