@@ -38,6 +38,8 @@ var mayImport = map[string][]string{
 	},
 	"cmd/pen":     {"internal/app", "internal/config", "internal/process", "internal/sock"},
 	"cmd/penctl":  {},
+	"cmd/penlog":  {},
+	"cmd/penlogd": {"internal/accesslog", "internal/process"},
 	"cmd/pendemo": {},
 	"bench":       {},
 }

@@ -1,0 +1,145 @@
+// Penlogd writes one log for many web servers behind Pen: it takes their log
+// lines (from penlog) and Pen's (from pen -l HOST:PORT) by UDP, and gives each
+// line its real client (specification, section 22).
+//
+//	penlogd [OPTION]... PORT
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/pflag"
+
+	"pen/internal/process"
+)
+
+type options struct {
+	chroot, log, pidfile, user string
+	size                       int
+	debug, foreground, lines   bool
+	port                       string
+}
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+func run(args []string) int {
+	o, err := parse(args)
+	if err != nil {
+		return fail(err)
+	}
+	if o.port == "" || o.port == "0" {
+		fmt.Print(usage())
+		return 0
+	}
+	if o.foreground {
+		return start(o, func() error { return nil })
+	}
+	launch, isParent, err := process.Background()
+	if err != nil {
+		return fail(err)
+	}
+	if isParent {
+		return launch.Wait()
+	}
+	return start(o, launch.Ready)
+}
+
+func flags(o *options) *pflag.FlagSet {
+	fs := pflag.NewFlagSet("penlogd", pflag.ContinueOnError)
+	fs.SortFlags = false
+	fs.Usage = func() {}
+	fs.StringVarP(&o.log, "log", "l", "", "file to append to; standard output if none is given")
+	fs.IntVarP(&o.size, "requests", "n", 1000, "how many of Pen's requests are remembered")
+	fs.BoolVarP(&o.lines, "line-buffered", "b", false, "write each line at once")
+	fs.BoolVarP(&o.foreground, "foreground", "f", false, "stay in the foreground")
+	fs.BoolVarP(&o.debug, "debug", "d", false, "say on standard error what is dropped")
+	fs.StringVarP(&o.pidfile, "pidfile", "p", "", "file for the process id")
+	fs.StringVarP(&o.user, "user", "u", "", "user to run as")
+	fs.StringVarP(&o.chroot, "chroot", "j", "", "folder to make the root")
+	return fs
+}
+
+func parse(args []string) (options, error) {
+	var o options
+	fs := flags(&o)
+	if err := fs.Parse(args); err != nil {
+		return o, err
+	}
+	o.port = fs.Arg(0)
+	return o, nil
+}
+
+func usage() string {
+	return "usage: penlogd [OPTION]... PORT\n\n" + flags(new(options)).FlagUsages()
+}
+
+func fail(err error) int {
+	fmt.Fprintln(os.Stderr, "penlogd:", err)
+	return 1
+}
+
+// start binds, gives up privileges, and serves until a signal ends it.
+func start(o options, ready func() error) int {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	conn, err := net.ListenPacket("udp", ":"+strings.TrimPrefix(o.port, ":"))
+	if err != nil {
+		return fail(err)
+	}
+	defer conn.Close()
+	if err := process.Confine(o.chroot, o.user); err != nil {
+		return fail(err)
+	}
+	out, err := openOutput(o.log)
+	if err != nil {
+		return fail(err)
+	}
+	if o.pidfile != "" {
+		remove, err := process.WritePid(o.pidfile)
+		if err != nil {
+			return fail(err)
+		}
+		defer remove()
+	}
+	if err := ready(); err != nil {
+		return fail(err)
+	}
+	s := newServer(conn, out, o)
+	if err := s.serve(signals); err != nil {
+		return fail(err)
+	}
+	return 0
+}
+
+// openOutput opens the file to append to, or standard output.
+func openOutput(name string) (*output, error) {
+	if name == "" {
+		return &output{w: bufio.NewWriter(os.Stdout)}, nil
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	return &output{w: bufio.NewWriter(f), c: f}, nil
+}
+
+// An output is where lines go; c is nil for standard output.
+type output struct {
+	w *bufio.Writer
+	c io.Closer
+}
+
+func (o *output) close() error {
+	err := o.w.Flush()
+	if o.c != nil {
+		o.c.Close()
+	}
+	return err
+}

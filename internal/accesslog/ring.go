@@ -1,0 +1,70 @@
+package accesslog
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// A Ring remembers the last requests that balancers have passed on, so that a
+// web server's log lines, which name the balancer as the client, can be given
+// the real one (specification, section 22, penlogd). It is not safe for
+// concurrent use.
+type Ring struct {
+	seen []passed
+	next int // the place to be used next
+}
+
+// passed is one Pen line.
+type passed struct {
+	client  string
+	server  netip.Addr
+	request string
+}
+
+// NewRing returns a Ring that remembers n requests, at least one.
+func NewRing(n int) *Ring { return &Ring{seen: make([]passed, 0, max(n, 1))} }
+
+// Add remembers a Pen line: + CLIENT SERVER REQUEST.
+func (r *Ring) Add(line string) error {
+	rest, ok := strings.CutPrefix(line, "+ ")
+	client, rest, ok1 := strings.Cut(rest, " ")
+	server, request, ok2 := strings.Cut(rest, " ")
+	addr, err := netip.ParseAddr(server)
+	if !ok || !ok1 || !ok2 || client == "" || err != nil {
+		return fmt.Errorf("bad line from Pen: %.80q, want: + CLIENT SERVER REQUEST", line)
+	}
+	p := passed{client, addr.Unmap(), key(request)}
+	if len(r.seen) < cap(r.seen) {
+		r.seen = append(r.seen, p)
+	} else {
+		r.seen[r.next] = p
+	}
+	r.next = (r.next + 1) % cap(r.seen)
+	return nil
+}
+
+// Convert puts the real client in front of a web server's log line that came
+// from the given server; a line that matches no request stays as it is. It
+// reports false for a line without a request in quotes.
+func (r *Ring) Convert(server netip.Addr, line string) (string, bool) {
+	_, quoted, ok := strings.Cut(line, `"`)
+	request, _, closed := strings.Cut(quoted, `"`)
+	if !ok || !closed {
+		return "", false
+	}
+	request, server = key(request), server.Unmap()
+	for i := range r.seen {
+		// From the newest back.
+		p := r.seen[(r.next-1-i+2*len(r.seen))%len(r.seen)]
+		if p.server == server && p.request == request {
+			if _, rest, ok := strings.Cut(line, " "); ok {
+				return p.client + " " + rest, true
+			}
+		}
+	}
+	return line, true
+}
+
+// key is what Pen logs of a request.
+func key(request string) string { return request[:min(len(request), maxRequest)] }
