@@ -13,15 +13,17 @@ import (
 // A link is a client's connection and, once there is one, its server's. It
 // carries one flow.
 type link struct {
-	client conn
-	up     half        // from the client to the server
-	down   half        // from the server to the client
-	broken atomic.Bool // an error was seen on one side, or it was killed: to be reset
-	ended  atomic.Bool // the end of one way was the end of both
+	client   conn
+	clientFD int         // its descriptor
+	up       half        // from the client to the server
+	down     half        // from the server to the client
+	broken   atomic.Bool // an error was seen on one side, or it was killed: to be reset
+	ended    atomic.Bool // the end of one way was the end of both
 
-	mu     sync.Mutex // guards all below
-	server conn
-	cancel context.CancelFunc // ends the connect that is under way
+	mu       sync.Mutex // guards all below
+	server   conn
+	serverFD int                // its descriptor, or -1
+	cancel   context.CancelFunc // ends the connect that is under way
 }
 
 // A half is one direction of a link.
@@ -34,6 +36,10 @@ type half struct {
 	over          atomic.Bool   // nothing more will be moved
 	last          bool          // its end is the end of both
 	log           func([]byte)  // sees all bytes, unless it is nil
+}
+
+func newLink(client conn) *link {
+	return &link{client: client, clientFD: descriptor(client), serverFD: -1}
 }
 
 // connecting notes how to end the connect that begins. It reports false for a
@@ -51,7 +57,7 @@ func (l *link) connected(server conn) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.cancel = nil
-	l.server = server
+	l.server, l.serverFD = server, descriptor(server)
 	return !l.broken.Load()
 }
 
@@ -158,22 +164,20 @@ func (l *link) Kill() {
 // Traffic implements [dispatch.Carrier].
 func (l *link) Traffic() dispatch.Traffic {
 	l.mu.Lock()
-	server := l.server
+	serverFD := l.serverFD
 	l.mu.Unlock()
 	return dispatch.Traffic{
 		FromClient: l.up.read.Load(), ToServer: l.up.written.Load(),
 		FromServer: l.down.read.Load(), ToClient: l.down.written.Load(),
 		ClientEOF: l.up.eof.Load(), ServerEOF: l.down.eof.Load(),
-		ClientFD: descriptor(l.client), ServerFD: descriptor(server),
+		ClientFD: l.clientFD, ServerFD: serverFD,
 	}
 }
 
 // descriptor returns a connection's descriptor, or -1.
 func descriptor(c conn) int {
 	n := -1
-	if c != nil {
-		onDescriptor(c, func(fd int) { n = fd })
-	}
+	onDescriptor(c, func(fd int) { n = fd })
 	return n
 }
 

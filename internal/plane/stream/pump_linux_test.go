@@ -25,7 +25,7 @@ func relay(t testing.TB) *rig {
 	r := &rig{over: make(chan struct{})}
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
 	r.client = testenv.Dial(t, ln.Addr())
-	r.link = &link{client: ln.Next(t)}
+	r.link = newLink(ln.Next(t))
 	toServer := testenv.Dial(t, ln.Addr())
 	r.server = ln.Next(t)
 	r.link.connected(toServer)

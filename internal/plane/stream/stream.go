@@ -113,7 +113,7 @@ func (p *Plane) accept(ctx context.Context, d *dispatch.Dispatcher) error {
 // admit begins a client's flow, or refuses the client. It is part of the accept
 // loop, which must know of this flow when it asks for room for the next.
 func (p *Plane) admit(d *dispatch.Dispatcher, client conn) {
-	l := &link{client: client}
+	l := newLink(client)
 	from := addrPort(client.RemoteAddr())
 	f, err := d.Admit(from, l)
 	if err != nil {
