@@ -26,8 +26,13 @@ func main() { os.Exit(run(os.Args[1:])) }
 
 func run(args []string) int {
 	inv, errs := config.ParseArgs(args, app.Open)
+	if !inv.Config.HasServer() && !inv.Usage && !inv.Version {
+		inv.Warnings = append(inv.Warnings, "no server is given: clients are closed until there is one, as in: pen 80 www1 www2")
+	}
 	for _, w := range inv.Warnings {
-		fmt.Fprintln(os.Stderr, "pen:", w)
+		if len(errs) == 0 && !process.IsChild() {
+			fmt.Fprintln(os.Stderr, "pen:", w)
+		}
 	}
 	for _, err := range errs {
 		fmt.Fprintln(os.Stderr, "pen:", err)

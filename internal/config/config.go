@@ -125,6 +125,11 @@ func negated(no bool, name string) string {
 	return name
 }
 
+// HasServer reports whether any client could be served.
+func (c Config) HasServer() bool {
+	return c.Dummy || c.Emergency.Used() || slices.ContainsFunc(c.Servers, Server.Used)
+}
+
 // server returns a slot, the zero Server beyond the last one.
 func (c Config) server(slot int) Server {
 	if slot < len(c.Servers) {

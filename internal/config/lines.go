@@ -7,7 +7,6 @@ import (
 	"io"
 	"path"
 	"slices"
-	"strings"
 )
 
 const (
@@ -97,7 +96,7 @@ func (cmd Command) apply(c *Config) error {
 	case v.notBuilt:
 		return notBuilt(v.Name)
 	default:
-		return fmt.Errorf("%s: an argument is missing: %s %s", v.Name, v.Name, strings.Trim(v.Args, "[]"))
+		return fmt.Errorf("%s: an argument is missing: %s %s", v.Name, v.Name, v.value())
 	}
 	err := v.set(c, cmd.No, cmd.Args)
 	if err == nil || errors.As(err, new(notBuilt)) {

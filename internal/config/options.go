@@ -28,7 +28,7 @@ func ParseArgs(args []string, open Opener) (Invocation, []error) {
 	o := options{reader: reader{cfg: Default(), open: open}}
 	fs := o.flags()
 	if err := fs.Parse(args); err != nil {
-		return o.inv, append(o.errs, err)
+		return o.inv, append(o.errs, fmt.Errorf("%w; pen --help lists the options", err))
 	}
 	if o.inv.Usage || o.inv.Version {
 		return o.inv, nil
@@ -156,14 +156,14 @@ them. An IPv6 server stands in brackets: [2001:db8::1]:80.
 
 `)
 	row := func(option, args, help string) {
-		fmt.Fprintf(&b, "  %-38s %s\n", strings.TrimSpace(option+" "+args), help)
+		fmt.Fprintf(&b, "  %-38s %s\n", strings.TrimRight(option+" "+args, " "), help)
 	}
 	row("-F, --config", "FILE", "read commands from a file, again at HUP")
 	row("-O, --command", "COMMAND", "run a command, as penctl would; -o is the same")
 	row("-d, --debug", "", "more detail in the log; more with each -d")
 	for _, v := range table {
 		if v.Long != "" && !v.notBuilt {
-			row(v.Option(), strings.Trim(v.Args, "[]"), v.Help)
+			row(v.Option(), v.value(), v.Help)
 		}
 	}
 	row("-N, --hash-untracked", "", "-h -r")

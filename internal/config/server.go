@@ -54,7 +54,7 @@ func (s *Server) setHost(host string) error {
 	_, err := netip.ParseAddr(host)
 	switch {
 	case host == "":
-		return errors.New("no host, want a name, an address or a path")
+		return errors.New("no host, want a name, an address or a path; an IPv6 address stands in brackets")
 	case host == "0.0.0.0":
 		host = ""
 	case err == nil:

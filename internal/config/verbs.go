@@ -51,6 +51,14 @@ func (v Verb) Option() string {
 	return "-" + v.Short + ", --" + v.Long
 }
 
+// value is what follows the verb where it is not asked for its value.
+func (v Verb) value() string {
+	if rest, ok := strings.CutPrefix(v.Args, "["); ok && strings.HasSuffix(rest, "]") {
+		return rest[:len(rest)-1]
+	}
+	return v.Args
+}
+
 // Verbs returns the table, in alphabetic order.
 func Verbs() []Verb { return table }
 

@@ -29,12 +29,19 @@ type Launch struct {
 // error with its parent until then, so its complaints are seen. On an error,
 // which only the parent prints, the Launch is nil.
 func Background() (l *Launch, isParent bool, err error) {
-	if fd, isChild := os.LookupEnv(readyEnv); isChild {
-		l, err = childEnd(fd)
+	if IsChild() {
+		l, err = childEnd(os.Getenv(readyEnv))
 		return l, false, err
 	}
 	l, err = startChild()
 	return l, true, err
+}
+
+// IsChild reports whether this process is the one that Background started. The
+// parent has said then what there was to say of the command line.
+func IsChild() bool {
+	_, ok := os.LookupEnv(readyEnv)
+	return ok
 }
 
 func startChild() (*Launch, error) {
