@@ -137,18 +137,6 @@ func (t *Table) Add(addr netip.Addr, sent, received uint64) {
 	s.mu.Unlock()
 }
 
-// Slot returns the client's place in the table, or -1.
-func (t *Table) Slot(addr netip.Addr) int {
-	k := keyOf(addr)
-	h := t.hash(k)
-	l, s := t.lock(h)
-	defer s.mu.Unlock()
-	if i := s.index(h, k); i != none {
-		return l.slot(h, i)
-	}
-	return -1
-}
-
 // Dump returns all clients in the order of their slots. Each shard is locked
 // for the time of copying it.
 func (t *Table) Dump() []Entry {

@@ -188,7 +188,7 @@ func TestUsageAndHelp(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	for _, v := range Verbs() {
+	for _, v := range table {
 		if v.Help == "" || !v.notBuilt && !strings.Contains(all, v.Name) {
 			t.Errorf("%s has no help", v.Name)
 		}

@@ -59,9 +59,6 @@ func (v Verb) value() string {
 	return v.Args
 }
 
-// Verbs returns the table, in alphabetic order.
-func Verbs() []Verb { return table }
-
 // find returns a verb by its name, or nil.
 func find(name string) *Verb {
 	i, ok := slices.BinarySearchFunc(table, name, func(v Verb, name string) int { return strings.Compare(v.Name, name) })
@@ -71,7 +68,8 @@ func find(name string) *Verb {
 	return &table[i]
 }
 
-// table is made by init, since some verbs refer to it.
+// table has all verbs in alphabetic order. It is made by init, since some of
+// them refer to it.
 var table []Verb
 
 func init() {

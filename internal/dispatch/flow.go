@@ -85,9 +85,6 @@ type Flow struct {
 	movedAt time.Duration // and when that was
 }
 
-// ID is the flow's number among the live ones; it is used again after Done.
-func (f *Flow) ID() int { return f.id }
-
 // Dummy reports whether the plane is to answer the client itself, with a fixed
 // page, instead of asking for a server.
 func (f *Flow) Dummy() bool {

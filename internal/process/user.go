@@ -7,14 +7,11 @@ import (
 	"syscall"
 )
 
-// SwitchUser makes this process, with all of its threads, run as the named
-// user (option -u): the user's id and group, and no supplementary groups. It
-// needs root, and there is no way back.
-func SwitchUser(name string) error { return Confine("", name) }
-
-// Confine makes dir the root folder of this process (option -j) and then
-// switches to the named user. An empty string leaves out that step. The user
-// is looked up first, since the new root may hold no user table.
+// Confine makes dir the root folder of this process (option -j) and then makes
+// it, with all of its threads, run as the named user (option -u): the user's id
+// and group, and no supplementary groups. It needs root, and there is no way
+// back. An empty string leaves out that step. The user is looked up first,
+// since the new root may hold no user table.
 func Confine(dir, name string) error {
 	var uid, gid int
 	if name != "" {

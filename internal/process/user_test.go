@@ -28,7 +28,7 @@ func manyThreads() {
 
 func roleSwitch() int {
 	manyThreads()
-	if err := SwitchUser(os.Getenv("USERNAME")); err != nil {
+	if err := Confine("", os.Getenv("USERNAME")); err != nil {
 		return fail("%v", err)
 	}
 	return printThreads()
@@ -74,13 +74,13 @@ func roleConfine() int {
 
 // roleUnprivileged tries to become root after having been somebody else.
 func roleUnprivileged() int {
-	if err := SwitchUser(plainUser); err != nil {
+	if err := Confine("", plainUser); err != nil {
 		return fail("%v", err)
 	}
 	if err := syscall.Setuid(0); err == nil {
 		return fail("root again")
 	}
-	if err := SwitchUser("root"); err == nil {
+	if err := Confine("", "root"); err == nil {
 		return fail("root again")
 	} else {
 		fmt.Println(err)
@@ -145,7 +145,7 @@ func TestConfine(t *testing.T) {
 }
 
 func TestUnknownNamesChangeNothing(t *testing.T) {
-	if err := SwitchUser("no-such-user"); err == nil || !strings.Contains(err.Error(), "no-such-user") {
+	if err := Confine("", "no-such-user"); err == nil || !strings.Contains(err.Error(), "no-such-user") {
 		t.Errorf("got %v", err)
 	}
 	if err := Confine("/no/such/folder", ""); err == nil || !strings.Contains(err.Error(), "/no/such/folder") {
