@@ -62,6 +62,7 @@ func TestScripts(t *testing.T) {
 			w := newWorld()
 			env.Values[worldKey{}] = w
 			env.Defer(w.close)
+			env.Defer(func() { endDaemons(env.WorkDir) })
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
@@ -116,6 +117,18 @@ func (w *world) close() {
 	for _, c := range w.nginx {
 		c.Process.Kill()
 		c.Wait()
+	}
+}
+
+// endDaemons ends what a script has sent to the background and, since it
+// failed, did not end itself: whose pid file is still there.
+func endDaemons(dir string) {
+	for _, name := range []string{"pid", "cpid", "jail/pid"} {
+		pid, err := strconv.Atoi(strings.TrimSpace(readFile(filepath.Join(dir, name))))
+		if err != nil || !strings.Contains(readFile(fmt.Sprintf("/proc/%d/cmdline", pid)), "pen") {
+			continue
+		}
+		syscall.Kill(pid, syscall.SIGKILL)
 	}
 }
 
