@@ -5,14 +5,13 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
 	"runtime"
-	"strings"
 	"syscall"
+	"time"
 
 	"pen/internal/app"
 	"pen/internal/config"
@@ -21,6 +20,9 @@ import (
 
 // version is set by the Makefile.
 var version = "unknown"
+
+// endTime leaves room in the 100 ms in which TERM ends Pen.
+const endTime = 60 * time.Millisecond
 
 func main() { os.Exit(run(os.Args[1:])) }
 
@@ -85,7 +87,9 @@ func serve(inv config.Invocation, logger *process.Logger, ready func() error) in
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR1)
 
-	a, err := app.New(inv, app.Options{Log: logger.Logger, SetDebug: setDebug(logger.Level), Output: os.Stdout})
+	a, err := app.New(inv, app.Options{
+		Log: logger.Logger, SetDebug: setDebug(logger.Level), Output: os.Stdout, EndTime: endTime,
+	})
 	if err != nil {
 		return fail(err)
 	}
@@ -105,37 +109,6 @@ func serve(inv config.Invocation, logger *process.Logger, ready func() error) in
 		return 1
 	}
 	return 0
-}
-
-// wait carries out what signals ask for until one of them, or the exit
-// command, asks to end.
-func wait(a *app.App, signals <-chan os.Signal, log *slog.Logger) {
-	for {
-		select {
-		case <-a.Done():
-			return
-		case s := <-signals:
-			switch s {
-			case syscall.SIGHUP:
-				reload(a, log)
-			case syscall.SIGUSR1:
-				a.WriteStats()
-			default:
-				return
-			}
-		}
-	}
-}
-
-func reload(a *app.App, log *slog.Logger) {
-	err := errors.Join(a.Reopen(), a.Reload())
-	if err == nil {
-		log.Info("reloaded")
-		return
-	}
-	for line := range strings.Lines(err.Error()) {
-		log.Error("reload: " + strings.TrimSpace(line))
-	}
 }
 
 // setDebug returns how the -d option and the debug command change the log.

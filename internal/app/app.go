@@ -35,6 +35,10 @@ type Options struct {
 	SetDebug func(level int)
 	// Output gets the replies to commands given at the start; nil discards.
 	Output io.Writer
+	// EndTime is how long Stop waits for connections that it has ended; 0 is
+	// for ever. A caller that ends the process after Stop need not wait: the
+	// kernel closes what is left.
+	EndTime time.Duration
 }
 
 // An App is one running Pen.
@@ -261,14 +265,27 @@ func (a *App) Stop(drain time.Duration) error {
 	return a.cleanup.run(a.opt.Log)
 }
 
-// killUntil ends all flows, also those that were on their way in when it began.
+// killUntil ends all flows, also those that were on their way in when it began,
+// and waits for their end, or for EndTime.
 func (a *App) killUntil(ended <-chan struct{}) {
-	for {
-		a.d.KillAll()
-		select {
-		case <-ended:
-			return
-		case <-time.After(10 * time.Millisecond):
+	var over <-chan time.Time
+	if a.opt.EndTime > 0 {
+		over = time.After(a.opt.EndTime)
+	}
+	killed := make(chan struct{})
+	go func() { // outlives EndTime where there are very many
+		defer close(killed)
+		for {
+			a.d.KillAll()
+			select {
+			case <-ended:
+				return
+			case <-time.After(50 * time.Millisecond):
+			}
 		}
+	}()
+	select {
+	case <-killed:
+	case <-over:
 	}
 }

@@ -80,6 +80,15 @@ func connect(t *testing.T, addr string) net.Conn {
 	return c
 }
 
+// refuses reports whether nobody listens on an address.
+func refuses(addr string) bool {
+	c, err := net.Dial("tcp", addr)
+	if err == nil {
+		c.Close()
+	}
+	return err != nil
+}
+
 func command(t *testing.T, line string) config.Command {
 	t.Helper()
 	cmd, err := config.ParseLine(line)
@@ -164,10 +173,7 @@ func TestStopDrains(t *testing.T) {
 	}
 	stopped := make(chan error, 1)
 	go func() { stopped <- a.Stop(time.Hour) }()
-	testenv.Eventually(t, "the listener is closed", func() bool {
-		_, err := net.Dial("tcp", a.Addr())
-		return err != nil
-	})
+	testenv.Eventually(t, "the listener is closed", func() bool { return refuses(a.Addr()) })
 	if err := echo(); err != nil {
 		t.Errorf("while draining: %v", err)
 	}
@@ -266,10 +272,7 @@ func TestListen(t *testing.T) {
 	if !strings.HasPrefix(a.Addr(), "127.0.0.2:") {
 		t.Errorf("listens on %s", a.Addr())
 	}
-	testenv.Eventually(t, "the old listener is closed", func() bool {
-		_, err := net.Dial("tcp", old)
-		return err != nil
-	})
+	testenv.Eventually(t, "the old listener is closed", func() bool { return refuses(old) })
 	io.WriteString(c, "b")
 	if _, err := io.ReadFull(c, make([]byte, 1)); err != nil {
 		t.Errorf("a connection of the old listener: %v", err)
