@@ -386,7 +386,7 @@ func hold(ts *testscript.TestScript, neg bool, args []string) {
 	fmt.Fprintln(ts.Stdout(), name)
 }
 
-// drop NAME ends a held visit; drop -reset NAME waits until Pen has ended it.
+// drop NAME ends a held visit; drop -ended NAME waits until Pen has ended it.
 func drop(ts *testscript.TestScript, neg bool, args []string) {
 	w := worldOf(ts)
 	if args[0] == "-ended" {

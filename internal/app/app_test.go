@@ -305,8 +305,12 @@ func TestRejectedChanges(t *testing.T) {
 		if err := a.Reload(); err == nil || !strings.Contains(err.Error(), "nothing was changed") {
 			t.Errorf("%q: %v", text, err)
 		}
-		if err := a.Change(command(t, "exit_enabled")); err == nil {
-			t.Error("exit was enabled at run time")
+		for _, line := range []string{
+			"exit_enabled", "backlog 7", "server 9 max 3 blacklist 10", "server 9 weight 4 blacklist 0",
+		} {
+			if err := a.Change(command(t, line)); err == nil {
+				t.Errorf("%s was accepted", line)
+			}
 		}
 		if got := config.Print(a.Config()); got != config.Print(before) {
 			t.Errorf("%q changed something:\n%s", text, got)

@@ -38,28 +38,41 @@ func (a *App) Change(cmd config.Command) error {
 	if keepStartOnly(&next, a.Config()) {
 		return fmt.Errorf("%s: can only be set at the start", cmd.Verb.Name)
 	}
+	slot, d, blacklists := cmd.Blacklisting()
+	if blacklists && (slot >= len(next.Servers) || !next.Servers[slot].Used()) {
+		return fmt.Errorf("server %d: no such server, nothing to blacklist", slot)
+	}
 	for _, word := range cmd.Args {
 		delete(a.names, word) // a server named again is looked up again
 	}
 	if err := a.apply(next); err != nil {
 		return err
 	}
-	if slot, d, ok := cmd.Blacklisting(); ok && !a.d.Blacklist(slot, d) {
-		return fmt.Errorf("server %d: no such server, nothing to blacklist", slot)
+	if blacklists {
+		a.d.Blacklist(slot, d)
 	}
 	return nil
 }
 
+// A startOnly is what can only be set at the start. Who reaches the control
+// socket must not allow himself the exit command.
+type startOnly struct {
+	control, pidFile, user, chroot string
+	foreground, exitEnabled        bool
+	backlog                        int
+}
+
+func startOnlyOf(c config.Config) startOnly {
+	return startOnly{c.Control, c.PidFile, c.User, c.Chroot, c.Foreground, c.ExitEnabled, c.Backlog}
+}
+
 // keepStartOnly takes back changes to what can only be set at the start, and
-// reports whether there were any. Who reaches the control socket must not
-// allow himself the exit command.
+// reports whether there were any.
 func keepStartOnly(next *config.Config, old config.Config) bool {
-	kept := *next
-	kept.Control, kept.PidFile, kept.User = old.Control, old.PidFile, old.User
-	kept.Foreground, kept.ExitEnabled, kept.Chroot = old.Foreground, old.ExitEnabled, old.Chroot
-	changed := kept.Control != next.Control || kept.PidFile != next.PidFile || kept.User != next.User ||
-		kept.Foreground != next.Foreground || kept.ExitEnabled != next.ExitEnabled || kept.Chroot != next.Chroot
-	*next = kept
+	k := startOnlyOf(old)
+	changed := startOnlyOf(*next) != k
+	next.Control, next.PidFile, next.User, next.Chroot = k.control, k.pidFile, k.user, k.chroot
+	next.Foreground, next.ExitEnabled, next.Backlog = k.foreground, k.exitEnabled, k.backlog
 	return changed
 }
 
@@ -80,7 +93,7 @@ func (a *App) apply(next config.Config) error {
 			return err
 		}
 	}
-	if next.Listen != old.Listen || next.Backlog != old.Backlog {
+	if next.Listen != old.Listen {
 		p, err := listen(next, a.opt.Log)
 		if err != nil {
 			if next.Log != old.Log {

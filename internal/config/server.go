@@ -11,7 +11,8 @@ import (
 
 // parseServer understands HOST[:PORT[:MAX[:HARD[:WEIGHT[:PRIO]]]]], where HOST
 // may be an IPv6 address in brackets or the path of a Unix socket
-// (specification, section 2). What s has besides stays: an option may have set it before.
+// (specification, section 2). What s has besides stays: an option may have set
+// it before.
 func parseServer(s Server, spec string) (Server, error) {
 	host, rest := spec, ""
 	if strings.HasPrefix(spec, "[") {
