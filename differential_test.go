@@ -39,16 +39,25 @@ type twin struct {
 }
 
 func startTwin(t *testing.T, name, program, penctl string, servers map[string]*nameServer, args []string) *twin {
+	t.Helper()
+	var addrs []string
+	for _, s := range []string{"a", "b", "c"} {
+		addrs = append(addrs, servers[s].addr)
+	}
+	tw := startTwinAt(t, name, program, penctl, addrs, args)
+	tw.servers = servers
+	return tw
+}
+
+// startTwinAt starts a program in front of servers.
+func startTwinAt(t *testing.T, name, program, penctl string, servers, args []string) *twin {
+	t.Helper()
 	tw := &twin{
-		t: t, name: name, listen: freePort(t), control: freePort(t), penctl: penctl,
-		servers: servers, held: map[string]net.Conn{},
+		t: t, name: name, listen: freePort(t), control: freePort(t), penctl: penctl, held: map[string]net.Conn{},
 	}
 	args = append([]string{"-f", "-X", "-u", "root", "-O", "poll", "-C", tw.control}, args...)
 	i := len(args)
-	args = append(args, tw.listen)
-	for _, s := range []string{"a", "b", "c"} {
-		args = append(args, servers[s].addr)
-	}
+	args = append(append(args, tw.listen), servers...)
 	cmd := exec.Command(program, args...)
 	log, err := os.Create(filepath.Join(t.TempDir(), name+".log"))
 	if err != nil {

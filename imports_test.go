@@ -16,25 +16,26 @@ import (
 // that each one may import. A package without a row is an error, and so is a
 // row without a package.
 var mayImport = map[string][]string{
-	"internal/acl":          {},
-	"internal/accesslog":    {},
-	"internal/client":       {},
-	"internal/pool":         {},
-	"internal/config":       {},
-	"internal/stats":        {},
-	"internal/sock":         {},
-	"internal/process":      {},
-	"internal/testenv":      {},
-	"internal/dispatch":     {"internal/acl", "internal/client", "internal/pool"},
-	"internal/control":      {"internal/config", "internal/stats"},
-	"internal/plane":        {"internal/dispatch"},
-	"internal/plane/stream": {"internal/plane", "internal/dispatch", "internal/sock"},
+	"internal/acl":            {},
+	"internal/accesslog":      {},
+	"internal/client":         {},
+	"internal/pool":           {},
+	"internal/config":         {},
+	"internal/stats":          {},
+	"internal/sock":           {},
+	"internal/process":        {},
+	"internal/testenv":        {},
+	"internal/dispatch":       {"internal/acl", "internal/client", "internal/pool"},
+	"internal/control":        {"internal/config", "internal/stats"},
+	"internal/plane":          {"internal/dispatch"},
+	"internal/plane/stream":   {"internal/plane", "internal/dispatch", "internal/sock"},
+	"internal/plane/datagram": {"internal/plane", "internal/dispatch", "internal/sock"},
 	"internal/plane/planetest": {
 		"internal/plane", "internal/dispatch", "internal/pool", "internal/acl", "internal/testenv",
 	},
 	"internal/app": {
 		"internal/accesslog", "internal/acl", "internal/config", "internal/control", "internal/dispatch",
-		"internal/plane", "internal/plane/stream", "internal/pool", "internal/process", "internal/sock", "internal/stats",
+		"internal/plane", "internal/plane/datagram", "internal/plane/stream", "internal/pool", "internal/process", "internal/sock", "internal/stats",
 	},
 	"cmd/pen":     {"internal/app", "internal/config", "internal/process", "internal/sock"},
 	"cmd/penctl":  {},
@@ -51,7 +52,7 @@ var pure = []string{
 
 // kernel packages may use system calls that the standard library lacks.
 var kernel = []string{
-	"internal/sock", "internal/process", "internal/plane/stream", "internal/testenv", "bench",
+	"internal/sock", "internal/process", "internal/plane/stream", "internal/plane/datagram", "internal/testenv", "bench",
 }
 
 // testsToo are packages that tests may import from anywhere.

@@ -67,7 +67,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"servers": servers, "stopserver": stopServer, "startserver": startServer,
-			"nginx": nginx, "killserver": killServer,
+			"nginx": nginx, "dns": dns, "killserver": killServer,
 			"port": port, "pen": startPen, "signal": signalPen, "ended": penEnded, "logged": logged,
 			"ctl": ctl, "visit": visit, "hold": hold, "drop": drop,
 			"load": startLoad, "endload": endLoad, "wrk": startWrk, "endwrk": endWrk, "eventually": eventually,
@@ -80,7 +80,7 @@ type worldKey struct{}
 // A world is what a script has started. Everything ends with the script.
 type world struct {
 	servers map[string]*nameServer
-	nginx   map[string]*exec.Cmd
+	daemons map[string]*exec.Cmd // real servers
 	held    map[string]net.Conn
 	load    *load
 	wrk     *wrkLoad
@@ -91,7 +91,7 @@ type world struct {
 }
 
 func newWorld() *world {
-	return &world{servers: map[string]*nameServer{}, nginx: map[string]*exec.Cmd{}, held: map[string]net.Conn{}}
+	return &world{servers: map[string]*nameServer{}, daemons: map[string]*exec.Cmd{}, held: map[string]net.Conn{}}
 }
 
 func worldOf(ts *testscript.TestScript) *world { return ts.Value(worldKey{}).(*world) }
@@ -114,7 +114,7 @@ func (w *world) close() {
 	for _, s := range w.servers {
 		s.close()
 	}
-	for _, c := range w.nginx {
+	for _, c := range w.daemons {
 		c.Process.Kill()
 		c.Wait()
 	}
@@ -210,17 +210,17 @@ http { access_log %s/access.log; server { listen %s backlog=4096; location / { r
 `, dir, dir, dir, addr, name), 0o644))
 		cmd := exec.Command("nginx", "-p", dir, "-e", dir+"/error.log", "-c", conf)
 		ts.Check(cmd.Start())
-		worldOf(ts).nginx[name] = cmd
+		worldOf(ts).daemons[name] = cmd
 		setAddr(ts, name, addr)
 		waitFor(ts, "nginx at "+addr, func() bool { return reachable(addr) })
 	}
 }
 
-// killserver NAME kills an nginx and waits for its end. From then on the load
+// killserver NAME kills a real server and waits for its end. From then on the load
 // counts.
 func killServer(ts *testscript.TestScript, _ bool, args []string) {
 	w := worldOf(ts)
-	cmd := w.nginx[args[0]]
+	cmd := w.daemons[args[0]]
 	ts.Check(cmd.Process.Kill())
 	cmd.Wait()
 	if w.load != nil {
@@ -252,7 +252,7 @@ func startPen(ts *testscript.TestScript, neg bool, args []string) {
 		program, args = program+"-plain", args[1:]
 	}
 	w.listen = freeAddr(ts)
-	ts.Setenv("PEN", w.listen)
+	setAddr(ts, "PEN", w.listen)
 	ctl := ts.MkAbs("ctl")
 	ts.Setenv("CTL", ctl)
 	w.log = ts.MkAbs("pen.log")

@@ -220,16 +220,14 @@ const idleTurn = time.Second
 func (a *App) endIdle() {
 	for {
 		turn := idleTurn
-		if idle := a.Config().IdleTimeout; idle > 0 {
+		if idle := idleTimeout(a.Config()); idle > 0 {
 			turn = min(turn, max(idle/4, 10*time.Millisecond))
 		}
 		select {
 		case <-a.stopping.Done():
 			return
 		case <-time.After(turn):
-			if a.Config().IdleTimeout > 0 {
-				a.d.EndIdle()
-			}
+			a.d.EndIdle()
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"pen/internal/config"
 	"pen/internal/dispatch"
 	"pen/internal/plane"
+	"pen/internal/plane/datagram"
 	"pen/internal/plane/stream"
 	"pen/internal/pool"
 	"pen/internal/sock"
@@ -32,6 +33,9 @@ const (
 const resolveTime = 10 * time.Second
 
 func listen(cfg config.Config, log *slog.Logger) (plane.Plane, error) {
+	if cfg.UDP {
+		return datagram.Listen(cfg.Listen, log)
+	}
 	return stream.Listen(cfg.Listen, cfg.Backlog, log)
 }
 
@@ -51,7 +55,7 @@ func (a *App) build(cfg config.Config) (dispatch.Config, error) {
 		KeepAlive:      cfg.KeepAlive,
 		EndWithClient:  cfg.FastClose == "down" || cfg.FastClose == "both",
 		EndWithServer:  cfg.FastClose == "up" || cfg.FastClose == "both",
-		IdleTimeout:    cfg.IdleTimeout,
+		IdleTimeout:    idleTimeout(cfg),
 	}
 	if cfg.Log != "" {
 		out.Log = a.logRequest
@@ -81,11 +85,27 @@ func (a *App) build(cfg config.Config) (dispatch.Config, error) {
 	return out, nil
 }
 
+// flowTimeout is when a UDP flow is over, which has no other end, unless the
+// user says otherwise.
+const flowTimeout = 30 * time.Second
+
+// idleTimeout is after what time without a byte a connection is ended; 0 means
+// never.
+func idleTimeout(cfg config.Config) time.Duration {
+	if cfg.UDP && cfg.IdleTimeout == 0 {
+		return flowTimeout
+	}
+	return cfg.IdleTimeout
+}
+
 // connMax is how many connections there may be: as many as the descriptors
-// allow, two each, unless the user wants fewer.
+// allow, two each or one for a UDP flow, unless the user wants fewer.
 func (a *App) connMax(cfg config.Config) int {
-	files := int(min(a.nofile, math.MaxInt32))
-	possible := max((files-reserved)/2, min(minConns, (files-scarce)/2), 1)
+	files, each := int(min(a.nofile, math.MaxInt32)), 2
+	if cfg.UDP {
+		each = 1
+	}
+	possible := max((files-reserved)/each, min(minConns, (files-scarce)/each), 1)
 	if cfg.ConnMax == 0 {
 		return possible
 	}

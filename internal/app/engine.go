@@ -58,12 +58,12 @@ func (a *App) Change(cmd config.Command) error {
 // socket must not allow himself the exit command.
 type startOnly struct {
 	control, pidFile, user, chroot string
-	foreground, exitEnabled        bool
+	foreground, exitEnabled, udp   bool
 	backlog                        int
 }
 
 func startOnlyOf(c config.Config) startOnly {
-	return startOnly{c.Control, c.PidFile, c.User, c.Chroot, c.Foreground, c.ExitEnabled, c.Backlog}
+	return startOnly{c.Control, c.PidFile, c.User, c.Chroot, c.Foreground, c.ExitEnabled, c.UDP, c.Backlog}
 }
 
 // keepStartOnly takes back changes to what can only be set at the start, and
@@ -72,7 +72,7 @@ func keepStartOnly(next *config.Config, old config.Config) bool {
 	k := startOnlyOf(old)
 	changed := startOnlyOf(*next) != k
 	next.Control, next.PidFile, next.User, next.Chroot = k.control, k.pidFile, k.user, k.chroot
-	next.Foreground, next.ExitEnabled, next.Backlog = k.foreground, k.exitEnabled, k.backlog
+	next.Foreground, next.ExitEnabled, next.UDP, next.Backlog = k.foreground, k.exitEnabled, k.udp, k.backlog
 	return changed
 }
 
@@ -198,6 +198,11 @@ func (a *App) Snapshot() stats.Snapshot {
 			Slot: c.Slot, Addr: addr, Last: a.wall(c.Last), Server: c.Server,
 			Connects: c.Connects, Sent: c.Sent, Received: c.Received,
 		})
+	}
+	for r, n := range st.Refused {
+		if n > 0 {
+			out.Refused = append(out.Refused, stats.Refused{Reason: dispatch.Reason(r).String(), Count: n})
+		}
 	}
 	for _, f := range st.Flows {
 		out.ConnLast = f.ID

@@ -146,7 +146,6 @@ var lineErrors = []struct{ line, want string }{
 	{"emergency [::1", "the bracket is not closed"},
 	{"emergency [::1]80", "want a colon behind the bracket"},
 	{"emergency a:1:2:3:4:5:6", "too many fields"},
-	{"udp", "not built yet: udp"},
 	{"idlers 3", "not built yet: idlers"},
 	{"ssl_ciphers", "not built yet: ssl_ciphers"},
 	{"tcp_fastclose sometimes", `"sometimes" is none of up, down, both, off`},

@@ -90,6 +90,7 @@ func settings() []Verb {
 		boolean("prio", "", "prio", "choose the server with the lowest prio", func(c *Config) *bool { return &c.Prio }),
 		boolean("roundrobin", "r", "roundrobin", "do not use the client table to choose", func(c *Config) *bool { return &c.RoundRobin }),
 		boolean("stubborn", "s", "stubborn", "no failover: if the chosen server is not there, close", func(c *Config) *bool { return &c.Stubborn }),
+		boolean("udp", "U", "udp", "balance datagrams: UDP, or a Unix socket's", func(c *Config) *bool { return &c.UDP }),
 		boolean("weight", "W", "weight", "choose the server with the fewest connections for its weight", func(c *Config) *bool { return &c.Weight }),
 
 		duration("blacklist", "b", "blacklist", "how long a failed server is left alone", 0, func(c *Config) *time.Duration { return &c.Blacklist }),
@@ -194,7 +195,6 @@ func later() []Verb {
 		{name: "ssl_sni_path", args: "DIR"},
 		{name: "tarpit_acl", args: "[N]", off: "-1", show: func(Config) string { return "tarpit_acl = -1" }},
 		{name: "transparent"},
-		{name: "udp", short: "U", long: "udp"},
 	} {
 		v := Verb{
 			Name: l.name, Args: l.args, Short: l.short, Long: l.long, Help: "not built yet",

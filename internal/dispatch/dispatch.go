@@ -69,8 +69,10 @@ type Dispatcher struct {
 	cfg   Config
 	pool  *pool.Pool
 	flows flows
-	last  int           // slot of the server tried last
-	room  chan struct{} // closed and dropped when there is room again
+	last  int // slot of the server tried last
+
+	refused [Reasons]uint64
+	room    chan struct{} // closed and dropped when there is room again
 }
 
 // New returns a Dispatcher with the given configuration. now is a clock that
@@ -104,9 +106,11 @@ func (d *Dispatcher) Admit(client netip.AddrPort, c Carrier) (*Flow, error) {
 	defer d.mu.Unlock()
 	denied := !d.cfg.ACLs.Permits(d.cfg.ClientACL, client.Addr())
 	if denied && d.pool.Abuse() == nil {
+		d.refused[Denied]++
 		return nil, ErrDenied
 	}
 	if d.flows.used >= d.cfg.ConnMax {
+		d.refused[Full]++
 		return nil, ErrFull
 	}
 	f := d.flows.take()
@@ -176,10 +180,11 @@ func (d *Dispatcher) Kill(id int) bool {
 func (d *Dispatcher) EndIdle() {
 	var idle []Carrier
 	d.mu.Lock()
-	now, limit := d.now(), d.cfg.IdleTimeout
-	for f := range d.flows.live {
-		if limit > 0 && f.up && f.idleFor(now) >= limit {
-			idle = append(idle, f.carrier)
+	if now, limit := d.now(), d.cfg.IdleTimeout; limit > 0 {
+		for f := range d.flows.live {
+			if f.up && f.idleFor(now) >= limit {
+				idle = append(idle, f.carrier)
+			}
 		}
 	}
 	d.mu.Unlock()

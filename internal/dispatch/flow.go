@@ -78,8 +78,10 @@ type Flow struct {
 	first   int
 	next    int
 
-	server *pool.Server // the current target, counted
-	up     bool
+	server  *pool.Server // the current target, counted
+	up      bool
+	known   bool    // it was up once: its bytes are the client's
+	settled Traffic // what servers that it has left were credited with
 
 	moved   uint64        // bytes, when EndIdle last saw a change
 	movedAt time.Duration // and when that was
@@ -112,6 +114,7 @@ func (f *Flow) Next() (Target, bool) {
 		d.last = s.Slot
 		return f.target(s), true
 	}
+	d.refused[NoServer]++
 	return Target{}, false
 }
 
@@ -190,20 +193,39 @@ func (f *Flow) admitted(s *pool.Server, now time.Duration) bool {
 	return s.Slot < 0 || f.d.cfg.ACLs.Permits(s.ACL, f.client.Addr())
 }
 
-// Failed says that the connect to the last target failed: it is no longer
-// counted, and it is blacklisted unless err wraps ErrLocal. Failed reports
-// whether it was not blacklisted before, for the log.
+// Failed says that the connect to the last target failed, or that a server was
+// lost with which the flow was up: it is no longer counted, and it is
+// blacklisted unless err wraps ErrLocal. Failed reports whether it was not
+// blacklisted before, for the log. Next goes on with the servers that were not
+// offered yet.
 func (f *Flow) Failed(err error) (blacklisted bool) {
 	d := f.d
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s := f.server
-	f.server = nil
-	d.pool.Release(s, 0, 0)
+	f.release()
 	if errors.Is(err, ErrLocal) {
 		return false
 	}
 	return d.pool.Fail(s, d.now())
+}
+
+// release uncounts the current target and credits it with the bytes that were
+// moved since the flow came to it.
+func (f *Flow) release() {
+	t := f.carrier.Traffic()
+	f.d.pool.Release(f.server, t.FromClient-f.settled.FromClient, t.FromServer-f.settled.FromServer)
+	f.server, f.up, f.settled = nil, false, t
+}
+
+// Blacklisted reports whether the server that the flow uses has failed for
+// somebody else since. A connection stays until it breaks; what is sent in
+// datagrams had better go to another server.
+func (f *Flow) Blacklisted() bool {
+	d := f.d
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return f.server != nil && d.pool.Blacklisted(f.server, d.now())
 }
 
 // Up says that the connection to the last target is made: the client table
@@ -212,7 +234,7 @@ func (f *Flow) Up() {
 	d := f.d
 	d.mu.Lock()
 	now := d.now()
-	f.up, f.movedAt = true, now
+	f.up, f.known, f.movedAt = true, true, now
 	slot := f.server.Slot
 	d.pool.Succeed(f.server, now)
 	d.mu.Unlock()
@@ -239,15 +261,15 @@ func (f *Flow) idleFor(now time.Duration) time.Duration {
 func (f *Flow) Done() {
 	d := f.d
 	t := f.carrier.Traffic()
-	addr, up := f.client.Addr(), f.up
+	addr, known := f.client.Addr(), f.known
 	d.mu.Lock()
 	if f.server != nil {
-		d.pool.Release(f.server, t.FromClient, t.FromServer)
+		f.release()
 	}
 	d.flows.put(f)
 	d.roomLocked()
 	d.mu.Unlock()
-	if up {
+	if known {
 		d.clients.Add(addr, t.ToClient, t.FromClient)
 	}
 }

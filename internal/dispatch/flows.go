@@ -83,6 +83,7 @@ type Status struct {
 	Clients    []client.Entry
 	ClientsMax int
 	ConnMax    int
+	Refused    [Reasons]uint64 // since the start, by Reason
 }
 
 // Servers returns the state of all slots, with the bytes of live flows.
@@ -106,7 +107,7 @@ func (d *Dispatcher) Status() Status {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	st.Now, st.Last, st.ConnMax = d.now(), d.last, d.cfg.ConnMax
+	st.Now, st.Last, st.ConnMax, st.Refused = d.now(), d.last, d.cfg.ConnMax, d.refused
 	st.Servers = d.pool.Status()
 	for f := range d.flows.live {
 		fs := f.status(st.Servers)
@@ -131,8 +132,8 @@ func (f *Flow) status(servers []pool.Status) FlowStatus {
 	}
 	fs.Server = f.server.Slot
 	if fs.Server >= 0 && fs.Server < len(servers) {
-		servers[fs.Server].Sent += fs.FromClient
-		servers[fs.Server].Received += fs.FromServer
+		servers[fs.Server].Sent += fs.FromClient - f.settled.FromClient
+		servers[fs.Server].Received += fs.FromServer - f.settled.FromServer
 	}
 	return fs
 }

@@ -22,3 +22,7 @@ type Plane interface {
 	// Close releases a plane that will not be served.
 	Close() error
 }
+
+// DummyPage is what clients get instead of a server's answer where the policy's
+// Dummy is set (specification, section 13).
+const DummyPage = "HTTP/1.1 200 OK\r\nContent-Length: 15\r\nContent-Type: text/html\r\n\r\nUlric was here."

@@ -186,6 +186,9 @@ func keep(h heap.Interface, s *Server, at int, in bool) {
 
 func (s *Server) blacklisted(now time.Duration) bool { return s.failed && now < s.until }
 
+// Blacklisted reports whether a server is left alone for now.
+func (p *Pool) Blacklisted(s *Server, now time.Duration) bool { return s.blacklisted(now) }
+
 // Len is the number of slots, unused ones included.
 func (p *Pool) Len() int { return len(p.servers) }
 

@@ -48,11 +48,12 @@ func LookupPort(port string) (int, error) {
 		}
 		return n, nil
 	}
-	n, err := net.LookupPort("tcp", port)
-	if err != nil || port == "" {
-		return 0, fmt.Errorf("unknown port %q, want a number or a service name", port)
+	for _, network := range []string{"tcp", "udp"} {
+		if n, err := net.LookupPort(network, port); err == nil && port != "" {
+			return n, nil
+		}
 	}
-	return n, nil
+	return 0, fmt.Errorf("unknown port %q, want a number or a service name", port)
 }
 
 // Resolve returns the first address of a host. It may block for as long as
@@ -77,7 +78,7 @@ func Listen(addr string, backlog int) (net.Listener, error) {
 		return nil, err
 	}
 	if network == "unix" {
-		if err := removeStale(address); err != nil {
+		if err := removeStale(network, address); err != nil {
 			return nil, err
 		}
 	}
@@ -103,7 +104,7 @@ func Listen(addr string, backlog int) (net.Listener, error) {
 }
 
 // removeStale removes a socket that nobody listens on any more.
-func removeStale(path string) error {
+func removeStale(network, path string) error {
 	st, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -114,7 +115,7 @@ func removeStale(path string) error {
 	if st.Mode().Type() != fs.ModeSocket {
 		return fmt.Errorf("listen %s: the file exists and is not a socket", path)
 	}
-	c, err := net.DialTimeout("unix", path, time.Second)
+	c, err := net.DialTimeout(network, path, time.Second)
 	switch {
 	case err == nil:
 		c.Close()
@@ -130,6 +131,7 @@ func removeStale(path string) error {
 type Target struct {
 	Addr      netip.AddrPort // where Path is empty
 	Path      string         // of a Unix socket
+	Datagram  bool           // by UDP, or by datagrams to a Unix socket
 	Timeout   time.Duration
 	KeepAlive bool       // probe the other side when it is silent
 	Source    netip.Addr // local address, if it is one of the same family
@@ -139,16 +141,16 @@ type Target struct {
 // is done, or the time is over.
 func Dial(ctx context.Context, t Target) (net.Conn, error) {
 	d := net.Dialer{Timeout: t.Timeout, KeepAlive: -1}
-	network, address := "unix", t.Path
+	network, address := t.network(), t.Path
+	sourced := false
 	if t.Path == "" {
-		network, address = "tcp", t.Addr.String()
-		sourced := t.Source.IsValid() && t.Source.Is4() == t.Addr.Addr().Is4()
-		if sourced {
-			d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(t.Source, 0))
+		address = t.Addr.String()
+		if sourced = t.Source.IsValid() && t.Source.Is4() == t.Addr.Addr().Is4(); sourced {
+			d.LocalAddr = t.local()
 		}
-		if t.KeepAlive || sourced {
-			d.Control = func(_, _ string, c syscall.RawConn) error { return control(c, t.prepare(sourced)) }
-		}
+	}
+	if t.KeepAlive || sourced || network == "unixgram" {
+		d.Control = func(_, _ string, c syscall.RawConn) error { return control(c, t.prepare(sourced)) }
 	}
 	c, err := d.DialContext(ctx, network, address)
 	if err != nil {
@@ -157,10 +159,34 @@ func Dial(ctx context.Context, t Target) (net.Conn, error) {
 	return c, nil
 }
 
+// network is Go's name for what the target is reached by.
+func (t Target) network() string {
+	switch {
+	case t.Path != "" && t.Datagram:
+		return "unixgram"
+	case t.Path != "":
+		return "unix"
+	case t.Datagram:
+		return "udp"
+	}
+	return "tcp"
+}
+
+// local is the source as an address to bind, with any port.
+func (t Target) local() net.Addr {
+	if t.Datagram {
+		return net.UDPAddrFromAddrPort(netip.AddrPortFrom(t.Source, 0))
+	}
+	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(t.Source, 0))
+}
+
 // prepare sets the options of a socket before it is bound and connected.
 func (t Target) prepare(sourced bool) func(fd int) error {
 	return func(fd int) error {
-		if t.KeepAlive {
+		if t.Datagram && t.Path != "" {
+			return bindAnyName(fd)
+		}
+		if t.KeepAlive && !t.Datagram && t.Path == "" {
 			if err := setKeepAlive(fd); err != nil {
 				return err
 			}

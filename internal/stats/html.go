@@ -42,6 +42,9 @@ func HTML(w io.Writer, s Snapshot) error {
 		}
 	}
 	tableEnd(b)
+	if len(s.Refused) > 0 {
+		fmt.Fprintf(b, "<p>%s</p>\n", html.EscapeString(s.refused()))
+	}
 	fmt.Fprint(b, "</body>\n</html>\n")
 	return b.Flush()
 }

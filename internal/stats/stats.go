@@ -22,12 +22,20 @@ type Snapshot struct {
 	Clients    []Client
 	ClientsMax int // how many clients are remembered at most
 
+	Refused []Refused // what was refused or dropped since the start, if anything
+
 	// Conns are the connections of clients; idlers are left out. Those whose
 	// State is 0 are unused and not shown.
 	Conns    []Conn
 	ConnMax  int // how many connections there may be
 	ConnUsed int // how many there are
 	ConnLast int // number of the connection last made
+}
+
+// Refused is how often something was refused or dropped, and why.
+type Refused struct {
+	Reason string
+	Count  uint64
 }
 
 // A Server is one slot of the server table.
@@ -155,7 +163,22 @@ func Text(w io.Writer, s Snapshot) error {
 		fmt.Fprintf(b, "Connection %d status:\ndownfd = %d, upfd = %d\npending data %d down, %d up\nclient %d, server %d\n\n",
 			c.ID, c.DownFD, c.UpFD, c.PendingDown, c.PendingUp, c.Client, c.Server)
 	}
+	if len(s.Refused) > 0 {
+		fmt.Fprintln(b, s.refused())
+	}
 	return b.Flush()
+}
+
+// refused is a line, empty where nothing was refused.
+func (s Snapshot) refused() string {
+	var words []string
+	for _, r := range s.Refused {
+		words = append(words, fmt.Sprintf("%s %d", r.Reason, r.Count))
+	}
+	if words == nil {
+		return ""
+	}
+	return "Refused or dropped: " + strings.Join(words, ", ")
 }
 
 func (s Snapshot) summary() string {

@@ -145,3 +145,13 @@ type (
 	reader struct{ io.Reader }
 	writer struct{ io.Writer }
 )
+
+// OwnPacket is [Own] for what carries datagrams.
+func OwnPacket(t testing.TB, c net.Conn) net.Conn {
+	t.Helper()
+	t.Cleanup(func() { c.Close() })
+	if err := c.SetDeadline(time.Now().Add(2 * Limit)); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}

@@ -3,13 +3,12 @@ package stream
 import (
 	"io"
 	"time"
+
+	"pen/internal/plane"
 )
 
 // dummyTime is how long a client may take to say something.
 const dummyTime = 30 * time.Second
-
-// dummyPage is what C Pen answers (specification, section 13).
-const dummyPage = "HTTP/1.1 200 OK\r\nContent-Length: 15\r\nContent-Type: text/html\r\n\r\nUlric was here."
 
 // answer gives the client the page when it has said something, whatever that
 // is, and ends the connection.
@@ -21,7 +20,7 @@ func (l *link) answer() {
 	if err != nil {
 		return
 	}
-	n, _ = io.WriteString(l.client, dummyPage)
+	n, _ = io.WriteString(l.client, plane.DummyPage)
 	l.down.written.Add(uint64(n))
 	l.client.CloseWrite()
 	drain(l.client)

@@ -35,7 +35,7 @@ type Plane struct {
 	pipes pipes
 	conns sync.WaitGroup
 
-	givenUp sometimes // clients for whom there was no server
+	givenUp plane.Sometimes // clients for whom there was no server
 }
 
 var _ plane.Plane = (*Plane)(nil)
@@ -151,7 +151,7 @@ func (p *Plane) connect(f *dispatch.Flow, l *link, from netip.AddrPort) (dispatc
 	for {
 		t, ok := f.Next()
 		if !ok {
-			if n := p.givenUp.due(); n > 0 {
+			if n := p.givenUp.Due(); n > 0 {
 				p.log.Warn("no server for client", "client", from, "clients", n)
 			}
 			return t, false

@@ -1,20 +1,20 @@
-package stream
+package plane
 
 import (
 	"sync"
 	"time"
 )
 
-// sometimes counts what may happen very often, to be logged once a second.
-type sometimes struct {
+// Sometimes counts what may happen very often, to be logged once a second.
+type Sometimes struct {
 	mu    sync.Mutex // guards all below
 	count int        // since it was last due
 	next  time.Time
 }
 
-// due counts one more. It returns 0, or at most once a second how many there
+// Due counts one more. It returns 0, or at most once a second how many there
 // were since it last did.
-func (s *sometimes) due() int {
+func (s *Sometimes) Due() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.count++

@@ -1,0 +1,31 @@
+package dispatch
+
+// A Reason is why a client, or something that it has sent, went no further.
+// Each is counted in [Status].
+type Reason uint8
+
+// The Dispatcher counts the first three itself; planes call Refuse for the
+// others.
+const (
+	Denied    Reason = iota // by the access list, and there is no abuse server
+	Full                    // there are as many connections as there may be
+	NoServer                // no server was left to try
+	Overflow                // a queue was full
+	Unread                  // the listener's queue was full before we read it
+	Unsent                  // a datagram that the system would not send
+	Stopping                // the listener takes nothing new
+	Displaced               // a flow that ended to make room for a new one
+	Reasons   = iota        // how many there are
+)
+
+// String returns the reason in a word or two.
+func (r Reason) String() string {
+	return [Reasons]string{"denied", "full", "no server", "queue full", "not read", "not sent", "stopping", "displaced"}[r]
+}
+
+// Refuse counts something that was refused or dropped. It does not block.
+func (d *Dispatcher) Refuse(r Reason, n int) {
+	d.mu.Lock()
+	d.refused[r] += uint64(n)
+	d.mu.Unlock()
+}

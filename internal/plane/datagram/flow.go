@@ -1,0 +1,282 @@
+package datagram
+
+import (
+	"container/list"
+	"context"
+	"errors"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"pen/internal/dispatch"
+	"pen/internal/sock"
+)
+
+const (
+	// kept is how long a datagram may be that is kept until there is an answer.
+	kept = 2048
+	// maxWaiting and maxWaitingBytes bound what waits for a server whose socket
+	// takes no more.
+	maxWaiting      = 64
+	maxWaitingBytes = 64 << 10
+	// A Unix client whose socket takes no more gets so many tries, one a turn.
+	clientTries = 500
+	clientTurn  = time.Millisecond
+)
+
+// buffers are for datagrams in hand.
+var buffers = sync.Pool{New: func() any { return new([maxDatagram]byte) }}
+
+// A flow is one client's conversation with its server. The Plane's lock guards
+// what is not atomic.
+type flow struct {
+	plane   *Plane
+	peer    peer
+	control []byte // has answers sent from the address that was asked
+	policy  *dispatch.Flow
+
+	place  *list.Element // in one of the Plane's lists
+	proven bool          // in which
+	seen   time.Time     // when the client last sent
+
+	target  dispatch.Target
+	server  net.Conn // nil while it has none
+	raw     syscall.RawConn
+	waiting [][]byte // datagrams for the server, which flush sends
+	size    int      // bytes of those
+
+	last       []byte      // what the client sent last, if it is short
+	unanswered atomic.Bool // and nothing has come back since
+	answered   atomic.Bool // the server has said something
+	ended      atomic.Bool
+
+	fromClient, toServer, fromServer, toClient atomic.Uint64 // bytes
+	serverFD                                   atomic.Int64  // or -1
+}
+
+// Traffic implements [dispatch.Carrier].
+func (f *flow) Traffic() dispatch.Traffic {
+	return dispatch.Traffic{
+		FromClient: f.fromClient.Load(), ToServer: f.toServer.Load(),
+		FromServer: f.fromServer.Load(), ToClient: f.toClient.Load(),
+		ClientFD: f.plane.socket.descriptor(), ServerFD: int(f.serverFD.Load()),
+	}
+}
+
+// Kill implements [dispatch.Carrier].
+func (f *flow) Kill() {
+	f.plane.mu.Lock()
+	defer f.plane.mu.Unlock()
+	f.plane.end(f)
+}
+
+// connect makes a socket for a server and waits for what it answers. It does
+// not block: nothing is sent.
+func (f *flow) connect(t dispatch.Target) error {
+	f.target = t
+	c, err := sock.Dial(context.Background(), sock.Target{
+		Addr: t.Addr, Path: t.Path, Datagram: true, Timeout: t.Timeout, Source: t.Source,
+	})
+	if err != nil {
+		return err
+	}
+	raw, err := sock.Raw(c)
+	if err != nil {
+		return errors.Join(err, c.Close())
+	}
+	raw.Control(func(fd uintptr) { f.serverFD.Store(int64(fd)) })
+	f.server, f.raw = c, raw
+	f.plane.running.Go(func() { f.receive(c, raw) })
+	return nil
+}
+
+// disconnect ends what connect began. What still waited is lost.
+func (f *flow) disconnect() {
+	if f.server == nil {
+		return
+	}
+	f.server.Close()
+	f.server = nil
+	f.serverFD.Store(-1)
+	if n := len(f.waiting); n > 0 {
+		f.plane.d.Refuse(dispatch.Overflow, n)
+	}
+	f.waiting, f.size = nil, 0
+}
+
+// send sends what the client sent. It is kept until an answer comes, in case
+// that the server's machine refuses it.
+func (f *flow) send(b []byte) {
+	f.fromClient.Add(uint64(len(b)))
+	if f.target.Log != nil {
+		f.target.Log(b)
+	}
+	if !f.transmit(b) {
+		return
+	}
+	if f.unanswered.Store(len(b) <= kept); len(b) <= kept {
+		f.last = append(f.last[:0], b...)
+	}
+}
+
+// transmit sends to the server, or to the next one if it turns out that there
+// is none. It reports false where there is none at all.
+func (f *flow) transmit(b []byte) bool {
+	for {
+		err := f.write(b)
+		switch {
+		case err == nil:
+			f.toServer.Add(uint64(len(b)))
+		case errors.Is(err, syscall.EAGAIN):
+			f.wait(b)
+		case isLost(err):
+			// That is about an earlier datagram; this one was not sent.
+			if !f.lost(err) {
+				return false
+			}
+			continue
+		default:
+			f.plane.d.Refuse(dispatch.Unsent, 1)
+		}
+		return true
+	}
+}
+
+// lost goes to the next server, because the one that the flow has can't be
+// reached, and sends again what it has not answered: nobody got it. It reports
+// false, and the flow has ended, where no server is left.
+func (f *flow) lost(err error) bool {
+	if !f.plane.move(f, err) {
+		return false
+	}
+	return !f.unanswered.Load() || f.transmit(f.last)
+}
+
+// isLost reports whether an error says that a server can't be reached.
+func isLost(err error) bool {
+	return slices.ContainsFunc([]syscall.Errno{
+		syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.EHOSTDOWN,
+		syscall.ENOPROTOOPT, syscall.ENOTCONN,
+	}, func(e syscall.Errno) bool { return errors.Is(err, e) })
+}
+
+// write sends without waiting; EAGAIN says that the socket takes no more, or
+// that others wait already.
+func (f *flow) write(b []byte) error {
+	if len(f.waiting) > 0 {
+		return syscall.EAGAIN
+	}
+	var err error
+	if werr := f.raw.Write(func(fd uintptr) bool {
+		err = unix.Send(int(fd), b, unix.MSG_DONTWAIT)
+		return true
+	}); werr != nil {
+		return werr
+	}
+	return err
+}
+
+// wait has a datagram wait until the server's socket takes more.
+func (f *flow) wait(b []byte) {
+	if len(f.waiting) == maxWaiting || f.size+len(b) > maxWaitingBytes {
+		f.plane.d.Refuse(dispatch.Overflow, 1)
+		return
+	}
+	f.waiting = append(f.waiting, slices.Clone(b))
+	f.size += len(b)
+	if len(f.waiting) == 1 {
+		c, raw := f.server, f.raw
+		f.plane.running.Go(func() { raw.Write(func(fd uintptr) bool { return f.flush(c, int(fd)) }) })
+	}
+}
+
+// flush sends what waits, and reports false if the socket takes no more.
+func (f *flow) flush(c net.Conn, fd int) bool {
+	f.plane.mu.Lock()
+	defer f.plane.mu.Unlock()
+	for f.server == c && len(f.waiting) > 0 {
+		b := f.waiting[0]
+		err := unix.Send(fd, b, unix.MSG_DONTWAIT)
+		switch {
+		case errors.Is(err, syscall.EAGAIN):
+			return false
+		case err == nil:
+			f.toServer.Add(uint64(len(b)))
+		default: // the receiver learns it as well
+			f.plane.d.Refuse(dispatch.Unsent, 1)
+		}
+		f.waiting, f.size = f.waiting[1:], f.size-len(b)
+	}
+	return true
+}
+
+// receive passes on what the server answers, until its socket is closed or
+// there is no server any more.
+func (f *flow) receive(c net.Conn, raw syscall.RawConn) {
+	for {
+		b, n, err := read(raw)
+		if err != nil {
+			f.over(c, err)
+			return
+		}
+		f.fromServer.Add(uint64(n))
+		f.answered.Store(true)
+		f.unanswered.Store(false)
+		f.answer(b[:n])
+		buffers.Put(b)
+	}
+}
+
+// read waits for a datagram and takes a buffer for it.
+func read(raw syscall.RawConn) (b *[maxDatagram]byte, n int, err error) {
+	rerr := raw.Read(func(fd uintptr) bool {
+		b = buffers.Get().(*[maxDatagram]byte)
+		n, err = unix.Read(int(fd), b[:])
+		if err != nil {
+			buffers.Put(b)
+		}
+		return !errors.Is(err, syscall.EAGAIN) && !errors.Is(err, syscall.EINTR)
+	})
+	if rerr != nil {
+		return nil, 0, rerr
+	}
+	return b, n, err
+}
+
+// over says that nothing more comes from a server's socket.
+func (f *flow) over(c net.Conn, err error) {
+	p := f.plane
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case f.server != c: // it was left, or the flow has ended
+	case f.unanswered.Load():
+		f.lost(err)
+	default: // the next datagram begins anew
+		p.failed(f, err)
+		p.end(f)
+	}
+}
+
+// answer sends to the client. It waits for a client whose socket takes no more,
+// for a while.
+func (f *flow) answer(b []byte) {
+	err := f.plane.socket.write(b, f.peer, f.control)
+	for i := 0; i < clientTries && errors.Is(err, syscall.EAGAIN) && !f.ended.Load(); i++ {
+		time.Sleep(clientTurn)
+		err = f.plane.socket.write(b, f.peer, f.control)
+	}
+	switch {
+	case err == nil:
+		f.toClient.Add(uint64(len(b)))
+	case errors.Is(err, syscall.EAGAIN):
+		f.plane.d.Refuse(dispatch.Overflow, 1)
+	default:
+		f.plane.d.Refuse(dispatch.Unsent, 1)
+	}
+}
