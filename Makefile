@@ -8,7 +8,7 @@ BUILD      = CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version
 PROGRAMS   = git:git gcc:gcc /usr/include/stdio.h:libc6-dev nginx:nginx-core /usr/lib/nginx/modules/ngx_stream_module.so:libnginx-mod-stream curl:curl wrk:wrk \
              redis-server:redis-server redis-cli:redis-tools haproxy:haproxy pen:pen dnsmasq:dnsmasq-base unbound:unbound dnsperf:dnsperf dig:bind9-dnsutils
 
-.PHONY: build run test need unit lint bench clean
+.PHONY: build run test need unit lint faults bench clean
 
 build: ## the programs, in bin/
 	$(BUILD) -o bin/ ./cmd/...
@@ -31,6 +31,10 @@ lint: ## format, vet, staticcheck
 	@out=$$($(TOOL) gofumpt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofumpt would change: $$out"; exit 1; fi
 	$(GO) vet ./...
 	$(TOOL) staticcheck ./...
+
+faults: need ## the slow tests of what goes wrong, in full; some ten minutes
+	$(GO) test -race -timeout 30m -run 'TestDNSServerKilled|TestScripts/(failover|reload)' -count 5 .
+	$(GO) test -timeout 30m -run TestManyClients -clients 1000000 -v .
 
 bench: need build ## the figures of bench/README.md; some ten minutes
 	$(GO) run ./bench -pen bin/pen

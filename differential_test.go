@@ -33,6 +33,7 @@ type twin struct {
 	name    string
 	listen  string
 	control string
+	pid     int
 	penctl  string // the other one's, so that each drives the other's program
 	servers map[string]*nameServer
 	held    map[string]net.Conn
@@ -67,6 +68,7 @@ func startTwinAt(t *testing.T, name, program, penctl string, servers, args []str
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	tw.pid = cmd.Process.Pid
 	t.Cleanup(func() {
 		cmd.Process.Kill()
 		cmd.Wait()
@@ -96,6 +98,7 @@ func freePort(t *testing.T) string {
 //
 //	visit N         who answers client 127.0.0.N
 //	hold NAME N     the same, and the connection stays
+//	dig N           who answers the DNS query of client 127.0.0.N
 //	drop NAME       ends it, and waits until the server's count shows it
 //	anything else   the reply to a control command
 func (tw *twin) do(words string) string {
@@ -111,6 +114,12 @@ func (tw *twin) do(words string) string {
 	case "hold":
 		c, name := call(tw.listen, tw.client(w[2]))
 		tw.held[w[1]] = c
+		return name
+	case "dig":
+		name, err := askDNS(tw.listen, "127.0.0."+w[1])
+		if err != nil {
+			return "no answer"
+		}
 		return name
 	case "drop":
 		tw.held[w[1]].Close()

@@ -519,3 +519,61 @@ func benchmarkFlows(b *testing.B, d *Dispatcher, held int) {
 		admitDone(d, from(i%64), c)
 	}
 }
+
+// A flow that is up may lose its server and go on with the next one, which is
+// remembered; each server is credited with its own bytes.
+func TestFlowMovesOn(t *testing.T) {
+	d := New(config(3), (&clock{}).now)
+	c := &carrier{}
+	f, _ := d.Admit(from(1), c)
+	f.Next()
+	f.Up()
+	c.moved = Traffic{FromClient: 10, FromServer: 1}
+	other, _ := d.Admit(from(1), &carrier{})
+	other.Next()
+	other.Up()
+	if f.Blacklisted() {
+		t.Error("blacklisted without a failure")
+	}
+	if !f.Failed(errRefused) || !other.Blacklisted() || f.Blacklisted() {
+		t.Error("the failure is not seen by the other flow only")
+	}
+	other.Done()
+	if target, ok := f.Next(); !ok || target.Slot != 1 {
+		t.Fatalf("next: %v %v", target, ok)
+	}
+	f.Up()
+	c.moved = Traffic{FromClient: 30, FromServer: 3}
+	for _, when := range []string{"live", "done"} {
+		s := d.Status().Servers
+		if s[0].Sent != 10 || s[0].Received != 1 || s[1].Sent != 20 || s[1].Received != 2 || s[0].Conns != 0 {
+			t.Errorf("%s: %+v", when, s)
+		}
+		if when == "live" {
+			f.Done()
+		}
+	}
+	if cl := d.Clients(); cl[0].Received != 30 || cl[0].Server != 1 {
+		t.Errorf("client %+v", cl)
+	}
+	c.moved = Traffic{}
+	wantSlots(t, "it is remembered", visit(t, d, from(1)), 1)
+}
+
+func TestRefusalsAreCounted(t *testing.T) {
+	cfg := config(1)
+	cfg.ConnMax = 1
+	cfg.ClientACL = 1
+	cfg.ACLs[1] = acl.List{{Addr: from(9).Addr(), Mask: 1<<32 - 1}}
+	d := New(cfg, (&clock{}).now)
+	d.Admit(from(9), &carrier{})
+	_, held := tries(t, d, from(1))
+	d.Admit(from(2), &carrier{})
+	held.Done()
+	visit(t, d, from(1), 0)
+	d.Refuse(Overflow, 5)
+	want := [Reasons]uint64{Denied: 1, Full: 1, NoServer: 1, Overflow: 5}
+	if got := d.Status().Refused; got != want {
+		t.Errorf("refused %v, want %v", got, want)
+	}
+}

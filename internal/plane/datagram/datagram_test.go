@@ -519,3 +519,33 @@ func TestListenErrors(t *testing.T) {
 		t.Errorf("a file: %v", err)
 	}
 }
+
+// What comes while the listener's queue is full is counted.
+func TestUnreadIsCounted(t *testing.T) {
+	testenv.CheckLeaks(t)
+	p, err := Listen("127.0.0.1:0", slog.Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const most = 10_000 // more than any queue holds
+	c := dial(t, "", p.Addr().String())
+	payload := strings.Repeat("x", 9000)
+	for range most {
+		send(t, c, payload)
+	}
+	d := dispatch.New(config(), func() time.Duration { return 0 })
+	ctx, cancel := context.WithCancel(context.Background())
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		p.Serve(ctx, d)
+	}()
+	// The count comes with the first datagram that found room again.
+	testenv.Eventually(t, "every datagram is counted", func() bool {
+		send(t, c, "y")
+		r := d.Status().Refused
+		return r[dispatch.Unread] > 0 && r[dispatch.Unread]+r[dispatch.NoServer] >= most
+	})
+	cancel()
+	<-over
+}

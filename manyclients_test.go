@@ -1,0 +1,195 @@
+package pen_test
+
+import (
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// manyClients is how many clients TestManyClients sends through Pen: `make
+// faults` takes a million.
+var manyClients = flag.Int("clients", 40_000, "distinct UDP clients in TestManyClients")
+
+const (
+	// What a flow may cost in Pen's memory, and what Pen itself may.
+	memoryPerFlow = 12 << 10
+	memoryBase    = 64 << 20
+	conversations = 20
+	stranger      = "stranger"
+)
+
+// A great many UDP clients that send once come through a bounded table: Pen's
+// memory stays under its bound, and those who talk all the time are answered
+// all the time, over the same flow.
+func TestManyClients(t *testing.T) {
+	server, got := countingServer(t)
+	tw := startTwinAt(t, "ours", filepath.Join(programs, "pen-plain"), cPenctl, []string{server}, []string{"-U", "-c", "100000"})
+	stop := make(chan struct{})
+	results := make(chan int, conversations)
+	for i := range conversations {
+		go func() { results <- converse(t, tw.listen, fmt.Sprintf("127.0.0.%d", 2+i), stop) }()
+	}
+	begin := time.Now()
+	sendMany(t, tw.listen, *manyClients, got)
+	took := time.Since(begin)
+	close(stop)
+	answers := 0
+	for range conversations {
+		answers += <-results
+	}
+	flows := connections(t, tw)
+	peak := peakMemory(t, tw.pid)
+	t.Logf("%d clients in %v (%.0f a second), %d flows, %d answers in %d conversations, at most %.1f MiB of memory (%.1f KiB a flow)\n%s",
+		*manyClients, took.Round(time.Millisecond), float64(*manyClients)/took.Seconds(), flows, answers, conversations,
+		float64(peak)/(1<<20), float64(peak)/1024/float64(flows), droppedLine(tw.do("status")))
+	if bound := memoryBase + flows*memoryPerFlow; peak > bound {
+		t.Errorf("%d MiB of memory, the bound for %d flows is %d MiB", peak>>20, flows, bound>>20)
+	}
+}
+
+// countingServer echoes strangers and counts them; anybody else is told the
+// address that his datagram came from.
+func countingServer(t *testing.T) (addr string, got *atomic.Int64) {
+	t.Helper()
+	c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.SetReadBuffer(4 << 20)
+	got = &atomic.Int64{}
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		buf := make([]byte, 1500)
+		for {
+			n, from, err := c.ReadFromUDPAddrPort(buf)
+			if err != nil {
+				return
+			}
+			if string(buf[:n]) == stranger {
+				got.Add(1)
+				c.WriteToUDPAddrPort(buf[:n], from)
+			} else {
+				c.WriteToUDPAddrPort([]byte(from.String()), from)
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		c.Close()
+		<-over
+	})
+	return c.LocalAddr().String(), got
+}
+
+// sendMany sends one datagram from each of n addresses of loopback. It keeps
+// pace with the server.
+func sendMany(t *testing.T, to string, n int, got *atomic.Int64) {
+	t.Helper()
+	const window = 256
+	c, err := net.ListenUDP("udp", &net.UDPAddr{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	addr, err := net.ResolveUDPAddr("udp", to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.Now().Add(20 * time.Minute)
+	for i := range n {
+		from := unix.PktInfo4(&unix.Inet4Pktinfo{Spec_dst: [4]byte{127, byte(16 + i>>16), byte(i >> 8), byte(i)}})
+		if _, _, err := c.WriteMsgUDP([]byte(stranger), from, addr); err != nil {
+			t.Fatal(err)
+		}
+		for int64(i)-got.Load() > window {
+			if time.Now().After(deadline) {
+				t.Fatalf("only %d of %d datagrams arrived", got.Load(), i)
+			}
+			time.Sleep(100 * time.Microsecond)
+		}
+	}
+}
+
+// converse asks and is answered again and again until stop is closed. It
+// returns how often. A missing answer is an error, and so is one over another
+// flow, once this one has come back after an answer.
+func converse(t *testing.T, at, from string, stop <-chan struct{}) (answers int) {
+	c, err := (&net.Dialer{LocalAddr: &net.UDPAddr{IP: net.ParseIP(from)}}).Dial("udp", at)
+	if err != nil {
+		t.Error(err)
+		return 0
+	}
+	defer c.Close()
+	buf := make([]byte, 64)
+	flow := ""
+	for {
+		select {
+		case <-stop:
+			return answers
+		case <-time.After(10 * time.Millisecond):
+		}
+		c.SetDeadline(time.Now().Add(patience))
+		if _, err := c.Write([]byte("ping")); err != nil {
+			t.Error(err)
+			return answers
+		}
+		n, err := c.Read(buf)
+		if err != nil || answers > 2 && string(buf[:n]) != flow {
+			t.Errorf("after %d answers over flow %s: %q %v", answers, flow, buf[:n], err)
+			return answers
+		}
+		flow = string(buf[:n])
+		answers++
+	}
+}
+
+// connections is the sum of what servers tells.
+func connections(t *testing.T, tw *twin) int {
+	t.Helper()
+	total := 0
+	for _, m := range connCount.FindAllStringSubmatch(tw.do("servers"), -1) {
+		n, err := strconv.Atoi(m[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		total += n
+	}
+	return total
+}
+
+// peakMemory is the most memory that a process has had resident, in bytes.
+func peakMemory(t *testing.T, pid int) int {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile(`VmHWM:\s+(\d+) kB`).FindSubmatch(b)
+	if m == nil {
+		t.Fatalf("no VmHWM in %s", b)
+	}
+	n, err := strconv.Atoi(string(m[1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n << 10
+}
+
+func droppedLine(status string) string {
+	for line := range strings.Lines(status) {
+		if strings.Contains(line, "dropped") {
+			return line
+		}
+	}
+	return ""
+}
