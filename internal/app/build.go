@@ -55,6 +55,7 @@ func (a *App) build(cfg config.Config) (dispatch.Config, error) {
 		KeepAlive:      cfg.KeepAlive,
 		EndWithClient:  cfg.FastClose == "down" || cfg.FastClose == "both",
 		EndWithServer:  cfg.FastClose == "up" || cfg.FastClose == "both",
+		Idlers:         cfg.Idlers,
 		IdleTimeout:    idleTimeout(cfg),
 	}
 	if cfg.Log != "" {
@@ -105,6 +106,7 @@ func (a *App) connMax(cfg config.Config) int {
 	if cfg.UDP {
 		each = 1
 	}
+	files -= min(cfg.Idlers, files/2)
 	possible := max((files-reserved)/each, min(minConns, (files-scarce)/each), 1)
 	if cfg.ConnMax == 0 {
 		return possible

@@ -150,6 +150,9 @@ func (a *App) closeFlow(args []string) (string, error) {
 	return fmt.Sprintf("Forcibly closing connection %d\n", n), nil
 }
 
+// Idlers implements [control.Engine].
+func (a *App) Idlers() int { return a.d.ReadySpares() }
+
 // Servers implements [control.Engine].
 func (a *App) Servers() []stats.Server {
 	return a.servers(a.d.Servers(), a.Config())

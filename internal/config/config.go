@@ -48,6 +48,7 @@ type Config struct {
 	Dummy       bool          // answer clients here, without a server
 	KeepAlive   bool          // probe silent servers
 	Source      string        // local address for connections to servers
+	Idlers      int           // connections kept ready for clients to come
 	UDP         bool          // balance datagrams instead of connections
 	FastClose   string        // "up", "down", "both", or "" for off
 	IdleTimeout time.Duration // connections that move nothing are closed; 0: never

@@ -47,7 +47,6 @@ func TestReply(t *testing.T) {
 		{"no hash", ""},
 		{"idle_timeout", "Idle timeout: 0 seconds\n"},
 		{"idle_timeout 0", "Idle timeout: 0 seconds\n"},
-		{"idlers", "Idlers: 0/0\n"},
 		{"listen", "127.0.0.1:80\n"},
 		{"log", ""},
 		{"no log", ""},
@@ -146,7 +145,6 @@ var lineErrors = []struct{ line, want string }{
 	{"emergency [::1", "the bracket is not closed"},
 	{"emergency [::1]80", "want a colon behind the bracket"},
 	{"emergency a:1:2:3:4:5:6", "too many fields"},
-	{"idlers 3", "not built yet: idlers"},
 	{"ssl_ciphers", "not built yet: ssl_ciphers"},
 	{"tcp_fastclose sometimes", `"sometimes" is none of up, down, both, off`},
 	{"source here", "unable to set source address to 'here'"},
@@ -171,7 +169,7 @@ func TestLineErrors(t *testing.T) {
 // What C Pen writes where nothing is set has no effect and is no error.
 func TestWhatAlreadyIs(t *testing.T) {
 	for _, line := range []string{
-		"no idlers", "no log", "no tcp_nodelay", "no transparent", "no keepalive", "no http", "no dummy",
+		"no log", "no tcp_nodelay", "no transparent", "no keepalive", "no http", "no dummy",
 		"tcp_fastclose off", "idle_timeout 0", "idlers 0", "tarpit_acl -1", "block", "no block",
 		"delayed_forward", "no delayed_forward", "epoll", "kqueue", "poll", "select",
 	} {

@@ -77,6 +77,9 @@ func init() {
 	slices.SortFunc(table, func(a, b Verb) int { return strings.Compare(a.Name, b.Name) })
 }
 
+// maxIdlers bounds what a slip of the finger costs servers.
+const maxIdlers = 10_000
+
 // settings are the verbs that change the Config.
 func settings() []Verb {
 	return []Verb{
@@ -102,6 +105,7 @@ func settings() []Verb {
 		integer("clients_max", "c", "clients", "clients that are remembered", 1, maxInt, func(c *Config) *int { return &c.ClientsMax }),
 		integer("conn_max", "x", "connections", "connections at a time; 0: what the descriptors allow", 0, maxInt, func(c *Config) *int { return &c.ConnMax }),
 		integer("debug", "", "", "more detail in the log", 0, maxInt, func(c *Config) *int { return &c.Debug }),
+		integer("idlers", "", "idlers", "connections to servers that are kept ready for the next clients", 0, maxIdlers, func(c *Config) *int { return &c.Idlers }),
 		integer("multi_accept", "m", "multi-accept", "connections to accept in one go, for planes that do", 0, maxInt, func(c *Config) *int { return &c.MultiAccept }),
 		silent(integer("pending_max", "", "pending", "kept for old files: connects that may be under way; 0: no limit", 0, maxInt, func(c *Config) *int { return &c.PendingMax })),
 		integer("client_acl", "", "client-acl", "number of the access list for clients", 0, ACLCount-1, func(c *Config) *int { return &c.ClientACL }),
@@ -180,7 +184,6 @@ func later() []Verb {
 		{name: "dsr_if", args: "IF"},
 		{name: "dsr_ip", args: "IP"},
 		{name: "http", short: "H", long: "http"},
-		{name: "idlers", args: "[N]", off: "0", show: func(Config) string { return "Idlers: 0/0" }},
 		{name: "ssl", args: "FILE", short: "E", long: "ssl"},
 		{name: "ssl_ca_file", args: "FILE", short: "G", long: "ssl-ca-file"},
 		{name: "ssl_ca_path", args: "DIR", short: "A", long: "ssl-ca-path"},

@@ -47,6 +47,8 @@ type Engine interface {
 	Act(cmd config.Command) (string, error)
 	// Servers returns the state of the servers.
 	Servers() []stats.Server
+	// Idlers is how many connections to servers are kept ready.
+	Idlers() int
 	// Snapshot returns the state of everything.
 	Snapshot() stats.Snapshot
 	// Permits reports whether the control access list permits an address; an

@@ -54,6 +54,8 @@ func (e *engine) Act(cmd config.Command) (string, error) {
 	return "", nil
 }
 
+func (e *engine) Idlers() int { return 2 }
+
 func (e *engine) Servers() []stats.Server {
 	s := make([]stats.Server, e.servers)
 	for i := range s {

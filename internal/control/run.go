@@ -18,7 +18,9 @@ func Run(e Engine, cmd config.Command) (string, error) {
 		if err := e.Change(cmd); err != nil {
 			return "", err
 		}
-		return cmd.Reply(e.Config()), nil
+		if cmd.Verb.Name != "idlers" {
+			return cmd.Reply(e.Config()), nil
+		}
 	case config.Action:
 		return e.Act(cmd)
 	}
@@ -58,6 +60,9 @@ var questions = map[string]func(e Engine, args []string) (string, error){
 	},
 	"conn_max": func(e Engine, _ []string) (string, error) {
 		return fmt.Sprintf("%d\n", e.Snapshot().ConnMax), nil
+	},
+	"idlers": func(e Engine, _ []string) (string, error) {
+		return fmt.Sprintf("Idlers: %d/%d\n", e.Idlers(), e.Config().Idlers), nil
 	},
 	"connection": func(e Engine, args []string) (string, error) {
 		s := e.Snapshot()

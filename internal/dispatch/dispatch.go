@@ -10,6 +10,7 @@ import (
 	"errors"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"pen/internal/acl"
@@ -54,6 +55,9 @@ type Config struct {
 	// IdleTimeout is after what time without a byte EndIdle ends a flow; 0
 	// means never.
 	IdleTimeout time.Duration
+	// Idlers is how many connections to servers are kept ready for clients that
+	// are still to come, see [Dispatcher.Spares].
+	Idlers int
 	// Log is called with what a plane reads from a client, piece by piece, and
 	// the server's address without its port. It must not block or keep the
 	// bytes. Where it is nil, planes need not look at any byte.
@@ -64,11 +68,13 @@ type Config struct {
 type Dispatcher struct {
 	now     func() time.Duration
 	clients *client.Table
+	ready   atomic.Int64 // connections kept ready
 
 	mu    sync.Mutex // guards all below
 	cfg   Config
 	pool  *pool.Pool
 	flows flows
+	spare int // slot from which the next spare connection goes on
 	last  int // slot of the server tried last
 
 	refused [Reasons]uint64

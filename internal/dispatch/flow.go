@@ -118,14 +118,10 @@ func (f *Flow) Next() (Target, bool) {
 	return Target{}, false
 }
 
+// target is what Next returns of a server.
 func (f *Flow) target(s *pool.Server) Target {
-	cfg := &f.d.cfg
-	t := Target{
-		Slot: s.Slot, Addr: s.Addr, Path: s.Path,
-		Timeout: cfg.ConnectTimeout, KeepAlive: cfg.KeepAlive, Source: cfg.Source,
-		EndWithClient: cfg.EndWithClient, EndWithServer: cfg.EndWithServer,
-	}
-	if log := cfg.Log; log != nil {
+	t := f.d.target(s)
+	if log := f.d.cfg.Log; log != nil {
 		client, server := f.client.Addr(), s.Path
 		if server == "" {
 			server = s.Addr.Addr().String()
@@ -133,6 +129,16 @@ func (f *Flow) target(s *pool.Server) Target {
 		t.Log = func(chunk []byte) { log(client, server, chunk) }
 	}
 	return t
+}
+
+// target is what a plane needs to know of a server, whoever the client is.
+func (d *Dispatcher) target(s *pool.Server) Target {
+	cfg := &d.cfg
+	return Target{
+		Slot: s.Slot, Addr: s.Addr, Path: s.Path,
+		Timeout: cfg.ConnectTimeout, KeepAlive: cfg.KeepAlive, Source: cfg.Source,
+		EndWithClient: cfg.EndWithClient, EndWithServer: cfg.EndWithServer,
+	}
 }
 
 // candidate takes one step on the way and returns the server found there.
@@ -204,11 +210,13 @@ func (f *Flow) Failed(err error) (blacklisted bool) {
 	defer d.mu.Unlock()
 	s := f.server
 	f.release()
-	if errors.Is(err, ErrLocal) {
+	if isLocal(err) {
 		return false
 	}
 	return d.pool.Fail(s, d.now())
 }
+
+func isLocal(err error) bool { return errors.Is(err, ErrLocal) }
 
 // release uncounts the current target and credits it with the bytes that were
 // moved since the flow came to it.

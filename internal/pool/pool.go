@@ -186,6 +186,9 @@ func keep(h heap.Interface, s *Server, at int, in bool) {
 
 func (s *Server) blacklisted(now time.Duration) bool { return s.failed && now < s.until }
 
+// Conns is how many connections are counted.
+func (s *Server) Conns() int { return s.conns }
+
 // Blacklisted reports whether a server is left alone for now.
 func (p *Pool) Blacklisted(s *Server, now time.Duration) bool { return s.blacklisted(now) }
 

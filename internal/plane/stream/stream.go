@@ -35,6 +35,8 @@ type Plane struct {
 	pipes pipes
 	conns sync.WaitGroup
 
+	idlers idlers
+
 	givenUp plane.Sometimes // clients for whom there was no server
 }
 
@@ -47,7 +49,7 @@ func Listen(addr string, backlog int, log *slog.Logger) (*Plane, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Plane{ln: ln, log: log}, nil
+	return &Plane{ln: ln, log: log, idlers: idlers{kick: make(chan struct{}, 1)}}, nil
 }
 
 // Addr is the bound address.
@@ -64,6 +66,7 @@ func (p *Plane) Serve(ctx context.Context, d *dispatch.Dispatcher) error {
 		<-ctx.Done()
 		p.ln.Close()
 	})
+	p.conns.Go(func() { p.idlers.run(ctx, p, d) })
 	err := p.accept(ctx, d)
 	cancel()
 	p.conns.Wait()
@@ -121,18 +124,18 @@ func (p *Plane) admit(d *dispatch.Dispatcher, client conn) {
 		client.Close()
 		return
 	}
-	p.conns.Go(func() { p.serve(f, l, from) })
+	p.conns.Go(func() { p.serve(d, f, l, from) })
 }
 
 // serve is one connection from its admission to close.
-func (p *Plane) serve(f *dispatch.Flow, l *link, from netip.AddrPort) {
+func (p *Plane) serve(d *dispatch.Dispatcher, f *dispatch.Flow, l *link, from netip.AddrPort) {
 	defer l.close()
 	defer f.Done()
 	if f.Dummy() {
 		l.answer()
 		return
 	}
-	t, ok := p.connect(f, l, from)
+	t, ok := p.connect(d, f, l, from)
 	if !ok {
 		return
 	}
@@ -141,8 +144,8 @@ func (p *Plane) serve(f *dispatch.Flow, l *link, from netip.AddrPort) {
 }
 
 // connect goes through the servers that the flow offers until one accepts,
-// which it returns.
-func (p *Plane) connect(f *dispatch.Flow, l *link, from netip.AddrPort) (dispatch.Target, bool) {
+// which it returns, or until there is an idler.
+func (p *Plane) connect(d *dispatch.Dispatcher, f *dispatch.Flow, l *link, from netip.AddrPort) (dispatch.Target, bool) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	if !l.connecting(cancel) {
@@ -156,9 +159,10 @@ func (p *Plane) connect(f *dispatch.Flow, l *link, from netip.AddrPort) (dispatc
 			}
 			return t, false
 		}
-		server, err := sock.Dial(ctx, sock.Target{
-			Addr: t.Addr, Path: t.Path, Timeout: t.Timeout, KeepAlive: t.KeepAlive, Source: t.Source,
-		})
+		if idler := p.idlers.take(t, d); idler != nil {
+			return t, l.connected(idler)
+		}
+		server, err := sock.Dial(ctx, target(t))
 		if err == nil {
 			return t, l.connected(server.(conn))
 		}
@@ -174,6 +178,11 @@ func (p *Plane) connect(f *dispatch.Flow, l *link, from netip.AddrPort) (dispatc
 			return t, false
 		}
 	}
+}
+
+// target is how a server is reached.
+func target(t dispatch.Target) sock.Target {
+	return sock.Target{Addr: t.Addr, Path: t.Path, Timeout: t.Timeout, KeepAlive: t.KeepAlive, Source: t.Source}
 }
 
 // addrPort returns an address without allocating; Unix clients have none.

@@ -1,0 +1,91 @@
+package dispatch
+
+import "pen/internal/pool"
+
+// Spares says which connections a plane is to keep ready, for clients that are
+// still to come: Config.Idlers of them, to the available servers in turn. have
+// are the targets of those that are kept or being made. It returns the indices
+// of those that are of no use any more, and the targets of those that are
+// missing.
+//
+// A kept connection is nobody's: it is not counted as its server's and does not
+// touch the client table, but with the counted ones it stays within the
+// server's max.
+func (d *Dispatcher) Spares(have []Target) (surplus []int, missing []Target) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	kept := make([]int, d.pool.Len())
+	n := 0
+	for i, t := range have {
+		if n == d.cfg.Idlers || !d.spareOf(t, kept) {
+			surplus = append(surplus, i)
+			continue
+		}
+		kept[t.Slot]++
+		n++
+	}
+	for n < d.cfg.Idlers {
+		s := d.nextSpare(kept)
+		if s == nil {
+			break
+		}
+		kept[s.Slot]++
+		n++
+		missing = append(missing, d.target(s))
+	}
+	return surplus, missing
+}
+
+// spareOf reports whether a kept connection may still be used by a client.
+func (d *Dispatcher) spareOf(t Target, kept []int) bool {
+	s := d.pool.At(t.Slot)
+	return s != nil && s.Addr == t.Addr && s.Path == t.Path && d.cfg.Source == t.Source && d.takesSpare(s, kept[t.Slot])
+}
+
+// nextSpare is the server whose turn it is, or nil where none takes another.
+func (d *Dispatcher) nextSpare(kept []int) *pool.Server {
+	now := d.now()
+	for range d.pool.Len() {
+		slot := d.pool.Next(d.spare, now)
+		if slot == pool.None {
+			d.spare = 0
+			slot = d.pool.Next(0, now)
+		}
+		if slot == pool.None {
+			return nil
+		}
+		d.spare = slot + 1
+		if s := d.pool.At(slot); d.takesSpare(s, kept[slot]) {
+			return s
+		}
+	}
+	return nil
+}
+
+// takesSpare reports whether new clients may go to a server, and one more
+// connection beside the kept ones.
+func (d *Dispatcher) takesSpare(s *pool.Server, kept int) bool {
+	if d.cfg.Dummy || d.pool.Blacklisted(s, d.now()) || d.cfg.Pool.Algorithm == pool.Weight && s.Weight == 0 {
+		return false
+	}
+	return s.Max == 0 || s.Conns()+kept < s.Max
+}
+
+// SpareFailed says that the connect to a target of Spares failed: the server is
+// blacklisted, unless err wraps ErrLocal or the slot has another server by now.
+// It reports whether it was not blacklisted before, for the log.
+func (d *Dispatcher) SpareFailed(t Target, err error) (blacklisted bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := d.pool.At(t.Slot)
+	if s == nil || s.Addr != t.Addr || s.Path != t.Path || isLocal(err) {
+		return false
+	}
+	return d.pool.Fail(s, d.now())
+}
+
+// SetSpares says how many connections a plane keeps ready now.
+func (d *Dispatcher) SetSpares(n int) { d.ready.Store(int64(n)) }
+
+// ReadySpares is how many connections are kept ready.
+func (d *Dispatcher) ReadySpares() int { return int(d.ready.Load()) }

@@ -1,0 +1,86 @@
+package planetest
+
+import (
+	"testing"
+	"time"
+
+	"pen/internal/dispatch"
+	"pen/internal/testenv"
+)
+
+// Connections that are kept ready.
+var keeping = []conformance{
+	{"idlers are kept, used and replaced", useIdlers},
+	{"an idler's greeting goes to its client", func(t *testing.T, listen Listen) {
+		ln := testenv.Listen(t, "tcp", testenv.Loopback)
+		s := start(t, listen, testenv.Loopback, withIdlers(config(ln.AddrPort()), 1))
+		testenv.Write(t, ln.Next(t), "220 ready")
+		s.ready(t, 1)
+		testenv.WantBytes(t, s.dial(t), "220 ready")
+	}},
+	{"an idler that its server has ended is replaced", func(t *testing.T, listen Listen) {
+		ln := testenv.Listen(t, "tcp", testenv.Loopback)
+		s := start(t, listen, testenv.Loopback, withIdlers(config(ln.AddrPort()), 1))
+		ln.Next(t).Close()
+		client := s.dial(t) // now, or after the idler was replaced
+		testenv.Write(t, client, "hello")
+		testenv.WantBytes(t, ln.Next(t), "hello")
+	}},
+	{"idlers go to servers that answer", func(t *testing.T, listen Listen) {
+		s := start(t, listen, testenv.Loopback, withIdlers(config(testenv.Refused(t), testenv.Echo(t)), 3))
+		s.ready(t, 3)
+		st := s.d.Status().Servers
+		if !st[0].Failed || st[1].Failed || st[0].Conns+st[1].Conns != 0 {
+			t.Errorf("servers %+v", st)
+		}
+		testenv.Write(t, s.dial(t), "x")
+	}},
+	{"idlers end when none are wanted", func(t *testing.T, listen Listen) {
+		ln := testenv.Listen(t, "tcp", testenv.Loopback)
+		cfg := withIdlers(config(ln.AddrPort()), 2)
+		s := start(t, listen, testenv.Loopback, cfg)
+		a, b := ln.Next(t), ln.Next(t)
+		s.ready(t, 2)
+		s.d.Configure(withIdlers(cfg, 0))
+		testenv.WantEnd(t, a, 0)
+		testenv.WantEnd(t, b, 0)
+		s.ready(t, 0)
+	}},
+}
+
+func withIdlers(cfg dispatch.Config, n int) dispatch.Config {
+	cfg.Idlers = n
+	return cfg
+}
+
+// ready waits until so many idlers are ready.
+func (s *service) ready(t *testing.T, n int) {
+	t.Helper()
+	testenv.Eventually(t, "idlers are ready", func() bool { return s.d.ReadySpares() == n })
+}
+
+// A client gets a connection that was there before; nothing is counted or
+// remembered of those that wait. Another one takes its place.
+func useIdlers(t *testing.T, listen Listen) {
+	ln := testenv.Listen(t, "tcp", testenv.Loopback)
+	s := start(t, listen, testenv.Loopback, withIdlers(config(ln.AddrPort()), 1))
+	first := ln.Next(t)
+	s.ready(t, 1)
+	if st := s.d.Status(); st.Servers[0].Conns != 0 || len(st.Flows) != 0 || len(st.Clients) != 0 {
+		t.Errorf("an idler is counted: %+v", st)
+	}
+	client := s.dial(t)
+	testenv.Write(t, client, "hello")
+	testenv.WantBytes(t, first, "hello")
+	ln.Next(t) // the one that replaces it
+	s.ready(t, 1)
+	if st := s.d.Status(); st.Servers[0].Conns != 1 || len(st.Clients) != 1 {
+		t.Errorf("the client is not counted: %+v", st)
+	}
+	if extra := ln.Listener.(interface{ SetDeadline(time.Time) error }); extra.SetDeadline(time.Now()) == nil {
+		if c, err := ln.Accept(); err == nil {
+			c.Close()
+			t.Error("a third connection came")
+		}
+	}
+}

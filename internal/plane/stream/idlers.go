@@ -1,0 +1,165 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"pen/internal/dispatch"
+	"pen/internal/sock"
+)
+
+// idlerTurn is how often idlers are looked at.
+const idlerTurn = time.Second
+
+// idlers are connections to servers that are kept ready for clients that are
+// still to come. Nothing is read from them: a client gets all that a server
+// says.
+type idlers struct {
+	kick chan struct{} // tells run that one is missing
+
+	mu  sync.Mutex // guards all below
+	all []*idler   // the oldest first
+}
+
+// An idler has no connection while it is being made.
+type idler struct {
+	target dispatch.Target
+	conn   conn
+}
+
+// run keeps as many idlers as the Dispatcher wants, until ctx is done.
+func (x *idlers) run(ctx context.Context, p *Plane, d *dispatch.Dispatcher) {
+	var dials sync.WaitGroup
+	for ctx.Err() == nil {
+		for _, i := range x.revise(d) {
+			dials.Go(func() { x.connect(ctx, p, d, i) })
+		}
+		select {
+		case <-ctx.Done():
+		case <-x.kick:
+		case <-time.After(idlerTurn):
+		}
+	}
+	dials.Wait()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, i := range x.all {
+		i.conn.Close()
+	}
+	x.all = nil
+	d.SetSpares(0)
+}
+
+// revise closes the idlers that are of no use any more and returns new ones,
+// to be connected.
+func (x *idlers) revise(d *dispatch.Dispatcher) []*idler {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	var targets []dispatch.Target
+	x.drop(func(i *idler) bool { return i.conn != nil && !isOpen(i.conn) })
+	for _, i := range x.all {
+		targets = append(targets, i.target)
+	}
+	surplus, missing := d.Spares(targets)
+	old := x.all
+	x.drop(func(i *idler) bool { return i.conn != nil && slices.Contains(surplus, slices.Index(old, i)) })
+	var added []*idler
+	for _, t := range missing {
+		t.KeepAlive = true // a server that is gone without a word is noticed
+		added = append(added, &idler{target: t})
+	}
+	x.all = append(x.all, added...)
+	x.tell(d)
+	return added
+}
+
+// drop closes idlers. Called with mu held.
+func (x *idlers) drop(which func(*idler) bool) {
+	kept := make([]*idler, 0, len(x.all))
+	for _, i := range x.all {
+		if which(i) {
+			i.conn.Close()
+		} else {
+			kept = append(kept, i)
+		}
+	}
+	x.all = kept
+}
+
+// tell has the Dispatcher know how many are ready. Called with mu held.
+func (x *idlers) tell(d *dispatch.Dispatcher) {
+	n := 0
+	for _, i := range x.all {
+		if i.conn != nil {
+			n++
+		}
+	}
+	d.SetSpares(n)
+}
+
+// connect makes an idler's connection. One that fails is tried again at another
+// turn, elsewhere if its server is blacklisted by then.
+func (x *idlers) connect(ctx context.Context, p *Plane, d *dispatch.Dispatcher, i *idler) {
+	c, err := sock.Dial(ctx, target(i.target))
+	if err != nil {
+		if sock.IsLocal(err) {
+			err = fmt.Errorf("%w: %w", dispatch.ErrLocal, err)
+		}
+		if d.SpareFailed(i.target, err) {
+			p.log.Warn("can't connect to server", "server", i.target.Slot, "address", i.target, "error", err)
+		}
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if err != nil {
+		x.all = slices.DeleteFunc(x.all, func(o *idler) bool { return o == i })
+		return
+	}
+	i.conn = c.(conn)
+	x.tell(d)
+}
+
+// take hands over an idler for a target, or returns nil where there is none.
+func (x *idlers) take(t dispatch.Target, d *dispatch.Dispatcher) conn {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if len(x.all) == 0 {
+		return nil
+	}
+	select {
+	case x.kick <- struct{}{}:
+	default:
+	}
+	defer x.tell(d)
+	for {
+		n := slices.IndexFunc(x.all, func(i *idler) bool {
+			o := i.target
+			return i.conn != nil && o.Slot == t.Slot && o.Addr == t.Addr && o.Path == t.Path && o.Source == t.Source
+		})
+		if n < 0 {
+			return nil
+		}
+		c := x.all[n].conn
+		x.all = slices.Delete(x.all, n, n+1)
+		if isOpen(c) {
+			return c
+		}
+		c.Close()
+	}
+}
+
+// isOpen reports whether the other side has not ended a connection. What it
+// has sent stays to be read.
+func isOpen(c conn) bool {
+	open := false
+	onDescriptor(c, func(fd int) {
+		n, _, err := syscall.Recvfrom(fd, make([]byte, 1), syscall.MSG_PEEK)
+		open = n > 0 || errors.Is(err, syscall.EAGAIN)
+	})
+	return open
+}
