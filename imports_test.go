@@ -21,6 +21,7 @@ var mayImport = map[string][]string{
 	"internal/client":         {},
 	"internal/pool":           {},
 	"internal/config":         {},
+	"internal/geoip":          {},
 	"internal/stats":          {},
 	"internal/sock":           {},
 	"internal/process":        {},
@@ -35,7 +36,7 @@ var mayImport = map[string][]string{
 	},
 	"internal/app": {
 		"internal/accesslog", "internal/acl", "internal/config", "internal/control", "internal/dispatch",
-		"internal/plane", "internal/plane/datagram", "internal/plane/stream", "internal/pool", "internal/process", "internal/sock", "internal/stats",
+		"internal/geoip", "internal/plane", "internal/plane/datagram", "internal/plane/stream", "internal/pool", "internal/process", "internal/sock", "internal/stats",
 	},
 	"cmd/pen":     {"internal/app", "internal/config", "internal/process", "internal/sock"},
 	"cmd/penctl":  {},

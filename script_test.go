@@ -69,7 +69,7 @@ func TestScripts(t *testing.T) {
 			"servers": servers, "stopserver": stopServer, "startserver": startServer,
 			"nginx": nginx, "dns": dns, "killserver": killServer,
 			"port": port, "pen": startPen, "signal": signalPen, "ended": penEnded, "logged": logged,
-			"ctl": ctl, "visit": visit, "hold": hold, "drop": drop,
+			"ctl": ctl, "visit": visit, "hold": hold, "drop": drop, "countrydb": countryDB,
 			"load": startLoad, "endload": endLoad, "wrk": startWrk, "endwrk": endWrk, "eventually": eventually,
 		},
 	})

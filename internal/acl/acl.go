@@ -14,7 +14,8 @@ import (
 // Count is how many access lists there are.
 const Count = 10
 
-// An Entry permits or denies the addresses that it matches.
+// An Entry permits or denies the addresses that it matches: those of a country,
+// or those that Addr stands for.
 type Entry struct {
 	Permit bool
 	// Addr is compared with the client's address under Mask (IPv4) or over the
@@ -23,6 +24,9 @@ type Entry struct {
 	Addr netip.Addr
 	Mask uint32 // IPv4
 	Bits int    // IPv6
+	// Country is two capital letters, as Lists.Country returns them; "" is an
+	// entry by address.
+	Country string
 }
 
 // A List is an ordered sequence of entries. The zero List permits everybody.
@@ -30,7 +34,14 @@ type List []Entry
 
 // Lists are the ten access lists. A Lists value is not changed after it was
 // handed to a reader.
-type Lists [Count]List
+type Lists struct {
+	List [Count]List
+	// Country returns the country of an address, or "" if it is in none. It is
+	// called at most once for an answer, and only where an entry by country is
+	// reached; the caller of Permits may hold locks, so it must not block. Nil
+	// knows of no country.
+	Country func(netip.Addr) string
+}
 
 // Permits reports whether list number n permits the address. A number outside
 // of the lists denies everybody. An invalid address is a client without one
@@ -39,25 +50,28 @@ func (ls *Lists) Permits(n int, addr netip.Addr) bool {
 	if n < 0 || n >= Count {
 		return false
 	}
-	return ls[n].Permits(addr)
-}
-
-// Permits reports whether the list permits the address; see [Lists.Permits].
-func (l List) Permits(addr netip.Addr) bool {
+	l := ls.List[n]
 	if len(l) == 0 || !addr.IsValid() {
 		return true
 	}
 	addr = addr.Unmap()
+	country, known := "", ls.Country == nil
 	for i := range l {
-		if l[i].matches(addr) {
-			return l[i].Permit
+		e := &l[i]
+		if e.Country != "" && !known {
+			country, known = ls.Country(addr), true
+		}
+		if e.matches(addr, country) {
+			return e.Permit
 		}
 	}
 	return !l[len(l)-1].Permit
 }
 
-func (e *Entry) matches(addr netip.Addr) bool {
+func (e *Entry) matches(addr netip.Addr, country string) bool {
 	switch {
+	case e.Country != "":
+		return e.Country == country
 	case addr.Is4() && e.Addr.Is4():
 		a, b := addr.As4(), e.Addr.As4()
 		return binary.BigEndian.Uint32(a[:])&e.Mask == binary.BigEndian.Uint32(b[:])

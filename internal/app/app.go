@@ -19,9 +19,11 @@ import (
 	"time"
 
 	"pen/internal/accesslog"
+	"pen/internal/acl"
 	"pen/internal/config"
 	"pen/internal/control"
 	"pen/internal/dispatch"
+	"pen/internal/geoip"
 	"pen/internal/plane"
 	"pen/internal/process"
 	"pen/internal/sock"
@@ -57,16 +59,24 @@ type App struct {
 	exitOnce sync.Once
 	cleanup  cleanups
 
-	cfg      atomic.Pointer[config.Config] // in force; stored under mu
+	cfg      atomic.Pointer[inForce]       // stored under mu
 	requests atomic.Pointer[accesslog.Log] // nil: requests are not logged; stored under mu
 
-	mu      sync.Mutex            // one change at a time; guards all below
-	file    config.Config         // what the file meant when it was last read
-	actions []config.Command      // that stood in it
-	names   map[string]netip.Addr // resolved so far
-	current listener
-	control *control.Server
-	started bool
+	mu        sync.Mutex            // one change at a time; guards all below
+	file      config.Config         // what the file meant when it was last read
+	actions   []config.Command      // that stood in it
+	names     map[string]netip.Addr // resolved so far
+	countries *geoip.DB             // nil where none is wanted
+	current   listener
+	control   *control.Server
+	started   bool
+}
+
+// inForce is the configuration in force, with what the control socket asks of
+// it: its access lists.
+type inForce struct {
+	config.Config
+	acls *acl.Lists
 }
 
 // A listener is a plane with the means to make it take nothing new.
@@ -91,10 +101,13 @@ func New(inv config.Invocation, opt Options) (*App, error) {
 }
 
 // Check reports what would keep a configuration from being used, without
-// binding anything. It looks up names.
+// binding anything. It looks up names and reads the data base of countries.
 func Check(cfg config.Config) error {
 	a := &App{names: map[string]netip.Addr{}, stopping: context.Background()}
-	_, err := a.build(cfg)
+	db, err := checkCountries(cfg)
+	if err == nil {
+		_, err = a.build(cfg, db)
+	}
 	return err
 }
 
@@ -104,7 +117,7 @@ func (a *App) setup(cfg config.Config) error {
 	if cfg.Listen == "" {
 		return errors.New("no address to listen on; want: pen [OPTION]... [HOST:]PORT SERVER...")
 	}
-	dcfg, err := a.build(cfg)
+	dcfg, err := a.build(cfg, nil) // Start opens the data base of countries
 	if err != nil {
 		return err
 	}
@@ -123,7 +136,7 @@ func (a *App) setup(cfg config.Config) error {
 		return a.current.plane.Close()
 	})
 	a.opt.SetDebug(cfg.Debug)
-	a.cfg.Store(&cfg)
+	a.cfg.Store(&inForce{cfg, dcfg.ACLs})
 	return nil
 }
 
@@ -172,6 +185,9 @@ func (a *App) Start() error {
 		a.cleanup.add("pid file", remove)
 	}
 	if err := a.startLog(cfg); err != nil {
+		return err
+	}
+	if err := a.startCountries(cfg); err != nil {
 		return err
 	}
 	a.mu.Lock()

@@ -12,6 +12,7 @@ import (
 	"pen/internal/acl"
 	"pen/internal/config"
 	"pen/internal/dispatch"
+	"pen/internal/geoip"
 	"pen/internal/plane"
 	"pen/internal/plane/datagram"
 	"pen/internal/plane/stream"
@@ -39,11 +40,11 @@ func listen(cfg config.Config, log *slog.Logger) (plane.Plane, error) {
 	return stream.Listen(cfg.Listen, cfg.Backlog, log)
 }
 
-// build makes the policy's configuration from the user's. It may block on
-// look-ups of names that were not resolved before.
-func (a *App) build(cfg config.Config) (dispatch.Config, error) {
+// build makes the policy's configuration from the user's and the data base of
+// countries, which is nil if there is none. It may block on look-ups of names
+// that were not resolved before.
+func (a *App) build(cfg config.Config, countries *geoip.DB) (dispatch.Config, error) {
 	out := dispatch.Config{
-		ACLs:           lists(cfg.ACLs),
 		ClientACL:      cfg.ClientACL,
 		NoTracking:     cfg.RoundRobin,
 		Stubborn:       cfg.Stubborn,
@@ -66,6 +67,10 @@ func (a *App) build(cfg config.Config) (dispatch.Config, error) {
 	}
 	out.Pool.Algorithm = algorithm(cfg)
 	out.Pool.Blacklist = cfg.Blacklist
+	var err error
+	if out.ACLs, err = lists(cfg, countries); err != nil {
+		return out, err
+	}
 	port, err := defaultPort(cfg)
 	if err != nil {
 		return out, err
@@ -142,14 +147,21 @@ func algorithm(cfg config.Config) pool.Algorithm {
 	return pool.RoundRobin
 }
 
-func lists(in [config.ACLCount][]config.ACLEntry) *acl.Lists {
+// lists makes the policy's access lists.
+func lists(cfg config.Config, countries *geoip.DB) (*acl.Lists, error) {
 	out := new(acl.Lists)
-	for i, list := range in {
+	if countries != nil {
+		out.Country = countries.Country
+	}
+	for i, list := range cfg.ACLs {
 		for _, e := range list {
-			out[i] = append(out[i], acl.Entry(e))
+			if e.Country != "" && cfg.GeoIPDB == "" {
+				return nil, fmt.Errorf("acl %d: country lists need a data base: geoip_db FILE", i)
+			}
+			out.List[i] = append(out.List[i], acl.Entry(e))
 		}
 	}
-	return out
+	return out, nil
 }
 
 // defaultPort is the port of servers for which none is given: the listener's,

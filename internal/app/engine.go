@@ -19,12 +19,12 @@ import (
 var _ control.Engine = (*App)(nil)
 
 // Config implements [control.Engine].
-func (a *App) Config() config.Config { return *a.cfg.Load() }
+func (a *App) Config() config.Config { return a.cfg.Load().Config }
 
 // Permits implements [control.Engine].
 func (a *App) Permits(addr netip.Addr) bool {
-	cfg := a.Config()
-	return lists(cfg.ACLs).Permits(cfg.ControlACL, addr)
+	cfg := a.cfg.Load()
+	return cfg.acls.Permits(cfg.ControlACL, addr)
 }
 
 // Change implements [control.Engine].
@@ -45,7 +45,8 @@ func (a *App) Change(cmd config.Command) error {
 	for _, word := range cmd.Args {
 		delete(a.names, word) // a server named again is looked up again
 	}
-	if err := a.apply(next); err != nil {
+	again := cmd.Verb.Name == "geoip_db" // and a data base read again
+	if err := a.apply(next, again); err != nil {
 		return err
 	}
 	if blacklists {
@@ -76,14 +77,19 @@ func keepStartOnly(next *config.Config, old config.Config) bool {
 	return changed
 }
 
-// apply replaces the configuration in force. Everything that can fail is done
-// before anything is changed. Called with mu held.
-func (a *App) apply(next config.Config) error {
+// apply replaces the configuration in force; again reads the data base of
+// countries anew. Everything that can fail is done before anything is changed.
+// Called with mu held.
+func (a *App) apply(next config.Config, again bool) error {
 	if a.stopping.Err() != nil {
 		return errors.New("pen is stopping")
 	}
 	old := a.Config()
-	dcfg, err := a.build(next)
+	countries, err := a.openCountries(next, again)
+	if err != nil {
+		return err
+	}
+	dcfg, err := a.build(next, countries)
 	if err != nil {
 		return err
 	}
@@ -110,8 +116,9 @@ func (a *App) apply(next config.Config) error {
 			a.opt.Log.Warn("the old log of requests", "error", err)
 		}
 	}
+	a.useCountries(countries)
 	a.opt.SetDebug(next.Debug)
-	a.cfg.Store(&next)
+	a.cfg.Store(&inForce{next, dcfg.ACLs})
 	return nil
 }
 

@@ -24,32 +24,44 @@ func (a *App) Reopen() error {
 }
 
 // Reload reads the configuration file again and applies what has changed in
-// it since it was last read; what was changed at run time otherwise stays. A
-// file with an error changes nothing.
+// it since it was last read; what was changed at run time otherwise stays. So
+// does it read a changed data base of countries, also where there is no
+// configuration file. A file with an error changes nothing.
 func (a *App) Reload() error {
 	a.mu.Lock()
-	name := a.base.ConfigFile
-	if name == "" {
-		a.mu.Unlock()
-		return nil
-	}
-	after, run, err := config.ReadFile(a.base, name, Open)
-	if err == nil {
-		next := config.Merge(a.file, after, a.Config())
-		if keepStartOnly(&next, a.Config()) {
-			a.opt.Log.Warn("some of what changed takes effect at the next start only", "file", name)
-		}
-		err = a.apply(next)
-	}
 	before := a.actions
-	if err == nil {
-		a.file, a.actions = after, run
-	}
+	err := a.reload()
+	run := a.actions
 	a.mu.Unlock()
 	if err != nil {
 		return fmt.Errorf("nothing was changed: %w", err)
 	}
 	return a.runAll(added(before, run))
+}
+
+// reload is Reload without the commands that are to be run. Called with mu
+// held.
+func (a *App) reload() error {
+	name, again := a.base.ConfigFile, a.countries != nil && a.countries.Changed()
+	if name == "" {
+		if again {
+			return a.apply(a.Config(), again)
+		}
+		return nil
+	}
+	after, run, err := config.ReadFile(a.base, name, Open)
+	if err != nil {
+		return err
+	}
+	next := config.Merge(a.file, after, a.Config())
+	if keepStartOnly(&next, a.Config()) {
+		a.opt.Log.Warn("some of what changed takes effect at the next start only", "file", name)
+	}
+	if err := a.apply(next, again); err != nil {
+		return err
+	}
+	a.file, a.actions = after, run
+	return nil
 }
 
 // added returns the commands that were not there before, so that a file that
@@ -75,7 +87,7 @@ func (a *App) include(name string) error {
 		err = fmt.Errorf("include %s: has settings that can only be made at the start", name)
 	}
 	if err == nil {
-		err = a.apply(next)
+		err = a.apply(next, false)
 	}
 	a.mu.Unlock()
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 )
 
 // setACL is the acl verb (specification, section 10): acl N permit|deny
-// ADDRESS [MASK], ADDRESS/LENGTH; no acl N empties a list.
+// ADDRESS [MASK], ADDRESS/LENGTH, country CC; no acl N empties a list.
 func setACL(c *Config, no bool, args []string) error {
 	if len(args) == 0 {
 		return errors.New("want the number of a list, 0 to 9")
@@ -24,10 +24,7 @@ func setACL(c *Config, no bool, args []string) error {
 		return nil
 	}
 	if len(args) < 3 || args[1] != "permit" && args[1] != "deny" {
-		return errors.New("want: acl N permit|deny ADDRESS [MASK]")
-	}
-	if args[2] == "country" {
-		return notBuilt("acl country")
+		return errors.New("want: acl N permit|deny ADDRESS [MASK], or country CC")
 	}
 	e, err := parseEntry(args[2], args[3:])
 	if err != nil {
@@ -46,10 +43,14 @@ func parseList(s string) (int, error) {
 	return n, nil
 }
 
-// parseEntry understands A.B.C.D [MASK], A.B.C.D/LENGTH and IPV6[/LENGTH].
-// A dotted mask is taken as it is; a length cuts the address to its network.
+// parseEntry understands A.B.C.D [MASK], A.B.C.D/LENGTH, IPV6[/LENGTH] and
+// country CC. A dotted mask is taken as it is; a length cuts the address to its
+// network.
 func parseEntry(text string, mask []string) (ACLEntry, error) {
 	var e ACLEntry
+	if text == "country" {
+		return parseCountry(mask)
+	}
 	if strings.Contains(text, "/") {
 		p, err := netip.ParsePrefix(text)
 		if err != nil || p.Addr().Is4In6() {
@@ -74,6 +75,19 @@ func parseEntry(text string, mask []string) (ACLEntry, error) {
 	return e, noMore(mask[1:])
 }
 
+// parseCountry understands two letters; whether there is such a country is for
+// the data base to know.
+func parseCountry(words []string) (ACLEntry, error) {
+	if len(words) == 0 {
+		return ACLEntry{}, errors.New("the country is missing, want two letters such as SE")
+	}
+	other := func(r rune) bool { return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') }
+	if len(words[0]) != 2 || strings.ContainsFunc(words[0], other) {
+		return ACLEntry{}, fmt.Errorf("bogus country %q, want two letters such as SE", words[0])
+	}
+	return ACLEntry{Country: strings.ToUpper(words[0])}, noMore(words[1:])
+}
+
 func noMore(words []string) error {
 	if len(words) > 0 {
 		return fmt.Errorf("%q is one word too many", words[0])
@@ -93,6 +107,9 @@ func (e ACLEntry) line(list int) string {
 	word := "deny"
 	if e.Permit {
 		word = "permit"
+	}
+	if e.Country != "" {
+		return fmt.Sprintf("acl %d %s country %s", list, word, e.Country)
 	}
 	if e.Addr.Is6() {
 		return fmt.Sprintf("acl %d %s %s/%d", list, word, e.Addr, e.Bits)

@@ -29,7 +29,8 @@ type Config struct {
 	Emergency, Abuse Server
 
 	ACLs                  [ACLCount][]ACLEntry
-	ClientACL, ControlACL int // numbers of lists
+	ClientACL, ControlACL int    // numbers of lists
+	GeoIPDB               string // file that says which country an address is in
 
 	Hash, Prio, Weight bool
 	RoundRobin         bool // clients are not tracked in the choice of a server
@@ -94,12 +95,13 @@ func (s Server) EffectiveWeight() int {
 	return s.Weight
 }
 
-// An ACLEntry permits or denies addresses.
+// An ACLEntry permits or denies addresses, or a country.
 type ACLEntry struct {
-	Permit bool
-	Addr   netip.Addr
-	Mask   uint32 // of an IPv4 address, as written
-	Bits   int    // length of an IPv6 prefix
+	Permit  bool
+	Addr    netip.Addr
+	Mask    uint32 // of an IPv4 address, as written
+	Bits    int    // length of an IPv6 prefix
+	Country string // two capital letters, or "" for an address
 }
 
 // Default returns what holds where nothing is said.

@@ -58,6 +58,13 @@ func TestMerge(t *testing.T) {
 			lines{"acl 1 permit ::2", "acl 1 permit ::3"},
 		},
 		{"added in both", nil, lines{"acl 1 permit ::1"}, lines{"acl 1 permit ::1"}, lines{"acl 1 permit ::1"}},
+		{
+			"countries",
+			lines{"acl 1 permit country SE", "acl 1 permit country DE", "geoip_db a"},
+			lines{"acl 1 permit country SE", "acl 1 permit country NO", "geoip_db b"},
+			lines{"acl 1 permit country DE", "acl 1 permit country FR", "acl 1 permit ::1", "geoip_db a"},
+			lines{"acl 1 permit country NO", "acl 1 permit country FR", "acl 1 permit ::1", "geoip_db b"},
+		},
 		{"a list went", lines{"acl 1 permit ::1"}, nil, lines{"acl 1 permit ::1"}, nil},
 	} {
 		running := apply(t, Default(), tt.running...)

@@ -11,13 +11,13 @@ import (
 )
 
 func TestPrint(t *testing.T) {
-	c := apply(t, Default(), "acl 1 deny 10.0.0.0/8", "server 1 address b port 2 weight 0", "emergency e:1", "listen 80", "weight")
+	c := apply(t, Default(), "geoip_db f", "acl 1 deny 10.0.0.0/8", "acl 1 permit country se", "server 1 address b port 2 weight 0", "emergency e:1", "listen 80", "weight")
 	got := Print(c)
 	want := strings.Join([]string{
-		"no acl 0", "no acl 1", "acl 1 deny 10.0.0.0 255.0.0.0", "no acl 2", "no acl 3", "no acl 4", "no acl 5",
+		"no acl 0", "no acl 1", "acl 1 deny 10.0.0.0 255.0.0.0", "acl 1 permit country SE", "no acl 2", "no acl 3", "no acl 4", "no acl 5",
 		"no acl 6", "no acl 7", "no acl 8", "no acl 9", "no ascii", "blacklist 30", "client_acl 0", "control_acl 0",
 		"debug 0", "no hash", "no log", "no roundrobin", "server 1 acl 0 address b port 2 max 0 hard 0 weight 0", "no stubborn", "tcp_fastclose off",
-		"timeout 5", "tracking 0", "no web_stats", "weight", "no prio", "emergency e:1", "listen 80", "",
+		"timeout 5", "tracking 0", "no web_stats", "weight", "no prio", "emergency e:1", "geoip_db f", "listen 80", "",
 	}, "\n")
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
@@ -115,7 +115,7 @@ func configs() *rapid.Generator[Config] {
 		for _, n := range []*int{&c.ClientACL, &c.ControlACL} {
 			*n = rapid.IntRange(0, 9).Draw(t, "list")
 		}
-		for _, s := range []*string{&c.Listen, &c.Control, &c.WebStats, &c.PidFile, &c.User, &c.Chroot, &c.Log} {
+		for _, s := range []*string{&c.Listen, &c.Control, &c.WebStats, &c.PidFile, &c.User, &c.Chroot, &c.Log, &c.GeoIPDB} {
 			*s = rapid.StringMatching(`([a-zåß/:.\[\]%][a-z#\x{a0}:]{0,5})?`).Draw(t, "word")
 		}
 		c.Source = rapid.SampledFrom([]string{"", "127.0.0.9", "::1"}).Draw(t, "source")
@@ -161,6 +161,10 @@ func servers(table bool) *rapid.Generator[Server] {
 func entries() *rapid.Generator[ACLEntry] {
 	return rapid.Custom(func(t *rapid.T) ACLEntry {
 		e := ACLEntry{Permit: rapid.Bool().Draw(t, "permit")}
+		if rapid.Bool().Draw(t, "by country") {
+			e.Country = rapid.StringMatching(`[A-Z]{2}`).Draw(t, "country")
+			return e
+		}
 		if rapid.Bool().Draw(t, "IPv4") {
 			e.Addr = netip.AddrFrom4([4]byte(rapid.SliceOfN(rapid.Byte(), 4, 4).Draw(t, "bytes")))
 			e.Mask = rapid.Uint32().Draw(t, "mask")

@@ -113,6 +113,7 @@ func settings() []Verb {
 
 		text("chroot", "DIR", "j", "chroot", "folder to make the root, once everything listens", func(c *Config) *string { return &c.Chroot }),
 		text("control", "[HOST:]PORT|PATH", "C", "control", "address of the control socket", func(c *Config) *string { return &c.Control }),
+		text("geoip_db", "FILE", "", "geoip-db", "MaxMind DB file (.mmdb) for access lists by country, read again at HUP; with -j inside of its folder", func(c *Config) *string { return &c.GeoIPDB }),
 		text("listen", "[HOST:]PORT|PATH", "", "listen", "address for clients", func(c *Config) *string { return &c.Listen }),
 		text("log", "FILE|HOST:PORT", "l", "log", "where to log requests: a file, or penlogd's address", func(c *Config) *string { return &c.Log }),
 		text("pidfile", "FILE", "p", "pidfile", "file for the process id", func(c *Config) *string { return &c.PidFile }),
@@ -131,7 +132,7 @@ func settings() []Verb {
 			save: func(c Config) []string { return []string{"tcp_fastclose " + cmp.Or(c.FastClose, "off")} },
 		},
 		{
-			Name: "acl", Args: "N permit|deny ADDRESS[/LENGTH] [MASK]", Negatable: true, set: setACL,
+			Name: "acl", Args: "N permit|deny ADDRESS[/LENGTH] [MASK]|country CC", Negatable: true, set: setACL,
 			Help: "add an entry to an access list; no acl N empties it", save: saveACLs,
 		},
 		{

@@ -154,8 +154,8 @@ func TestAbuse(t *testing.T) {
 	cfg := config(2)
 	cfg.ClientACL = 1
 	lists := &acl.Lists{}
-	lists[0] = acl.List{{Addr: from(1).Addr(), Mask: 1<<32 - 1}}
-	lists[1] = lists[0]
+	lists.List[0] = acl.List{{Addr: from(1).Addr(), Mask: 1<<32 - 1}}
+	lists.List[1] = lists.List[0]
 	cfg.ACLs = lists
 	cfg.Pool.Emergency = server("192.0.2.9:1")
 	d := New(cfg, (&clock{}).now)
@@ -177,7 +177,7 @@ func TestAbuse(t *testing.T) {
 func TestServerACL(t *testing.T) {
 	cfg := config(3)
 	lists := &acl.Lists{}
-	lists[5] = acl.List{{Addr: from(1).Addr(), Mask: 1<<32 - 1}}
+	lists.List[5] = acl.List{{Addr: from(1).Addr(), Mask: 1<<32 - 1}}
 	cfg.ACLs = lists
 	cfg.Pool.Servers[0].ACL = 5
 	d := New(cfg, (&clock{}).now)
@@ -564,7 +564,7 @@ func TestRefusalsAreCounted(t *testing.T) {
 	cfg := config(1)
 	cfg.ConnMax = 1
 	cfg.ClientACL = 1
-	cfg.ACLs[1] = acl.List{{Addr: from(9).Addr(), Mask: 1<<32 - 1}}
+	cfg.ACLs.List[1] = acl.List{{Addr: from(9).Addr(), Mask: 1<<32 - 1}}
 	d := New(cfg, (&clock{}).now)
 	d.Admit(from(9), &carrier{})
 	_, held := tries(t, d, from(1))

@@ -343,7 +343,7 @@ func TestAccessList(t *testing.T) {
 	testenv.CheckLeaks(t)
 	cfg := config(udp(t, "a").addr())
 	cfg.ClientACL = 1
-	cfg.ACLs[1] = acl.List{{Addr: netip.MustParseAddr("127.0.0.9"), Mask: 1<<32 - 1}}
+	cfg.ACLs.List[1] = acl.List{{Addr: netip.MustParseAddr("127.0.0.9"), Mask: 1<<32 - 1}}
 	s := start(t, "127.0.0.1:0", cfg)
 	denied := dial(t, "127.0.0.9", s.addr)
 	for range 3 {

@@ -31,7 +31,7 @@ var admitting = []conformance{
 }
 
 func denyAll(cfg dispatch.Config) dispatch.Config {
-	cfg.ACLs = &acl.Lists{{{Addr: netip.MustParseAddr("127.0.0.1"), Mask: 0xffffffff}}}
+	cfg.ACLs = &acl.Lists{List: [acl.Count]acl.List{{{Addr: netip.MustParseAddr("127.0.0.1"), Mask: 0xffffffff}}}}
 	return cfg
 }
 

@@ -1,0 +1,50 @@
+package app
+
+import (
+	"path/filepath"
+
+	"pen/internal/config"
+	"pen/internal/geoip"
+)
+
+// startCountries makes the data base of countries effective. It is opened here
+// and not before, so that it is looked for in the folder of -j and read by the
+// user of -u, as it will be whenever it is read again.
+func (a *App) startCountries(cfg config.Config) error {
+	if cfg.GeoIPDB == "" {
+		return nil
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.apply(cfg, false)
+}
+
+// openCountries returns the data base of countries that a configuration wants,
+// or nil: the one that is in use, unless that is another file's or is to be
+// read again. Called with mu held.
+func (a *App) openCountries(cfg config.Config, again bool) (*geoip.DB, error) {
+	switch db := a.countries; {
+	case cfg.GeoIPDB == "":
+		return nil, nil
+	case db != nil && db.Name() == cfg.GeoIPDB && !again:
+		return db, nil
+	}
+	return geoip.Open(cfg.GeoIPDB)
+}
+
+// useCountries keeps the data base that a configuration has brought into use.
+// Called with mu held.
+func (a *App) useCountries(db *geoip.DB) {
+	if db != nil && db != a.countries {
+		a.opt.Log.Info("country data base", "file", db.Name(), "built", db.Built().UTC())
+	}
+	a.countries = db
+}
+
+// checkCountries reads the data base where it will be once Pen runs.
+func checkCountries(cfg config.Config) (*geoip.DB, error) {
+	if cfg.GeoIPDB == "" {
+		return nil, nil
+	}
+	return geoip.Open(filepath.Join(cfg.Chroot, cfg.GeoIPDB))
+}
