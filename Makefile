@@ -6,7 +6,7 @@ VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo un
 BUILD      = CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
 # What the tests use, as command:Debian package.
 PROGRAMS   = git:git gcc:gcc /usr/include/stdio.h:libc6-dev nginx:nginx-core /usr/lib/nginx/modules/ngx_stream_module.so:libnginx-mod-stream curl:curl wrk:wrk \
-             redis-server:redis-server redis-cli:redis-tools haproxy:haproxy pen:pen dnsmasq:dnsmasq-base unbound:unbound dnsperf:dnsperf dig:bind9-dnsutils
+             redis-server:redis-server redis-cli:redis-tools haproxy:haproxy pen:pen dnsmasq:dnsmasq-base unbound:unbound dnsperf:dnsperf dig:bind9-dnsutils ip:iproute2 /usr/sbin/nft:nftables
 
 .PHONY: build run test need unit lint faults bench clean
 

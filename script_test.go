@@ -40,8 +40,11 @@ func testMain(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
 		return 1
 	}
-	// And Pen as users have it, for load that the race detector is too slow for.
-	out, err = exec.Command("go", "build", "-o", filepath.Join(dir, "pen-plain"), "./cmd/pen").CombinedOutput()
+	// And Pen as users have it, without cgo, for load that the race detector is
+	// too slow for.
+	plain := exec.Command("go", "build", "-o", filepath.Join(dir, "pen-plain"), "./cmd/pen")
+	plain.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err = plain.CombinedOutput()
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
 		return 1

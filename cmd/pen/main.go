@@ -93,7 +93,7 @@ func serve(inv config.Invocation, logger *process.Logger, ready func() error) in
 	if err != nil {
 		return fail(err)
 	}
-	if err = process.Confine(inv.Config.Chroot, inv.Config.User); err == nil {
+	if err = process.Confine(inv.Config.Chroot, inv.Config.User, inv.Config.Transparent); err == nil {
 		err = a.Start()
 	}
 	if err == nil {

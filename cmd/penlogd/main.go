@@ -94,7 +94,7 @@ func start(o options, ready func() error) int {
 		return fail(err)
 	}
 	defer conn.Close()
-	if err := process.Confine(o.chroot, o.user); err != nil {
+	if err := process.Confine(o.chroot, o.user, false); err != nil {
 		return fail(err)
 	}
 	out, err := openOutput(o.log)

@@ -121,6 +121,9 @@ func (a *App) setup(cfg config.Config) error {
 	if err != nil {
 		return err
 	}
+	if err := mayServe(cfg); err != nil {
+		return err
+	}
 	a.d = dispatch.New(dcfg, func() time.Duration { return time.Since(a.start) })
 	if err := a.openControl(cfg); err != nil {
 		return err

@@ -54,6 +54,7 @@ func (a *App) build(cfg config.Config, countries *geoip.DB) (dispatch.Config, er
 		ConnectTimeout: cfg.Timeout,
 		Dummy:          cfg.Dummy,
 		KeepAlive:      cfg.KeepAlive,
+		Transparent:    cfg.Transparent,
 		EndWithClient:  cfg.FastClose == "down" || cfg.FastClose == "both",
 		EndWithServer:  cfg.FastClose == "up" || cfg.FastClose == "both",
 		Idlers:         cfg.Idlers,
@@ -102,6 +103,18 @@ func idleTimeout(cfg config.Config) time.Duration {
 		return flowTimeout
 	}
 	return cfg.IdleTimeout
+}
+
+// mayServe reports what this process may not do for a configuration. Settings
+// are checked where they are made: later each connection would fail.
+func mayServe(cfg config.Config) error {
+	if !cfg.Transparent {
+		return nil
+	}
+	if err := sock.CheckTransparent(); err != nil {
+		return fmt.Errorf("transparent: %w", err)
+	}
+	return nil
 }
 
 // connMax is how many connections there may be: as many as the descriptors

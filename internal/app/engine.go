@@ -93,6 +93,9 @@ func (a *App) apply(next config.Config, again bool) error {
 	if err != nil {
 		return err
 	}
+	if err := mayServe(next); err != nil {
+		return fmt.Errorf("%w; start Pen again with transparent set", err)
+	}
 	log := a.requests.Load()
 	if next.Log != old.Log {
 		if log, err = a.openLog(next.Log); err != nil {

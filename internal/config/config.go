@@ -51,6 +51,7 @@ type Config struct {
 	Source      string        // local address for connections to servers
 	Idlers      int           // connections kept ready for clients to come
 	UDP         bool          // balance datagrams instead of connections
+	Transparent bool          // connect to servers from the client's address, unless there is a Source
 	FastClose   string        // "up", "down", "both", or "" for off
 	IdleTimeout time.Duration // connections that move nothing are closed; 0: never
 

@@ -99,7 +99,7 @@ func configs() *rapid.Generator[Config] {
 	return rapid.Custom(func(t *rapid.T) Config {
 		c := Default()
 		for _, b := range []*bool{
-			&c.Hash, &c.Prio, &c.Weight, &c.RoundRobin, &c.Stubborn, &c.Foreground, &c.ExitEnabled, &c.ASCII, &c.AbortOnErr, &c.KeepAlive, &c.Dummy,
+			&c.Hash, &c.Prio, &c.Weight, &c.RoundRobin, &c.Stubborn, &c.Foreground, &c.ExitEnabled, &c.ASCII, &c.AbortOnErr, &c.KeepAlive, &c.Dummy, &c.Transparent,
 		} {
 			*b = rapid.Bool().Draw(t, "flag")
 		}

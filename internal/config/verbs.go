@@ -93,6 +93,7 @@ func settings() []Verb {
 		boolean("prio", "", "prio", "choose the server with the lowest prio", func(c *Config) *bool { return &c.Prio }),
 		boolean("roundrobin", "r", "roundrobin", "do not use the client table to choose", func(c *Config) *bool { return &c.RoundRobin }),
 		boolean("stubborn", "s", "stubborn", "no failover: if the chosen server is not there, close", func(c *Config) *bool { return &c.Stubborn }),
+		boolean("transparent", "", "transparent", "connect to servers from the client's address; needs routes, see docs/transparent.md", func(c *Config) *bool { return &c.Transparent }),
 		boolean("udp", "U", "udp", "balance datagrams: UDP, or a Unix socket's", func(c *Config) *bool { return &c.UDP }),
 		boolean("weight", "W", "weight", "choose the server with the fewest connections for its weight", func(c *Config) *bool { return &c.Weight }),
 
@@ -198,7 +199,6 @@ func later() []Verb {
 		{name: "ssl_require_client", short: "R", long: "ssl-require-client"},
 		{name: "ssl_sni_path", args: "DIR"},
 		{name: "tarpit_acl", args: "[N]", off: "-1", show: func(Config) string { return "tarpit_acl = -1" }},
-		{name: "transparent"},
 	} {
 		v := Verb{
 			Name: l.name, Args: l.args, Short: l.short, Long: l.long, Help: "not built yet",

@@ -49,6 +49,9 @@ type Config struct {
 	// Source is the local address for connections to servers; the zero one
 	// leaves it to the kernel.
 	Source netip.Addr
+	// Transparent makes the client's address the local one where there is no
+	// Source: servers see their clients.
+	Transparent bool
 	// EndWithClient and EndWithServer have a flow end as a whole when that side
 	// sends no more.
 	EndWithClient, EndWithServer bool

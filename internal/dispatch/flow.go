@@ -35,10 +35,14 @@ type Target struct {
 	Path string         // of a Unix socket
 	// Timeout is how long the server may take to accept the connection.
 	Timeout time.Duration
-	// KeepAlive, Source, EndWithClient, EndWithServer: see [Config].
+	// KeepAlive, EndWithClient, EndWithServer: see [Config].
 	KeepAlive                    bool
-	Source                       netip.Addr
 	EndWithClient, EndWithServer bool
+	// Source is the local address to connect from, if it is one of the server's
+	// family; the zero one leaves it to the kernel.
+	Source netip.Addr
+	// Transparent says that Source is the client's.
+	Transparent bool
 	// Log is called with every piece that is read from the client, if it is not
 	// nil.
 	Log func(chunk []byte)
@@ -121,6 +125,9 @@ func (f *Flow) Next() (Target, bool) {
 // target is what Next returns of a server.
 func (f *Flow) target(s *pool.Server) Target {
 	t := f.d.target(s)
+	if f.d.transparent() && f.client.IsValid() {
+		t.Source, t.Transparent = f.client.Addr(), true
+	}
 	if log := f.d.cfg.Log; log != nil {
 		client, server := f.client.Addr(), s.Path
 		if server == "" {
@@ -130,6 +137,9 @@ func (f *Flow) target(s *pool.Server) Target {
 	}
 	return t
 }
+
+// transparent reports whether servers are to see the client's address.
+func (d *Dispatcher) transparent() bool { return d.cfg.Transparent && !d.cfg.Source.IsValid() }
 
 // target is what a plane needs to know of a server, whoever the client is.
 func (d *Dispatcher) target(s *pool.Server) Target {

@@ -10,7 +10,7 @@ import "pen/internal/pool"
 //
 // A kept connection is nobody's: it is not counted as its server's and does not
 // touch the client table, but with the counted ones it stays within the
-// server's max.
+// server's max. There are none where servers are to see each client's address.
 func (d *Dispatcher) Spares(have []Target) (surplus []int, missing []Target) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -65,7 +65,7 @@ func (d *Dispatcher) nextSpare(kept []int) *pool.Server {
 // takesSpare reports whether new clients may go to a server, and one more
 // connection beside the kept ones.
 func (d *Dispatcher) takesSpare(s *pool.Server, kept int) bool {
-	if d.cfg.Dummy || d.pool.Blacklisted(s, d.now()) || d.cfg.Pool.Algorithm == pool.Weight && s.Weight == 0 {
+	if d.cfg.Dummy || d.transparent() || d.pool.Blacklisted(s, d.now()) || d.cfg.Pool.Algorithm == pool.Weight && s.Weight == 0 {
 		return false
 	}
 	return s.Max == 0 || s.Conns()+kept < s.Max

@@ -143,7 +143,7 @@ func TestCloseIsBounded(t *testing.T) {
 
 // roleSyslog logs, confined to a root in which the test may be the daemon.
 func roleSyslog() int {
-	if err := Confine(os.Getenv("ROOT"), ""); err != nil {
+	if err := Confine(os.Getenv("ROOT"), "", false); err != nil {
 		return fail("%v", err)
 	}
 	l := StartSyslog()

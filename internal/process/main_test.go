@@ -39,6 +39,10 @@ func inRole(t *testing.T, name string, env ...string) *exec.Cmd {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return programInRole(t, exe, name, env...)
+}
+
+func programInRole(t *testing.T, exe, name string, env ...string) *exec.Cmd {
 	cmd := exec.CommandContext(t.Context(), exe)
 	cmd.Env = append(append(os.Environ(), roleEnv+"="+name), env...)
 	cmd.Stderr = t.Output()

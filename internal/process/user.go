@@ -12,7 +12,11 @@ import (
 // and group, and no supplementary groups. It needs root, and there is no way
 // back. An empty string leaves out that step. The user is looked up first,
 // since the new root may hold no user table.
-func Confine(dir, name string) error {
+//
+// keepNetRaw has all threads keep one thing that root may do and the user may
+// not: what the capability CAP_NET_RAW allows, for transparent mode
+// (capabilities(7)). It is for Linux, and for a program without cgo.
+func Confine(dir, name string, keepNetRaw bool) error {
 	var uid, gid int
 	if name != "" {
 		var err error
@@ -31,6 +35,14 @@ func Confine(dir, name string) error {
 	if name == "" {
 		return nil
 	}
+	if keepNetRaw && uid != 0 {
+		return netRawKept(name, func() error { return become(name, uid, gid) })
+	}
+	return become(name, uid, gid)
+}
+
+// become changes the user of all threads.
+func become(name string, uid, gid int) error {
 	// Groups first: without root they can no longer be changed.
 	if err := syscall.Setgroups([]int{}); err != nil {
 		return fmt.Errorf("run as user %s: give up groups: %w", name, err)

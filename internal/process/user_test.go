@@ -3,6 +3,7 @@ package process
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"os/user"
 	"path/filepath"
 	"runtime"
@@ -28,7 +29,7 @@ func manyThreads() {
 
 func roleSwitch() int {
 	manyThreads()
-	if err := Confine("", os.Getenv("USERNAME")); err != nil {
+	if err := Confine("", os.Getenv("USERNAME"), os.Getenv("NETRAW") != ""); err != nil {
 		return fail("%v", err)
 	}
 	return printThreads()
@@ -46,7 +47,7 @@ func printThreads() int {
 		}
 		for line := range strings.Lines(string(status)) {
 			switch key, value, _ := strings.Cut(line, ":"); key {
-			case "Uid", "Gid", "Groups":
+			case "Uid", "Gid", "Groups", "CapPrm", "CapEff":
 				fmt.Printf("%s=%s;", key, strings.Join(strings.Fields(value), " "))
 			}
 		}
@@ -56,7 +57,7 @@ func printThreads() int {
 }
 
 func roleConfine() int {
-	if err := Confine(os.Getenv("ROOT"), plainUser); err != nil {
+	if err := Confine(os.Getenv("ROOT"), plainUser, false); err != nil {
 		return fail("%v", err)
 	}
 	for _, dir := range []string{"/", "../../..", "."} {
@@ -74,13 +75,13 @@ func roleConfine() int {
 
 // roleUnprivileged tries to become root after having been somebody else.
 func roleUnprivileged() int {
-	if err := Confine("", plainUser); err != nil {
+	if err := Confine("", plainUser, false); err != nil {
 		return fail("%v", err)
 	}
 	if err := syscall.Setuid(0); err == nil {
 		return fail("root again")
 	}
-	if err := Confine("", "root"); err == nil {
+	if err := Confine("", "root", false); err == nil {
 		return fail("root again")
 	} else {
 		fmt.Println(err)
@@ -90,18 +91,24 @@ func roleUnprivileged() int {
 
 func TestSwitchUser(t *testing.T) {
 	needRoot(t)
+	checkThreads(t, inRole(t, "switch", "USERNAME="+plainUser), strings.Repeat("0", 16))
+}
+
+// checkThreads runs the role "switch": all of its threads are the user's, have
+// no groups, and these capabilities.
+func checkThreads(t *testing.T, cmd *exec.Cmd, caps string) {
+	t.Helper()
 	u, err := user.Lookup(plainUser)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := inRole(t, "switch", "USERNAME="+plainUser)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Groups: []uint32{0, 1, 2}}}
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	four := func(id string) string { return strings.Join([]string{id, id, id, id}, " ") }
-	want := fmt.Sprintf("Uid=%s;Gid=%s;Groups=;", four(u.Uid), four(u.Gid))
+	want := fmt.Sprintf("Uid=%s;Gid=%s;Groups=;CapPrm=%s;CapEff=%s;", four(u.Uid), four(u.Gid), caps, caps)
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 	if len(lines) < 9 {
 		t.Errorf("only %d threads", len(lines))
@@ -145,13 +152,13 @@ func TestConfine(t *testing.T) {
 }
 
 func TestUnknownNamesChangeNothing(t *testing.T) {
-	if err := Confine("", "no-such-user"); err == nil || !strings.Contains(err.Error(), "no-such-user") {
+	if err := Confine("", "no-such-user", false); err == nil || !strings.Contains(err.Error(), "no-such-user") {
 		t.Errorf("got %v", err)
 	}
-	if err := Confine("/no/such/folder", ""); err == nil || !strings.Contains(err.Error(), "/no/such/folder") {
+	if err := Confine("/no/such/folder", "", false); err == nil || !strings.Contains(err.Error(), "/no/such/folder") {
 		t.Errorf("got %v", err)
 	}
-	if err := Confine("", ""); err != nil {
+	if err := Confine("", "", false); err != nil {
 		t.Error(err)
 	}
 }

@@ -133,8 +133,11 @@ type Target struct {
 	Path      string         // of a Unix socket
 	Datagram  bool           // by UDP, or by datagrams to a Unix socket
 	Timeout   time.Duration
-	KeepAlive bool       // probe the other side when it is silent
-	Source    netip.Addr // local address, if it is one of the same family
+	KeepAlive bool // probe the other side when it is silent
+	// Source is the local address, where one of its family is of use. Transparent
+	// says that it may be another machine's, such as the client's.
+	Source      netip.Addr
+	Transparent bool
 }
 
 // Dial connects to a server. It blocks until it is connected, has failed, ctx
@@ -142,15 +145,18 @@ type Target struct {
 func Dial(ctx context.Context, t Target) (net.Conn, error) {
 	d := net.Dialer{Timeout: t.Timeout, KeepAlive: -1}
 	network, address := t.network(), t.Path
-	sourced := false
 	if t.Path == "" {
 		address = t.Addr.String()
-		if sourced = t.Source.IsValid() && t.Source.Is4() == t.Addr.Addr().Is4(); sourced {
-			d.LocalAddr = t.local()
-		}
+	}
+	source, sourced := t.local()
+	switch {
+	case sourced && t.Datagram:
+		d.LocalAddr = net.UDPAddrFromAddrPort(netip.AddrPortFrom(source, 0))
+	case sourced:
+		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(source, 0))
 	}
 	if t.KeepAlive || sourced || network == "unixgram" {
-		d.Control = func(_, _ string, c syscall.RawConn) error { return control(c, t.prepare(sourced)) }
+		d.Control = func(_, _ string, c syscall.RawConn) error { return control(c, t.prepare) }
 	}
 	c, err := d.DialContext(ctx, network, address)
 	if err != nil {
@@ -172,30 +178,43 @@ func (t Target) network() string {
 	return "tcp"
 }
 
-// local is the source as an address to bind, with any port.
-func (t Target) local() net.Addr {
-	if t.Datagram {
-		return net.UDPAddrFromAddrPort(netip.AddrPortFrom(t.Source, 0))
+// local returns the address, of the server's family, that a socket is to be
+// bound to before it is connected, with port 0; false leaves it to the kernel.
+// A client's address is no use where no answer could come back to it: one of
+// loopback anywhere else, and one of a link without the link's name.
+func (t Target) local() (netip.Addr, bool) {
+	source, server := t.Source, t.Addr.Addr()
+	switch {
+	case t.Path != "" || !source.IsValid() || source.Is4() != server.Is4(),
+		t.Transparent && source.IsLoopback() && !server.IsLoopback(),
+		t.Transparent && source.Is6() && source.IsLinkLocalUnicast():
+		return netip.Addr{}, false
 	}
-	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(t.Source, 0))
+	return source, true
 }
 
 // prepare sets the options of a socket before it is bound and connected.
-func (t Target) prepare(sourced bool) func(fd int) error {
-	return func(fd int) error {
-		if t.Datagram && t.Path != "" {
-			return bindAnyName(fd)
+func (t Target) prepare(fd int) error {
+	switch {
+	case t.Path != "" && t.Datagram:
+		return bindAnyName(fd)
+	case t.Path != "":
+		return nil
+	case t.KeepAlive && !t.Datagram:
+		if err := setKeepAlive(fd); err != nil {
+			return err
 		}
-		if t.KeepAlive && !t.Datagram && t.Path == "" {
-			if err := setKeepAlive(fd); err != nil {
-				return err
-			}
-		}
-		if sourced {
-			return setBindLate(fd)
-		}
+	}
+	source, sourced := t.local()
+	if !sourced {
 		return nil
 	}
+	if t.Transparent {
+		if err := setTransparent(fd, source.Is6()); err != nil {
+			return fmt.Errorf("transparent: %w", err)
+		}
+	}
+	return setBindLate(fd)
 }
 
 // IsLocal reports whether an error is a lack of something on this machine, for

@@ -302,6 +302,35 @@ func TestListenLeavesOtherSocketsAlone(t *testing.T) {
 	}
 }
 
+func TestLocal(t *testing.T) {
+	for _, tt := range []struct {
+		source, server string
+		want           bool
+		transparent    bool // and what is wanted then
+	}{
+		{"192.0.2.1", "198.51.100.1:80", true, true},
+		{"2001:db8::1", "[2001:db8::2]:80", true, true},
+		{"192.0.2.1", "[2001:db8::2]:80", false, false},
+		{"2001:db8::1", "198.51.100.1:80", false, false},
+		{"127.0.0.1", "127.0.0.2:80", true, true},
+		{"127.0.0.1", "198.51.100.1:80", true, false},
+		{"::1", "[::1]:80", true, true},
+		{"::1", "[2001:db8::2]:80", true, false},
+		{"fe80::1", "[fe80::2%eth0]:80", true, false},
+		{"169.254.0.1", "198.51.100.1:80", true, true},
+	} {
+		for transparent, want := range map[bool]bool{false: tt.want, true: tt.transparent} {
+			target := Target{Addr: netip.MustParseAddrPort(tt.server), Source: netip.MustParseAddr(tt.source), Transparent: transparent}
+			if got, ok := target.local(); ok != want || ok && got != target.Source {
+				t.Errorf("from %s to %s, transparent %v: %v, %v, want %v", tt.source, tt.server, transparent, got, ok, want)
+			}
+		}
+	}
+	if got, ok := (Target{Addr: netip.MustParseAddrPort("198.51.100.1:80")}).local(); ok {
+		t.Errorf("without a source: %v", got)
+	}
+}
+
 func TestDialErrors(t *testing.T) {
 	testenv.CheckLeaks(t)
 	canceled, cancel := context.WithCancel(t.Context())

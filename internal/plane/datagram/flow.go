@@ -80,7 +80,7 @@ func (f *flow) Kill() {
 func (f *flow) connect(t dispatch.Target) error {
 	f.target = t
 	c, err := sock.Dial(context.Background(), sock.Target{
-		Addr: t.Addr, Path: t.Path, Datagram: true, Timeout: t.Timeout, Source: t.Source,
+		Addr: t.Addr, Path: t.Path, Datagram: true, Timeout: t.Timeout, Source: t.Source, Transparent: t.Transparent,
 	})
 	if err != nil {
 		return err

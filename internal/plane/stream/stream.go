@@ -182,7 +182,7 @@ func (p *Plane) connect(d *dispatch.Dispatcher, f *dispatch.Flow, l *link, from 
 
 // target is how a server is reached.
 func target(t dispatch.Target) sock.Target {
-	return sock.Target{Addr: t.Addr, Path: t.Path, Timeout: t.Timeout, KeepAlive: t.KeepAlive, Source: t.Source}
+	return sock.Target{Addr: t.Addr, Path: t.Path, Timeout: t.Timeout, KeepAlive: t.KeepAlive, Source: t.Source, Transparent: t.Transparent}
 }
 
 // addrPort returns an address without allocating; Unix clients have none.

@@ -1,0 +1,22 @@
+//go:build linux && cgo
+
+package process
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+// With cgo threads can't be treated alike: that is said, and the user stays.
+func TestKeepNetRawWithCgo(t *testing.T) {
+	needRoot(t)
+	was := os.Getuid()
+	err := Confine("", plainUser, true)
+	if err == nil || !strings.Contains(err.Error(), "run as user nobody: keep CAP_NET_RAW: ") || !strings.Contains(err.Error(), "CGO_ENABLED=0") {
+		t.Fatalf("got %v", err)
+	}
+	if uid := os.Getuid(); uid != was {
+		t.Fatalf("the user is %d now", uid)
+	}
+}
