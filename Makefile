@@ -6,9 +6,19 @@ VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo un
 BUILD      = CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
 # What the tests use, as command:Debian package.
 PROGRAMS   = git:git gcc:gcc /usr/include/stdio.h:libc6-dev nginx:nginx-core /usr/lib/nginx/modules/ngx_stream_module.so:libnginx-mod-stream curl:curl wrk:wrk \
-             redis-server:redis-server redis-cli:redis-tools haproxy:haproxy pen:pen dnsmasq:dnsmasq-base unbound:unbound dnsperf:dnsperf dig:bind9-dnsutils ip:iproute2 /usr/sbin/nft:nftables
+             mandoc:mandoc fish:fish zsh:zsh redis-server:redis-server redis-cli:redis-tools haproxy:haproxy pen:pen dnsmasq:dnsmasq-base unbound:unbound dnsperf:dnsperf dig:bind9-dnsutils ip:iproute2 /usr/sbin/nft:nftables
 
-.PHONY: build run test need unit lint faults bench clean
+# Where install puts things; DESTDIR is for those who make packages.
+PREFIX    ?= /usr/local
+TO         = $(DESTDIR)$(PREFIX)
+INSTALLED  = $(filter-out pendemo,$(notdir $(wildcard cmd/*)))
+MAN1       = $(notdir $(wildcard packaging/man/*.1))
+MAN5       = $(notdir $(wildcard packaging/man/*.5))
+BASHDIR    = share/bash-completion/completions
+FISHDIR    = share/fish/vendor_completions.d
+ZSHDIR     = share/zsh/site-functions
+
+.PHONY: build run test need unit lint faults bench install uninstall clean
 
 build: ## the programs, in bin/
 	$(BUILD) -o bin/ ./cmd/...
@@ -38,6 +48,22 @@ faults: need ## the slow tests of what goes wrong, in full; some ten minutes
 
 bench: need build ## the figures of bench/README.md; some ten minutes
 	$(GO) run ./bench -pen bin/pen
+
+install: build ## programs, manual pages and completions, below $(DESTDIR)$(PREFIX)
+	install -d $(addprefix $(TO)/,bin share/man/man1 share/man/man5 $(BASHDIR) $(FISHDIR) $(ZSHDIR))
+	install $(addprefix bin/,$(INSTALLED)) $(TO)/bin
+	install -m 644 $(addprefix packaging/man/,$(MAN1)) $(TO)/share/man/man1
+	install -m 644 $(addprefix packaging/man/,$(MAN5)) $(TO)/share/man/man5
+	install -m 644 packaging/completions/pen.bash $(TO)/$(BASHDIR)/pen
+	install -m 644 packaging/completions/pen.fish $(TO)/$(FISHDIR)/pen.fish
+	install -m 644 packaging/completions/pen.zsh $(TO)/$(ZSHDIR)/_pen
+	ln -sf pen $(TO)/$(BASHDIR)/penctl
+	ln -sf pen.fish $(TO)/$(FISHDIR)/penctl.fish
+
+uninstall: ## what install has put there; folders stay
+	rm -f $(addprefix $(TO)/bin/,$(INSTALLED)) \
+	      $(addprefix $(TO)/share/man/man1/,$(MAN1)) $(addprefix $(TO)/share/man/man5/,$(MAN5)) \
+	      $(addprefix $(TO)/$(BASHDIR)/,pen penctl) $(addprefix $(TO)/$(FISHDIR)/,pen.fish penctl.fish) $(TO)/$(ZSHDIR)/_pen
 
 clean:
 	rm -rf bin

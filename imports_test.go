@@ -25,6 +25,7 @@ var mayImport = map[string][]string{
 	"internal/stats":          {},
 	"internal/sock":           {},
 	"internal/process":        {},
+	"internal/manual":         {"internal/config"},
 	"internal/testenv":        {},
 	"internal/dispatch":       {"internal/acl", "internal/client", "internal/pool"},
 	"internal/control":        {"internal/config", "internal/stats"},

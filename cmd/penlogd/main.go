@@ -7,6 +7,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -31,10 +32,10 @@ func main() { os.Exit(run(os.Args[1:])) }
 
 func run(args []string) int {
 	o, err := parse(args)
-	if err != nil {
+	if err != nil && !errors.Is(err, pflag.ErrHelp) {
 		return fail(err)
 	}
-	if o.port == "" || o.port == "0" {
+	if err != nil || o.port == "" || o.port == "0" {
 		fmt.Print(usage())
 		return 0
 	}
@@ -55,14 +56,14 @@ func flags(o *options) *pflag.FlagSet {
 	fs := pflag.NewFlagSet("penlogd", pflag.ContinueOnError)
 	fs.SortFlags = false
 	fs.Usage = func() {}
-	fs.StringVarP(&o.log, "log", "l", "", "file to append to; standard output if none is given")
-	fs.IntVarP(&o.size, "requests", "n", 1000, "how many of Pen's requests are remembered")
+	fs.StringVarP(&o.log, "log", "l", "", "append to `FILE`; standard output if none is given")
+	fs.IntVarP(&o.size, "requests", "n", 1000, "remember `N` of Pen's requests")
 	fs.BoolVarP(&o.lines, "line-buffered", "b", false, "write each line at once")
 	fs.BoolVarP(&o.foreground, "foreground", "f", false, "stay in the foreground")
 	fs.BoolVarP(&o.debug, "debug", "d", false, "say on standard error what is dropped")
-	fs.StringVarP(&o.pidfile, "pidfile", "p", "", "file for the process id")
-	fs.StringVarP(&o.user, "user", "u", "", "user to run as")
-	fs.StringVarP(&o.chroot, "chroot", "j", "", "folder to make the root")
+	fs.StringVarP(&o.pidfile, "pidfile", "p", "", "write the process id to `FILE`")
+	fs.StringVarP(&o.user, "user", "u", "", "run as the user `NAME`")
+	fs.StringVarP(&o.chroot, "chroot", "j", "", "make the folder `DIR` the root")
 	return fs
 }
 

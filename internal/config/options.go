@@ -155,21 +155,9 @@ The port, or the path of a Unix socket, is where clients come; the servers get
 them. An IPv6 server stands in brackets: [2001:db8::1]:80.
 
 `)
-	row := func(option, args, help string) {
-		fmt.Fprintf(&b, "  %-38s %s\n", strings.TrimRight(option+" "+args, " "), help)
+	for _, o := range Options() {
+		fmt.Fprintf(&b, "  %-38s %s\n", strings.TrimRight(o.String()+" "+o.Args, " "), o.Help)
 	}
-	row("-F, --config", "FILE", "read commands from a file, again at HUP")
-	row("-O, --command", "COMMAND", "run a command, as penctl would; -o is the same")
-	row("-d, --debug", "", "more detail in the log; more with each -d")
-	for _, v := range table {
-		if v.Long != "" && !v.notBuilt {
-			row(v.Option(), v.value(), v.Help)
-		}
-	}
-	row("-N, --hash-untracked", "", "-h -r")
-	row("    --check", "", "check the command line and its file, and end")
-	row("-V, --version", "", "print the version")
-	row("    --help", "", "this text")
 	b.WriteString("\nTimes are in seconds, or 200ms, 5m. penctl's help command lists what else can be said.\n")
 	return b.String()
 }
@@ -177,8 +165,8 @@ them. An IPv6 server stands in brackets: [2001:db8::1]:80.
 // Help is the reply to the help command: all commands, or one.
 func Help(name string) (string, error) {
 	var b strings.Builder
-	for _, v := range table {
-		if v.notBuilt || name != "" && v.Name != name {
+	for _, v := range Verbs() {
+		if name != "" && v.Name != name {
 			continue
 		}
 		usage := v.Name

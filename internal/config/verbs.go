@@ -29,6 +29,7 @@ type Verb struct {
 	Negatable bool   // "no NAME" is a command too
 	Short     string // its option letter, if it has one
 	Long      string // its long option
+	Unused    bool   // accepted, without effect
 
 	flag     bool // a setting without a value: on, or with "no" off
 	notBuilt bool
@@ -38,17 +39,6 @@ type Verb struct {
 	show func(c Config) string
 	// save writes what set would need to make the setting again.
 	save func(c Config) []string
-}
-
-// Option returns how an option is written, such as "-b, --blacklist".
-func (v Verb) Option() string {
-	switch {
-	case v.Short == "" && v.Long == "":
-		return ""
-	case v.Short == "":
-		return "    --" + v.Long
-	}
-	return "-" + v.Short + ", --" + v.Long
 }
 
 // value is what follows the verb where it is not asked for its value.
@@ -151,7 +141,7 @@ func runtimeVerbs() []Verb {
 		{Name: "include", Kind: Action, Args: "FILE", Help: "run the commands in a file", set: words(1)},
 		{Name: "write", Kind: Action, Args: "[FILE]", Help: "save all settings"},
 		{Name: "connection", Kind: Question, Args: "N", Help: "a connection's state", set: words(1)},
-		{Name: "help", Kind: Question, Args: "[COMMAND]", Help: "this list"},
+		{Name: "help", Kind: Question, Args: "[COMMAND]", Help: "the list of commands, or what one of them does"},
 		{Name: "mode", Kind: Question, Help: "how servers are chosen", show: Config.Mode},
 		{Name: "pid", Kind: Question, Help: "the process id"},
 		{Name: "recent", Kind: Question, Args: "[SECONDS]", Help: "clients seen in the last 300 seconds"},
@@ -165,7 +155,7 @@ func runtimeVerbs() []Verb {
 func unused() []Verb {
 	var all []Verb
 	for _, name := range []string{"block", "delayed_forward", "epoll", "kqueue", "poll", "select", "tcp_nodelay"} {
-		v := Verb{Name: name, Negatable: true, flag: true, Help: "accepted, without effect", set: words(0)}
+		v := Verb{Name: name, Negatable: true, flag: true, Unused: true, Help: "accepted, without effect", set: words(0)}
 		if name == "poll" {
 			v.Short, v.Long = "P", "poll"
 		}

@@ -1,0 +1,152 @@
+package manual
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"strings"
+	"text/template"
+
+	"pen/internal/config"
+)
+
+//go:embed template
+var templates embed.FS
+
+// A place is where a value stands: behind options such as "-F", or at places
+// of commands such as "include:1".
+type place struct {
+	At    []string
+	Kind  string   // a function of the scripts offers what can stand there
+	Words []string // what the kind "words" offers
+}
+
+// An option is an option with what its value can be.
+type option struct {
+	config.Option
+	place
+}
+
+// Repeats reports whether the option may be given more than once.
+func (o option) Repeats() bool { return o.Long == "command" || o.Long == "debug" }
+
+// script is what the templates are made with.
+type script struct {
+	Options     []option
+	Commands    []config.Verb
+	OptionArgs  []place // the values of options that take one
+	CommandArgs []place
+	Keys        []string // of the server command
+}
+
+// serverKeys are the keys of the server command.
+var serverKeys = []string{"acl", "address", "blacklist", "hard", "max", "port", "prio", "weight"}
+
+// Completions returns the scripts for shells by the names of their files.
+func Completions() (map[string]string, error) {
+	s := script{Keys: serverKeys}
+	for _, v := range config.Verbs() {
+		if !v.Unused {
+			s.command(v)
+		}
+	}
+	for _, o := range config.Options() {
+		if !o.Unused {
+			s.option(o)
+		}
+	}
+	out := map[string]string{}
+	for _, name := range []string{"pen.bash", "pen.zsh", "pen.fish"} {
+		text, err := s.write(name)
+		if err != nil {
+			return nil, err
+		}
+		out[name] = text
+	}
+	return out, nil
+}
+
+func (s *script) option(o config.Option) {
+	p := placeOf(o.Args)
+	p.At = []string{"--" + o.Long}
+	if o.Short != "" {
+		p.At = []string{"-" + o.Short, "--" + o.Long}
+	}
+	s.Options = append(s.Options, option{o, p})
+	if o.Args != "" {
+		s.OptionArgs = add(s.OptionArgs, p)
+	}
+}
+
+func (s *script) command(v config.Verb) {
+	s.Commands = append(s.Commands, v)
+	if v.Name == "server" { // its keys may come in any number: the templates have it
+		return
+	}
+	for i, word := range strings.Fields(v.Args) {
+		p := placeOf(word)
+		p.At = []string{fmt.Sprintf("%s:%d", v.Name, i+1)}
+		if i == 0 && strings.HasSuffix(v.Name, "acl") {
+			p.Kind = "list"
+		}
+		if p.Kind != "none" {
+			s.CommandArgs = add(s.CommandArgs, p)
+		}
+	}
+}
+
+func (s script) write(name string) (string, error) {
+	t, err := template.New(name).Funcs(template.FuncMap{
+		"join": strings.Join, "quote": quote, "fishquote": fishQuote, "bracket": bracket,
+	}).ParseFS(templates, "template/"+name)
+	if err != nil {
+		return "", err
+	}
+	var b bytes.Buffer
+	err = t.Execute(&b, s)
+	return b.String(), err
+}
+
+// placeOf tells from how an argument is written what can stand there.
+func placeOf(arg string) place {
+	if inner, ok := strings.CutPrefix(arg, "["); ok && strings.HasSuffix(inner, "]") {
+		arg = inner[:len(inner)-1]
+	}
+	p := place{Kind: "none"}
+	for _, choice := range strings.Split(arg, "|") {
+		name, _, _ := strings.Cut(choice, "[")
+		kind := map[string]string{
+			"FILE": "file", "PATH": "file", "DIR": "dir", "NAME": "user", "COMMAND": "command", "HOST": "host",
+		}[name]
+		switch {
+		case name != "" && name == strings.ToLower(name):
+			p.Kind, p.Words = "words", append(p.Words, name)
+		case kind != "" && p.Kind == "none":
+			p.Kind = kind
+		}
+	}
+	return p
+}
+
+// add joins places that offer the same.
+func add(list []place, p place) []place {
+	for i, q := range list {
+		if q.Kind == p.Kind && strings.Join(q.Words, " ") == strings.Join(p.Words, " ") {
+			list[i].At = append(list[i].At, p.At...)
+			return list
+		}
+	}
+	p.At = append([]string(nil), p.At...)
+	return append(list, p)
+}
+
+// quote writes a word for sh and its relatives.
+func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+
+// fishQuote writes a word for fish.
+func fishQuote(s string) string {
+	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(s) + "'"
+}
+
+// bracket makes a text safe between the brackets of zsh's _arguments.
+func bracket(s string) string { return strings.NewReplacer(`\`, `\\`, `[`, `\[`, `]`, `\]`).Replace(s) }

@@ -1,0 +1,146 @@
+// Package manual writes what the manual pages and the shell completions say of
+// options and commands, from the verb table of package config. Only tests use
+// it: they compare the files in packaging with it, and write them on request.
+package manual
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"pen/internal/config"
+)
+
+// Parts returns the generated parts of manual pages in mdoc, by the name in
+// their comments: "options", "settings", "actions", "questions", "unused".
+func Parts() map[string]string {
+	parts := map[string]string{"options": options(config.Options())}
+	kinds := map[config.Kind]string{config.Setting: "settings", config.Action: "actions", config.Question: "questions"}
+	for _, v := range config.Verbs() {
+		name := kinds[v.Kind]
+		if v.Unused {
+			name = "unused"
+		}
+		parts[name] += command(v)
+	}
+	return parts
+}
+
+func options(list []config.Option) string {
+	var b strings.Builder
+	for _, o := range list {
+		b.WriteString(".It")
+		if o.Short != "" {
+			b.WriteString(" Fl " + o.Short + " ,")
+		}
+		b.WriteString(" Fl -" + o.Long + arguments(o.Args) + "\n" + sentence(o.Help))
+		if o.Default != "" {
+			b.WriteString("Default: " + escape(o.Default) + ".\n")
+		}
+	}
+	return b.String()
+}
+
+func command(v config.Verb) string {
+	item := ".It"
+	if v.Negatable {
+		item += " Oo Cm no Oc"
+	}
+	item += " Cm " + v.Name + arguments(v.Args) + "\n" + sentence(v.Help)
+	if d := v.Default(); d != "" {
+		item += "Default: " + escape(d) + ".\n"
+	}
+	return item
+}
+
+// arguments writes such as "N permit|deny [MASK]": what is typed as it stands
+// is in lower case, what stands for something else is not.
+func arguments(args string) string {
+	var b strings.Builder
+	for _, word := range strings.Fields(args) {
+		inner, optional := strings.CutPrefix(word, "[")
+		if optional = optional && strings.HasSuffix(inner, "]"); optional {
+			word = inner[:len(inner)-1]
+			b.WriteString(" Oo")
+		}
+		for i, choice := range strings.Split(word, "|") {
+			if i > 0 {
+				b.WriteString(" |")
+			}
+			macro := " Ar "
+			if choice == strings.ToLower(choice) {
+				macro = " Cm "
+			}
+			b.WriteString(macro + choice)
+		}
+		if optional {
+			b.WriteString(" Oc")
+		}
+	}
+	return b.String()
+}
+
+// sentence writes a line of help as a sentence on a line of its own.
+func sentence(help string) string {
+	if help == "" {
+		return ""
+	}
+	return escape(strings.ToUpper(help[:1])+help[1:]) + ".\n"
+}
+
+// escape makes a text safe at the beginning of a line and in it.
+func escape(text string) string {
+	text = strings.ReplaceAll(text, `\`, `\e`)
+	if strings.HasPrefix(text, ".") || strings.HasPrefix(text, "'") {
+		text = `\&` + text
+	}
+	return text
+}
+
+// helpLine is a line of a list of options as pflag prints it. A value is one
+// word, and at least two spaces stand before the help.
+var helpLine = regexp.MustCompile(`(?m)^ +(?:-(\w), )?--([\w-]+)(?:\[=[^ ]*\])?(?: ([^ ]+))?  +(.*)$`)
+
+var defaultValue = regexp.MustCompile(` \(default "?([^()"]*)"?\)$`)
+
+// HelpOptions writes the options of another program as Parts does those of
+// Pen. It takes them from what the program prints with --help.
+func HelpOptions(help string) string {
+	var list []config.Option
+	for _, m := range helpLine.FindAllStringSubmatch(help, -1) {
+		o := config.Option{Short: m[1], Long: m[2], Args: strings.ToUpper(m[3]), Help: strings.TrimSpace(m[4])}
+		if d := defaultValue.FindStringSubmatch(o.Help); d != nil {
+			o.Default, o.Help = d[1], strings.TrimSuffix(o.Help, d[0])
+		}
+		list = append(list, o)
+	}
+	return options(list)
+}
+
+var marker = regexp.MustCompile(`(?m)^\.\\" (BEGIN|END) GENERATED (\w+)\n`)
+
+// Fill returns a page with its generated parts replaced, and their names. It
+// fails where a comment has no counterpart or names no part.
+func Fill(page string, parts map[string]string) (filled string, names []string, err error) {
+	var b strings.Builder
+	end := 0
+	marks := marker.FindAllStringSubmatchIndex(page, -1)
+	for pair := range slices.Chunk(marks, 2) {
+		if len(pair) < 2 || page[pair[0][2]:pair[0][3]] != "BEGIN" || page[pair[1][2]:pair[1][3]] != "END" {
+			return "", nil, fmt.Errorf("line %d: a comment without its counterpart, want BEGIN GENERATED and then END GENERATED", line(page, pair[0][0]))
+		}
+		name := page[pair[0][4]:pair[0][5]]
+		text, ok := parts[name]
+		if !ok || name != page[pair[1][4]:pair[1][5]] {
+			return "", nil, fmt.Errorf("line %d: there is no part %q, or another one ends", line(page, pair[0][0]), name)
+		}
+		b.WriteString(page[end:pair[0][1]] + text + page[pair[1][0]:pair[1][1]])
+		end = pair[1][1]
+		names = append(names, name)
+	}
+	return b.String() + page[end:], names, nil
+}
+
+// line is the number of the line at an offset.
+func line(page string, offset int) int { return 1 + strings.Count(page[:offset], "\n") }

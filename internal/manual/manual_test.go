@@ -1,0 +1,126 @@
+package manual
+
+import (
+	"strings"
+	"testing"
+
+	"pen/internal/config"
+)
+
+func TestFill(t *testing.T) {
+	parts := map[string]string{"options": "new\n", "actions": "act\n"}
+	const begin, end = ".\\\" BEGIN GENERATED ", ".\\\" END GENERATED "
+	for _, c := range []struct{ page, want, names, err string }{
+		{"text\n", "text\n", "", ""},
+		{"a\n" + begin + "options\nold\nold\n" + end + "options\nb\n", "a\n" + begin + "options\nnew\n" + end + "options\nb\n", "options", ""},
+		{
+			begin + "actions\n" + end + "actions\n" + begin + "options\n" + end + "options\n",
+			begin + "actions\nact\n" + end + "actions\n" + begin + "options\nnew\n" + end + "options\n", "actions options", "",
+		},
+		{"a\n" + begin + "options\nold\n", "", "", "line 2: a comment without its counterpart"},
+		{end + "options\n" + begin + "options\n", "", "", "line 1: a comment without its counterpart"},
+		{begin + "options\n" + begin + "options\n", "", "", "line 1: a comment without its counterpart"},
+		{begin + "options\n" + end + "actions\n", "", "", `line 1: there is no part "options", or another one ends`},
+		{begin + "what\n" + end + "what\n", "", "", `line 1: there is no part "what"`},
+	} {
+		got, names, err := Fill(c.page, parts)
+		if got != c.want || strings.Join(names, " ") != c.names || (err == nil) != (c.err == "") {
+			t.Errorf("%q: got %q, %q, %v", c.page, got, names, err)
+		}
+		if err != nil && !strings.HasPrefix(err.Error(), c.err) {
+			t.Errorf("%q: got %v, want %s", c.page, err, c.err)
+		}
+	}
+}
+
+func TestHelpOptions(t *testing.T) {
+	const help = `usage: what [OPTION]... PORT
+
+  -l, --log FILE                     append to FILE
+  -n, --requests int                 remember so many (default 1000)
+  -b, --line-buffered[=true|false]   write each line at once
+      --name string                  'quoted' \ text (default "x")
+      --help                         this
+
+not an option  --really
+`
+	const want = `.It Fl l , Fl -log Ar FILE
+Append to FILE.
+.It Fl n , Fl -requests Ar INT
+Remember so many.
+Default: 1000.
+.It Fl b , Fl -line-buffered
+Write each line at once.
+.It Fl -name Ar STRING
+\&'quoted' \e text.
+Default: x.
+.It Fl -help
+This.
+`
+	if got := HelpOptions(help); got != want {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestArguments(t *testing.T) {
+	for _, c := range []struct{ args, want string }{
+		{"", ""},
+		{"FILE", " Ar FILE"},
+		{"[TIME]", " Oo Ar TIME Oc"},
+		{"[[HOST:]PORT|PATH]", " Oo Ar [HOST:]PORT | Ar PATH Oc"},
+		{"N permit|deny ADDRESS[/LENGTH] [MASK]", " Ar N Cm permit | Cm deny Ar ADDRESS[/LENGTH] Oo Ar MASK Oc"},
+		{"N KEY VALUE...|remove", " Ar N Ar KEY Ar VALUE... | Cm remove"},
+	} {
+		if got := arguments(c.args); got != c.want {
+			t.Errorf("%s: got %s, want %s", c.args, got, c.want)
+		}
+	}
+}
+
+func TestPlaceOf(t *testing.T) {
+	for _, c := range []struct{ arg, kind, words string }{
+		{"N", "none", ""},
+		{"FILE", "file", ""},
+		{"[FILE|HOST:PORT]", "file", ""},
+		{"[[HOST:]PORT|PATH]", "file", ""},
+		{"HOST[:PORT[:MAX[:HARD]]]", "host", ""},
+		{"[NAME]", "user", ""},
+		{"up|down|both|off", "words", "up down both off"},
+		{"[MASK]|country", "words", "country"},
+	} {
+		p := placeOf(c.arg)
+		if p.Kind != c.kind || strings.Join(p.Words, " ") != c.words {
+			t.Errorf("%s: got %s %q, want %s %s", c.arg, p.Kind, p.Words, c.kind, c.words)
+		}
+	}
+}
+
+// The scripts offer the keys that the server command has.
+func TestServerKeys(t *testing.T) {
+	_, err := config.ParseLine("server 0 frobnicate 1")
+	if err == nil {
+		t.Fatal("there is no error for a key that does not exist")
+	}
+	_, said, _ := strings.Cut(err.Error(), "want ")
+	for _, key := range serverKeys {
+		if _, err := config.ParseLine("server 0 " + key + " 1"); key != "address" && err != nil {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+	words := strings.FieldsFunc(strings.Replace(said, " or ", ",", 1), func(r rune) bool { return r == ',' || r == ' ' })
+	if len(words) != len(serverKeys) {
+		t.Errorf("the command has the keys %q, the scripts %q", words, serverKeys)
+	}
+}
+
+func TestQuotes(t *testing.T) {
+	for _, c := range []struct{ got, want string }{
+		{quote(`a client's`), `'a client'\''s'`},
+		{fishQuote(`a client's \`), `'a client\'s \\'`},
+		{bracket(`[HOST:]PORT\`), `\[HOST:\]PORT\\`},
+	} {
+		if c.got != c.want {
+			t.Errorf("got %s, want %s", c.got, c.want)
+		}
+	}
+}

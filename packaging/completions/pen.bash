@@ -1,0 +1,118 @@
+# bash completion for pen and penctl.
+# Generated from the verb table in internal/config by
+# `go test -run TestCompletionsAreCurrent -update .`
+
+# The functions _pen_KIND add what can stand at a place to COMPREPLY. They see
+# the variables of their caller: cur, the word that is begun, and words.
+
+_pen_none() { :; }
+_pen_words() { mapfile -t COMPREPLY < <(compgen -W "$*" -- "$cur"); }
+_pen_file() {
+	compopt -o filenames 2>/dev/null
+	mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+}
+_pen_dir() {
+	compopt -o filenames 2>/dev/null
+	mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+}
+_pen_user() { mapfile -t COMPREPLY < <(compgen -u -- "$cur"); }
+_pen_list() { _pen_words 0 1 2 3 4 5 6 7 8 9; }
+_pen_command() { _pen_words abort_on_error abuse acl ascii backlog blacklist chroot client_acl clients_max close conn_max connection control control_acl debug dummy emergency exit exit_enabled foreground hash help idle_timeout include keepalive listen log mode multi_accept pending_max pid pidfile prio recent roundrobin server servers socket source status stubborn tcp_fastclose timeout tracking user web_stats weight write; }
+_pen_host() { mapfile -t COMPREPLY < <(compgen -A hostname -- "$cur"); }
+
+# What a running Pen says is not trusted: words of other characters are left
+# out, since the shell would expand them.
+_penctl_slot() { _pen_words "$(_penctl_servers 1)"; }
+_penctl_host() { _pen_words "$(_penctl_servers 3)"; }
+_penctl_servers() { # FIELD
+	penctl "${words[1]}" servers 2>/dev/null </dev/null |
+		awk -v f="$1" '$2 == "addr" && $f ~ /^[0-9A-Za-z.:\/_-]+$/ { print $f }'
+}
+
+# Words are split at spaces only: bash itself would split an address at its
+# colons, and an option from its value.
+_pen_split() {
+	read -ra words <<<"${COMP_LINE:0:COMP_POINT}"
+	[[ ${COMP_LINE:0:COMP_POINT} == *[[:space:]] ]] && words+=("")
+	cur=${words[-1]}
+	COMPREPLY=()
+}
+
+# bash replaces what stands behind the last colon.
+_pen_colons() {
+	if [[ $cur == *:* && $COMP_WORDBREAKS == *:* ]]; then
+		COMPREPLY=("${COMPREPLY[@]#"${cur%:*}:"}")
+	fi
+}
+
+_pen() {
+	local words cur
+	_pen_split
+	local option=${words[-2]}
+	if [[ $cur == --*=* ]]; then
+		option=${cur%%=*} cur=${cur#*=}
+	fi
+	case $option in
+	-F|--config|-C|--control|--listen|-l|--log|-p|--pidfile|-w|--web-stats) _pen_file ;;
+	-O|--command) _pen_command ;;
+	-B|--abuse|-e|--emergency) _pen_host ;;
+	-q|--backlog|-b|--blacklist|--client-acl|-c|--clients|-x|--connections|--control-acl|--idle-timeout|-m|--multi-accept|--pending|--source|-t|--timeout|-T|--tracking) _pen_none ;;
+	-j|--chroot) _pen_dir ;;
+	--tcp-fastclose) _pen_words up down both off ;;
+	-u|--user) _pen_user ;;
+	*)
+		if [[ $cur == -* ]]; then
+			_pen_words -F --config -O --command -d --debug -B --abuse -a --ascii -q --backlog -b --blacklist -j --chroot --client-acl -c --clients -x --connections -C --control --control-acl --dummy -e --emergency -X --exit -f --foreground -h --hash --idle-timeout --keepalive --listen -l --log -m --multi-accept --pending -p --pidfile --prio -r --roundrobin --source -s --stubborn --tcp-fastclose -t --timeout -T --tracking -u --user -w --web-stats -W --weight -N --hash-untracked --check -V --version --help
+		else
+			_pen_file
+		fi
+		;;
+	esac
+	_pen_colons
+}
+
+_penctl() {
+	local words cur
+	_pen_split
+	local n=$((${#words[@]} - 1)) first=2 # the place of the word that is begun, and of the command
+	if ((n == 1)); then
+		_pen_file
+		_pen_colons
+		return
+	fi
+	if [[ ${words[2]} == no ]] && ((n > 2)); then
+		first=3
+	fi
+	case $((n - first)):$first in
+	0:2) _pen_words no abort_on_error abuse acl ascii backlog blacklist chroot client_acl clients_max close conn_max connection control control_acl debug dummy emergency exit exit_enabled foreground hash help idle_timeout include keepalive listen log mode multi_accept pending_max pid pidfile prio recent roundrobin server servers socket source status stubborn tcp_fastclose timeout tracking user web_stats weight write ;;
+	0:3) _pen_words abort_on_error abuse acl ascii chroot control dummy emergency exit_enabled foreground hash keepalive listen log pidfile prio roundrobin source stubborn user web_stats weight ;;
+	1:3) [[ ${words[3]} == acl ]] && _pen_list ;;
+	*:2) _penctl_argument "${words[2]}" $((n - 2)) ;;
+	esac
+	_pen_colons
+}
+
+_penctl_argument() { # COMMAND PLACE
+	case $1:$2 in
+	server:1) _penctl_slot ;;
+	server:2) _pen_words acl address blacklist hard max port prio weight remove ;;
+	server:*)
+		case $(($2 % 2)):${words[-2]} in
+		0:*) _pen_words acl address blacklist hard max port prio weight ;;
+		1:acl) _pen_list ;;
+		1:address) _penctl_host ;;
+		esac
+		;;
+	abuse:1|emergency:1) _penctl_host ;;
+	acl:1|client_acl:1|control_acl:1) _pen_list ;;
+	acl:2) _pen_words permit deny ;;
+	chroot:1) _pen_dir ;;
+	control:1|include:1|listen:1|log:1|pidfile:1|web_stats:1|write:1) _pen_file ;;
+	help:1) _pen_command ;;
+	tcp_fastclose:1) _pen_words up down both off ;;
+	user:1) _pen_user ;;
+	esac
+}
+
+complete -F _pen pen
+complete -F _penctl penctl

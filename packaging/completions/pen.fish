@@ -1,0 +1,219 @@
+# fish completion for pen and penctl.
+# Generated from the verb table in internal/config by
+# `go test -run TestCompletionsAreCurrent -update .`
+
+complete -c pen -s F -l config -r -F -d 'read commands from a file, again at HUP'
+complete -c pen -s O -l command -x -a '(__pen_command)' -d 'run a command, as penctl would; -o is the same'
+complete -c pen -s d -l debug -d 'more detail in the log; more with each -d'
+complete -c pen -s B -l abuse -x -a '(__pen_host)' -d 'server for clients that the access list denies'
+complete -c pen -s a -l ascii -d 'dump communication in ASCII'
+complete -c pen -s q -l backlog -x -a '(__pen_none)' -d 'connections that may wait to be accepted; 0: what the kernel allows'
+complete -c pen -s b -l blacklist -x -a '(__pen_none)' -d 'how long a failed server is left alone'
+complete -c pen -s j -l chroot -x -a '(__pen_dir)' -d 'folder to make the root, once everything listens'
+complete -c pen -l client-acl -x -a '(__pen_none)' -d 'number of the access list for clients'
+complete -c pen -s c -l clients -x -a '(__pen_none)' -d 'clients that are remembered'
+complete -c pen -s x -l connections -x -a '(__pen_none)' -d 'connections at a time; 0: what the descriptors allow'
+complete -c pen -s C -l control -r -F -d 'address of the control socket'
+complete -c pen -l control-acl -x -a '(__pen_none)' -d 'number of the access list for the control socket'
+complete -c pen -l dummy -d 'answer every client with the same page, without a server'
+complete -c pen -s e -l emergency -x -a '(__pen_host)' -d 'server for when no other one is there'
+complete -c pen -s X -l exit -d 'allow the exit command'
+complete -c pen -s f -l foreground -d 'stay in the foreground, log to standard error'
+complete -c pen -s h -l hash -d 'choose a new client\'s server by its address'
+complete -c pen -l idle-timeout -x -a '(__pen_none)' -d 'close connections that moved nothing for so long; 0: never'
+complete -c pen -l keepalive -d 'probe servers that are silent, to notice dead ones'
+complete -c pen -l listen -r -F -d 'address for clients'
+complete -c pen -s l -l log -r -F -d 'where to log requests: a file, or penlogd\'s address'
+complete -c pen -s m -l multi-accept -x -a '(__pen_none)' -d 'connections to accept in one go, for planes that do'
+complete -c pen -l pending -x -a '(__pen_none)' -d 'kept for old files: connects that may be under way; 0: no limit'
+complete -c pen -s p -l pidfile -r -F -d 'file for the process id'
+complete -c pen -l prio -d 'choose the server with the lowest prio'
+complete -c pen -s r -l roundrobin -d 'do not use the client table to choose'
+complete -c pen -l source -x -a '(__pen_none)' -d 'local address for connections to servers'
+complete -c pen -s s -l stubborn -d 'no failover: if the chosen server is not there, close'
+complete -c pen -l tcp-fastclose -x -a '(__pen_words up down both off)' -d 'end a connection when its server (up), its client (down) or either one (both) has ended'
+complete -c pen -s t -l timeout -x -a '(__pen_none)' -d 'how long a server may take to accept a connection'
+complete -c pen -s T -l tracking -x -a '(__pen_none)' -d 'how long a client is remembered; 0: for ever'
+complete -c pen -s u -l user -x -a '(__pen_user)' -d 'user to run as'
+complete -c pen -s w -l web-stats -r -F -d 'file for the status page, written at USR1'
+complete -c pen -s W -l weight -d 'choose the server with the fewest connections for its weight'
+complete -c pen -s N -l hash-untracked -d 'the same as -h -r'
+complete -c pen -l check -d 'check the command line and its file, and end'
+complete -c pen -s V -l version -d 'print the version'
+complete -c pen -l help -d 'print this list'
+
+# The functions __pen_KIND print what can stand at a place.
+
+function __pen_none
+end
+
+function __pen_words
+	printf '%s\n' $argv
+end
+
+function __pen_file
+	__fish_complete_path (commandline -ct)
+end
+
+function __pen_dir
+	__fish_complete_directories (commandline -ct) ''
+end
+
+function __pen_user
+	__fish_complete_users
+end
+
+function __pen_host
+	__fish_print_hostnames
+end
+
+function __pen_list
+	__pen_words 0 1 2 3 4 5 6 7 8 9
+end
+
+function __pen_command
+	printf '%s\t%s\n' abort_on_error 'kept for old files'
+	printf '%s\t%s\n' abuse 'server for clients that the access list denies'
+	printf '%s\t%s\n' acl 'add an entry to an access list; no acl N empties it'
+	printf '%s\t%s\n' ascii 'dump communication in ASCII'
+	printf '%s\t%s\n' backlog 'connections that may wait to be accepted; 0: what the kernel allows'
+	printf '%s\t%s\n' blacklist 'how long a failed server is left alone'
+	printf '%s\t%s\n' chroot 'folder to make the root, once everything listens'
+	printf '%s\t%s\n' client_acl 'number of the access list for clients'
+	printf '%s\t%s\n' clients_max 'clients that are remembered'
+	printf '%s\t%s\n' close 'end a connection'
+	printf '%s\t%s\n' conn_max 'connections at a time; 0: what the descriptors allow'
+	printf '%s\t%s\n' connection 'a connection\'s state'
+	printf '%s\t%s\n' control 'address of the control socket'
+	printf '%s\t%s\n' control_acl 'number of the access list for the control socket'
+	printf '%s\t%s\n' debug 'more detail in the log'
+	printf '%s\t%s\n' dummy 'answer every client with the same page, without a server'
+	printf '%s\t%s\n' emergency 'server for when no other one is there'
+	printf '%s\t%s\n' exit 'end Pen, if -X allows it'
+	printf '%s\t%s\n' exit_enabled 'allow the exit command'
+	printf '%s\t%s\n' foreground 'stay in the foreground, log to standard error'
+	printf '%s\t%s\n' hash 'choose a new client\'s server by its address'
+	printf '%s\t%s\n' help 'the list of commands, or what one of them does'
+	printf '%s\t%s\n' idle_timeout 'close connections that moved nothing for so long; 0: never'
+	printf '%s\t%s\n' include 'run the commands in a file'
+	printf '%s\t%s\n' keepalive 'probe servers that are silent, to notice dead ones'
+	printf '%s\t%s\n' listen 'address for clients'
+	printf '%s\t%s\n' log 'where to log requests: a file, or penlogd\'s address'
+	printf '%s\t%s\n' mode 'how servers are chosen'
+	printf '%s\t%s\n' multi_accept 'connections to accept in one go, for planes that do'
+	printf '%s\t%s\n' pending_max 'kept for old files: connects that may be under way; 0: no limit'
+	printf '%s\t%s\n' pid 'the process id'
+	printf '%s\t%s\n' pidfile 'file for the process id'
+	printf '%s\t%s\n' prio 'choose the server with the lowest prio'
+	printf '%s\t%s\n' recent 'clients seen in the last 300 seconds'
+	printf '%s\t%s\n' roundrobin 'do not use the client table to choose'
+	printf '%s\t%s\n' server 'set a server\'s address, port, max, hard, weight, prio, acl; blacklist it for a time'
+	printf '%s\t%s\n' servers 'the table of servers'
+	printf '%s\t%s\n' socket 'the connection that a descriptor belongs to'
+	printf '%s\t%s\n' source 'local address for connections to servers'
+	printf '%s\t%s\n' status 'the status page'
+	printf '%s\t%s\n' stubborn 'no failover: if the chosen server is not there, close'
+	printf '%s\t%s\n' tcp_fastclose 'end a connection when its server (up), its client (down) or either one (both) has ended'
+	printf '%s\t%s\n' timeout 'how long a server may take to accept a connection'
+	printf '%s\t%s\n' tracking 'how long a client is remembered; 0: for ever'
+	printf '%s\t%s\n' user 'user to run as'
+	printf '%s\t%s\n' web_stats 'file for the status page, written at USR1'
+	printf '%s\t%s\n' weight 'choose the server with the fewest connections for its weight'
+	printf '%s\t%s\n' write 'save all settings'
+end
+
+function __pen_negatable
+	printf '%s\t%s\n' abort_on_error 'kept for old files'
+	printf '%s\t%s\n' abuse 'server for clients that the access list denies'
+	printf '%s\t%s\n' acl 'add an entry to an access list; no acl N empties it'
+	printf '%s\t%s\n' ascii 'dump communication in ASCII'
+	printf '%s\t%s\n' chroot 'folder to make the root, once everything listens'
+	printf '%s\t%s\n' control 'address of the control socket'
+	printf '%s\t%s\n' dummy 'answer every client with the same page, without a server'
+	printf '%s\t%s\n' emergency 'server for when no other one is there'
+	printf '%s\t%s\n' exit_enabled 'allow the exit command'
+	printf '%s\t%s\n' foreground 'stay in the foreground, log to standard error'
+	printf '%s\t%s\n' hash 'choose a new client\'s server by its address'
+	printf '%s\t%s\n' keepalive 'probe servers that are silent, to notice dead ones'
+	printf '%s\t%s\n' listen 'address for clients'
+	printf '%s\t%s\n' log 'where to log requests: a file, or penlogd\'s address'
+	printf '%s\t%s\n' pidfile 'file for the process id'
+	printf '%s\t%s\n' prio 'choose the server with the lowest prio'
+	printf '%s\t%s\n' roundrobin 'do not use the client table to choose'
+	printf '%s\t%s\n' source 'local address for connections to servers'
+	printf '%s\t%s\n' stubborn 'no failover: if the chosen server is not there, close'
+	printf '%s\t%s\n' user 'user to run as'
+	printf '%s\t%s\n' web_stats 'file for the status page, written at USR1'
+	printf '%s\t%s\n' weight 'choose the server with the fewest connections for its weight'
+end
+
+# What a running Pen says is not trusted: words of other characters are left
+# out.
+function __penctl_servers # FIELD
+	set -l words (commandline -opc)
+	penctl $words[2] servers 2>/dev/null </dev/null | awk -v f=$argv[1] '$2 == "addr" && $f ~ /^[0-9A-Za-z.:\/_-]+$/ { print $f }'
+end
+
+function __penctl_slot
+	__penctl_servers 1
+end
+
+function __penctl_host
+	__penctl_servers 3
+end
+
+function __penctl
+	set -l words (commandline -opc)
+	set -l n (count $words) # words before the one that is begun
+	if test $n -eq 1
+		__pen_file
+		return
+	end
+	if test $n -eq 2
+		__pen_words no
+		__pen_command
+		return
+	end
+	if test $words[3] = no
+		if test $n -eq 3
+			__pen_negatable
+		else if test $n -eq 4 -a $words[4] = acl
+			__pen_list
+		end
+		return
+	end
+	set -l place (math $n - 2)
+	switch $words[3]:$place
+		case server:1
+			__penctl_slot
+		case server:2
+			__pen_words acl address blacklist hard max port prio weight remove
+		case 'server:*'
+			switch (math $place % 2):$words[-1]
+				case '0:*'
+					__pen_words acl address blacklist hard max port prio weight
+				case 1:acl
+					__pen_list
+				case 1:address
+					__penctl_host
+			end
+		case abuse:1 emergency:1
+			__penctl_host
+		case acl:1 client_acl:1 control_acl:1
+			__pen_list
+		case acl:2
+			__pen_words permit deny
+		case chroot:1
+			__pen_dir
+		case control:1 include:1 listen:1 log:1 pidfile:1 web_stats:1 write:1
+			__pen_file
+		case help:1
+			__pen_command
+		case tcp_fastclose:1
+			__pen_words up down both off
+		case user:1
+			__pen_user
+	end
+end
+
+complete -c penctl -f -a '(__penctl)'

@@ -1,0 +1,199 @@
+#compdef pen penctl
+# zsh completion for pen and penctl.
+# Generated from the verb table in internal/config by
+# `go test -run TestCompletionsAreCurrent -update .`
+
+# The functions _pen_KIND add what can stand at a place.
+
+_pen_none() { _message value; }
+_pen_words() { compadd -- "$@"; }
+_pen_file() { _files; }
+_pen_dir() { _files -/; }
+_pen_user() { _users; }
+_pen_host() { _hosts; }
+_pen_list() { _pen_words {0..9}; }
+
+_pen_command() {
+	local -a commands=(
+		'abort_on_error:kept for old files'
+		'abuse:server for clients that the access list denies'
+		'acl:add an entry to an access list; no acl N empties it'
+		'ascii:dump communication in ASCII'
+		'backlog:connections that may wait to be accepted; 0: what the kernel allows'
+		'blacklist:how long a failed server is left alone'
+		'chroot:folder to make the root, once everything listens'
+		'client_acl:number of the access list for clients'
+		'clients_max:clients that are remembered'
+		'close:end a connection'
+		'conn_max:connections at a time; 0: what the descriptors allow'
+		'connection:a connection'\''s state'
+		'control:address of the control socket'
+		'control_acl:number of the access list for the control socket'
+		'debug:more detail in the log'
+		'dummy:answer every client with the same page, without a server'
+		'emergency:server for when no other one is there'
+		'exit:end Pen, if -X allows it'
+		'exit_enabled:allow the exit command'
+		'foreground:stay in the foreground, log to standard error'
+		'hash:choose a new client'\''s server by its address'
+		'help:the list of commands, or what one of them does'
+		'idle_timeout:close connections that moved nothing for so long; 0: never'
+		'include:run the commands in a file'
+		'keepalive:probe servers that are silent, to notice dead ones'
+		'listen:address for clients'
+		'log:where to log requests: a file, or penlogd'\''s address'
+		'mode:how servers are chosen'
+		'multi_accept:connections to accept in one go, for planes that do'
+		'pending_max:kept for old files: connects that may be under way; 0: no limit'
+		'pid:the process id'
+		'pidfile:file for the process id'
+		'prio:choose the server with the lowest prio'
+		'recent:clients seen in the last 300 seconds'
+		'roundrobin:do not use the client table to choose'
+		'server:set a server'\''s address, port, max, hard, weight, prio, acl; blacklist it for a time'
+		'servers:the table of servers'
+		'socket:the connection that a descriptor belongs to'
+		'source:local address for connections to servers'
+		'status:the status page'
+		'stubborn:no failover: if the chosen server is not there, close'
+		'tcp_fastclose:end a connection when its server (up), its client (down) or either one (both) has ended'
+		'timeout:how long a server may take to accept a connection'
+		'tracking:how long a client is remembered; 0: for ever'
+		'user:user to run as'
+		'web_stats:file for the status page, written at USR1'
+		'weight:choose the server with the fewest connections for its weight'
+		'write:save all settings'
+	)
+	_describe command commands
+}
+
+_pen_negatable() {
+	local -a commands=(
+		'abort_on_error:kept for old files'
+		'abuse:server for clients that the access list denies'
+		'acl:add an entry to an access list; no acl N empties it'
+		'ascii:dump communication in ASCII'
+		'chroot:folder to make the root, once everything listens'
+		'control:address of the control socket'
+		'dummy:answer every client with the same page, without a server'
+		'emergency:server for when no other one is there'
+		'exit_enabled:allow the exit command'
+		'foreground:stay in the foreground, log to standard error'
+		'hash:choose a new client'\''s server by its address'
+		'keepalive:probe servers that are silent, to notice dead ones'
+		'listen:address for clients'
+		'log:where to log requests: a file, or penlogd'\''s address'
+		'pidfile:file for the process id'
+		'prio:choose the server with the lowest prio'
+		'roundrobin:do not use the client table to choose'
+		'source:local address for connections to servers'
+		'stubborn:no failover: if the chosen server is not there, close'
+		'user:user to run as'
+		'web_stats:file for the status page, written at USR1'
+		'weight:choose the server with the fewest connections for its weight'
+	)
+	_describe command commands
+}
+
+# What a running Pen says is not trusted: words of other characters are left
+# out.
+_penctl_slot() { _pen_words ${(f)"$(_penctl_servers 1)"}; }
+_penctl_host() { _pen_words ${(f)"$(_penctl_servers 3)"}; }
+_penctl_servers() { # FIELD
+	penctl ${(Q)words[2]} servers 2>/dev/null </dev/null |
+		awk -v f=$1 '$2 == "addr" && $f ~ /^[0-9A-Za-z.:\/_-]+$/ { print $f }'
+}
+
+_pen_options() {
+	_arguments -s \
+		'(-F --config)'{-F+,--config=}'[read commands from a file, again at HUP]:file:_pen_file' \
+		'*'{-O+,--command=}'[run a command, as penctl would; -o is the same]:command:_pen_command' \
+		'*'{-d,--debug}'[more detail in the log; more with each -d]' \
+		'(-B --abuse)'{-B+,--abuse=}'[server for clients that the access list denies]:host:_pen_host' \
+		'(-a --ascii)'{-a,--ascii}'[dump communication in ASCII]' \
+		'(-q --backlog)'{-q+,--backlog=}'[connections that may wait to be accepted; 0: what the kernel allows]:none:_pen_none' \
+		'(-b --blacklist)'{-b+,--blacklist=}'[how long a failed server is left alone]:none:_pen_none' \
+		'(-j --chroot)'{-j+,--chroot=}'[folder to make the root, once everything listens]:dir:_pen_dir' \
+		--client-acl='[number of the access list for clients]:none:_pen_none' \
+		'(-c --clients)'{-c+,--clients=}'[clients that are remembered]:none:_pen_none' \
+		'(-x --connections)'{-x+,--connections=}'[connections at a time; 0: what the descriptors allow]:none:_pen_none' \
+		'(-C --control)'{-C+,--control=}'[address of the control socket]:file:_pen_file' \
+		--control-acl='[number of the access list for the control socket]:none:_pen_none' \
+		--dummy'[answer every client with the same page, without a server]' \
+		'(-e --emergency)'{-e+,--emergency=}'[server for when no other one is there]:host:_pen_host' \
+		'(-X --exit)'{-X,--exit}'[allow the exit command]' \
+		'(-f --foreground)'{-f,--foreground}'[stay in the foreground, log to standard error]' \
+		'(-h --hash)'{-h,--hash}'[choose a new client'\''s server by its address]' \
+		--idle-timeout='[close connections that moved nothing for so long; 0: never]:none:_pen_none' \
+		--keepalive'[probe servers that are silent, to notice dead ones]' \
+		--listen='[address for clients]:file:_pen_file' \
+		'(-l --log)'{-l+,--log=}'[where to log requests: a file, or penlogd'\''s address]:file:_pen_file' \
+		'(-m --multi-accept)'{-m+,--multi-accept=}'[connections to accept in one go, for planes that do]:none:_pen_none' \
+		--pending='[kept for old files: connects that may be under way; 0: no limit]:none:_pen_none' \
+		'(-p --pidfile)'{-p+,--pidfile=}'[file for the process id]:file:_pen_file' \
+		--prio'[choose the server with the lowest prio]' \
+		'(-r --roundrobin)'{-r,--roundrobin}'[do not use the client table to choose]' \
+		--source='[local address for connections to servers]:none:_pen_none' \
+		'(-s --stubborn)'{-s,--stubborn}'[no failover: if the chosen server is not there, close]' \
+		--tcp-fastclose='[end a connection when its server (up), its client (down) or either one (both) has ended]:value:(up down both off)' \
+		'(-t --timeout)'{-t+,--timeout=}'[how long a server may take to accept a connection]:none:_pen_none' \
+		'(-T --tracking)'{-T+,--tracking=}'[how long a client is remembered; 0: for ever]:none:_pen_none' \
+		'(-u --user)'{-u+,--user=}'[user to run as]:user:_pen_user' \
+		'(-w --web-stats)'{-w+,--web-stats=}'[file for the status page, written at USR1]:file:_pen_file' \
+		'(-W --weight)'{-W,--weight}'[choose the server with the fewest connections for its weight]' \
+		'(-N --hash-untracked)'{-N,--hash-untracked}'[the same as -h -r]' \
+		--check'[check the command line and its file, and end]' \
+		'(-V --version)'{-V,--version}'[print the version]' \
+		--help'[print this list]' \
+		'1:address to listen on:_files' \
+		'*:server:_pen_server'
+}
+
+_pen_server() { _alternative 'hosts:host:_hosts' 'files:socket:_files'; }
+
+_penctl() {
+	local first=3 # the place of the command
+	if (( CURRENT == 2 )); then
+		_files
+		return
+	fi
+	if [[ $words[3] == no ]] && (( CURRENT > 3 )); then
+		first=4
+	fi
+	case $(( CURRENT - first )):$first in
+	0:3)
+		_pen_words no
+		_pen_command
+		;;
+	0:4) _pen_negatable ;;
+	1:4) [[ $words[4] == acl ]] && _pen_list ;;
+	*:3) _penctl_argument $words[3] $(( CURRENT - 3 )) ;;
+	esac
+}
+
+_penctl_argument() { # COMMAND PLACE
+	case $1:$2 in
+	server:1) _penctl_slot ;;
+	server:2) _pen_words acl address blacklist hard max port prio weight remove ;;
+	server:*)
+		case $(( $2 % 2 )):$words[CURRENT-1] in
+		0:*) _pen_words acl address blacklist hard max port prio weight ;;
+		1:acl) _pen_list ;;
+		1:address) _penctl_host ;;
+		esac
+		;;
+	abuse:1|emergency:1) _penctl_host ;;
+	acl:1|client_acl:1|control_acl:1) _pen_list ;;
+	acl:2) _pen_words permit deny ;;
+	chroot:1) _pen_dir ;;
+	control:1|include:1|listen:1|log:1|pidfile:1|web_stats:1|write:1) _pen_file ;;
+	help:1) _pen_command ;;
+	tcp_fastclose:1) _pen_words up down both off ;;
+	user:1) _pen_user ;;
+	esac
+}
+
+case $service in
+penctl) _penctl ;;
+*) _pen_options ;;
+esac
