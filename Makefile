@@ -5,8 +5,10 @@ TOOL       = $(GO) tool -modfile=tools/go.mod
 VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 BUILD      = CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
 # What the tests use, as command:Debian package.
-PROGRAMS   = git:git gcc:gcc /usr/include/stdio.h:libc6-dev nginx:nginx-core /usr/lib/nginx/modules/ngx_stream_module.so:libnginx-mod-stream curl:curl wrk:wrk \
-             mandoc:mandoc fish:fish zsh:zsh redis-server:redis-server redis-cli:redis-tools haproxy:haproxy pen:pen dnsmasq:dnsmasq-base unbound:unbound dnsperf:dnsperf dig:bind9-dnsutils ip:iproute2 /usr/sbin/nft:nftables
+PROGRAMS   = git:git gcc:gcc /usr/include/stdio.h:libc6-dev nginx:nginx-core /usr/lib/nginx/modules/ngx_stream_module.so:libnginx-mod-stream \
+             curl:curl wrk:wrk redis-server:redis-server redis-cli:redis-tools haproxy:haproxy pen:pen \
+             dnsmasq:dnsmasq-base unbound:unbound dnsperf:dnsperf dig:bind9-dnsutils ip:iproute2 /usr/sbin/nft:nftables \
+             mandoc:mandoc fish:fish zsh:zsh /usr/share/zoneinfo/Europe/Helsinki:tzdata
 
 # Where install puts things; DESTDIR is for those who make packages.
 PREFIX    ?= /usr/local

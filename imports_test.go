@@ -26,6 +26,8 @@ var mayImport = map[string][]string{
 	"internal/sock":           {},
 	"internal/process":        {},
 	"internal/manual":         {"internal/config"},
+	"internal/hostnames":      {},
+	"internal/weblog":         {},
 	"internal/testenv":        {},
 	"internal/dispatch":       {"internal/acl", "internal/client", "internal/pool"},
 	"internal/control":        {"internal/config", "internal/stats"},
@@ -39,17 +41,20 @@ var mayImport = map[string][]string{
 		"internal/accesslog", "internal/acl", "internal/config", "internal/control", "internal/dispatch",
 		"internal/geoip", "internal/plane", "internal/plane/datagram", "internal/plane/stream", "internal/pool", "internal/process", "internal/sock", "internal/stats",
 	},
-	"cmd/pen":     {"internal/app", "internal/config", "internal/process", "internal/sock"},
-	"cmd/penctl":  {},
-	"cmd/penlog":  {},
-	"cmd/penlogd": {"internal/accesslog", "internal/process"},
-	"cmd/pendemo": {},
-	"bench":       {},
+	"cmd/pen":        {"internal/app", "internal/config", "internal/process", "internal/sock"},
+	"cmd/penctl":     {},
+	"cmd/penlog":     {},
+	"cmd/penlogd":    {"internal/accesslog", "internal/process"},
+	"cmd/mergelogs":  {"internal/weblog"},
+	"cmd/webresolve": {"internal/config", "internal/hostnames", "internal/process"},
+	"cmd/pendemo":    {},
+	"bench":          {},
 }
 
 // pure packages decide: plain data, no sockets, no files, no goroutines.
 var pure = []string{
 	"internal/acl", "internal/client", "internal/pool", "internal/dispatch", "internal/config", "internal/stats",
+	"internal/weblog",
 }
 
 // kernel packages may use system calls that the standard library lacks.

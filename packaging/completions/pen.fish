@@ -19,8 +19,10 @@ complete -c pen -l dummy -d 'answer every client with the same page, without a s
 complete -c pen -s e -l emergency -x -a '(__pen_host)' -d 'server for when no other one is there'
 complete -c pen -s X -l exit -d 'allow the exit command'
 complete -c pen -s f -l foreground -d 'stay in the foreground, log to standard error'
+complete -c pen -l geoip-db -r -F -d 'MaxMind DB file (.mmdb) for access lists by country, read again at HUP; with -j inside of its folder'
 complete -c pen -s h -l hash -d 'choose a new client\'s server by its address'
 complete -c pen -l idle-timeout -x -a '(__pen_none)' -d 'close connections that moved nothing for so long; 0: never'
+complete -c pen -l idlers -x -a '(__pen_none)' -d 'connections to servers that are kept ready for the next clients'
 complete -c pen -l keepalive -d 'probe servers that are silent, to notice dead ones'
 complete -c pen -l listen -r -F -d 'address for clients'
 complete -c pen -s l -l log -r -F -d 'where to log requests: a file, or penlogd\'s address'
@@ -34,6 +36,8 @@ complete -c pen -s s -l stubborn -d 'no failover: if the chosen server is not th
 complete -c pen -l tcp-fastclose -x -a '(__pen_words up down both off)' -d 'end a connection when its server (up), its client (down) or either one (both) has ended'
 complete -c pen -s t -l timeout -x -a '(__pen_none)' -d 'how long a server may take to accept a connection'
 complete -c pen -s T -l tracking -x -a '(__pen_none)' -d 'how long a client is remembered; 0: for ever'
+complete -c pen -l transparent -d 'connect to servers from the client\'s address; needs routes, see docs/transparent.md'
+complete -c pen -s U -l udp -d 'balance datagrams: UDP, or a Unix socket\'s'
 complete -c pen -s u -l user -x -a '(__pen_user)' -d 'user to run as'
 complete -c pen -s w -l web-stats -r -F -d 'file for the status page, written at USR1'
 complete -c pen -s W -l weight -d 'choose the server with the fewest connections for its weight'
@@ -92,9 +96,11 @@ function __pen_command
 	printf '%s\t%s\n' exit 'end Pen, if -X allows it'
 	printf '%s\t%s\n' exit_enabled 'allow the exit command'
 	printf '%s\t%s\n' foreground 'stay in the foreground, log to standard error'
+	printf '%s\t%s\n' geoip_db 'MaxMind DB file (.mmdb) for access lists by country, read again at HUP; with -j inside of its folder'
 	printf '%s\t%s\n' hash 'choose a new client\'s server by its address'
 	printf '%s\t%s\n' help 'the list of commands, or what one of them does'
 	printf '%s\t%s\n' idle_timeout 'close connections that moved nothing for so long; 0: never'
+	printf '%s\t%s\n' idlers 'connections to servers that are kept ready for the next clients'
 	printf '%s\t%s\n' include 'run the commands in a file'
 	printf '%s\t%s\n' keepalive 'probe servers that are silent, to notice dead ones'
 	printf '%s\t%s\n' listen 'address for clients'
@@ -116,6 +122,8 @@ function __pen_command
 	printf '%s\t%s\n' tcp_fastclose 'end a connection when its server (up), its client (down) or either one (both) has ended'
 	printf '%s\t%s\n' timeout 'how long a server may take to accept a connection'
 	printf '%s\t%s\n' tracking 'how long a client is remembered; 0: for ever'
+	printf '%s\t%s\n' transparent 'connect to servers from the client\'s address; needs routes, see docs/transparent.md'
+	printf '%s\t%s\n' udp 'balance datagrams: UDP, or a Unix socket\'s'
 	printf '%s\t%s\n' user 'user to run as'
 	printf '%s\t%s\n' web_stats 'file for the status page, written at USR1'
 	printf '%s\t%s\n' weight 'choose the server with the fewest connections for its weight'
@@ -133,6 +141,7 @@ function __pen_negatable
 	printf '%s\t%s\n' emergency 'server for when no other one is there'
 	printf '%s\t%s\n' exit_enabled 'allow the exit command'
 	printf '%s\t%s\n' foreground 'stay in the foreground, log to standard error'
+	printf '%s\t%s\n' geoip_db 'MaxMind DB file (.mmdb) for access lists by country, read again at HUP; with -j inside of its folder'
 	printf '%s\t%s\n' hash 'choose a new client\'s server by its address'
 	printf '%s\t%s\n' keepalive 'probe servers that are silent, to notice dead ones'
 	printf '%s\t%s\n' listen 'address for clients'
@@ -142,6 +151,8 @@ function __pen_negatable
 	printf '%s\t%s\n' roundrobin 'do not use the client table to choose'
 	printf '%s\t%s\n' source 'local address for connections to servers'
 	printf '%s\t%s\n' stubborn 'no failover: if the chosen server is not there, close'
+	printf '%s\t%s\n' transparent 'connect to servers from the client\'s address; needs routes, see docs/transparent.md'
+	printf '%s\t%s\n' udp 'balance datagrams: UDP, or a Unix socket\'s'
 	printf '%s\t%s\n' user 'user to run as'
 	printf '%s\t%s\n' web_stats 'file for the status page, written at USR1'
 	printf '%s\t%s\n' weight 'choose the server with the fewest connections for its weight'
@@ -203,9 +214,11 @@ function __penctl
 			__pen_list
 		case acl:2
 			__pen_words permit deny
+		case acl:4
+			__pen_words country
 		case chroot:1
 			__pen_dir
-		case control:1 include:1 listen:1 log:1 pidfile:1 web_stats:1 write:1
+		case control:1 geoip_db:1 include:1 listen:1 log:1 pidfile:1 web_stats:1 write:1
 			__pen_file
 		case help:1
 			__pen_command

@@ -35,9 +35,11 @@ _pen_command() {
 		'exit:end Pen, if -X allows it'
 		'exit_enabled:allow the exit command'
 		'foreground:stay in the foreground, log to standard error'
+		'geoip_db:MaxMind DB file (.mmdb) for access lists by country, read again at HUP; with -j inside of its folder'
 		'hash:choose a new client'\''s server by its address'
 		'help:the list of commands, or what one of them does'
 		'idle_timeout:close connections that moved nothing for so long; 0: never'
+		'idlers:connections to servers that are kept ready for the next clients'
 		'include:run the commands in a file'
 		'keepalive:probe servers that are silent, to notice dead ones'
 		'listen:address for clients'
@@ -59,6 +61,8 @@ _pen_command() {
 		'tcp_fastclose:end a connection when its server (up), its client (down) or either one (both) has ended'
 		'timeout:how long a server may take to accept a connection'
 		'tracking:how long a client is remembered; 0: for ever'
+		'transparent:connect to servers from the client'\''s address; needs routes, see docs/transparent.md'
+		'udp:balance datagrams: UDP, or a Unix socket'\''s'
 		'user:user to run as'
 		'web_stats:file for the status page, written at USR1'
 		'weight:choose the server with the fewest connections for its weight'
@@ -79,6 +83,7 @@ _pen_negatable() {
 		'emergency:server for when no other one is there'
 		'exit_enabled:allow the exit command'
 		'foreground:stay in the foreground, log to standard error'
+		'geoip_db:MaxMind DB file (.mmdb) for access lists by country, read again at HUP; with -j inside of its folder'
 		'hash:choose a new client'\''s server by its address'
 		'keepalive:probe servers that are silent, to notice dead ones'
 		'listen:address for clients'
@@ -88,6 +93,8 @@ _pen_negatable() {
 		'roundrobin:do not use the client table to choose'
 		'source:local address for connections to servers'
 		'stubborn:no failover: if the chosen server is not there, close'
+		'transparent:connect to servers from the client'\''s address; needs routes, see docs/transparent.md'
+		'udp:balance datagrams: UDP, or a Unix socket'\''s'
 		'user:user to run as'
 		'web_stats:file for the status page, written at USR1'
 		'weight:choose the server with the fewest connections for its weight'
@@ -123,8 +130,10 @@ _pen_options() {
 		'(-e --emergency)'{-e+,--emergency=}'[server for when no other one is there]:host:_pen_host' \
 		'(-X --exit)'{-X,--exit}'[allow the exit command]' \
 		'(-f --foreground)'{-f,--foreground}'[stay in the foreground, log to standard error]' \
+		--geoip-db='[MaxMind DB file (.mmdb) for access lists by country, read again at HUP; with -j inside of its folder]:file:_pen_file' \
 		'(-h --hash)'{-h,--hash}'[choose a new client'\''s server by its address]' \
 		--idle-timeout='[close connections that moved nothing for so long; 0: never]:none:_pen_none' \
+		--idlers='[connections to servers that are kept ready for the next clients]:none:_pen_none' \
 		--keepalive'[probe servers that are silent, to notice dead ones]' \
 		--listen='[address for clients]:file:_pen_file' \
 		'(-l --log)'{-l+,--log=}'[where to log requests: a file, or penlogd'\''s address]:file:_pen_file' \
@@ -138,6 +147,8 @@ _pen_options() {
 		--tcp-fastclose='[end a connection when its server (up), its client (down) or either one (both) has ended]:value:(up down both off)' \
 		'(-t --timeout)'{-t+,--timeout=}'[how long a server may take to accept a connection]:none:_pen_none' \
 		'(-T --tracking)'{-T+,--tracking=}'[how long a client is remembered; 0: for ever]:none:_pen_none' \
+		--transparent'[connect to servers from the client'\''s address; needs routes, see docs/transparent.md]' \
+		'(-U --udp)'{-U,--udp}'[balance datagrams: UDP, or a Unix socket'\''s]' \
 		'(-u --user)'{-u+,--user=}'[user to run as]:user:_pen_user' \
 		'(-w --web-stats)'{-w+,--web-stats=}'[file for the status page, written at USR1]:file:_pen_file' \
 		'(-W --weight)'{-W,--weight}'[choose the server with the fewest connections for its weight]' \
@@ -185,8 +196,9 @@ _penctl_argument() { # COMMAND PLACE
 	abuse:1|emergency:1) _penctl_host ;;
 	acl:1|client_acl:1|control_acl:1) _pen_list ;;
 	acl:2) _pen_words permit deny ;;
+	acl:4) _pen_words country ;;
 	chroot:1) _pen_dir ;;
-	control:1|include:1|listen:1|log:1|pidfile:1|web_stats:1|write:1) _pen_file ;;
+	control:1|geoip_db:1|include:1|listen:1|log:1|pidfile:1|web_stats:1|write:1) _pen_file ;;
 	help:1) _pen_command ;;
 	tcp_fastclose:1) _pen_words up down both off ;;
 	user:1) _pen_user ;;

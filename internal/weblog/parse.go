@@ -1,0 +1,155 @@
+package weblog
+
+import (
+	"bytes"
+	"net/netip"
+	"strconv"
+	"time"
+)
+
+const (
+	timeFormat = "[02/Jan/2006:15:04:05 -0700]" // as it is written
+	lastTime   = 253402300799                   // the end of the year 9999, in Unix time
+	maxRequest = 100                            // bytes of a request that Pen logs
+	maxAddress = 128                            // bytes of a client's or server's address
+)
+
+// A key is what both logs know of a request: the server, and the request as
+// Pen logs it.
+type key struct{ server, request string }
+
+// penLine is a line of Pen's log: CLIENT TIME SERVER REQUEST.
+type penLine struct {
+	key
+	client string
+	time   int64 // Unix time
+}
+
+func parsePen(line []byte) (penLine, bool) {
+	client, rest, _ := bytes.Cut(line, []byte(" "))
+	at, rest, _ := bytes.Cut(rest, []byte(" "))
+	server, request, ok := bytes.Cut(rest, []byte(" "))
+	t, err := strconv.ParseInt(string(at), 10, 64)
+	if !ok || err != nil || t < 0 || t > lastTime ||
+		len(client) == 0 || len(client) > maxAddress || len(server) == 0 || len(server) > maxAddress {
+		return penLine{}, false
+	}
+	request = bytes.Clone(request[:min(len(request), maxRequest)])
+	for i, c := range request {
+		request[i] = clean(c)
+	}
+	return penLine{key{canonical(string(server)), string(request)}, string(client), t}, true
+}
+
+// canonical is the one way in which an address is written; what is none, such
+// as the path of a socket, stays as it is.
+func canonical(server string) string {
+	if a, err := netip.ParseAddr(server); err == nil {
+		return a.Unmap().String()
+	}
+	return server
+}
+
+// webLine is a line of the common or combined log format:
+//
+//	CLIENT IDENT USER [TIME] "REQUEST" REST
+//
+// What stands between these is not looked at.
+type webLine struct {
+	line    []byte
+	client  int    // where the client ends
+	from    int    // where the time begins, with its bracket
+	to      int    // and where it ends
+	time    int64  // Unix time
+	request string // as Pen logs it
+}
+
+func parseWeb(line []byte) (webLine, bool) {
+	w := webLine{line: line, client: bytes.IndexByte(line, ' ')}
+	if w.client <= 0 || !w.findTime() {
+		return webLine{}, false
+	}
+	quote := bytes.IndexByte(line[w.to:], '"')
+	if quote < 0 {
+		return webLine{}, false
+	}
+	var ok bool
+	w.request, ok = logged(line[w.to+quote+1:])
+	return w, ok
+}
+
+// parseTime reads the time of the common log format. Without a zone it is UTC.
+func parseTime(text string) (int64, bool) {
+	t, err := time.Parse("2/Jan/2006:15:04:05 -0700", text)
+	if err != nil {
+		t, err = time.Parse("2/Jan/2006:15:04:05", text)
+	}
+	return t.Unix(), err == nil && t.Unix() >= 0 && t.Unix() <= lastTime
+}
+
+// findTime finds the first time in brackets; a user's name may have brackets
+// as well.
+func (w *webLine) findTime() bool {
+	const most = len(timeFormat)
+	for from := w.client; ; from++ {
+		open := bytes.IndexByte(w.line[from:], '[')
+		if open < 0 {
+			return false
+		}
+		from += open
+		text, _, closed := bytes.Cut(w.line[from+1:min(len(w.line), from+most)], []byte("]"))
+		if !closed {
+			continue
+		}
+		if t, ok := parseTime(string(text)); ok {
+			w.from, w.to, w.time = from, from+1+len(text)+1, t
+			return true
+		}
+	}
+}
+
+// logged returns what Pen has logged of a request that a web server has
+// written in quotes, and whether its end was found. Web servers escape what
+// Pen takes as it comes: nginx writes a quote as \x22, Apache as \".
+func logged(quoted []byte) (string, bool) {
+	request := make([]byte, 0, maxRequest)
+	ended := false // by the end of the line that the client has sent
+	for i := 0; i < len(quoted); i++ {
+		c := quoted[i]
+		if c == '"' {
+			return string(request), true
+		}
+		if c == '\\' {
+			n := 0
+			c, n = unescape(quoted[i:])
+			i += n - 1
+		}
+		ended = ended || c == '\r' || c == '\n'
+		if !ended && len(request) < maxRequest {
+			request = append(request, clean(c))
+		}
+	}
+	return "", false
+}
+
+// unescape returns the byte that an escape stands for, and how long the escape
+// is. A backslash that begins none stands for itself.
+func unescape(b []byte) (c byte, n int) {
+	if len(b) >= 2 && (b[1] == '"' || b[1] == '\\') {
+		return b[1], 2
+	}
+	if len(b) >= 4 && b[1] == 'x' {
+		if v, err := strconv.ParseUint(string(b[2:4]), 16, 8); err == nil {
+			return byte(v), 4
+		}
+	}
+	return b[0], 1
+}
+
+// clean is how Pen logs a byte.
+func clean(c byte) byte {
+	if c < ' ' || c > '~' {
+		return '.'
+	}
+	return c
+}
