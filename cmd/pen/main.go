@@ -71,7 +71,7 @@ func background(inv config.Invocation) int {
 	if isParent {
 		return launch.Wait()
 	}
-	logger := process.StartSyslog()
+	logger := process.StartSyslog("pen")
 	defer logger.Close()
 	return serve(inv, logger, launch.Ready)
 }

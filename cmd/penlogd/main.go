@@ -6,10 +6,9 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
-	"io"
+	"log/slog"
 	"net"
 	"os"
 	"os/signal"
@@ -40,7 +39,7 @@ func run(args []string) int {
 		return 0
 	}
 	if o.foreground {
-		return start(o, func() error { return nil })
+		return serve(o, process.StartLogger(os.Stderr), func() error { return nil })
 	}
 	launch, isParent, err := process.Background()
 	if err != nil {
@@ -49,7 +48,7 @@ func run(args []string) int {
 	if isParent {
 		return launch.Wait()
 	}
-	return start(o, launch.Ready)
+	return serve(o, process.StartSyslog("penlogd"), launch.Ready)
 }
 
 func flags(o *options) *pflag.FlagSet {
@@ -60,7 +59,7 @@ func flags(o *options) *pflag.FlagSet {
 	fs.IntVarP(&o.size, "requests", "n", 1000, "remember `N` of Pen's requests")
 	fs.BoolVarP(&o.lines, "line-buffered", "b", false, "write each line at once")
 	fs.BoolVarP(&o.foreground, "foreground", "f", false, "stay in the foreground")
-	fs.BoolVarP(&o.debug, "debug", "d", false, "say on standard error what is dropped")
+	fs.BoolVarP(&o.debug, "debug", "d", false, "say in the log what is dropped")
 	fs.StringVarP(&o.pidfile, "pidfile", "p", "", "write the process id to `FILE`")
 	fs.StringVarP(&o.user, "user", "u", "", "run as the user `NAME`")
 	fs.StringVarP(&o.chroot, "chroot", "j", "", "make the folder `DIR` the root")
@@ -86,8 +85,12 @@ func fail(err error) int {
 	return 1
 }
 
-// start binds, gives up privileges, and serves until a signal ends it.
-func start(o options, ready func() error) int {
+// serve binds, gives up privileges, and serves until a signal ends it.
+func serve(o options, logger *process.Logger, ready func() error) int {
+	defer logger.Close()
+	if o.debug {
+		logger.Level.Set(slog.LevelDebug)
+	}
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	conn, err := net.ListenPacket("udp", ":"+strings.TrimPrefix(o.port, ":"))
@@ -112,35 +115,9 @@ func start(o options, ready func() error) int {
 	if err := ready(); err != nil {
 		return fail(err)
 	}
-	s := newServer(conn, out, o)
+	s := newServer(conn, out, o, logger.Logger)
 	if err := s.serve(signals); err != nil {
 		return fail(err)
 	}
 	return 0
-}
-
-// openOutput opens the file to append to, or standard output.
-func openOutput(name string) (*output, error) {
-	if name == "" {
-		return &output{w: bufio.NewWriter(os.Stdout)}, nil
-	}
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	return &output{w: bufio.NewWriter(f), c: f}, nil
-}
-
-// An output is where lines go; c is nil for standard output.
-type output struct {
-	w *bufio.Writer
-	c io.Closer
-}
-
-func (o *output) close() error {
-	err := o.w.Flush()
-	if o.c != nil {
-		o.c.Close()
-	}
-	return err
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -25,10 +26,12 @@ type server struct {
 	out  *output
 	opt  options
 	ring *accesslog.Ring
+	log  *slog.Logger
+	bad  int // lines that are no log lines, since it was last said
 }
 
-func newServer(conn net.PacketConn, out *output, o options) *server {
-	return &server{conn: conn, out: out, opt: o, ring: accesslog.NewRing(o.size)}
+func newServer(conn net.PacketConn, out *output, o options, log *slog.Logger) *server {
+	return &server{conn: conn, out: out, opt: o, ring: accesslog.NewRing(o.size), log: log}
 }
 
 // serve runs until a signal other than HUP arrives; HUP opens the file anew.
@@ -54,6 +57,7 @@ func (s *server) serve(signals <-chan os.Signal) error {
 	for {
 		select {
 		case sig := <-wake:
+			s.sayBad()
 			if sig != syscall.SIGHUP {
 				return s.out.w.Flush()
 			}
@@ -79,7 +83,7 @@ func (s *server) serve(signals <-chan os.Signal) error {
 func (s *server) reopen() {
 	next, err := openOutput(s.opt.log)
 	if err != nil {
-		s.say("%v; the old file stays", err)
+		s.log.Error("the old file stays", "error", err)
 		return
 	}
 	s.out.close()
@@ -96,13 +100,13 @@ func (s *server) datagram(from net.Addr, b []byte) {
 		text := string(bytes.TrimRight(line, "\r\n"))
 		if len(text) > 0 && text[0] == '+' {
 			if err := s.ring.Add(text); err != nil {
-				s.debug("%v", err)
+				s.drop(text, err)
 			}
 			continue
 		}
 		out, ok := s.ring.Convert(addr.WithZone(""), text)
 		if !ok {
-			s.debug("dropped, since it has no request in quotes: %.80q", text)
+			s.drop(text, errNoRequest)
 			continue
 		}
 		s.out.w.WriteString(out)
@@ -116,7 +120,7 @@ func (s *server) datagram(from net.Addr, b []byte) {
 // flush writes what waits. A full disk costs lines, not the server.
 func (s *server) flush() {
 	if err := s.out.w.Flush(); err != nil {
-		s.say("lines were lost: %v", err)
+		s.log.Error("lines were lost", "error", err)
 		if next, err := openOutput(s.opt.log); err == nil {
 			if s.out.c != nil {
 				s.out.c.Close()
@@ -126,12 +130,18 @@ func (s *server) flush() {
 	}
 }
 
-func (s *server) debug(format string, args ...any) {
-	if s.opt.debug {
-		s.say(format, args...)
-	}
+var errNoRequest = errors.New("it has no request in quotes")
+
+// drop counts a line that is none.
+func (s *server) drop(line string, why error) {
+	s.bad++
+	s.log.Debug("dropped", "line", fmt.Sprintf("%.80q", line), "reason", why)
 }
 
-func (s *server) say(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "penlogd: "+format+"\n", args...)
+// sayBad tells how many lines were dropped since it last did.
+func (s *server) sayBad() {
+	if s.bad > 0 {
+		s.log.Warn("lines dropped since they are no log lines", "lines", s.bad)
+		s.bad = 0
+	}
 }

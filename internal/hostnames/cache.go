@@ -22,7 +22,7 @@ type Cache struct {
 	lifetime time.Duration
 	half     int // of the bound
 
-	mu         sync.Mutex
+	mu         sync.Mutex // guards both
 	young, old map[netip.Addr]entry
 }
 

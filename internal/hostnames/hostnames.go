@@ -36,8 +36,8 @@ type Options struct {
 type Names struct {
 	opt Options
 
-	mu      sync.Mutex
-	failed  int // in a row
+	mu      sync.Mutex // guards all below
+	failed  int        // in a row
 	until   time.Time
 	skipped int
 }

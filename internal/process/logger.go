@@ -63,11 +63,11 @@ func (s writerSink) write(e entry) {
 func (writerSink) close() {}
 
 // StartSyslog starts a Logger that writes to the system's log, as Pen does in
-// the background: identity pen, facility user, the level as priority. Where no
+// the background: identity tag, facility user, the level as priority. Where no
 // syslog daemon runs the lines are lost, until one does. The caller must Close
 // the Logger.
-func StartSyslog() *Logger {
-	s := &syslogSink{}
+func StartSyslog(tag string) *Logger {
+	s := &syslogSink{tag: tag}
 	s.connect(time.Now()) // now: after a chroot the daemon's socket may be out of reach
 	return startLogger(s)
 }

@@ -146,7 +146,7 @@ func roleSyslog() int {
 	if err := Confine(os.Getenv("ROOT"), "", false); err != nil {
 		return fail("%v", err)
 	}
-	l := StartSyslog()
+	l := StartSyslog("pen")
 	l.Level.Set(slog.LevelDebug)
 	l.Debug("d")
 	l.Info("i", "k", "v")

@@ -11,6 +11,7 @@ const syslogRetry = time.Second
 
 // A syslogSink writes to the local syslog daemon. One goroutine uses it.
 type syslogSink struct {
+	tag   string
 	w     *syslog.Writer // nil: no daemon
 	tried time.Time
 }
@@ -20,7 +21,7 @@ func (s *syslogSink) connect(now time.Time) {
 		return
 	}
 	s.tried = now
-	if w, err := syslog.New(syslog.LOG_USER|syslog.LOG_DEBUG, "pen"); err == nil {
+	if w, err := syslog.New(syslog.LOG_USER|syslog.LOG_DEBUG, s.tag); err == nil {
 		s.w = w
 	}
 }

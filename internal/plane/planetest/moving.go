@@ -124,7 +124,8 @@ func randomLength(pick *rand.Rand) int { return 1 + pick.IntN(longestChunk>>pick
 // A server that sends without end to a client that reads nothing is held up,
 // in the kernel's buffers and not in the program's memory.
 func slowReader(t *testing.T, listen Listen) {
-	const mostInFlight, mostHeap = 32 << 20, 16 << 20
+	// The queues of two connections; systems let one grow to 32 MiB.
+	const mostInFlight, mostHeap = 128 << 20, 16 << 20
 	_, client, server := one(t, listen)
 	before := heap()
 	chunk := make([]byte, 64<<10)
