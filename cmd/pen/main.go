@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -81,6 +82,18 @@ func fail(err error) int {
 	return 1
 }
 
+// fatal is fail, or the end by SIGABRT that abort_on_error asks for: with a
+// core, where the system writes them.
+func fatal(err error, cfg config.Config) int {
+	code := fail(err)
+	if cfg.AbortOnErr {
+		debug.SetTraceback("crash")
+		syscall.Kill(os.Getpid(), syscall.SIGABRT)
+		select {} // until it is delivered
+	}
+	return code
+}
+
 // serve runs Pen until a signal or the exit command ends it.
 func serve(inv config.Invocation, logger *process.Logger, ready func() error) int {
 	signal.Ignore(syscall.SIGPIPE)
@@ -91,7 +104,7 @@ func serve(inv config.Invocation, logger *process.Logger, ready func() error) in
 		Log: logger.Logger, SetDebug: setDebug(logger.Level), Output: os.Stdout, EndTime: endTime,
 	})
 	if err != nil {
-		return fail(err)
+		return fatal(err, inv.Config)
 	}
 	if err = process.Confine(inv.Config.Chroot, inv.Config.User, inv.Config.Transparent); err == nil {
 		err = a.Start()
@@ -101,7 +114,7 @@ func serve(inv config.Invocation, logger *process.Logger, ready func() error) in
 	}
 	if err != nil {
 		a.Stop(0)
-		return fail(err)
+		return fatal(err, inv.Config)
 	}
 	wait(a, signals, logger.Logger)
 	if err := a.Stop(0); err != nil {

@@ -51,6 +51,7 @@ func (a *App) build(cfg config.Config, countries *geoip.DB) (dispatch.Config, er
 		Tracking:       cfg.Tracking,
 		ClientsMax:     cfg.ClientsMax,
 		ConnMax:        a.connMax(cfg),
+		PendingMax:     cfg.PendingMax,
 		ConnectTimeout: cfg.Timeout,
 		Dummy:          cfg.Dummy,
 		KeepAlive:      cfg.KeepAlive,
@@ -62,6 +63,9 @@ func (a *App) build(cfg config.Config, countries *geoip.DB) (dispatch.Config, er
 	}
 	if cfg.Log != "" {
 		out.Log = a.logRequest
+	}
+	if cfg.Debug >= dumpLevel {
+		out.Dump = a.dump(cfg.ASCII)
 	}
 	if cfg.Source != "" {
 		out.Source, _ = netip.ParseAddr(cfg.Source) // checked when it was set

@@ -73,8 +73,8 @@ const maxIdlers = 10_000
 // settings are the verbs that change the Config.
 func settings() []Verb {
 	return []Verb{
-		boolean("abort_on_error", "", "", "kept for old files", func(c *Config) *bool { return &c.AbortOnErr }),
-		boolean("ascii", "a", "ascii", "dump communication in ASCII", func(c *Config) *bool { return &c.ASCII }),
+		boolean("abort_on_error", "", "", "end by SIGABRT, with a core, where an error keeps Pen from starting", func(c *Config) *bool { return &c.AbortOnErr }),
+		boolean("ascii", "a", "ascii", "with -d -d -d, show the communication as text, not in hexadecimal", func(c *Config) *bool { return &c.ASCII }),
 		boolean("dummy", "", "dummy", "answer every client with the same page, without a server", func(c *Config) *bool { return &c.Dummy }),
 		boolean("exit_enabled", "X", "exit", "allow the exit command", func(c *Config) *bool { return &c.ExitEnabled }),
 		boolean("foreground", "f", "foreground", "stay in the foreground, log to standard error", func(c *Config) *bool { return &c.Foreground }),
@@ -95,10 +95,10 @@ func settings() []Verb {
 		integer("backlog", "q", "backlog", "connections that may wait to be accepted; 0: what the kernel allows", 0, maxInt, func(c *Config) *int { return &c.Backlog }),
 		integer("clients_max", "c", "clients", "clients that are remembered", 1, maxInt, func(c *Config) *int { return &c.ClientsMax }),
 		integer("conn_max", "x", "connections", "connections at a time; 0: what the descriptors allow", 0, maxInt, func(c *Config) *int { return &c.ConnMax }),
-		integer("debug", "", "", "more detail in the log", 0, maxInt, func(c *Config) *int { return &c.Debug }),
+		integer("debug", "", "", "more detail in the log; from 3 on all communication", 0, maxInt, func(c *Config) *int { return &c.Debug }),
 		integer("idlers", "", "idlers", "connections to servers that are kept ready for the next clients", 0, maxIdlers, func(c *Config) *int { return &c.Idlers }),
 		integer("multi_accept", "m", "multi-accept", "connections to accept in one go, for planes that do", 0, maxInt, func(c *Config) *int { return &c.MultiAccept }),
-		silent(integer("pending_max", "", "pending", "kept for old files: connects that may be under way; 0: no limit", 0, maxInt, func(c *Config) *int { return &c.PendingMax })),
+		silent(integer("pending_max", "", "pending", "connects that may be under way at a time; more clients wait; 0: no limit", 0, maxInt, func(c *Config) *int { return &c.PendingMax })),
 		integer("client_acl", "", "client-acl", "number of the access list for clients", 0, ACLCount-1, func(c *Config) *int { return &c.ClientACL }),
 		integer("control_acl", "", "control-acl", "number of the access list for the control socket", 0, ACLCount-1, func(c *Config) *int { return &c.ControlACL }),
 

@@ -40,6 +40,7 @@ type Config struct {
 	Tracking   time.Duration // clients are forgotten after this; 0: never
 	ClientsMax int
 	ConnMax    int
+	PendingMax int // flows that may wait for a server at a time; 0: no limit
 	// ConnectTimeout is how long a server may take to accept a connection.
 	ConnectTimeout time.Duration
 	// Dummy has planes answer clients themselves; see [Flow.Dummy].
@@ -65,6 +66,8 @@ type Config struct {
 	// the server's address without its port. It must not block or keep the
 	// bytes. Where it is nil, planes need not look at any byte.
 	Log func(client netip.Addr, server string, chunk []byte)
+	// Dump is called likewise, with what is read from either side.
+	Dump func(client netip.Addr, server string, fromClient bool, chunk []byte)
 }
 
 // A Dispatcher decides for one service. It is safe for concurrent use.
@@ -81,6 +84,7 @@ type Dispatcher struct {
 	last  int // slot of the server tried last
 
 	refused [Reasons]uint64
+	pending int           // flows that were not up yet
 	room    chan struct{} // closed and dropped when there is room again
 }
 
@@ -124,6 +128,9 @@ func (d *Dispatcher) Admit(client netip.AddrPort, c Carrier) (*Flow, error) {
 	}
 	f := d.flows.take()
 	f.d, f.client, f.carrier = d, client, c
+	if f.pending = !d.cfg.Dummy; f.pending {
+		d.pending++
+	}
 	f.remembered = pool.None
 	if known {
 		f.remembered = remembered
@@ -140,7 +147,7 @@ func (d *Dispatcher) Admit(client netip.AddrPort, c Carrier) (*Flow, error) {
 func (d *Dispatcher) Room() <-chan struct{} {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.flows.used < d.cfg.ConnMax {
+	if d.hasRoom() {
 		return nil
 	}
 	if d.room == nil {
@@ -149,8 +156,12 @@ func (d *Dispatcher) Room() <-chan struct{} {
 	return d.room
 }
 
+func (d *Dispatcher) hasRoom() bool {
+	return d.flows.used < d.cfg.ConnMax && (d.cfg.PendingMax == 0 || d.pending < d.cfg.PendingMax)
+}
+
 func (d *Dispatcher) roomLocked() {
-	if d.room != nil && d.flows.used < d.cfg.ConnMax {
+	if d.room != nil && d.hasRoom() {
 		close(d.room)
 		d.room = nil
 	}

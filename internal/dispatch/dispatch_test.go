@@ -363,7 +363,7 @@ func TestAnyInterleaving(t *testing.T) {
 		for len(live) > 0 {
 			remove(live[0])
 		}
-		for _, s := range append(d.pool.Status(), pool.Status{Conns: d.flows.used}) {
+		for _, s := range append(d.pool.Status(), pool.Status{Conns: d.flows.used}, pool.Status{Conns: d.pending}) {
 			if s.Conns != 0 {
 				t.Fatalf("%d connections left on server %d", s.Conns, s.Slot)
 			}
@@ -626,5 +626,30 @@ func TestSpares(t *testing.T) {
 	d.Configure(cfg)
 	if _, more = d.Spares(nil); len(more) != 0 {
 		t.Errorf("without servers: missing %v", more)
+	}
+}
+
+func TestPendingMax(t *testing.T) {
+	cfg := config(1)
+	cfg.PendingMax = 1
+	d := New(cfg, (&clock{}).now)
+	a, _ := d.Admit(from(1), &carrier{})
+	room := d.Room()
+	if room == nil {
+		t.Fatal("room for a second one that waits")
+	}
+	a.Next()
+	a.Up()
+	<-room
+	if d.Room() != nil {
+		t.Error("no room although none waits")
+	}
+	b, _ := d.Admit(from(2), &carrier{})
+	room = d.Room()
+	b.Done() // it was given up
+	<-room
+	a.Done()
+	if d.Room() != nil || d.pending != 0 {
+		t.Errorf("%d wait", d.pending)
 	}
 }

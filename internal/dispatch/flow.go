@@ -43,9 +43,9 @@ type Target struct {
 	Source netip.Addr
 	// Transparent says that Source is the client's.
 	Transparent bool
-	// Log is called with every piece that is read from the client, if it is not
-	// nil.
-	Log func(chunk []byte)
+	// Log and LogAnswer are called with every piece that is read from the client
+	// and from the server, where they are not nil.
+	Log, LogAnswer func(chunk []byte)
 }
 
 // String returns the address.
@@ -84,6 +84,7 @@ type Flow struct {
 
 	server  *pool.Server // the current target, counted
 	up      bool
+	pending bool    // it was not up yet, and is counted as such
 	known   bool    // it was up once: its bytes are the client's
 	settled Traffic // what servers that it has left were credited with
 
@@ -128,14 +129,33 @@ func (f *Flow) target(s *pool.Server) Target {
 	if f.d.transparent() && f.client.IsValid() {
 		t.Source, t.Transparent = f.client.Addr(), true
 	}
-	if log := f.d.cfg.Log; log != nil {
-		client, server := f.client.Addr(), s.Path
-		if server == "" {
-			server = s.Addr.Addr().String()
-		}
-		t.Log = func(chunk []byte) { log(client, server, chunk) }
-	}
+	t.Log, t.LogAnswer = f.watchers(s)
 	return t
+}
+
+// watchers returns what a plane is to call with the bytes that it reads from
+// the client and from the server, nil where nobody wants to see them.
+func (f *Flow) watchers(s *pool.Server) (client, server func(chunk []byte)) {
+	log, dump := f.d.cfg.Log, f.d.cfg.Dump
+	if log == nil && dump == nil {
+		return nil, nil
+	}
+	from, to := f.client.Addr(), s.Path
+	if to == "" {
+		to = s.Addr.Addr().String()
+	}
+	client = func(chunk []byte) {
+		if log != nil {
+			log(from, to, chunk)
+		}
+		if dump != nil {
+			dump(from, to, true, chunk)
+		}
+	}
+	if dump != nil {
+		server = func(chunk []byte) { dump(from, to, false, chunk) }
+	}
+	return client, server
 }
 
 // transparent reports whether servers are to see the client's address.
@@ -253,6 +273,7 @@ func (f *Flow) Up() {
 	d.mu.Lock()
 	now := d.now()
 	f.up, f.known, f.movedAt = true, true, now
+	f.settle()
 	slot := f.server.Slot
 	d.pool.Succeed(f.server, now)
 	d.mu.Unlock()
@@ -261,6 +282,15 @@ func (f *Flow) Up() {
 		d.clients.Assign(f.client.Addr(), slot, now)
 	case slot == pool.EmergencySlot:
 		d.clients.Assign(f.client.Addr(), client.NoServer, now)
+	}
+}
+
+// settle says that the flow no longer waits for its first server.
+func (f *Flow) settle() {
+	if f.pending {
+		f.pending = false
+		f.d.pending--
+		f.d.roomLocked()
 	}
 }
 
@@ -284,6 +314,7 @@ func (f *Flow) Done() {
 	if f.server != nil {
 		f.release()
 	}
+	f.settle()
 	d.flows.put(f)
 	d.roomLocked()
 	d.mu.Unlock()

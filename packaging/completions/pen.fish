@@ -6,7 +6,7 @@ complete -c pen -s F -l config -r -F -d 'read commands from a file, again at HUP
 complete -c pen -s O -l command -x -a '(__pen_command)' -d 'run a command, as penctl would; -o is the same'
 complete -c pen -s d -l debug -d 'more detail in the log; more with each -d'
 complete -c pen -s B -l abuse -x -a '(__pen_host)' -d 'server for clients that the access list denies'
-complete -c pen -s a -l ascii -d 'dump communication in ASCII'
+complete -c pen -s a -l ascii -d 'with -d -d -d, show the communication as text, not in hexadecimal'
 complete -c pen -s q -l backlog -x -a '(__pen_none)' -d 'connections that may wait to be accepted; 0: what the kernel allows'
 complete -c pen -s b -l blacklist -x -a '(__pen_none)' -d 'how long a failed server is left alone'
 complete -c pen -s j -l chroot -x -a '(__pen_dir)' -d 'folder to make the root, once everything listens'
@@ -27,7 +27,7 @@ complete -c pen -l keepalive -d 'probe servers that are silent, to notice dead o
 complete -c pen -l listen -r -F -d 'address for clients'
 complete -c pen -s l -l log -r -F -d 'where to log requests: a file, or penlogd\'s address'
 complete -c pen -s m -l multi-accept -x -a '(__pen_none)' -d 'connections to accept in one go, for planes that do'
-complete -c pen -l pending -x -a '(__pen_none)' -d 'kept for old files: connects that may be under way; 0: no limit'
+complete -c pen -l pending -x -a '(__pen_none)' -d 'connects that may be under way at a time; more clients wait; 0: no limit'
 complete -c pen -s p -l pidfile -r -F -d 'file for the process id'
 complete -c pen -l prio -d 'choose the server with the lowest prio'
 complete -c pen -s r -l roundrobin -d 'do not use the client table to choose'
@@ -76,10 +76,10 @@ function __pen_list
 end
 
 function __pen_command
-	printf '%s\t%s\n' abort_on_error 'kept for old files'
+	printf '%s\t%s\n' abort_on_error 'end by SIGABRT, with a core, where an error keeps Pen from starting'
 	printf '%s\t%s\n' abuse 'server for clients that the access list denies'
 	printf '%s\t%s\n' acl 'add an entry to an access list; no acl N empties it'
-	printf '%s\t%s\n' ascii 'dump communication in ASCII'
+	printf '%s\t%s\n' ascii 'with -d -d -d, show the communication as text, not in hexadecimal'
 	printf '%s\t%s\n' backlog 'connections that may wait to be accepted; 0: what the kernel allows'
 	printf '%s\t%s\n' blacklist 'how long a failed server is left alone'
 	printf '%s\t%s\n' chroot 'folder to make the root, once everything listens'
@@ -90,7 +90,7 @@ function __pen_command
 	printf '%s\t%s\n' connection 'a connection\'s state'
 	printf '%s\t%s\n' control 'address of the control socket'
 	printf '%s\t%s\n' control_acl 'number of the access list for the control socket'
-	printf '%s\t%s\n' debug 'more detail in the log'
+	printf '%s\t%s\n' debug 'more detail in the log; from 3 on all communication'
 	printf '%s\t%s\n' dummy 'answer every client with the same page, without a server'
 	printf '%s\t%s\n' emergency 'server for when no other one is there'
 	printf '%s\t%s\n' exit 'end Pen, if -X allows it'
@@ -107,7 +107,7 @@ function __pen_command
 	printf '%s\t%s\n' log 'where to log requests: a file, or penlogd\'s address'
 	printf '%s\t%s\n' mode 'how servers are chosen'
 	printf '%s\t%s\n' multi_accept 'connections to accept in one go, for planes that do'
-	printf '%s\t%s\n' pending_max 'kept for old files: connects that may be under way; 0: no limit'
+	printf '%s\t%s\n' pending_max 'connects that may be under way at a time; more clients wait; 0: no limit'
 	printf '%s\t%s\n' pid 'the process id'
 	printf '%s\t%s\n' pidfile 'file for the process id'
 	printf '%s\t%s\n' prio 'choose the server with the lowest prio'
@@ -131,10 +131,10 @@ function __pen_command
 end
 
 function __pen_negatable
-	printf '%s\t%s\n' abort_on_error 'kept for old files'
+	printf '%s\t%s\n' abort_on_error 'end by SIGABRT, with a core, where an error keeps Pen from starting'
 	printf '%s\t%s\n' abuse 'server for clients that the access list denies'
 	printf '%s\t%s\n' acl 'add an entry to an access list; no acl N empties it'
-	printf '%s\t%s\n' ascii 'dump communication in ASCII'
+	printf '%s\t%s\n' ascii 'with -d -d -d, show the communication as text, not in hexadecimal'
 	printf '%s\t%s\n' chroot 'folder to make the root, once everything listens'
 	printf '%s\t%s\n' control 'address of the control socket'
 	printf '%s\t%s\n' dummy 'answer every client with the same page, without a server'

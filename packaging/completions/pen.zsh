@@ -15,10 +15,10 @@ _pen_list() { _pen_words {0..9}; }
 
 _pen_command() {
 	local -a commands=(
-		'abort_on_error:kept for old files'
+		'abort_on_error:end by SIGABRT, with a core, where an error keeps Pen from starting'
 		'abuse:server for clients that the access list denies'
 		'acl:add an entry to an access list; no acl N empties it'
-		'ascii:dump communication in ASCII'
+		'ascii:with -d -d -d, show the communication as text, not in hexadecimal'
 		'backlog:connections that may wait to be accepted; 0: what the kernel allows'
 		'blacklist:how long a failed server is left alone'
 		'chroot:folder to make the root, once everything listens'
@@ -29,7 +29,7 @@ _pen_command() {
 		'connection:a connection'\''s state'
 		'control:address of the control socket'
 		'control_acl:number of the access list for the control socket'
-		'debug:more detail in the log'
+		'debug:more detail in the log; from 3 on all communication'
 		'dummy:answer every client with the same page, without a server'
 		'emergency:server for when no other one is there'
 		'exit:end Pen, if -X allows it'
@@ -46,7 +46,7 @@ _pen_command() {
 		'log:where to log requests: a file, or penlogd'\''s address'
 		'mode:how servers are chosen'
 		'multi_accept:connections to accept in one go, for planes that do'
-		'pending_max:kept for old files: connects that may be under way; 0: no limit'
+		'pending_max:connects that may be under way at a time; more clients wait; 0: no limit'
 		'pid:the process id'
 		'pidfile:file for the process id'
 		'prio:choose the server with the lowest prio'
@@ -73,10 +73,10 @@ _pen_command() {
 
 _pen_negatable() {
 	local -a commands=(
-		'abort_on_error:kept for old files'
+		'abort_on_error:end by SIGABRT, with a core, where an error keeps Pen from starting'
 		'abuse:server for clients that the access list denies'
 		'acl:add an entry to an access list; no acl N empties it'
-		'ascii:dump communication in ASCII'
+		'ascii:with -d -d -d, show the communication as text, not in hexadecimal'
 		'chroot:folder to make the root, once everything listens'
 		'control:address of the control socket'
 		'dummy:answer every client with the same page, without a server'
@@ -117,7 +117,7 @@ _pen_options() {
 		'*'{-O+,--command=}'[run a command, as penctl would; -o is the same]:command:_pen_command' \
 		'*'{-d,--debug}'[more detail in the log; more with each -d]' \
 		'(-B --abuse)'{-B+,--abuse=}'[server for clients that the access list denies]:host:_pen_host' \
-		'(-a --ascii)'{-a,--ascii}'[dump communication in ASCII]' \
+		'(-a --ascii)'{-a,--ascii}'[with -d -d -d, show the communication as text, not in hexadecimal]' \
 		'(-q --backlog)'{-q+,--backlog=}'[connections that may wait to be accepted; 0: what the kernel allows]:none:_pen_none' \
 		'(-b --blacklist)'{-b+,--blacklist=}'[how long a failed server is left alone]:none:_pen_none' \
 		'(-j --chroot)'{-j+,--chroot=}'[folder to make the root, once everything listens]:dir:_pen_dir' \
@@ -138,7 +138,7 @@ _pen_options() {
 		--listen='[address for clients]:file:_pen_file' \
 		'(-l --log)'{-l+,--log=}'[where to log requests: a file, or penlogd'\''s address]:file:_pen_file' \
 		'(-m --multi-accept)'{-m+,--multi-accept=}'[connections to accept in one go, for planes that do]:none:_pen_none' \
-		--pending='[kept for old files: connects that may be under way; 0: no limit]:none:_pen_none' \
+		--pending='[connects that may be under way at a time; more clients wait; 0: no limit]:none:_pen_none' \
 		'(-p --pidfile)'{-p+,--pidfile=}'[file for the process id]:file:_pen_file' \
 		--prio'[choose the server with the lowest prio]' \
 		'(-r --roundrobin)'{-r,--roundrobin}'[do not use the client table to choose]' \

@@ -91,7 +91,7 @@ func (f *flow) connect(t dispatch.Target) error {
 	}
 	raw.Control(func(fd uintptr) { f.serverFD.Store(int64(fd)) })
 	f.server, f.raw = c, raw
-	f.plane.running.Go(func() { f.receive(c, raw) })
+	f.plane.running.Go(func() { f.receive(c, raw, t.LogAnswer) })
 	return nil
 }
 
@@ -217,7 +217,7 @@ func (f *flow) flush(c net.Conn, fd int) bool {
 
 // receive passes on what the server answers, until its socket is closed or
 // there is no server any more.
-func (f *flow) receive(c net.Conn, raw syscall.RawConn) {
+func (f *flow) receive(c net.Conn, raw syscall.RawConn, log func([]byte)) {
 	for {
 		b, n, err := read(raw)
 		if err != nil {
@@ -227,6 +227,9 @@ func (f *flow) receive(c net.Conn, raw syscall.RawConn) {
 		f.fromServer.Add(uint64(n))
 		f.answered.Store(true)
 		f.unanswered.Store(false)
+		if log != nil {
+			log(b[:n])
+		}
 		f.answer(b[:n])
 		buffers.Put(b)
 	}

@@ -67,7 +67,7 @@ func (l *link) relay(t dispatch.Target, pipes *pipes) {
 	l.up.link, l.up.other, l.up.src, l.up.dst = l, &l.down, l.client, l.server
 	l.down.link, l.down.other, l.down.src, l.down.dst = l, &l.up, l.server, l.client
 	l.up.last, l.down.last = t.EndWithClient, t.EndWithServer
-	l.up.log = t.Log
+	l.up.log, l.down.log = t.Log, t.LogAnswer
 	var down sync.WaitGroup
 	down.Go(func() { l.down.run(pipes) })
 	l.up.run(pipes)

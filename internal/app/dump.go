@@ -1,0 +1,40 @@
+package app
+
+import (
+	"encoding/hex"
+	"net/netip"
+	"strings"
+)
+
+const (
+	// dumpLevel is the level of detail from which all communication is logged.
+	dumpLevel = 3
+	// maxDump is how many bytes of a piece are shown.
+	maxDump = 512
+)
+
+// dump returns the policy's Dump: it logs what clients and servers say, in
+// hexadecimal or as text.
+func (a *App) dump(ascii bool) func(client netip.Addr, server string, fromClient bool, chunk []byte) {
+	return func(client netip.Addr, server string, fromClient bool, chunk []byte) {
+		way := "from server"
+		if fromClient {
+			way = "from client"
+		}
+		show := hex.EncodeToString
+		if ascii {
+			show = printable
+		}
+		a.opt.Log.Debug(way, "client", client, "server", server, "bytes", len(chunk), "data", show(chunk[:min(len(chunk), maxDump)]))
+	}
+}
+
+// printable has a dot for each byte that does not print.
+func printable(b []byte) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '.'
+		}
+		return r
+	}, string(b))
+}
