@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -34,7 +35,9 @@ type twin struct {
 	listen  string
 	control string
 	pid     int
-	penctl  string // the other one's, so that each drives the other's program
+	penctl  string         // the other one's, so that each drives the other's program
+	dir     string         // DIR in commands and replies
+	sink    net.PacketConn // SINK: where a network log goes
 	servers map[string]*nameServer
 	held    map[string]net.Conn
 }
@@ -54,8 +57,14 @@ func startTwin(t *testing.T, name, program, penctl string, servers map[string]*n
 func startTwinAt(t *testing.T, name, program, penctl string, servers, args []string) *twin {
 	t.Helper()
 	tw := &twin{
-		t: t, name: name, listen: freePort(t), control: freePort(t), penctl: penctl, held: map[string]net.Conn{},
+		t: t, name: name, listen: freePort(t), control: freePort(t), penctl: penctl, dir: t.TempDir(), held: map[string]net.Conn{},
 	}
+	sink, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { sink.Close() })
+	tw.sink = sink
 	args = append([]string{"-f", "-X", "-u", "root", "-O", "poll", "-C", tw.control}, args...)
 	i := len(args)
 	args = append(append(args, tw.listen), servers...)
@@ -99,11 +108,40 @@ func freePort(t *testing.T) string {
 //	visit N         who answers client 127.0.0.N
 //	hold NAME N     the same, and the connection stays
 //	dig N           who answers the DNS query of client 127.0.0.N
+//	say N TEXT      who answers client 127.0.0.N, which has sent a line
+//	file NAME       what is in a file of DIR
+//	sunk            the next datagram of the network log
+//	gone            waits for the program's end
 //	drop NAME       ends it, and waits until the server's count shows it
 //	anything else   the reply to a control command
 func (tw *twin) do(words string) string {
+	words = strings.NewReplacer("DIR", tw.dir, "SINK", tw.sink.LocalAddr().String()).Replace(words)
 	w := strings.Fields(words)
 	switch w[0] {
+	case "say":
+		c, name := say(tw.listen, tw.client(w[1]), strings.Join(w[2:], " ")+"\r\n")
+		if c != nil {
+			c.Close()
+			tw.settle()
+		}
+		return name
+	case "file":
+		return tw.normal(readFile(filepath.Join(tw.dir, w[1])))
+	case "sunk":
+		buf := make([]byte, 2000)
+		tw.sink.SetReadDeadline(time.Now().Add(patience))
+		n, _, err := tw.sink.ReadFrom(buf)
+		if err != nil {
+			return err.Error()
+		}
+		return string(buf[:n])
+	case "gone":
+		for end := time.Now().Add(patience); reachable(tw.control); time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(end) {
+				return "it is still there"
+			}
+		}
+		return "gone"
 	case "visit":
 		c, name := call(tw.listen, tw.client(w[1]))
 		if c != nil {
@@ -163,12 +201,13 @@ func (tw *twin) settle() {
 var changing = []struct{ what, with string }{
 	{`Time \d{4}-\d\d-\d\d \d\d:\d\d:\d\d`, "Time T"},
 	{`downfd = \d+, upfd = \d+`, "downfd = D, upfd = U"},
-	{`(?m)^(.*sx \d+) rx \d+$`, "$1 rx R"}, // answers are counted when they are read
+	{`(?m)^(127\.0\.0\.\d+) \d{10} `, "$1 TIME "}, // a line of the log
+	{`(?m)^(.*sx \d+) rx \d+$`, "$1 rx R"},        // answers are counted when they are read
 }
 
 // normal takes out what is different between two runs of one program.
 func (tw *twin) normal(s string) string {
-	s = strings.NewReplacer(tw.listen, "LISTEN", tw.control, "CONTROL").Replace(s)
+	s = strings.NewReplacer(tw.listen, "LISTEN", tw.control, "CONTROL", tw.dir, "DIR", tw.sink.LocalAddr().String(), "SINK").Replace(s)
 	for _, c := range changing {
 		s = regexp.MustCompile(c.what).ReplaceAllString(s, c.with)
 	}
@@ -226,6 +265,40 @@ var differential = []struct {
 		step{"block", "obsolete-words", "do_cmd: ignoring command starting with 'block'\n", ""},
 		step{"conn_max", "connections", "500\n", ""},
 	)},
+	{"settings", []string{"-h"}, both(
+		"idle_timeout 7", "idle_timeout", "idle_timeout 0", "tcp_fastclose up", "tcp_fastclose down", "tcp_fastclose both", "tcp_fastclose off",
+		"tcp_nodelay", "no tcp_nodelay", "keepalive", "no keepalive", "transparent", "no transparent", "poll", "epoll", "select", "kqueue",
+		"source 127.0.0.1", "visit 2", "no weight", "no stubborn", "no transparent", "prio", "no prio", "mode", "debug 1", "debug 0",
+		"acl 4 permit 2001:db8::/32", "acl 4 deny ::1", "acl 4 permit 10.0.0.0 255.0.0.0", "no acl 4", "control_acl 4", "control_acl 0",
+		"server 0 port 1 max 2 hard 3 weight 4 prio 5 acl 6", "servers", "server 9 address 127.0.0.9 port 9", "servers", "server 1 blacklist 50 max 6",
+		"recent 60", "recent", "clients_max", "pending_max 50", "listen", "control", "# nothing", "exit", "gone")},
+	{"dummy", nil, append(both("dummy"), step{"say 2 hello", "", "", ""}, step{"no dummy", "", "", ""}, step{"say 3 hello", "round-robin-start", "b", "a"})},
+	{"log", []string{"-h"}, append(both(
+		"log DIR/log", "log", "say 1 GET /one HTTP/1.0", "say 2 spaces  and\tmore", "say 4 \x80\xff\xc3\xa5 end", "say 5 "+strings.Repeat("long ", 40),
+		"say 8", "no log", "log", "file log", "log DIR/second"),
+		step{"say 4 \x00\x01\x7f end", "", "", ""},
+		step{"no log", "", "", ""},
+		step{"file second", "log-control", "127.0.0.4 TIME 127.0.0.1 \x00\x01\x7f end\n", "127.0.0.4 TIME 127.0.0.1 ... end\n"},
+		step{"include DIR/missing", "bad-argument", "", "open DIR/missing: no such file or directory\n"},
+		step{"server 9 address 127.0.0.9", "", "", ""},
+		step{"log SINK", "log-network", "127.0.0.1\n", "SINK\n"},
+		step{"say 1 GET /one HTTP/1.0", "", "", ""}, step{"sunk", "", "", ""},
+		step{"say 4 " + strings.Repeat("long ", 300), "", "", ""}, step{"sunk", "", "", ""})},
+}
+
+// nameServers starts the servers a, b and c.
+func nameServers(t *testing.T) map[string]*nameServer {
+	t.Helper()
+	servers := map[string]*nameServer{}
+	for _, name := range []string{"a", "b", "c"} {
+		s := &nameServer{name: name, addr: "127.0.0.1:0"}
+		if err := s.start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(s.close)
+		servers[name] = s
+	}
+	return servers
 }
 
 // TestDifferential runs the same script against Debian's pen 0.34.1, with poll
@@ -235,15 +308,7 @@ func TestDifferential(t *testing.T) {
 	rows := readFile("docs/differences.md")
 	for _, script := range differential {
 		t.Run(script.name, func(t *testing.T) {
-			servers := map[string]*nameServer{}
-			for _, name := range []string{"a", "b", "c"} {
-				s := &nameServer{name: name, addr: "127.0.0.1:0"}
-				if err := s.start(); err != nil {
-					t.Fatal(err)
-				}
-				t.Cleanup(s.close)
-				servers[name] = s
-			}
+			servers := nameServers(t)
 			c := startTwin(t, "C Pen", cPen, filepath.Join(programs, "penctl"), servers, script.args)
 			ours := startTwin(t, "ours", filepath.Join(programs, "pen"), cPenctl, servers, script.args)
 			for _, s := range script.steps {
@@ -271,5 +336,74 @@ func (s step) check(t *testing.T, c, ours, rows string) {
 		t.Errorf("%s: docs/differences.md has no row %s", s.do, s.row)
 	case c != s.c || s.ours != "" && ours != s.ours:
 		t.Errorf("%s (row %s)\nC Pen: %q, want %q\nours:  %q, want %q", s.do, s.row, c, s.c, ours, s.ours)
+	}
+}
+
+// What C Pen saves, ours saves as well, in the same order; and what C Pen has
+// saved starts an equal Pen.
+func TestDifferentialWrite(t *testing.T) {
+	servers := nameServers(t)
+	// Weights are saved by C Pen in weight mode only, as the table says.
+	args := []string{"-W"}
+	c := startTwin(t, "C Pen", cPen, filepath.Join(programs, "penctl"), servers, args)
+	ours := startTwin(t, "ours", filepath.Join(programs, "pen"), cPenctl, servers, args)
+	for _, do := range []string{
+		"acl 1 permit 10.0.0.0 255.0.0.0", "acl 1 deny 192.0.2.1", "acl 9 permit 2001:db8::/32", "client_acl 0", "control_acl 0", "ascii",
+		"blacklist 17", "debug 1", "hash", "log DIR/log", "roundrobin", "stubborn", "tcp_fastclose down", "timeout 7", "tracking 99",
+		"web_stats DIR/stats", "prio", "clients_max 3000",
+		"server 0 acl 1 max 5 hard 6 weight 7 prio 8", "server 1 weight 1", "server 2 weight 2 prio 1",
+	} {
+		if a, b := c.do(do), ours.do(do); a != b {
+			t.Errorf("%s: C Pen %q, ours %q", do, a, b)
+		}
+	}
+	lines := func(tw *twin) []string {
+		if reply := tw.do("write DIR/saved"); reply != "" {
+			t.Errorf("%s: write: %s", tw.name, reply)
+		}
+		text := tw.do("file saved")
+		if !strings.HasPrefix(text, "# Generated by pen ") {
+			t.Errorf("%s: the file begins %.40q", tw.name, text)
+		}
+		return slices.DeleteFunc(strings.Split(text, "\n"), func(l string) bool {
+			// Words that are accepted without effect are not saved; -H is not built.
+			return l == "" || l[0] == '#' || strings.HasSuffix(l, "tcp_nodelay") || l == "no http"
+		})
+	}
+	saved := lines(ours)
+	for _, line := range lines(c) {
+		n := slices.Index(saved, line)
+		if n < 0 {
+			t.Errorf("C Pen saves %q; ours does not, or not in that order:\n%s", line, strings.Join(saved, "\n"))
+			break
+		}
+		saved = saved[n+1:]
+	}
+
+	second := startTwinAt(t, "ours from C Pen's file", filepath.Join(programs, "pen"), cPenctl, nil,
+		[]string{"-F", filepath.Join(c.dir, "saved")})
+	for _, ask := range []string{"servers", "mode", "blacklist", "timeout", "tracking", "client_acl", "control_acl", "debug"} {
+		if a, b := c.do(ask), second.do(ask); a != b {
+			t.Errorf("%s: C Pen %q, ours from its file %q", ask, a, b)
+		}
+	}
+}
+
+// The pages of both have the same text but for numbers.
+func TestDifferentialStatus(t *testing.T) {
+	servers := nameServers(t)
+	numbers := regexp.MustCompile(`-?\d+`)
+	var pages []string
+	for _, tw := range []*twin{
+		startTwin(t, "C Pen", cPen, filepath.Join(programs, "penctl"), servers, []string{"-h"}),
+		startTwin(t, "ours", filepath.Join(programs, "pen"), cPenctl, servers, []string{"-h"}),
+	} {
+		for _, do := range []string{"web_stats DIR/page", "hold h1 1", "hold h2 5", "server 5 address 127.0.0.7 port 7"} {
+			tw.do(do)
+		}
+		pages = append(pages, numbers.ReplaceAllString(tw.do("status"), "N"))
+	}
+	if pages[0] != pages[1] {
+		t.Errorf("C Pen:\n%s\nours:\n%s", pages[0], pages[1])
 	}
 }

@@ -360,7 +360,10 @@ func visitFrom(ts *testscript.TestScript, args []string) (from *net.TCPAddr, n i
 }
 
 // call connects and reads the server's name.
-func call(addr string, from *net.TCPAddr) (net.Conn, string) {
+func call(addr string, from *net.TCPAddr) (net.Conn, string) { return say(addr, from, "") }
+
+// say connects, sends a text, and reads the first line of the answer.
+func say(addr string, from *net.TCPAddr, text string) (net.Conn, string) {
 	d := net.Dialer{Timeout: patience, LocalAddr: from}
 	network := "tcp"
 	if strings.Contains(addr, "/") {
@@ -371,6 +374,7 @@ func call(addr string, from *net.TCPAddr) (net.Conn, string) {
 		return nil, "closed"
 	}
 	c.SetDeadline(time.Now().Add(patience))
+	io.WriteString(c, text)
 	name, err := bufio.NewReader(c).ReadString('\n')
 	if err != nil {
 		c.Close()

@@ -22,8 +22,8 @@ import (
 
 const (
 	queue       = 4096 // lines that wait to be written
-	maxRequest  = 100  // bytes of a request that are logged
-	maxDatagram = 1024
+	maxRequest  = 100  // bytes of a request in a file, and for penlogd to compare
+	maxDatagram = 1024 // bytes of a line to the network, with its end
 )
 
 // A Log is one destination. Its methods may be called from any goroutine.
@@ -116,7 +116,11 @@ func (l *Log) format(b []byte, client netip.Addr, server string, chunk []byte) [
 	}
 	b = append(b, server...)
 	b = append(b, ' ')
-	for _, c := range chunk[:min(len(chunk), maxRequest)] {
+	limit := maxRequest
+	if l.network {
+		limit = max(0, maxDatagram-len(b)-1)
+	}
+	for _, c := range chunk[:min(len(chunk), limit)] {
 		if c == '\r' || c == '\n' {
 			break
 		}

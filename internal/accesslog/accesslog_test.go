@@ -44,7 +44,7 @@ func read(t *testing.T, name string) string {
 // What a chunk becomes, in a file and on the network.
 func TestLines(t *testing.T) {
 	testenv.CheckLeaks(t)
-	long := strings.Repeat("x", 250)
+	long := strings.Repeat("x", 2000)
 	for _, tt := range []struct {
 		client        netip.Addr
 		chunk         string
@@ -54,7 +54,7 @@ func TestLines(t *testing.T) {
 		{client, "GET /\nmore", "192.0.2.7 T 10.0.0.1 GET /\n", "+ 192.0.2.7 10.0.0.1 GET /\n"},
 		{client, "", "192.0.2.7 T 10.0.0.1 \n", "+ 192.0.2.7 10.0.0.1 \n"},
 		{client, "\x16\x03\xe4\x7fa", "192.0.2.7 T 10.0.0.1 ....a\n", "+ 192.0.2.7 10.0.0.1 \x16\x03\xe4\x7fa\n"},
-		{client, long, "192.0.2.7 T 10.0.0.1 " + long[:100] + "\n", "+ 192.0.2.7 10.0.0.1 " + long[:100] + "\n"},
+		{client, long, "192.0.2.7 T 10.0.0.1 " + long[:100] + "\n", "+ 192.0.2.7 10.0.0.1 " + long[:1002] + "\n"},
 		{netip.MustParseAddr("2001:db8::1"), "x", "2001:db8::1 T 10.0.0.1 x\n", "+ 2001:db8::1 10.0.0.1 x\n"},
 		{netip.Addr{}, "x", "unix T 10.0.0.1 x\n", "+ unix 10.0.0.1 x\n"},
 	} {

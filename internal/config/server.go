@@ -204,8 +204,9 @@ func number(n int) string {
 	return strconv.Itoa(n)
 }
 
-// line writes a slot as a server command.
-func (s Server) line(slot int) string {
+// line writes a slot as a server command, with its prio if that is in use or
+// not 0.
+func (s Server) line(slot int, prio bool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "server %d acl %d", slot, s.ACL)
 	if s.Used() {
@@ -218,7 +219,7 @@ func (s Server) line(slot int) string {
 	if s.WeightSet {
 		fmt.Fprintf(&b, " weight %d", s.Weight)
 	}
-	if s.Prio != 0 {
+	if prio || s.Prio != 0 {
 		fmt.Fprintf(&b, " prio %d", s.Prio)
 	}
 	return b.String()

@@ -376,7 +376,7 @@ func saveServers(c Config) []string {
 	var lines []string
 	for i, s := range c.Servers {
 		if s != (Server{}) {
-			lines = append(lines, s.line(i))
+			lines = append(lines, s.line(i, c.Prio))
 		}
 	}
 	return lines
