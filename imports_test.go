@@ -31,8 +31,9 @@ var mayImport = map[string][]string{
 	"internal/testenv":        {},
 	"internal/dispatch":       {"internal/acl", "internal/client", "internal/pool"},
 	"internal/control":        {"internal/config", "internal/stats"},
-	"internal/plane":          {"internal/dispatch"},
-	"internal/plane/stream":   {"internal/plane", "internal/dispatch", "internal/sock"},
+	"internal/plane":          {"internal/dispatch", "internal/sock"},
+	"internal/plane/idlers":   {"internal/plane", "internal/dispatch", "internal/sock"},
+	"internal/plane/stream":   {"internal/plane", "internal/plane/idlers", "internal/dispatch", "internal/sock"},
 	"internal/plane/datagram": {"internal/plane", "internal/dispatch", "internal/sock"},
 	"internal/plane/planetest": {
 		"internal/plane", "internal/dispatch", "internal/pool", "internal/acl", "internal/testenv",

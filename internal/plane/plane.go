@@ -4,9 +4,11 @@ package plane
 
 import (
 	"context"
+	"fmt"
 	"net"
 
 	"pen/internal/dispatch"
+	"pen/internal/sock"
 )
 
 // A Plane carries the traffic of one listener. Its constructor binds, so that
@@ -26,3 +28,20 @@ type Plane interface {
 // DummyPage is what clients get instead of a server's answer where the policy's
 // Dummy is set (specification, section 13).
 const DummyPage = "HTTP/1.1 200 OK\r\nContent-Length: 15\r\nContent-Type: text/html\r\n\r\nUlric was here."
+
+// Target is how a server is reached by a connection.
+func Target(t dispatch.Target) sock.Target {
+	return sock.Target{
+		Addr: t.Addr, Path: t.Path, Timeout: t.Timeout, KeepAlive: t.KeepAlive,
+		Source: t.Source, Transparent: t.Transparent,
+	}
+}
+
+// Blame returns why a server could not be reached, as [dispatch.Flow.Failed]
+// wants it: what is wrong here is not held against the server.
+func Blame(err error) error {
+	if sock.IsLocal(err) {
+		return fmt.Errorf("%w: %w", dispatch.ErrLocal, err)
+	}
+	return err
+}

@@ -236,10 +236,7 @@ func (p *Plane) connect(f *flow) bool {
 // failed says that a flow's server can't be reached.
 func (p *Plane) failed(f *flow, err error) {
 	level := slog.LevelDebug
-	if sock.IsLocal(err) {
-		err = fmt.Errorf("%w: %w", dispatch.ErrLocal, err)
-	}
-	if f.policy.Failed(err) {
+	if f.policy.Failed(plane.Blame(err)) {
 		level = slog.LevelWarn
 	}
 	p.log.Log(context.Background(), level, "can't send to server", "server", f.target.Slot, "address", f.target, "error", err)

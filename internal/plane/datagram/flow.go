@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pen/internal/dispatch"
+	"pen/internal/plane"
 	"pen/internal/sock"
 )
 
@@ -79,9 +80,9 @@ func (f *flow) Kill() {
 // not block: nothing is sent.
 func (f *flow) connect(t dispatch.Target) error {
 	f.target = t
-	c, err := sock.Dial(context.Background(), sock.Target{
-		Addr: t.Addr, Path: t.Path, Datagram: true, Timeout: t.Timeout, Source: t.Source, Transparent: t.Transparent,
-	})
+	to := plane.Target(t)
+	to.Datagram = true
+	c, err := sock.Dial(context.Background(), to)
 	if err != nil {
 		return err
 	}

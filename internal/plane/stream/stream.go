@@ -19,6 +19,7 @@ import (
 
 	"pen/internal/dispatch"
 	"pen/internal/plane"
+	"pen/internal/plane/idlers"
 	"pen/internal/sock"
 )
 
@@ -35,7 +36,7 @@ type Plane struct {
 	pipes pipes
 	conns sync.WaitGroup
 
-	idlers idlers
+	idlers *idlers.Idlers
 
 	givenUp plane.Sometimes // clients for whom there was no server
 }
@@ -49,7 +50,7 @@ func Listen(addr string, backlog int, log *slog.Logger) (*Plane, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Plane{ln: ln, log: log, idlers: idlers{kick: make(chan struct{}, 1)}}, nil
+	return &Plane{ln: ln, log: log, idlers: idlers.New(log)}, nil
 }
 
 // Addr is the bound address.
@@ -66,7 +67,7 @@ func (p *Plane) Serve(ctx context.Context, d *dispatch.Dispatcher) error {
 		<-ctx.Done()
 		p.ln.Close()
 	})
-	p.conns.Go(func() { p.idlers.run(ctx, p, d) })
+	p.conns.Go(func() { p.idlers.Run(ctx, d) })
 	err := p.accept(ctx, d)
 	cancel()
 	p.conns.Wait()
@@ -159,18 +160,15 @@ func (p *Plane) connect(d *dispatch.Dispatcher, f *dispatch.Flow, l *link, from 
 			}
 			return t, false
 		}
-		if idler := p.idlers.take(t, d); idler != nil {
-			return t, l.connected(idler)
+		if idler := p.idlers.Take(t, d); idler != nil {
+			return t, l.connected(idler.(conn))
 		}
-		server, err := sock.Dial(ctx, target(t))
+		server, err := sock.Dial(ctx, plane.Target(t))
 		if err == nil {
 			return t, l.connected(server.(conn))
 		}
-		if sock.IsLocal(err) {
-			err = fmt.Errorf("%w: %w", dispatch.ErrLocal, err)
-		}
 		level := slog.LevelDebug
-		if f.Failed(err) {
+		if f.Failed(plane.Blame(err)) {
 			level = slog.LevelWarn
 		}
 		p.log.Log(ctx, level, "can't connect to server", "server", t.Slot, "address", t, "error", err)
@@ -178,11 +176,6 @@ func (p *Plane) connect(d *dispatch.Dispatcher, f *dispatch.Flow, l *link, from 
 			return t, false
 		}
 	}
-}
-
-// target is how a server is reached.
-func target(t dispatch.Target) sock.Target {
-	return sock.Target{Addr: t.Addr, Path: t.Path, Timeout: t.Timeout, KeepAlive: t.KeepAlive, Source: t.Source, Transparent: t.Transparent}
 }
 
 // addrPort returns an address without allocating; Unix clients have none.

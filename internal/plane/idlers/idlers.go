@@ -1,26 +1,30 @@
-package stream
+// Package idlers keeps connections to servers ready for clients that are still
+// to come. Planes share it.
+package idlers
 
 import (
 	"context"
 	"errors"
-	"fmt"
+	"log/slog"
+	"net"
 	"slices"
 	"sync"
 	"syscall"
 	"time"
 
 	"pen/internal/dispatch"
+	"pen/internal/plane"
 	"pen/internal/sock"
 )
 
-// idlerTurn is how often idlers are looked at.
-const idlerTurn = time.Second
+// turn is how often idlers are looked at.
+const turn = time.Second
 
-// idlers are connections to servers that are kept ready for clients that are
-// still to come. Nothing is read from them: a client gets all that a server
-// says.
-type idlers struct {
-	kick chan struct{} // tells run that one is missing
+// Idlers are the connections that are kept. Nothing is read from them: a client
+// gets all that a server says.
+type Idlers struct {
+	log  *slog.Logger
+	kick chan struct{} // tells Run that one is missing
 
 	mu  sync.Mutex // guards all below
 	all []*idler   // the oldest first
@@ -29,20 +33,24 @@ type idlers struct {
 // An idler has no connection while it is being made.
 type idler struct {
 	target dispatch.Target
-	conn   conn
+	conn   net.Conn
 }
 
-// run keeps as many idlers as the Dispatcher wants, until ctx is done.
-func (x *idlers) run(ctx context.Context, p *Plane, d *dispatch.Dispatcher) {
+// New returns Idlers that keep none yet. It starts nothing.
+func New(log *slog.Logger) *Idlers { return &Idlers{log: log, kick: make(chan struct{}, 1)} }
+
+// Run keeps as many as the Dispatcher wants until ctx is done. It blocks, and
+// has closed those that are left when it returns.
+func (x *Idlers) Run(ctx context.Context, d *dispatch.Dispatcher) {
 	var dials sync.WaitGroup
 	for ctx.Err() == nil {
 		for _, i := range x.revise(d) {
-			dials.Go(func() { x.connect(ctx, p, d, i) })
+			dials.Go(func() { x.connect(ctx, d, i) })
 		}
 		select {
 		case <-ctx.Done():
 		case <-x.kick:
-		case <-time.After(idlerTurn):
+		case <-time.After(turn):
 		}
 	}
 	dials.Wait()
@@ -57,7 +65,7 @@ func (x *idlers) run(ctx context.Context, p *Plane, d *dispatch.Dispatcher) {
 
 // revise closes the idlers that are of no use any more and returns new ones,
 // to be connected.
-func (x *idlers) revise(d *dispatch.Dispatcher) []*idler {
+func (x *Idlers) revise(d *dispatch.Dispatcher) []*idler {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	var targets []dispatch.Target
@@ -79,7 +87,7 @@ func (x *idlers) revise(d *dispatch.Dispatcher) []*idler {
 }
 
 // drop closes idlers. Called with mu held.
-func (x *idlers) drop(which func(*idler) bool) {
+func (x *Idlers) drop(which func(*idler) bool) {
 	kept := make([]*idler, 0, len(x.all))
 	for _, i := range x.all {
 		if which(i) {
@@ -92,7 +100,7 @@ func (x *idlers) drop(which func(*idler) bool) {
 }
 
 // tell has the Dispatcher know how many are ready. Called with mu held.
-func (x *idlers) tell(d *dispatch.Dispatcher) {
+func (x *Idlers) tell(d *dispatch.Dispatcher) {
 	n := 0
 	for _, i := range x.all {
 		if i.conn != nil {
@@ -104,14 +112,11 @@ func (x *idlers) tell(d *dispatch.Dispatcher) {
 
 // connect makes an idler's connection. One that fails is tried again at another
 // turn, elsewhere if its server is blacklisted by then.
-func (x *idlers) connect(ctx context.Context, p *Plane, d *dispatch.Dispatcher, i *idler) {
-	c, err := sock.Dial(ctx, target(i.target))
+func (x *Idlers) connect(ctx context.Context, d *dispatch.Dispatcher, i *idler) {
+	c, err := sock.Dial(ctx, plane.Target(i.target))
 	if err != nil {
-		if sock.IsLocal(err) {
-			err = fmt.Errorf("%w: %w", dispatch.ErrLocal, err)
-		}
-		if d.SpareFailed(i.target, err) {
-			p.log.Warn("can't connect to server", "server", i.target.Slot, "address", i.target, "error", err)
+		if d.SpareFailed(i.target, plane.Blame(err)) {
+			x.log.Warn("can't connect to server", "server", i.target.Slot, "address", i.target, "error", err)
 		}
 	}
 	x.mu.Lock()
@@ -120,12 +125,13 @@ func (x *idlers) connect(ctx context.Context, p *Plane, d *dispatch.Dispatcher, 
 		x.all = slices.DeleteFunc(x.all, func(o *idler) bool { return o == i })
 		return
 	}
-	i.conn = c.(conn)
+	i.conn = c
 	x.tell(d)
 }
 
-// take hands over an idler for a target, or returns nil where there is none.
-func (x *idlers) take(t dispatch.Target, d *dispatch.Dispatcher) conn {
+// Take hands over an idler for a target, or returns nil where there is none. It
+// does not block.
+func (x *Idlers) Take(t dispatch.Target, d *dispatch.Dispatcher) net.Conn {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if len(x.all) == 0 {
@@ -155,10 +161,14 @@ func (x *idlers) take(t dispatch.Target, d *dispatch.Dispatcher) conn {
 
 // isOpen reports whether the other side has not ended a connection. What it
 // has sent stays to be read.
-func isOpen(c conn) bool {
+func isOpen(c net.Conn) bool {
+	raw, err := sock.Raw(c)
+	if err != nil {
+		return false
+	}
 	open := false
-	onDescriptor(c, func(fd int) {
-		n, _, err := syscall.Recvfrom(fd, make([]byte, 1), syscall.MSG_PEEK)
+	raw.Control(func(fd uintptr) {
+		n, _, err := syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK)
 		open = n > 0 || errors.Is(err, syscall.EAGAIN)
 	})
 	return open
