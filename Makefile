@@ -45,7 +45,7 @@ lint: ## format, vet, staticcheck
 	$(TOOL) staticcheck ./...
 
 faults: need ## the slow tests of what goes wrong, in full; some ten minutes
-	$(GO) test -race -timeout 30m -run 'TestDNSServerKilled|TestScripts/(failover|reload)' -count 5 .
+	$(GO) test -race -timeout 30m -run 'TestDNSServerKilled|TestScripts/.*/(failover|reload)' -count 5 .
 	$(GO) test -timeout 30m -run TestManyClients -clients 1000000 -v .
 
 bench: need build ## the figures of bench/README.md; some ten minutes

@@ -34,13 +34,14 @@ var mayImport = map[string][]string{
 	"internal/plane":          {"internal/dispatch", "internal/sock"},
 	"internal/plane/idlers":   {"internal/plane", "internal/dispatch", "internal/sock"},
 	"internal/plane/stream":   {"internal/plane", "internal/plane/idlers", "internal/dispatch", "internal/sock"},
+	"internal/plane/loop":     {"internal/plane", "internal/plane/idlers", "internal/dispatch", "internal/sock"},
 	"internal/plane/datagram": {"internal/plane", "internal/dispatch", "internal/sock"},
 	"internal/plane/planetest": {
 		"internal/plane", "internal/dispatch", "internal/pool", "internal/acl", "internal/testenv",
 	},
 	"internal/app": {
 		"internal/accesslog", "internal/acl", "internal/config", "internal/control", "internal/dispatch",
-		"internal/geoip", "internal/plane", "internal/plane/datagram", "internal/plane/stream", "internal/pool", "internal/process", "internal/sock", "internal/stats",
+		"internal/geoip", "internal/plane", "internal/plane/datagram", "internal/plane/loop", "internal/plane/stream", "internal/pool", "internal/process", "internal/sock", "internal/stats",
 	},
 	"cmd/pen":        {"internal/app", "internal/config", "internal/process", "internal/sock"},
 	"cmd/penctl":     {},
@@ -60,7 +61,7 @@ var pure = []string{
 
 // kernel packages may use system calls that the standard library lacks.
 var kernel = []string{
-	"internal/sock", "internal/process", "internal/plane/stream", "internal/plane/datagram", "internal/testenv", "bench",
+	"internal/sock", "internal/process", "internal/plane/stream", "internal/plane/loop", "internal/plane/datagram", "internal/testenv", "bench",
 }
 
 // testsToo are packages that tests may import from anywhere.

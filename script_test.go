@@ -55,14 +55,22 @@ func testMain(m *testing.M) int {
 }
 
 // TestScripts runs testdata/script: each starts servers and a Pen, and says
-// what must happen. The commands are documented at the functions below.
+// what must happen, on every plane. The commands are documented at the functions
+// below.
 func TestScripts(t *testing.T) {
+	for _, plane := range []string{"loop", "stream"} {
+		t.Run(plane, func(t *testing.T) { runScripts(t, plane) })
+	}
+}
+
+func runScripts(t *testing.T, plane string) {
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"),
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("GORACE", os.Getenv("GORACE"))
 			env.Setenv("PATH", programs+string(os.PathListSeparator)+os.Getenv("PATH"))
 			w := newWorld()
+			w.plane = plane
 			env.Values[worldKey{}] = w
 			env.Defer(w.close)
 			env.Defer(func() { endDaemons(env.WorkDir) })
@@ -82,6 +90,7 @@ type worldKey struct{}
 
 // A world is what a script has started. Everything ends with the script.
 type world struct {
+	plane   string
 	servers map[string]*nameServer
 	daemons map[string]*exec.Cmd // real servers
 	held    map[string]net.Conn
@@ -261,7 +270,7 @@ func startPen(ts *testscript.TestScript, neg bool, args []string) {
 	w.log = ts.MkAbs("pen.log")
 	log, err := os.Create(w.log)
 	ts.Check(err)
-	w.pen = exec.Command(program, append([]string{"-f", "-C", ctl, w.listen}, args...)...)
+	w.pen = exec.Command(program, append([]string{"-f", "-C", ctl, "-O", "plane " + w.plane, w.listen}, args...)...)
 	w.pen.Dir = ts.MkAbs(".")
 	w.pen.Stdout, w.pen.Stderr = log, log
 	ts.Check(w.pen.Start())

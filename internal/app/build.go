@@ -7,6 +7,7 @@ import (
 	"math"
 	"net"
 	"net/netip"
+	"runtime"
 	"time"
 
 	"pen/internal/acl"
@@ -15,6 +16,7 @@ import (
 	"pen/internal/geoip"
 	"pen/internal/plane"
 	"pen/internal/plane/datagram"
+	"pen/internal/plane/loop"
 	"pen/internal/plane/stream"
 	"pen/internal/pool"
 	"pen/internal/sock"
@@ -36,6 +38,9 @@ const resolveTime = 10 * time.Second
 func listen(cfg config.Config, log *slog.Logger) (plane.Plane, error) {
 	if cfg.UDP {
 		return datagram.Listen(cfg.Listen, log)
+	}
+	if cfg.Plane == "loop" || cfg.Plane == "" && runtime.GOOS == "linux" {
+		return loop.Listen(cfg.Listen, cfg.Backlog, log)
 	}
 	return stream.Listen(cfg.Listen, cfg.Backlog, log)
 }

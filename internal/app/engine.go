@@ -59,12 +59,13 @@ func (a *App) Change(cmd config.Command) error {
 // socket must not allow himself the exit command.
 type startOnly struct {
 	control, pidFile, user, chroot string
+	plane                          string
 	foreground, exitEnabled, udp   bool
 	backlog                        int
 }
 
 func startOnlyOf(c config.Config) startOnly {
-	return startOnly{c.Control, c.PidFile, c.User, c.Chroot, c.Foreground, c.ExitEnabled, c.UDP, c.Backlog}
+	return startOnly{c.Control, c.PidFile, c.User, c.Chroot, c.Plane, c.Foreground, c.ExitEnabled, c.UDP, c.Backlog}
 }
 
 // keepStartOnly takes back changes to what can only be set at the start, and
@@ -73,6 +74,7 @@ func keepStartOnly(next *config.Config, old config.Config) bool {
 	k := startOnlyOf(old)
 	changed := startOnlyOf(*next) != k
 	next.Control, next.PidFile, next.User, next.Chroot = k.control, k.pidFile, k.user, k.chroot
+	next.Plane = k.plane
 	next.Foreground, next.ExitEnabled, next.UDP, next.Backlog = k.foreground, k.exitEnabled, k.udp, k.backlog
 	return changed
 }

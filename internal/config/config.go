@@ -50,6 +50,7 @@ type Config struct {
 	KeepAlive   bool          // probe silent servers
 	Source      string        // local address for connections to servers
 	Idlers      int           // connections kept ready for clients to come
+	Plane       string        // "loop" or "stream"; "" is the better one of the system
 	UDP         bool          // balance datagrams instead of connections
 	Transparent bool          // connect to servers from the client's address, unless there is a Source
 	FastClose   string        // "up", "down", "both", or "" for off

@@ -17,7 +17,7 @@ var saved = []string{
 // speak against an option without need.
 var savedIfSet = []string{
 	"abort_on_error", "abuse", "backlog", "chroot", "clients_max", "conn_max", "control", "dummy", "emergency", "exit_enabled",
-	"foreground", "geoip_db", "idle_timeout", "idlers", "keepalive", "listen", "multi_accept", "pending_max", "pidfile", "source", "transparent", "udp", "user",
+	"foreground", "geoip_db", "idle_timeout", "idlers", "keepalive", "listen", "multi_accept", "pending_max", "pidfile", "plane", "source", "transparent", "udp", "user",
 }
 
 // Print writes a Config as commands, one a line. To read them on top of the

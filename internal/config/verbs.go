@@ -123,6 +123,12 @@ func settings() []Verb {
 			save: func(c Config) []string { return []string{"tcp_fastclose " + cmp.Or(c.FastClose, "off")} },
 		},
 		{
+			Name: "plane", Args: "[auto|loop|stream]", Long: "plane", set: setPlane,
+			Help: "how connections are carried: by event loops (Linux), or by two goroutines each; auto takes loops where there are",
+			show: func(c Config) string { return cmp.Or(c.Plane, "auto") },
+			save: func(c Config) []string { return []string{"plane " + cmp.Or(c.Plane, "auto")} },
+		},
+		{
 			Name: "acl", Args: "N permit|deny ADDRESS[/LENGTH] [MASK]|country CC", Negatable: true, set: setACL,
 			Help: "add an entry to an access list; no acl N empties it", save: saveACLs,
 		},
@@ -319,6 +325,18 @@ func setSource(c *Config, no bool, args []string) error {
 		return fmt.Errorf("unable to set source address to '%s', want an IPv4 or IPv6 address", args[0])
 	}
 	c.Source = addr.Unmap().String()
+	return nil
+}
+
+func setPlane(c *Config, _ bool, args []string) error {
+	switch word := args[0]; word {
+	case "loop", "stream":
+		c.Plane = word
+	case "auto":
+		c.Plane = ""
+	default:
+		return fmt.Errorf("%q is none of auto, loop, stream", word)
+	}
 	return nil
 }
 

@@ -133,6 +133,19 @@ func (f *Flow) target(s *pool.Server) Target {
 	return t
 }
 
+// Target is the server that was offered last, or which the flow uses.
+func (f *Flow) Target() Target {
+	f.d.mu.Lock()
+	defer f.d.mu.Unlock()
+	if f.server == nil {
+		return Target{Slot: pool.None}
+	}
+	return f.target(f.server)
+}
+
+// Client is where the client comes from; invalid for one of a Unix socket.
+func (f *Flow) Client() netip.AddrPort { return f.client }
+
 // watchers returns what a plane is to call with the bytes that it reads from
 // the client and from the server, nil where nobody wants to see them.
 func (f *Flow) watchers(s *pool.Server) (client, server func(chunk []byte)) {

@@ -29,6 +29,7 @@ complete -c pen -s l -l log -r -F -d 'where to log requests: a file, or penlogd\
 complete -c pen -s m -l multi-accept -x -a '(__pen_none)' -d 'connections to accept in one go, for planes that do'
 complete -c pen -l pending -x -a '(__pen_none)' -d 'connects that may be under way at a time; more clients wait; 0: no limit'
 complete -c pen -s p -l pidfile -r -F -d 'file for the process id'
+complete -c pen -l plane -x -a '(__pen_words auto loop stream)' -d 'how connections are carried: by event loops (Linux), or by two goroutines each; auto takes loops where there are'
 complete -c pen -l prio -d 'choose the server with the lowest prio'
 complete -c pen -s r -l roundrobin -d 'do not use the client table to choose'
 complete -c pen -l source -x -a '(__pen_none)' -d 'local address for connections to servers'
@@ -110,6 +111,7 @@ function __pen_command
 	printf '%s\t%s\n' pending_max 'connects that may be under way at a time; more clients wait; 0: no limit'
 	printf '%s\t%s\n' pid 'the process id'
 	printf '%s\t%s\n' pidfile 'file for the process id'
+	printf '%s\t%s\n' plane 'how connections are carried: by event loops (Linux), or by two goroutines each; auto takes loops where there are'
 	printf '%s\t%s\n' prio 'choose the server with the lowest prio'
 	printf '%s\t%s\n' recent 'clients seen in the last 300 seconds'
 	printf '%s\t%s\n' roundrobin 'do not use the client table to choose'
@@ -222,6 +224,8 @@ function __penctl
 			__pen_file
 		case help:1
 			__pen_command
+		case plane:1
+			__pen_words auto loop stream
 		case tcp_fastclose:1
 			__pen_words up down both off
 		case user:1

@@ -49,6 +49,7 @@ _pen_command() {
 		'pending_max:connects that may be under way at a time; more clients wait; 0: no limit'
 		'pid:the process id'
 		'pidfile:file for the process id'
+		'plane:how connections are carried: by event loops (Linux), or by two goroutines each; auto takes loops where there are'
 		'prio:choose the server with the lowest prio'
 		'recent:clients seen in the last 300 seconds'
 		'roundrobin:do not use the client table to choose'
@@ -140,6 +141,7 @@ _pen_options() {
 		'(-m --multi-accept)'{-m+,--multi-accept=}'[connections to accept in one go, for planes that do]:none:_pen_none' \
 		--pending='[connects that may be under way at a time; more clients wait; 0: no limit]:none:_pen_none' \
 		'(-p --pidfile)'{-p+,--pidfile=}'[file for the process id]:file:_pen_file' \
+		--plane='[how connections are carried: by event loops (Linux), or by two goroutines each; auto takes loops where there are]:value:(auto loop stream)' \
 		--prio'[choose the server with the lowest prio]' \
 		'(-r --roundrobin)'{-r,--roundrobin}'[do not use the client table to choose]' \
 		--source='[local address for connections to servers]:none:_pen_none' \
@@ -200,6 +202,7 @@ _penctl_argument() { # COMMAND PLACE
 	chroot:1) _pen_dir ;;
 	control:1|geoip_db:1|include:1|listen:1|log:1|pidfile:1|web_stats:1|write:1) _pen_file ;;
 	help:1) _pen_command ;;
+	plane:1) _pen_words auto loop stream ;;
 	tcp_fastclose:1) _pen_words up down both off ;;
 	user:1) _pen_user ;;
 	esac

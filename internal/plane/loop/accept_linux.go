@@ -1,0 +1,254 @@
+package loop
+
+import (
+	"context"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"pen/internal/dispatch"
+	"pen/internal/plane"
+	"pen/internal/sock"
+)
+
+const (
+	// acceptBatch is how many connections are taken before others get their
+	// turn.
+	acceptBatch = 4
+	// acceptPause is how long nothing is accepted after an error, such as a
+	// lack of descriptors.
+	acceptPause = 50 * time.Millisecond
+	// dummyTime is how long a client may take to say something where it is
+	// answered here.
+	dummyTime = 30 * time.Second
+)
+
+// An acceptor is what a loop knows of accepting.
+type acceptor struct {
+	stopped bool
+	paused  bool // after an error
+	until   uint32
+	failing bool // the error has been told
+	waiting bool // for room
+	last    int  // connections taken the last time
+}
+
+// listen has the kernel tell this loop of new connections, or not. It wakes one
+// loop for each (epoll_ctl(2), EPOLLEXCLUSIVE).
+func (l *loop) listen(on bool) error {
+	if !on {
+		return unix.EpollCtl(l.ep, unix.EPOLL_CTL_DEL, l.p.listener, nil)
+	}
+	e := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLEXCLUSIVE, Fd: tokenListener}
+	return unix.EpollCtl(l.ep, unix.EPOLL_CTL_ADD, l.p.listener, &e)
+}
+
+// resume ends a pause that is over.
+func (a *acceptor) resume(l *loop) {
+	if a.paused && int32(l.tick()-a.until) >= 0 {
+		a.paused = false
+		if !a.stopped && !a.waiting {
+			l.listen(true)
+		}
+	}
+}
+
+// room ends the wait for room.
+func (a *acceptor) room(l *loop) {
+	a.waiting = false
+	if !a.stopped && !a.paused {
+		l.listen(true)
+	}
+}
+
+// accept takes connections. While there is no room for another one, clients
+// wait in the kernel's queue.
+func (l *loop) accept(ctx context.Context) {
+	a := &l.accepting
+	// An attempt in vain costs as much as a short read: as many are made as
+	// were of use the last time, and one more.
+	batch := min(a.last+1, acceptBatch)
+	a.last = 0
+	for range batch {
+		if a.stopped || a.waiting || a.paused {
+			return
+		}
+		room, errno := l.acceptOne()
+		switch {
+		case room != nil:
+			a.waiting = true
+			l.listen(false)
+			l.p.running.Go(func() {
+				select {
+				case <-room:
+				case <-ctx.Done():
+				}
+				l.post(note{kind: noteRoom})
+			})
+		case errno == 0:
+			a.last++
+			if a.failing {
+				a.failing = false
+				l.p.log.Warn("accepting connections again", "listener", l.p.at)
+			}
+		case errno == syscall.EAGAIN:
+			return
+		case errno == syscall.ECONNABORTED, errno == syscall.EINTR:
+		default:
+			if !a.failing {
+				a.failing = true
+				l.p.log.Error("can't accept connections", "listener", l.p.at, "error", errno)
+			}
+			a.paused, a.until = true, l.tick()+uint32(acceptPause/tick)
+			l.listen(false)
+		}
+	}
+}
+
+// acceptOne takes a connection, unless there is no room: then it returns what
+// to wait for.
+func (l *loop) acceptOne() (room <-chan struct{}, errno syscall.Errno) {
+	// Nobody may take the room between the question and the admission.
+	l.p.admitting.Lock()
+	defer l.p.admitting.Unlock()
+	if room := l.d.Room(); room != nil {
+		return room, 0
+	}
+	fd, from, errno := accept(l.p.listener)
+	if errno == 0 {
+		l.admit(fd, from)
+	}
+	return nil, errno
+}
+
+// stopAccepting serves those who wait in the queue, if there is room, and then
+// accepts nothing more.
+func (l *loop) stopAccepting() {
+	a := &l.accepting
+	if a.stopped {
+		return
+	}
+	if !a.waiting && !a.paused {
+		l.listen(false)
+	}
+	for errno := syscall.Errno(0); errno == 0; {
+		var room <-chan struct{}
+		if room, errno = l.acceptOne(); room != nil {
+			break
+		}
+	}
+	a.stopped, a.paused = true, false
+	l.p.stopped()
+}
+
+// admit begins a client's flow, here or in another loop, or refuses the client.
+func (l *loop) admit(fd int32, from netip.AddrPort) {
+	c := &carrier{}
+	f, err := l.d.Admit(from, c)
+	if err != nil {
+		l.p.log.Debug("client refused", "client", from, "reason", err)
+		closeFD(fd)
+		return
+	}
+	to := l.p.leastLoaded(l)
+	to.live.Add(1)
+	if to == l {
+		l.adopt(fd, f, c)
+	} else {
+		to.post(note{kind: noteAdopt, fd: fd, flow: f, c: c})
+	}
+}
+
+// adopt makes a connection this loop's.
+func (l *loop) adopt(fd int32, f *dispatch.Flow, c *carrier) {
+	id, r := l.rs.take(f)
+	registered := l.register(r, id, client, fd)
+	c.rec, c.id, c.gen = r, id, r.side[client].gen
+	c.loop.Store(l)
+	switch {
+	case c.killed.Load() || !registered:
+		r.broken = 1
+		l.finish(id, r)
+	case f.Dummy():
+		r.state = answering
+		l.wheel.arm(id, dummyTime)
+	default:
+		l.connect(id, r)
+	}
+}
+
+// register makes a descriptor one side of a connection. It reports false where
+// the kernel will not tell of it.
+func (l *loop) register(r *record, id int32, which uint8, fd int32) bool {
+	l.gen++
+	s := &r.side[which]
+	s.gen, s.ready = l.gen, 0
+	storeFD(s, fd)
+	if errno := watch(l.ep, fd, id<<1|int32(which), s.gen); errno != 0 {
+		l.p.log.Error("event loop", "error", errno)
+		return false
+	}
+	return true
+}
+
+// connect goes through the servers that the flow offers until a connect is
+// under way, or there is an idler.
+func (l *loop) connect(id int32, r *record) {
+	f := l.rs.flow(id)
+	for {
+		t, ok := f.Next()
+		if !ok {
+			if n := l.p.givenUp.Due(); n > 0 {
+				l.p.log.Warn("no server for client", "client", f.Client(), "clients", n)
+			}
+			l.finish(id, r)
+			return
+		}
+		fd, done, err := l.reach(t)
+		if err != nil {
+			l.p.failed(f, t, err)
+			continue
+		}
+		l.prepare(id, r, t)
+		switch registered := l.register(r, id, server, int32(fd)); {
+		case !registered:
+			r.broken = 1
+			l.finish(id, r)
+		case done:
+			l.up(id, r)
+		default:
+			l.wheel.arm(id, t.Timeout)
+		}
+		return
+	}
+}
+
+// reach takes an idler, or begins to connect.
+func (l *loop) reach(t dispatch.Target) (fd int, done bool, err error) {
+	if c := l.p.idlers.Take(t, l.d); c != nil {
+		fd, err := sock.TakeOver(c)
+		return fd, true, err
+	}
+	return sock.Connect(plane.Target(t))
+}
+
+// failed says that a server could not be reached.
+func (p *Plane) failed(f *dispatch.Flow, t dispatch.Target, err error) {
+	if f.Failed(plane.Blame(err)) {
+		p.log.Warn("can't connect to server", "server", t.Slot, "address", t, "error", err)
+		return
+	}
+	p.log.Debug("can't connect to server", "server", t.Slot, "address", t, "error", err)
+}
+
+// next tries another server, since the one that was tried has failed.
+func (l *loop) next(id int32, r *record, err error) {
+	l.wheel.disarm(id)
+	closeFD(r.side[server].fd)
+	storeFD(&r.side[server], -1)
+	f := l.rs.flow(id)
+	l.p.failed(f, f.Target(), err)
+	l.connect(id, r)
+}

@@ -1,0 +1,125 @@
+package loop
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"pen/internal/dispatch"
+	"pen/internal/plane"
+	"pen/internal/plane/idlers"
+	"pen/internal/sock"
+)
+
+// A Plane serves one listener.
+type Plane struct {
+	log      *slog.Logger
+	at       net.Addr
+	listener int // of all loops
+	idlers   *idlers.Idlers
+	givenUp  plane.Sometimes // clients for whom there was no server
+
+	closing   sync.Once
+	running   sync.WaitGroup
+	admitting sync.Mutex // held from the question for room to the admission
+	loops     []*loop
+	accepting atomic.Int32 // loops that may still hand over a connection
+}
+
+var _ plane.Plane = (*Plane)(nil)
+
+// Listen binds an address as [sock.Listen] does. backlog 0 is what the kernel
+// allows.
+func Listen(addr string, backlog int, log *slog.Logger) (*Plane, error) {
+	fd, at, err := sock.ListenFD(addr, backlog)
+	if err != nil {
+		return nil, err
+	}
+	return &Plane{log: log, at: at, listener: fd, idlers: idlers.New(log)}, nil
+}
+
+// Addr is the bound address.
+func (p *Plane) Addr() net.Addr { return p.at }
+
+// Close releases a plane that will not be served.
+func (p *Plane) Close() error {
+	p.closeListener()
+	return p.removeFile()
+}
+
+func (p *Plane) closeListener() { p.closing.Do(func() { unix.Close(p.listener) }) }
+
+// removeFile removes the file of a Unix socket.
+func (p *Plane) removeFile() error {
+	if p.at.Network() != "unix" {
+		return nil
+	}
+	if err := os.Remove(p.at.String()); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// Serve implements [plane.Plane].
+func (p *Plane) Serve(ctx context.Context, d *dispatch.Dispatcher) error {
+	for range runtime.GOMAXPROCS(0) {
+		l, err := newLoop(p, d)
+		if err != nil {
+			for _, l := range p.loops {
+				l.release()
+			}
+			return errors.Join(err, p.Close())
+		}
+		p.loops = append(p.loops, l)
+	}
+	p.accepting.Store(int32(len(p.loops)))
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	p.running.Go(func() { p.idlers.Run(ctx, d) })
+	var loops sync.WaitGroup
+	for _, l := range p.loops {
+		loops.Go(func() { l.run(ctx) })
+	}
+	<-ctx.Done()
+	for _, l := range p.loops {
+		l.post(note{kind: noteStop})
+	}
+	loops.Wait()
+	cancel()
+	p.running.Wait()
+	return p.Close()
+}
+
+// stopped says that a loop accepts nothing any more. The last one closes the
+// listener and wakes the others: nothing can be handed to them from now on.
+func (p *Plane) stopped() {
+	if p.accepting.Add(-1) == 0 {
+		p.closeListener()
+		for _, l := range p.loops {
+			l.post(note{kind: noteLook})
+		}
+	}
+}
+
+// leastLoaded returns the loop to which a new connection goes: the one that
+// has accepted it, unless another one has clearly fewer. The kernel wakes the
+// loop that was idle last, which would get them all.
+func (p *Plane) leastLoaded(own *loop) *loop {
+	best := own
+	for _, l := range p.loops {
+		if l.live.Load() < best.live.Load() {
+			best = l
+		}
+	}
+	if n := best.live.Load(); own.live.Load() > n+n/8 {
+		return best
+	}
+	return own
+}

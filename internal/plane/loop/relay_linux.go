@@ -1,0 +1,452 @@
+package loop
+
+import (
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"pen/internal/dispatch"
+	"pen/internal/plane"
+	"pen/internal/sock"
+)
+
+const (
+	// maxRounds is how many reads a half may do before others get their turn.
+	maxRounds = 16
+	// After so many reads in a row that filled the buffer bulk is spliced, as
+	// long as a splice moves smallSplice bytes.
+	bulkReads   = 3
+	smallSplice = 16 << 10
+	// drainPatience is how long a side may make no progress while it takes its
+	// last bytes; it is looked at every maxLook ticks at least.
+	drainPatience = 5 * time.Second
+	maxLook       = 16
+	maxQuestion   = 4096 // bytes of what a client says that is answered here
+)
+
+func storeFD(s *side, fd int32)    { atomic.StoreInt32(&s.fd, fd) }
+func count(n *uint64, more int)    { atomic.StoreUint64(n, *n+uint64(more)) } // by one goroutine only
+func (h *half) hasBytes() bool     { return h.tail >= 0 || h.piped > 0 }
+func (h *half) setEOF()            { atomic.StoreUint32(&h.eof, 1) }
+func (r *record) relays() bool     { return r.state == relaying }
+func isAgain(e syscall.Errno) bool { return e == syscall.EAGAIN || e == syscall.EINTR }
+
+// prepare notes what a target says of the connection to it.
+func (l *loop) prepare(id int32, r *record, t dispatch.Target) {
+	r.half[client].ends, r.half[server].ends = t.EndWithClient, t.EndWithServer
+	r.half[client].logged, r.half[server].logged = t.Log != nil, t.LogAnswer != nil
+	if t.Log != nil || t.LogAnswer != nil {
+		l.logs[id] = [2]func([]byte){t.Log, t.LogAnswer}
+	}
+}
+
+// up begins to relay.
+func (l *loop) up(id int32, r *record) {
+	l.wheel.disarm(id)
+	l.rs.flow(id).Up()
+	r.state = relaying
+	for which := range r.side {
+		// Bytes may have come before it was asked for them; whether there is room
+		// to write, the first write tells.
+		r.side[which].ready |= canRead | canWrite
+	}
+	l.pump(id, r, client)
+	if r.relays() {
+		l.pump(id, r, server)
+	}
+}
+
+// note takes what the kernel says of one descriptor.
+func (l *loop) note(token int32, gen, events uint32) {
+	s := &l.rs.at(token >> 1).side[token&1]
+	if s.gen != gen {
+		return // of a connection that is over
+	}
+	if events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+		s.ready |= canRead
+	}
+	if events&(unix.EPOLLOUT|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+		s.ready |= canWrite
+	}
+	if events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+		s.ready |= ending
+	}
+	if events&(unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+		s.ready |= failed
+	}
+}
+
+// act does what a descriptor's event has made possible.
+func (l *loop) act(token int32, gen uint32) {
+	id, which := token>>1, uint8(token&1)
+	r := l.rs.at(id)
+	if r.side[which].gen != gen {
+		return
+	}
+	switch r.state {
+	case connecting:
+		if which == server {
+			l.connected(id, r)
+		}
+	case relaying:
+		l.relay(id, r, which)
+	case answering:
+		l.answer(id, r)
+	}
+}
+
+// connected looks at how a connect has ended.
+func (l *loop) connected(id int32, r *record) {
+	s := &r.side[server]
+	if s.ready&failed != 0 {
+		if err := sock.Failure(int(s.fd)); err != nil {
+			l.next(id, r, err)
+			return
+		}
+	}
+	if s.ready&canWrite != 0 {
+		l.up(id, r)
+	}
+}
+
+// relay does what an event on one side has made possible.
+func (l *loop) relay(id int32, r *record, which uint8) {
+	if r.side[which].ready&canRead != 0 {
+		l.pump(id, r, which)
+	}
+	if !r.relays() {
+		return
+	}
+	if r.half[1-which].hasBytes() || r.half[1-which].over {
+		l.pump(id, r, 1-which)
+	}
+	if !r.relays() || r.side[which].ready&failed == 0 || r.half[which].eof == 0 {
+		return
+	}
+	// After the end of what it sends a reset is not seen by reading.
+	if sock.Failure(int(r.side[which].fd)) != nil {
+		l.abort(id, r, 1-which)
+	}
+}
+
+// goOn continues a half that gave others their turn.
+func (l *loop) goOn(token int32) {
+	id := token >> 1
+	if r := l.rs.at(id); r.relays() {
+		l.pump(id, r, uint8(token&1))
+	}
+}
+
+// pump moves bytes from one side to the other as long as there are some and
+// there is room.
+func (l *loop) pump(id int32, r *record, from uint8) {
+	h, src, dst := &r.half[from], &r.side[from], &r.side[1-from]
+	for rounds := 0; !h.over; rounds++ {
+		switch {
+		case h.hasBytes():
+			if dst.ready&canWrite == 0 {
+				return
+			}
+			errno := l.flush(h, dst)
+			if errno != 0 && !isAgain(errno) {
+				l.writeFailed(id, r, from)
+				return
+			}
+		case src.ready&canRead == 0:
+			l.returnPipe(h)
+			return
+		case rounds >= maxRounds:
+			l.again = append(l.again, id<<1|int32(from))
+			return
+		case h.full >= bulkReads && l.borrowPipe(h):
+			if !l.moveBulk(id, r, from) {
+				return
+			}
+		default:
+			if !l.move(id, r, from) {
+				return
+			}
+		}
+	}
+}
+
+// move reads once and writes once. It reports false when the half, or all, is
+// over.
+func (l *loop) move(id int32, r *record, from uint8) bool {
+	h, src, dst := &r.half[from], &r.side[from], &r.side[1-from]
+	n, errno := read(src.fd, l.buf)
+	switch {
+	case errno == syscall.EAGAIN:
+		src.ready &^= canRead
+		return true
+	case errno == syscall.EINTR:
+		return true
+	case errno != 0:
+		l.abort(id, r, 1-from)
+		return false
+	case n == 0:
+		l.ended(id, r, from)
+		return false
+	}
+	count(&h.read, n)
+	switch {
+	case n == len(l.buf):
+		h.full = min(h.full+1, bulkReads)
+	case src.ready&ending == 0:
+		// All there was; what comes now is told by another event.
+		src.ready &^= canRead
+		h.full = 0
+	}
+	if h.logged {
+		h.full = 0
+		l.logs[id][from](l.buf[:n])
+	}
+	m, errno := write(dst.fd, l.buf[:n])
+	switch {
+	case errno == 0:
+		count(&h.written, m)
+	case isAgain(errno):
+		m = 0
+		dst.ready &^= canWrite
+	default:
+		l.writeFailed(id, r, from)
+		return false
+	}
+	if m < n {
+		h.tail = l.tails.keep(l.buf[m:n])
+	}
+	return true
+}
+
+// moveBulk fills a pipe from one side, and empties it into the other.
+func (l *loop) moveBulk(id int32, r *record, from uint8) bool {
+	h, src, dst := &r.half[from], &r.side[from], &r.side[1-from]
+	n, errno := splice(src.fd, l.pipes.at(h.pipe).w, pipeSize)
+	switch {
+	case errno == syscall.EAGAIN:
+		src.ready &^= canRead
+		return true
+	case errno == syscall.EINTR:
+		return true
+	case errno == syscall.EINVAL: // not this kind of socket
+		h.full = 0
+		l.returnPipe(h)
+		return true
+	case errno != 0:
+		l.abort(id, r, 1-from)
+		return false
+	case n == 0:
+		l.ended(id, r, from)
+		return false
+	}
+	count(&h.read, n)
+	h.piped = int32(n)
+	if n < smallSplice {
+		h.full = 0
+	}
+	if errno := l.flush(h, dst); errno != 0 && !isAgain(errno) {
+		l.writeFailed(id, r, from)
+		return false
+	}
+	return true
+}
+
+// flush writes what a half has kept, until all is gone or the side takes no
+// more.
+func (l *loop) flush(h *half, dst *side) syscall.Errno {
+	for h.hasBytes() {
+		var n int
+		var errno syscall.Errno
+		if h.piped > 0 {
+			n, errno = splice(l.pipes.at(h.pipe).r, dst.fd, int(h.piped))
+		} else {
+			n, errno = write(dst.fd, l.tails.bytes(h.tail))
+		}
+		if errno != 0 {
+			if errno == syscall.EAGAIN {
+				dst.ready &^= canWrite
+			}
+			return errno
+		}
+		count(&h.written, n)
+		if h.piped > 0 {
+			h.piped -= int32(n)
+		} else if l.tails.written(h.tail, n) {
+			h.tail = -1
+		}
+	}
+	if h.full < bulkReads {
+		l.returnPipe(h)
+	}
+	return 0
+}
+
+func (l *loop) borrowPipe(h *half) bool {
+	if h.pipe < 0 {
+		h.pipe = l.pipes.get()
+	}
+	return h.pipe >= 0
+}
+
+func (l *loop) returnPipe(h *half) {
+	if h.pipe >= 0 {
+		l.pipes.put(h.pipe, h.piped > 0)
+		h.pipe, h.piped = -1, 0
+	}
+}
+
+// release gives back what a half has borrowed, with the bytes in it.
+func (l *loop) releaseHalf(h *half) {
+	l.returnPipe(h)
+	if h.tail >= 0 {
+		l.tails.drop(h.tail)
+		h.tail = -1
+	}
+}
+
+// ended passes on the end of what one side sends. The other way goes on.
+func (l *loop) ended(id int32, r *record, from uint8) {
+	h, other := &r.half[from], &r.half[1-from]
+	if other.eof == 0 && (r.broken != 0 || r.side[from].ready&failed != 0) && wasReset(r.side[from].fd) {
+		l.abort(id, r, 1-from)
+		return
+	}
+	l.releaseHalf(h)
+	h.over = true
+	switch {
+	case h.ends:
+		h.setEOF()
+		l.drain(id, r, 1-from)
+	case !other.over:
+		h.setEOF()
+		if to := &r.side[1-from]; to.ready&(canRead|ending) == canRead|ending && !other.hasBytes() {
+			// The other side has probably ended as well: then there is nothing to
+			// pass on.
+			l.pump(id, r, 1-from)
+			if !r.relays() {
+				return
+			}
+		}
+		shutdown(r.side[1-from].fd)
+	case r.broken != 0:
+		l.drain(id, r, 1-from)
+	default:
+		h.setEOF()
+		l.finish(id, r)
+	}
+}
+
+// writeFailed says that one side takes nothing any more. What it sent before
+// is still worth delivering: the other half does that, unless it is over.
+func (l *loop) writeFailed(id int32, r *record, from uint8) {
+	r.broken = 1
+	r.half[from].over = true
+	l.releaseHalf(&r.half[from])
+	if r.half[1-from].over {
+		l.abort(id, r, from)
+		return
+	}
+	r.side[1-from].ready |= canRead | ending
+	l.pump(id, r, 1-from)
+}
+
+// abort resets both sides, after what was written to one of them before the
+// error has arrived there: a client gets what its server sent before it died,
+// and then a reset, lest the stream look complete.
+func (l *loop) abort(id int32, r *record, last uint8) {
+	r.broken = 1
+	l.drain(id, r, last)
+}
+
+// drain ends a connection when one side has all that was written to it: to
+// close it with bytes unread would take them back.
+func (l *loop) drain(id int32, r *record, last uint8) {
+	for i := range r.half {
+		r.half[i].over = true
+		l.releaseHalf(&r.half[i])
+	}
+	r.state, r.last = draining, last
+	r.unsent, r.waited, r.pause = -1, 0, 1
+	l.look(id, r)
+}
+
+// look ends a connection that is drained, or makes no progress.
+func (l *loop) look(id int32, r *record) {
+	left := int32(unsent(r.side[r.last].fd))
+	if left == 0 || r.waited > uint32(drainPatience/tick) {
+		l.finish(id, r)
+		return
+	}
+	if left == r.unsent {
+		r.waited += uint32(r.pause)
+	} else {
+		r.unsent, r.waited = left, 0
+	}
+	l.wheel.arm(id, time.Duration(r.pause)*tick)
+	r.pause = min(2*r.pause, maxLook)
+}
+
+// finish closes a connection, orderly if nothing was amiss.
+func (l *loop) finish(id int32, r *record) {
+	l.wheel.disarm(id)
+	for i := range r.half {
+		l.releaseHalf(&r.half[i])
+		fd := r.side[i].fd
+		switch {
+		case fd < 0:
+		case r.broken != 0:
+			resetFD(fd)
+		default:
+			closeFD(fd)
+		}
+	}
+	if r.half[client].logged || r.half[server].logged {
+		delete(l.logs, id)
+	}
+	l.rs.flow(id).Done()
+	l.rs.put(id)
+	l.live.Add(-1)
+}
+
+// kill resets a connection, if it is still the one that is meant.
+func (l *loop) kill(id int32, gen uint32) {
+	if r := l.rs.at(id); r.state != free && r.side[client].gen == gen {
+		r.broken = 1
+		l.finish(id, r)
+	}
+}
+
+// timeUp does what was put off.
+func (l *loop) timeUp(id int32) {
+	switch r := l.rs.at(id); r.state {
+	case connecting:
+		l.next(id, r, os.ErrDeadlineExceeded)
+	case draining:
+		l.look(id, r)
+	case answering:
+		l.finish(id, r)
+	}
+}
+
+// answer gives the client the page when it has said something, whatever that
+// is, and ends the connection.
+func (l *loop) answer(id int32, r *record) {
+	fd := r.side[client].fd
+	n, errno := read(fd, l.buf[:maxQuestion])
+	if isAgain(errno) {
+		return
+	}
+	if errno != 0 || n == 0 {
+		l.finish(id, r)
+		return
+	}
+	count(&r.half[client].read, n)
+	if n, errno := write(fd, []byte(plane.DummyPage)); errno == 0 {
+		count(&r.half[server].written, n)
+	}
+	shutdown(fd)
+	l.drain(id, r, client)
+}

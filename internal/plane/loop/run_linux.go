@@ -1,0 +1,215 @@
+package loop
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"pen/internal/dispatch"
+)
+
+const (
+	eventBatch = 256
+	bufferSize = 64 << 10
+	// Tokens of what is no connection.
+	tokenListener = -1
+	tokenWake     = -2
+)
+
+// A loop is one goroutine with its connections.
+type loop struct {
+	p     *Plane
+	d     *dispatch.Dispatcher
+	ep    int
+	wake  int // eventfd
+	begin time.Time
+
+	accepting acceptor
+	live      atomic.Int32 // connections, and those on their way here
+
+	rs     records
+	logs   map[int32][2]func([]byte) // of the halves that are logged
+	gen    uint32
+	wheel  wheel
+	pipes  pipes
+	tails  tails
+	buf    []byte
+	events [eventBatch]unix.EpollEvent
+	again  []int32 // tokens of halves that have more to do
+	due    []int32 // records whose timers went off
+
+	mu     sync.Mutex // guards all below
+	posted []note
+	woken  bool
+	closed bool
+}
+
+// A note is what another goroutine wants of a loop.
+type note struct {
+	kind uint8
+	id   int32  // noteKill
+	gen  uint32 // noteKill
+	fd   int32  // noteAdopt
+	flow *dispatch.Flow
+	c    *carrier
+}
+
+const (
+	noteKill  uint8 = iota // end a connection
+	noteAdopt              // take over a connection
+	noteRoom               // there is room for another connection
+	noteStop               // accept nothing more
+	noteLook               // nothing but a look at whether this is the end
+)
+
+func newLoop(p *Plane, d *dispatch.Dispatcher) (*loop, error) {
+	l := &loop{
+		p: p, d: d, begin: time.Now(), logs: map[int32][2]func([]byte){}, buf: make([]byte, bufferSize),
+		ep: -1, wake: -1,
+	}
+	l.wheel.init(&l.rs)
+	var err error
+	if l.ep, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err == nil {
+		l.wake, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
+	}
+	if err == nil {
+		err = unix.EpollCtl(l.ep, unix.EPOLL_CTL_ADD, l.wake, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: tokenWake})
+	}
+	if err == nil {
+		err = l.listen(true)
+	}
+	if err != nil {
+		l.release()
+		return nil, fmt.Errorf("event loop: %w", err)
+	}
+	return l, nil
+}
+
+// release closes what the loop has for itself.
+func (l *loop) release() {
+	l.pipes.close()
+	for _, fd := range []int{l.ep, l.wake} {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
+	}
+}
+
+// run serves until it was told to stop and its last connection has ended.
+func (l *loop) run(ctx context.Context) {
+	defer l.release()
+	for !l.isOver() {
+		n := l.wait()
+		l.due = l.wheel.advance(l.tick(), l.due[:0])
+		for _, id := range l.due {
+			l.timeUp(id)
+		}
+		// All events are noted before the first is acted on: where both sides of
+		// a connection have one, one turn does for both.
+		for _, e := range l.events[:n] {
+			if e.Fd >= 0 {
+				l.note(e.Fd, uint32(e.Pad), e.Events)
+			}
+		}
+		for _, e := range l.events[:n] {
+			switch e.Fd {
+			case tokenListener:
+				l.accept(ctx)
+			case tokenWake:
+				l.readNotes()
+			default:
+				l.act(e.Fd, uint32(e.Pad))
+			}
+		}
+		l.accepting.resume(l)
+		again := l.again
+		l.again = nil
+		for _, token := range again {
+			l.goOn(token)
+		}
+	}
+}
+
+func (l *loop) tick() uint32 { return uint32(time.Since(l.begin) / tick) }
+
+// wait returns how many events there are. While there is work it only asks.
+func (l *loop) wait() int {
+	if len(l.again) > 0 {
+		return l.poll(0)
+	}
+	timeout := -1
+	if l.wheel.armed > 0 {
+		timeout = int(time.Duration(l.wheel.next()) * tick / time.Millisecond)
+	}
+	if pause := int(acceptPause / time.Millisecond); l.accepting.paused && (timeout < 0 || timeout > pause) {
+		timeout = pause
+	}
+	if n := l.poll(1); n > 0 || timeout >= 0 && timeout <= 1 {
+		return n
+	}
+	n, err := unix.EpollWait(l.ep, l.events[:], timeout)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+func (l *loop) poll(ms int) int {
+	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.ep), uintptr(unsafe.Pointer(&l.events[0])), eventBatch, uintptr(ms), 0, 0)
+	if errno != 0 {
+		return 0
+	}
+	return int(n)
+}
+
+// post has the loop do something, soon. Any goroutine may call it.
+func (l *loop) post(n note) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return
+	}
+	l.posted = append(l.posted, n)
+	if !l.woken {
+		l.woken = true
+		unix.Write(l.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+	}
+}
+
+func (l *loop) readNotes() {
+	var count [8]byte
+	unix.Read(l.wake, count[:])
+	l.mu.Lock()
+	notes := l.posted
+	l.posted, l.woken = nil, false
+	l.mu.Unlock()
+	for _, n := range notes {
+		switch n.kind {
+		case noteKill:
+			l.kill(n.id, n.gen)
+		case noteAdopt:
+			l.adopt(n.fd, n.flow, n.c)
+		case noteRoom:
+			l.accepting.room(l)
+		case noteStop:
+			l.stopAccepting()
+		}
+	}
+}
+
+// isOver reports whether nothing is left to be done, and nothing can come.
+func (l *loop) isOver() bool {
+	if !l.accepting.stopped || l.live.Load() > 0 || l.p.accepting.Load() > 0 {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = len(l.posted) == 0
+	return l.closed
+}

@@ -1,0 +1,112 @@
+package loop
+
+import (
+	"math/bits"
+	"time"
+)
+
+const (
+	tick      = 4 * time.Millisecond
+	wheelSize = 1024 // slots: 4 s a turn
+)
+
+// A timer is a record's place in the wheel.
+type timer struct {
+	due        uint32 // tick; valid while it is set
+	next, prev int32  // records in the same slot, or -1
+	set        bool
+}
+
+func (t *timer) reset() { *t = timer{next: -1, prev: -1} }
+
+// A wheel has the timers of records by the tick at which they are due. What is
+// due after more than a turn stays in its slot until then.
+type wheel struct {
+	rs    *records
+	now   uint32 // ticks that are done
+	slots [wheelSize]int32
+	used  [wheelSize / 64]uint64 // which slots have timers
+	armed int
+}
+
+func (w *wheel) init(rs *records) {
+	w.rs = rs
+	for i := range w.slots {
+		w.slots[i] = -1
+	}
+}
+
+// arm sets a record's timer to go off after a time, a tick late at most.
+func (w *wheel) arm(id int32, after time.Duration) {
+	w.disarm(id)
+	t := &w.rs.at(id).timer
+	ticks := min(max(1, (after+tick-1)/tick), 1<<30)
+	t.due, t.set = w.now+uint32(ticks), true
+	slot := t.due % wheelSize
+	t.next, t.prev = w.slots[slot], -1
+	if t.next >= 0 {
+		w.rs.at(t.next).timer.prev = id
+	}
+	w.slots[slot] = id
+	w.used[slot/64] |= 1 << (slot % 64)
+	w.armed++
+}
+
+func (w *wheel) disarm(id int32) {
+	t := &w.rs.at(id).timer
+	if !t.set {
+		return
+	}
+	slot := t.due % wheelSize
+	if t.prev >= 0 {
+		w.rs.at(t.prev).timer.next = t.next
+	} else {
+		w.slots[slot] = t.next
+	}
+	if t.next >= 0 {
+		w.rs.at(t.next).timer.prev = t.prev
+	}
+	if w.slots[slot] < 0 {
+		w.used[slot/64] &^= 1 << (slot % 64)
+	}
+	t.reset()
+	w.armed--
+}
+
+// advance goes on to a tick and appends the records to out whose timers went
+// off.
+func (w *wheel) advance(to uint32, out []int32) []int32 {
+	if to-w.now > wheelSize {
+		w.now = to - wheelSize // each slot once
+	}
+	for w.now != to {
+		if w.armed == 0 {
+			w.now = to
+			break
+		}
+		w.now++
+		for id := w.slots[w.now%wheelSize]; id >= 0; {
+			t := &w.rs.at(id).timer
+			next := t.next
+			if int32(t.due-to) <= 0 {
+				w.disarm(id)
+				out = append(out, id)
+			}
+			id = next
+		}
+	}
+	return out
+}
+
+// next is after how many ticks there is something to look at, at most a turn.
+func (w *wheel) next() uint32 {
+	slot := (w.now + 1) % wheelSize
+	for n := uint32(0); n < wheelSize; {
+		word := w.used[(slot+n)%wheelSize/64] >> ((slot + n) % 64)
+		if word != 0 {
+			return min(n+uint32(bits.TrailingZeros64(word)), wheelSize-1) + 1
+		}
+		n += 64 - (slot+n)%64
+	}
+	return wheelSize
+}

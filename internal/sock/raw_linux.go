@@ -1,0 +1,125 @@
+package sock
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Connect begins to connect to a server by TCP or a Unix socket, and returns a
+// descriptor that does not block and is the caller's. done says that it is
+// connected; otherwise poll(2) tells when, and [Failure] whether. It does not
+// block.
+func Connect(t Target) (fd int, done bool, err error) {
+	family, to, err := sockaddr(t)
+	if err != nil {
+		return -1, false, err
+	}
+	fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, false, err
+	}
+	if err = t.prepare(fd); err == nil && t.Path == "" {
+		err = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	}
+	if source, sourced := t.local(); err == nil && sourced {
+		_, from, _ := sockaddr(Target{Addr: netip.AddrPortFrom(source, 0)})
+		err = unix.Bind(fd, from)
+	}
+	if err == nil {
+		err = unix.Connect(fd, to)
+	}
+	switch {
+	case err == nil:
+		return fd, true, nil
+	case errors.Is(err, unix.EINPROGRESS), errors.Is(err, unix.EINTR):
+		return fd, false, nil
+	}
+	unix.Close(fd)
+	return -1, false, err
+}
+
+// Failure returns, and takes away, the error that waits at a socket, or nil.
+func Failure(fd int) error {
+	errno, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	if err == nil && errno != 0 {
+		err = syscall.Errno(errno)
+	}
+	return err
+}
+
+func sockaddr(t Target) (family int, sa unix.Sockaddr, err error) {
+	addr, port := t.Addr.Addr(), int(t.Addr.Port())
+	switch {
+	case t.Path != "":
+		return unix.AF_UNIX, &unix.SockaddrUnix{Name: t.Path}, nil
+	case addr.Is4():
+		return unix.AF_INET, &unix.SockaddrInet4{Port: port, Addr: addr.As4()}, nil
+	}
+	sa6 := &unix.SockaddrInet6{Port: port, Addr: addr.As16()}
+	if zone := addr.Zone(); zone != "" {
+		i, err := net.InterfaceByName(zone)
+		if err != nil {
+			return 0, nil, fmt.Errorf("interface %s: %w", zone, err)
+		}
+		sa6.ZoneId = uint32(i.Index)
+	}
+	return unix.AF_INET6, sa6, nil
+}
+
+// ListenFD binds an address as [Listen] does and returns a descriptor that does
+// not block and is the caller's, as is the file of a Unix socket. TCP
+// connections that are accepted do not delay small packets.
+func ListenFD(addr string, backlog int) (fd int, at net.Addr, err error) {
+	ln, err := Listen(addr, backlog)
+	if err != nil {
+		return -1, nil, err
+	}
+	if u, ok := ln.(*net.UnixListener); ok {
+		u.SetUnlinkOnClose(false)
+	}
+	if fd, err = takeOver(ln.(socket)); err != nil {
+		return -1, nil, fmt.Errorf("listen %s: %w", addr, err)
+	}
+	if ln.Addr().Network() == "tcp" {
+		err = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	}
+	if err != nil {
+		unix.Close(fd)
+		return -1, nil, fmt.Errorf("listen %s: %w", addr, err)
+	}
+	return fd, ln.Addr(), nil
+}
+
+// TakeOver closes a connection on this side of Go and returns another
+// descriptor of it, which is the caller's and does not block.
+func TakeOver(c net.Conn) (fd int, err error) {
+	s, ok := c.(socket)
+	if !ok {
+		return -1, fmt.Errorf("%T is no socket", c)
+	}
+	return takeOver(s)
+}
+
+// A socket is one of Go's.
+type socket interface {
+	syscall.Conn
+	Close() error
+}
+
+func takeOver(c socket) (fd int, err error) {
+	defer c.Close()
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	err = control(raw, func(n int) (err error) {
+		fd, err = unix.FcntlInt(uintptr(n), unix.F_DUPFD_CLOEXEC, 0)
+		return err
+	})
+	return fd, err
+}
