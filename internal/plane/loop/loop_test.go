@@ -1,19 +1,292 @@
 package loop
 
 import (
+	"context"
+	"io"
 	"log/slog"
+	"net/netip"
+	"reflect"
+	"runtime"
 	"testing"
+	"time"
 
+	"golang.org/x/sys/unix"
+	"pgregory.net/rapid"
+
+	"pen/internal/acl"
+	"pen/internal/dispatch"
 	"pen/internal/plane"
 	"pen/internal/plane/planetest"
+	"pen/internal/pool"
+	"pen/internal/testenv"
 )
 
 func TestPlane(t *testing.T) {
-	planetest.Run(t, func(t *testing.T, addr string) plane.Plane {
-		p, err := Listen(addr, 0, slog.New(slog.DiscardHandler))
-		if err != nil {
-			t.Fatal(err)
+	planetest.Run(t, func(t *testing.T, addr string) plane.Plane { return listen(t, addr) })
+}
+
+func listen(t testing.TB, addr string) *Plane {
+	t.Helper()
+	p, err := Listen(addr, 0, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// A service is a plane that serves one server.
+type service struct {
+	*Plane
+	d    *dispatch.Dispatcher
+	stop func()
+}
+
+func serve(t testing.TB, server netip.AddrPort, change func(*dispatch.Config)) *service {
+	t.Helper()
+	cfg := dispatch.Config{ACLs: &acl.Lists{}, ClientsMax: 100, ConnMax: 2000, ConnectTimeout: testenv.Limit}
+	cfg.Pool.Servers = []pool.Config{{Addr: server, Weight: 1}}
+	if change != nil {
+		change(&cfg)
+	}
+	begin := time.Now()
+	s := &service{Plane: listen(t, testenv.Loopback), d: dispatch.New(cfg, func() time.Duration { return time.Since(begin) })}
+	ctx, cancel := context.WithCancel(context.Background())
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		if err := s.Serve(ctx, s.d); err != nil {
+			t.Errorf("Serve: %v", err)
 		}
-		return p
+	}()
+	s.stop = func() {
+		cancel()
+		testenv.Eventually(t, "Serve returns", func() bool {
+			s.d.KillAll()
+			select {
+			case <-over:
+				return true
+			default:
+				return false
+			}
+		})
+	}
+	t.Cleanup(func() { s.stop() })
+	return s
+}
+
+// Records hold no pointers and little else.
+func TestRecord(t *testing.T) {
+	r := reflect.TypeFor[record]()
+	if r.Size() > 160 {
+		t.Errorf("a record has %d bytes", r.Size())
+	}
+	var check func(string, reflect.Type)
+	check = func(name string, ty reflect.Type) {
+		switch ty.Kind() {
+		case reflect.Struct:
+			for f := range ty.NumField() {
+				check(name+"."+ty.Field(f).Name, ty.Field(f).Type)
+			}
+		case reflect.Array:
+			check(name, ty.Elem())
+		case reflect.Pointer, reflect.Slice, reflect.Map, reflect.Interface, reflect.Func, reflect.Chan, reflect.String, reflect.UnsafePointer:
+			t.Errorf("%s is a %v", name, ty)
+		}
+	}
+	check("record", r)
+}
+
+func TestMessagesDoNotAllocate(t *testing.T) {
+	ln := testenv.Listen(t, "tcp", testenv.Loopback)
+	s := serve(t, ln.AddrPort(), nil)
+	client, server := testenv.Dial(t, s.Addr()), ln.Next(t)
+	msg, buf := make([]byte, 100), make([]byte, 100)
+	turn := func() {
+		for _, way := range [][2]testenv.Conn{{client, server}, {server, client}} {
+			if _, err := way[0].Write(msg); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.ReadFull(way[1], buf); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if n := testing.AllocsPerRun(1000, turn); n > 0 {
+		t.Errorf("%v allocations for a message each way, want 0", n)
+	}
+}
+
+// Few connections are shared out evenly as well.
+func TestConnectionsAreSharedOut(t *testing.T) {
+	testenv.CheckLeaks(t)
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4))
+	s := serve(t, testenv.Echo(t), nil)
+	for n := 1; n <= 40; n++ {
+		c := testenv.Dial(t, s.Addr())
+		testenv.Write(t, c, "x")
+		testenv.WantBytes(t, c, "x")
+		var total, most int32
+		for _, l := range s.loops {
+			total += l.live.Load()
+			most = max(most, l.live.Load())
+		}
+		if fair := int32(n+3) / 4; int(total) != n || most > fair+fair/4+1 {
+			t.Fatalf("%d connections, %d in one of four loops", total, most)
+		}
+	}
+}
+
+// Bulk that is held up is in a pipe or a tail, and nothing of them is lent once
+// it has ended, however it did.
+func TestBorrowedIsGivenBack(t *testing.T) {
+	testenv.CheckLeaks(t)
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	ln := testenv.Listen(t, "tcp", testenv.Loopback)
+	s := serve(t, ln.AddrPort(), nil)
+	for range 4 {
+		client, server := testenv.Dial(t, s.Addr()), ln.Next(t)
+		written := make(chan error, 1)
+		go func() {
+			_, err := client.Write(make([]byte, 128<<20))
+			written <- err
+		}()
+		testenv.Eventually(t, "bytes are held up", func() bool {
+			f := s.d.Status().Flows
+			return len(f) == 1 && f[0].FromClient > f[0].ToServer && f[0].ToServer > 1<<20
+		})
+		testenv.Reset(t, server)
+		if err := <-written; err == nil {
+			t.Error("the client could send everything")
+		}
+		testenv.Eventually(t, "the flow has ended", func() bool { return len(s.d.Status().Flows) == 0 })
+	}
+	s.stop()
+	ps, ts := &s.loops[0].pipes, &s.loops[0].tails
+	if ps.open != 0 { // the spare ones are closed at the end
+		t.Errorf("%d pipes are lent", ps.open)
+	}
+	if ps.all == nil {
+		t.Error("no bulk went through a pipe")
+	}
+	if lent := len(ts.all) - len(ts.unused); lent != 0 {
+		t.Errorf("%d tails are lent", lent)
+	}
+}
+
+func TestPipes(t *testing.T) {
+	testenv.CheckLeaks(t)
+	testenv.NeedDescriptors(t, 2*maxPipes+100)
+	var ps pipes
+	defer func() { ps.close() }()
+	var lent []int32
+	for n := ps.get(); n >= 0; n = ps.get() {
+		lent = append(lent, n)
+	}
+	if len(lent) != maxPipes {
+		t.Fatalf("%d pipes, want %d", len(lent), maxPipes)
+	}
+	unix.Write(int(ps.at(lent[0]).w), []byte("x"))
+	ps.put(lent[0], true)
+	for _, n := range lent[1:] {
+		ps.put(n, false)
+	}
+	if ps.open != keptPipes || len(ps.spare) != keptPipes {
+		t.Errorf("%d open, %d spare, want %d", ps.open, len(ps.spare), keptPipes)
+	}
+	n := ps.get()
+	if m, err := unix.Read(int(ps.at(n).r), make([]byte, 1)); err != unix.EAGAIN {
+		t.Errorf("read of a spare pipe: %d, %v, want it empty", m, err)
+	}
+	ps.put(n, false)
+}
+
+func TestTails(t *testing.T) {
+	var ts tails
+	for _, size := range []int{1, 4 << 10, 4<<10 + 1, 16 << 10, bufferSize} {
+		b := make([]byte, size)
+		b[0], b[size-1] = 1, 2
+		n := ts.keep(b)
+		if got := ts.bytes(n); len(got) != size || got[size-1] != b[size-1] {
+			t.Errorf("%d bytes kept as %d", size, len(got))
+		}
+		if size > 1 && (ts.written(n, 1) || len(ts.bytes(n)) != size-1) {
+			t.Errorf("%d bytes: one written", size)
+		}
+		if !ts.written(n, len(ts.bytes(n))) {
+			t.Errorf("%d bytes: all written", size)
+		}
+	}
+	if len(ts.all) != 1 {
+		t.Errorf("%d tails for one at a time", len(ts.all))
+	}
+}
+
+// The wheel agrees with a list that is searched.
+func TestWheel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var rs records
+		var w wheel
+		w.init(&rs)
+		due := map[int32]uint32{}
+		for range 20 {
+			rs.take(nil)
+		}
+		for range rapid.IntRange(1, 60).Draw(t, "steps") {
+			id := int32(rapid.IntRange(0, 19).Draw(t, "id"))
+			switch rapid.IntRange(0, 2).Draw(t, "do") {
+			case 0:
+				after := rapid.IntRange(0, 3*wheelSize).Draw(t, "after")
+				w.arm(id, time.Duration(after)*tick)
+				due[id] = w.now + uint32(max(after, 1))
+			case 1:
+				w.disarm(id)
+				delete(due, id)
+			case 2:
+				to := w.now + uint32(rapid.IntRange(0, 2*wheelSize).Draw(t, "to"))
+				if w.armed > 0 {
+					to = min(to, w.now+w.next()) // as a loop waits
+				}
+				for _, id := range w.advance(to, nil) {
+					if at, ok := due[id]; !ok || at > to {
+						t.Fatalf("record %d went off at %d, due %d", id, to, at)
+					}
+					delete(due, id)
+				}
+				for id, at := range due {
+					if at <= to {
+						t.Fatalf("record %d did not go off at %d, due %d", id, to, at)
+					}
+				}
+			}
+			if w.armed != len(due) {
+				t.Fatalf("%d armed, want %d", w.armed, len(due))
+			}
+		}
 	})
+}
+
+func BenchmarkMessages(b *testing.B) {
+	ln := testenv.Listen(b, "tcp", testenv.Loopback)
+	s := serve(b, ln.AddrPort(), nil)
+	client, server := testenv.Dial(b, s.Addr()), ln.Next(b)
+	msg, buf := make([]byte, 100), make([]byte, 100)
+	b.ReportAllocs()
+	for b.Loop() {
+		client.Write(msg)
+		io.ReadFull(server, buf)
+		server.Write(msg)
+		io.ReadFull(client, buf)
+	}
+}
+
+func BenchmarkConnections(b *testing.B) {
+	s := serve(b, testenv.Echo(b), nil)
+	msg := make([]byte, 100)
+	b.ReportAllocs()
+	for b.Loop() {
+		c := testenv.Dial(b, s.Addr())
+		c.Write(msg)
+		io.ReadFull(c, msg)
+		c.Close()
+	}
 }
