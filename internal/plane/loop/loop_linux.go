@@ -28,8 +28,8 @@ type Plane struct {
 
 	closing   sync.Once
 	running   sync.WaitGroup
-	admitting sync.Mutex // held from the question for room to the admission
-	loops     []*loop
+	admitting sync.Mutex   // held from the question for room to the admission
+	loops     []*loop      // one for each processor that Go may use
 	accepting atomic.Int32 // loops that may still hand over a connection
 }
 
@@ -42,7 +42,15 @@ func Listen(addr string, backlog int, log *slog.Logger) (*Plane, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Plane{log: log, at: at, listener: fd, idlers: idlers.New(log)}, nil
+	p := &Plane{log: log, at: at, listener: fd, idlers: idlers.New(log)}
+	for range runtime.GOMAXPROCS(0) {
+		l, err := newLoop(p)
+		if err != nil {
+			return nil, errors.Join(err, p.Close())
+		}
+		p.loops = append(p.loops, l)
+	}
+	return p, nil
 }
 
 // Addr is the bound address.
@@ -51,6 +59,9 @@ func (p *Plane) Addr() net.Addr { return p.at }
 // Close releases a plane that will not be served.
 func (p *Plane) Close() error {
 	p.closeListener()
+	for _, l := range p.loops {
+		l.release()
+	}
 	return p.removeFile()
 }
 
@@ -69,23 +80,13 @@ func (p *Plane) removeFile() error {
 
 // Serve implements [plane.Plane].
 func (p *Plane) Serve(ctx context.Context, d *dispatch.Dispatcher) error {
-	for range runtime.GOMAXPROCS(0) {
-		l, err := newLoop(p, d)
-		if err != nil {
-			for _, l := range p.loops {
-				l.release()
-			}
-			return errors.Join(err, p.Close())
-		}
-		p.loops = append(p.loops, l)
-	}
 	p.accepting.Store(int32(len(p.loops)))
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	p.running.Go(func() { p.idlers.Run(ctx, d) })
 	var loops sync.WaitGroup
 	for _, l := range p.loops {
-		loops.Go(func() { l.run(ctx) })
+		loops.Go(func() { l.run(ctx, d) })
 	}
 	<-ctx.Done()
 	for _, l := range p.loops {

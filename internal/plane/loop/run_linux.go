@@ -68,9 +68,9 @@ const (
 	noteLook               // nothing but a look at whether this is the end
 )
 
-func newLoop(p *Plane, d *dispatch.Dispatcher) (*loop, error) {
+func newLoop(p *Plane) (*loop, error) {
 	l := &loop{
-		p: p, d: d, begin: time.Now(), logs: map[int32][2]func([]byte){}, buf: make([]byte, bufferSize),
+		p: p, begin: time.Now(), logs: map[int32][2]func([]byte){}, buf: make([]byte, bufferSize),
 		ep: -1, wake: -1,
 	}
 	l.wheel.init(&l.rs)
@@ -102,8 +102,8 @@ func (l *loop) release() {
 }
 
 // run serves until it was told to stop and its last connection has ended.
-func (l *loop) run(ctx context.Context) {
-	defer l.release()
+func (l *loop) run(ctx context.Context, d *dispatch.Dispatcher) {
+	l.d = d
 	for !l.isOver() {
 		n := l.wait()
 		l.due = l.wheel.advance(l.tick(), l.due[:0])
