@@ -19,7 +19,7 @@ func TestPlanesAgree(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
 	planes := map[string]planetest.Listen{
 		"loop": func(t *testing.T, addr string) plane.Plane {
-			p, err := loop.Listen(addr, 0, log)
+			p, err := loop.Listen(addr, 0, 2, log)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -100,8 +100,12 @@ func serve(inv config.Invocation, logger *process.Logger, ready func() error) in
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR1)
 
+	loops := runtime.GOMAXPROCS(0)
+	if app.UsesLoops(inv.Config) {
+		runtime.GOMAXPROCS(loops + 1) // see loop.Listen
+	}
 	a, err := app.New(inv, app.Options{
-		Log: logger.Logger, SetDebug: setDebug(logger.Level), Output: os.Stdout, EndTime: endTime,
+		Log: logger.Logger, SetDebug: setDebug(logger.Level), Output: os.Stdout, Loops: loops, EndTime: endTime,
 	})
 	if err != nil {
 		return fatal(err, inv.Config)

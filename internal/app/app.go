@@ -37,6 +37,9 @@ type Options struct {
 	SetDebug func(level int)
 	// Output gets the replies to commands given at the start; nil discards.
 	Output io.Writer
+	// Loops is how many event loops carry connections; 0 is one for each
+	// processor that Go may use.
+	Loops int
 	// EndTime is how long Stop waits for connections that it has ended; 0 is
 	// for ever. A caller that ends the process after Stop need not wait: the
 	// kernel closes what is left.
@@ -128,7 +131,7 @@ func (a *App) setup(cfg config.Config) error {
 	if err := a.openControl(cfg); err != nil {
 		return err
 	}
-	a.current.plane, err = listen(cfg, a.opt.Log)
+	a.current.plane, err = a.listen(cfg)
 	if err != nil {
 		return err
 	}

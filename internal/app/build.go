@@ -1,9 +1,9 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"log/slog"
 	"math"
 	"net"
 	"net/netip"
@@ -35,12 +35,18 @@ const (
 // resolveTime bounds the look-up of one name.
 const resolveTime = 10 * time.Second
 
-func listen(cfg config.Config, log *slog.Logger) (plane.Plane, error) {
+// UsesLoops reports whether connections are carried by event loops.
+func UsesLoops(cfg config.Config) bool {
+	return !cfg.UDP && (cfg.Plane == "loop" || cfg.Plane == "" && runtime.GOOS == "linux")
+}
+
+func (a *App) listen(cfg config.Config) (plane.Plane, error) {
+	log := a.opt.Log
 	if cfg.UDP {
 		return datagram.Listen(cfg.Listen, log)
 	}
-	if cfg.Plane == "loop" || cfg.Plane == "" && runtime.GOOS == "linux" {
-		return loop.Listen(cfg.Listen, cfg.Backlog, log)
+	if UsesLoops(cfg) {
+		return loop.Listen(cfg.Listen, cfg.Backlog, cmp.Or(a.opt.Loops, runtime.GOMAXPROCS(0)), log)
 	}
 	return stream.Listen(cfg.Listen, cfg.Backlog, log)
 }

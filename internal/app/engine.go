@@ -105,7 +105,7 @@ func (a *App) apply(next config.Config, again bool) error {
 		}
 	}
 	if next.Listen != old.Listen {
-		p, err := listen(next, a.opt.Log)
+		p, err := a.listen(next)
 		if err != nil {
 			if next.Log != old.Log {
 				closeLog(log)

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -35,15 +34,19 @@ type Plane struct {
 
 var _ plane.Plane = (*Plane)(nil)
 
-// Listen binds an address as [sock.Listen] does. backlog 0 is what the kernel
-// allows.
-func Listen(addr string, backlog int, log *slog.Logger) (*Plane, error) {
+// Listen binds an address as [sock.Listen] does, to be served by n loops.
+// backlog 0 is what the kernel allows.
+//
+// Each loop needs a processor of Go's most of the time. One more than there are
+// loops (GOMAXPROCS) has others run at once, and keeps Go from taking away a
+// loop's while it waits for events.
+func Listen(addr string, backlog, n int, log *slog.Logger) (*Plane, error) {
 	fd, at, err := sock.ListenFD(addr, backlog)
 	if err != nil {
 		return nil, err
 	}
 	p := &Plane{log: log, at: at, listener: fd, idlers: idlers.New(log)}
-	for range runtime.GOMAXPROCS(0) {
+	for range n {
 		l, err := newLoop(p)
 		if err != nil {
 			return nil, errors.Join(err, p.Close())

@@ -27,7 +27,7 @@ func TestPlane(t *testing.T) {
 
 func listen(t testing.TB, addr string) *Plane {
 	t.Helper()
-	p, err := Listen(addr, 0, slog.New(slog.DiscardHandler))
+	p, err := Listen(addr, 0, runtime.GOMAXPROCS(0), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
