@@ -48,7 +48,7 @@ faults: need ## the slow tests of what goes wrong, in full; some ten minutes
 	$(GO) test -race -timeout 30m -run 'TestDNSServerKilled|TestScripts/.*/(failover|reload)' -count 5 .
 	$(GO) test -timeout 30m -run TestManyClients -clients 1000000 -v .
 
-bench: need build ## the figures of bench/README.md; some ten minutes
+bench: need build ## the figures of bench/README.md: 6 passes of the main loads, 4 of the others; some twenty minutes
 	$(GO) run ./bench -pen bin/pen
 
 install: build ## programs, manual pages and completions, below $(DESTDIR)$(PREFIX)

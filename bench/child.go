@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -12,15 +13,9 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
-)
-
-// Where everything runs: the proxies alone on one core, load and backend on
-// the other.
-const (
-	loadCore  = 0
-	proxyCore = 1
 )
 
 // grace is how long a child may take to end after SIGTERM.
@@ -34,11 +29,14 @@ type child struct {
 	done chan struct{} // closed once waited for
 }
 
-// command prepares args pinned to core in a group of its own, so that Ctrl-C
-// reaches only us and we end it in order; if we are killed the kernel ends it.
+// command prepares args pinned to core, unless that is anywhere, in a group of
+// its own, so that Ctrl-C reaches only us and we end it in order; if we are
+// killed the kernel ends it.
 func command(ctx context.Context, core int, args ...string) *exec.Cmd {
-	pinned := append([]string{"-c", strconv.Itoa(core)}, args...)
-	cmd := exec.CommandContext(ctx, "taskset", pinned...)
+	if core != anywhere {
+		args = append([]string{"taskset", "-c", strconv.Itoa(core)}, args...)
+	}
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = grace
@@ -115,6 +113,71 @@ func output(ctx context.Context, core int, args ...string) (string, error) {
 	return string(out), nil
 }
 
+// companion is a role of this program that tells when it is ready, goes on
+// once its input ends, and may print a result. Whoever starts it must call
+// finish.
+type companion struct {
+	cmd  *exec.Cmd
+	in   io.Closer
+	out  *bufio.Reader
+	said strings.Builder // its standard error
+}
+
+// accompany starts args pinned to core and waits until it is ready.
+func accompany(ctx context.Context, core int, args ...string) (*companion, error) {
+	c := &companion{cmd: command(ctx, core, args...)}
+	c.cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
+	c.cmd.Stderr = &c.said
+	in, err := c.cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	out, err := c.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	c.in, c.out = in, bufio.NewReader(out)
+	if err := c.cmd.Start(); err != nil {
+		return nil, err
+	}
+	if line, err := c.out.ReadString('\n'); err == nil && line == ready {
+		return c, nil
+	}
+	if _, err = c.finish(); err == nil {
+		err = fmt.Errorf("%s ended before it was ready", args[1])
+	}
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	return nil, err
+}
+
+// ready is the line that a companion prints.
+const ready = "ready\n"
+
+// awaitStart is a companion's side: it says that it is ready and waits.
+func awaitStart() error {
+	if _, err := fmt.Print(ready); err != nil {
+		return err
+	}
+	_, err := io.Copy(io.Discard, os.Stdin)
+	return err
+}
+
+// release lets the companion go on.
+func (c *companion) release() { c.in.Close() }
+
+// finish releases the companion, and returns what it prints once it has ended.
+func (c *companion) finish() (string, error) {
+	c.release()
+	text, readErr := io.ReadAll(c.out)
+	err := c.cmd.Wait()
+	if said := strings.TrimSpace(strings.TrimPrefix(c.said.String(), "bench: ")); err != nil && said != "" {
+		err = errors.New(said)
+	}
+	return string(text), errors.Join(err, readErr)
+}
+
 // self returns the command line that runs a role of this program.
 func self(role string, args ...string) ([]string, error) {
 	path, err := os.Executable()
@@ -126,10 +189,15 @@ func self(role string, args ...string) ([]string, error) {
 
 // ports hands out free TCP ports below every usual range of ephemeral ports,
 // so that no outgoing connection can take one before its listener does.
-type ports struct{ last int }
+type ports struct {
+	mu   sync.Mutex
+	last int // under mu
+}
 
 func (p *ports) next() (int, error) {
 	const first, end = 7100, 9900
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for p.last = max(p.last+1, first); p.last < end; p.last++ {
 		l, err := net.Listen("tcp", loopback(p.last))
 		if err == nil {

@@ -3,14 +3,12 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"os/signal"
 	"strconv"
 	"sync"
@@ -24,6 +22,7 @@ var roles = map[string]func(args []string) error{
 	"byte-peer": rolePeer,
 	"bulk":      roleBulk,
 	"hold":      roleHold,
+	"send":      roleSend,
 	"costs":     roleCosts,
 	"pong":      rolePong,
 }
@@ -90,8 +89,8 @@ func bulkDown(conn net.Conn, size int64) error {
 // holders is the number of connections that are opened at the same time.
 const holders = 32
 
-// roleHold opens N connections through ADDR, each proved by an answer of the
-// backend, prints a line and holds them until its input ends.
+// roleHold is a companion that opens N connections through ADDR, each proved by
+// an answer of the backend, and holds them until its input ends.
 func roleHold(args []string) error {
 	if len(args) != 2 {
 		return errors.New("hold: usage: hold N ADDR")
@@ -123,9 +122,7 @@ func roleHold(args []string) error {
 			return fmt.Errorf("hold %d connections: %w", n, err)
 		}
 	}
-	fmt.Println("held")
-	_, err = io.Copy(io.Discard, bufio.NewReader(os.Stdin))
-	return err
+	return awaitStart()
 }
 
 // openHeld opens one connection and returns once the backend has answered.
@@ -149,10 +146,6 @@ func openHeld(addr string) (net.Conn, error) {
 // patience bounds every wait for a proxy that serves at all.
 const patience = 10 * time.Second
 
-// gateTries is how often a contender must pass each test: some lose bytes only
-// now and then.
-const gateTries = 5
-
 // gateTests are what a contender must carry before it is timed.
 var gateTests = []struct {
 	name string
@@ -166,12 +159,13 @@ var gateTests = []struct {
 // gateSize is the size of a transfer of the gate in bytes.
 const gateSize = 8 << 20
 
-// passGate runs every test through addr and returns what failed, one line for
-// each test. A contender that fails a test is not asked again.
-func passGate(ctx context.Context, addr string) []string {
+// passGate runs every test through addr, tries times because some lose bytes
+// only now and then, and returns what failed, one line for each test. A
+// contender that fails a test is not asked again.
+func passGate(ctx context.Context, addr string, tries int) []string {
 	var failed []string
 	for i, g := range gateTests {
-		for try := range gateTries {
+		for try := range tries {
 			if err := tryGate(ctx, addr, uint64(100*i+try), g.test); err != nil {
 				failed = append(failed, fmt.Sprintf("%s, try %d: %v", g.name, try+1, err))
 				break

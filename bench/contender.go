@@ -18,11 +18,19 @@ const backlog = 4096
 // contender is one way from the load to the backend.
 type contender struct {
 	name    string
+	own     bool // ours
 	mayFail bool // failures are reported and do not fail the run
-	// command writes what configuration is needed into dir and returns the
-	// command line of a proxy from listen to backend; nil is the direct way.
-	command func(dir string, limit, listen, backend int) ([]string, error)
-	env     []string
+	// command writes what configuration is needed and returns the command
+	// line of a proxy; nil is the direct way.
+	command func(spot) ([]string, error)
+}
+
+// spot is where a proxy or backend is to run.
+type spot struct {
+	dir             string // for configuration
+	limit           int    // connections at a time
+	workers         int
+	listen, backend int // ports on 127.0.0.1
 }
 
 // Names of contenders that the report treats apart.
@@ -33,50 +41,70 @@ const (
 	ours     = "Pen (this project)"
 )
 
-// contenders lists everybody in the order of a forward pass.
-func contenders(pen string) []contender {
-	return []contender{
+// contenders lists everybody in the order of a forward pass. C Pen and the
+// direct way have no number of workers.
+func contenders(o options) []contender {
+	list := []contender{
 		{name: direct},
 		{name: splice, command: haproxy("option splice-request\n    option splice-response")},
 		{name: noSplice, command: haproxy("no option splice-auto")},
 		{name: "nginx stream", command: nginxStream},
-		{name: "C Pen", mayFail: true, command: func(_ string, limit, listen, backend int) ([]string, error) {
+		{name: "C Pen", mayFail: true, command: func(s spot) ([]string, error) {
 			return []string{
 				cPen, "-f", "-O", "tcp_nodelay", "-q", strconv.Itoa(backlog),
-				"-x", strconv.Itoa(limit), loopback(listen), loopback(backend),
+				"-x", strconv.Itoa(s.limit), loopback(s.listen), loopback(s.backend),
 			}, nil
 		}},
-		{name: ours, env: []string{"GOMAXPROCS=1"}, command: func(_ string, limit, listen, backend int) ([]string, error) {
-			return []string{pen, "-f", "-x", strconv.Itoa(limit), loopback(listen), loopback(backend)}, nil
-		}},
+	}
+	if len(o.planes) == 0 {
+		return append(list, contender{name: ours, own: true, command: ourPen(o.pen, o.plane)})
+	}
+	for _, plane := range o.planes {
+		list = append(list, contender{name: "Pen, " + plane + " plane", own: true, command: ourPen(o.pen, plane)})
+	}
+	return list
+}
+
+// ourPen returns the command of our binary, on a plane if one is named. Its
+// workers are set by GOMAXPROCS.
+func ourPen(binary, plane string) func(spot) ([]string, error) {
+	return func(s spot) ([]string, error) {
+		args := []string{binary, "-f", "-x", strconv.Itoa(s.limit)}
+		if plane != "" {
+			args = append(args, "-O", "plane "+plane)
+		}
+		return append(args, loopback(s.listen), loopback(s.backend)), nil
 	}
 }
 
-// haproxy returns the command of HAProxy with one more line of defaults.
-func haproxy(option string) func(string, int, int, int) ([]string, error) {
-	return func(dir string, limit, listen, backend int) ([]string, error) {
-		file, err := writeConfig(dir, "haproxy", listen, fmt.Sprintf(`global
-    nbthread 1
-    maxconn %[1]d
+// haproxy returns the command of HAProxy with one more line of defaults. Its
+// pipes are bounded because it asks for their descriptors when it starts, for a
+// quarter of the connections; no load here needs more than a few.
+func haproxy(option string) func(spot) ([]string, error) {
+	return func(s spot) ([]string, error) {
+		file, err := writeConfig(s, "haproxy", fmt.Sprintf(`global
+    nbthread %[1]d
+    maxconn %[2]d
+    maxpipes 100
 defaults
     mode tcp
-    maxconn %[1]d
-    backlog %[2]d
+    maxconn %[2]d
+    backlog %[3]d
     timeout connect 10s
     timeout client 1h
     timeout server 1h
-    %[3]s
+    %[4]s
 listen bench
-    bind %[4]s
-    server backend %[5]s
-`, limit, backlog, option, loopback(listen), loopback(backend)))
+    bind %[5]s
+    server backend %[6]s
+`, s.workers, s.limit, backlog, option, loopback(s.listen), loopback(s.backend)))
 		return []string{"haproxy", "-db", "-q", "-f", file}, err
 	}
 }
 
 // nginxStream is the command of nginx as a TCP proxy.
-func nginxStream(dir string, limit, listen, backend int) ([]string, error) {
-	return nginx(dir, limit, listen, fmt.Sprintf(`load_module %s;
+func nginxStream(s spot) ([]string, error) {
+	return nginx(s, fmt.Sprintf(`load_module %s;
 stream {
     access_log off;
     server {
@@ -89,12 +117,12 @@ stream {
         proxy_timeout 1h;
     }
 }
-`, streamModule, loopback(listen), backlog, loopback(backend)))
+`, streamModule, loopback(s.listen), backlog, loopback(s.backend)))
 }
 
 // nginxBackend is the command of the HTTP backend.
-func nginxBackend(dir string, limit, listen int) ([]string, error) {
-	return nginx(dir, limit, listen, fmt.Sprintf(`http {
+func nginxBackend(s spot) ([]string, error) {
+	return nginx(s, fmt.Sprintf(`http {
     access_log off;
     tcp_nodelay on;
     keepalive_timeout 1h;
@@ -105,29 +133,29 @@ func nginxBackend(dir string, limit, listen int) ([]string, error) {
     uwsgi_temp_path %[1]s/uwsgi;
     scgi_temp_path %[1]s/scgi;
     server {
-        listen %[2]s backlog=%[3]d;
+        listen %[2]s backlog=%[3]d reuseport;
         location / { return 200 "ok"; }
     }
 }
-`, dir, loopback(listen), backlog))
+`, s.dir, loopback(s.listen), backlog))
 }
 
-// nginx returns the command of an nginx with one worker and the given blocks,
-// which come first because a module must be loaded before events are set up.
-func nginx(dir string, limit, listen int, blocks string) ([]string, error) {
-	file, err := writeConfig(dir, "nginx", listen, fmt.Sprintf(`%s
+// nginx returns the command of an nginx with the given blocks, which come first
+// because a module must be loaded before events are set up.
+func nginx(s spot, blocks string) ([]string, error) {
+	file, err := writeConfig(s, "nginx", fmt.Sprintf(`%s
 events { worker_connections %d; }
 daemon off;
-worker_processes 1;
+worker_processes %d;
 pid %s/nginx-%d.pid;
 error_log stderr crit;
-`, blocks, 2*limit+64, dir, listen))
-	return []string{"nginx", "-p", dir, "-e", "stderr", "-c", file}, err
+`, blocks, 2*s.limit+64, s.workers, s.dir, s.listen))
+	return []string{"nginx", "-p", s.dir, "-e", "stderr", "-c", file}, err
 }
 
 // writeConfig writes a configuration and returns its path.
-func writeConfig(dir, kind string, listen int, text string) (string, error) {
-	path := filepath.Join(dir, fmt.Sprintf("%s-%d.conf", kind, listen))
+func writeConfig(s spot, kind, text string) (string, error) {
+	path := filepath.Join(s.dir, fmt.Sprintf("%s-%d.conf", kind, s.listen))
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		return "", fmt.Errorf("configuration of %s: %w", kind, err)
 	}

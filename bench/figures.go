@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"time"
 )
 
 // resamples is the number of bootstrap draws; bootstrapSeed makes them, and so
@@ -63,6 +64,19 @@ func bootstrap(v []float64) interval {
 	slices.Sort(medians)
 	at := func(q float64) float64 { return medians[int(q*float64(resamples-1))] }
 	return interval{median(v), at(0.025), at(0.975)}
+}
+
+// quantiles returns the values below or at which the given shares of d lie
+// (nearest rank: always values of d), in microseconds. d must not be empty; it
+// is sorted.
+func quantiles(d []time.Duration, shares ...float64) []float64 {
+	slices.Sort(d)
+	out := make([]float64, len(shares))
+	for i, share := range shares {
+		rank := int(math.Ceil(share * float64(len(d))))
+		out[i] = float64(d[max(rank, 1)-1]) / float64(time.Microsecond)
+	}
+	return out
 }
 
 // passOrder returns the order in which n contenders take their turn in a pass:

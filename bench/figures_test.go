@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"testing"
+	"time"
 )
 
 func TestMedian(t *testing.T) {
@@ -29,6 +30,25 @@ func TestMedian(t *testing.T) {
 	}
 	if got := median(nil); !math.IsNaN(got) {
 		t.Errorf("median(nil) = %v, want NaN", got)
+	}
+}
+
+func TestQuantiles(t *testing.T) {
+	var thousand []time.Duration
+	for i := range 1000 {
+		thousand = append(thousand, time.Duration(1000-i)*time.Microsecond)
+	}
+	for _, c := range []struct {
+		in   []time.Duration
+		want []float64 // at 0.5, 0.99, 0.999, 1
+	}{
+		{thousand, []float64{500, 990, 999, 1000}},
+		{[]time.Duration{3000, 1000}, []float64{1, 3, 3, 3}},
+		{[]time.Duration{1500}, []float64{1.5, 1.5, 1.5, 1.5}},
+	} {
+		if got := quantiles(c.in, 0.5, 0.99, 0.999, 1); !slices.Equal(got, c.want) {
+			t.Errorf("quantiles of %d values = %v, want %v", len(c.in), got, c.want)
+		}
 	}
 }
 

@@ -41,29 +41,17 @@ func TestParseWrk(t *testing.T) {
 	}
 }
 
-func TestParseOptions(t *testing.T) {
-	for _, bad := range []string{"-rounds 3", "-rounds 0", "-seconds 0", "-conns 5", "-conns 9001", "extra", "-seconds x"} {
-		if _, err := parseOptions(strings.Fields(bad)); err == nil {
-			t.Errorf("%q was accepted", bad)
-		}
-	}
-	o, err := parseOptions([]string{"-quick", "-pen", "x"})
-	if err != nil || !o.quick || o.rounds != 1 || o.pen != "x" {
-		t.Errorf("got %+v, %v", o, err)
-	}
-}
-
 // madeResult is a timed load of three contenders with two passes each.
 func madeResult() result {
 	made := func(name string, rates, costs []float64) row {
-		r := row{contender: contender{name: name}}
+		r := row{contender: contender{name: name, own: name == ours}}
 		for i := range rates {
 			r.samples = append(r.samples, sample{values: []float64{rates[i], costs[i], 50}})
 		}
 		return r
 	}
 	return result{
-		load: load{name: "load", metrics: timedMetrics("requests/s", "us/request", 0)},
+		load: load{name: "load", metrics: timedMetrics(p1, "requests/s", "us/request", 0)},
 		rows: []row{
 			made(direct, []float64{1000, 1200}, []float64{10, 10}),
 			made(splice, []float64{500, 600}, []float64{30, 30}),

@@ -46,15 +46,15 @@ func useCubic() (inForce string, restore func() error, err error) {
 }
 
 // raiseFiles gives this process, and so every child alike, all the descriptors
-// it may have, and returns their number. It must do for limit connections
-// through a proxy.
-func raiseFiles(limit int) (uint64, error) {
+// it may have, need at least if the kernel allows it (root can do that, except
+// in some containers), and returns their number.
+func raiseFiles(need uint64) (uint64, error) {
 	var l syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l); err != nil {
 		return 0, fmt.Errorf("descriptor limit: %w", err)
 	}
-	if need := uint64(2*limit + 500); l.Max < need {
-		return 0, fmt.Errorf("%d descriptors are needed, the limit is %d: lower -conns or raise the limit", need, l.Max)
+	if l.Max < need && syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: need, Max: need}) == nil {
+		return need, nil
 	}
 	l.Cur = l.Max
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &l); err != nil {

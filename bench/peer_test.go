@@ -34,7 +34,7 @@ func serve(t *testing.T, f func(context.Context, net.Listener) error) string {
 
 func TestGatePassesDirect(t *testing.T) {
 	addr := serve(t, servePeer)
-	if failed := passGate(t.Context(), addr); len(failed) > 0 {
+	if failed := passGate(t.Context(), addr, 5); len(failed) > 0 {
 		t.Error(failed)
 	}
 }
@@ -54,7 +54,7 @@ func TestGateCatches(t *testing.T) {
 			addr := serve(t, func(ctx context.Context, l net.Listener) error {
 				return faultyProxy(ctx, l, backend, c.alter, c.end)
 			})
-			if failed := passGate(t.Context(), addr); len(failed) == 0 {
+			if failed := passGate(t.Context(), addr, 5); len(failed) == 0 {
 				t.Error("the gate passed")
 			}
 		})

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -156,9 +157,9 @@ func foreignTicks(procs []process, self int) uint64 {
 	return sum
 }
 
-// footprint is the memory (proportional set size, bytes) and the number of
-// descriptors of all processes of one group.
-type footprint struct{ pss, files int64 }
+// footprint is the memory in bytes (proportional and resident set size) and the
+// number of descriptors of all processes of one group.
+type footprint struct{ pss, rss, files float64 }
 
 // groupFootprint measures the group that leader leads.
 func groupFootprint(leader int) (footprint, error) {
@@ -176,16 +177,15 @@ func groupFootprint(leader int) (footprint, error) {
 		if err != nil {
 			return sum, fmt.Errorf("memory of process %d: %w", p.pid, err)
 		}
-		pss, err := parseSmaps(string(text))
-		if err != nil {
-			return sum, fmt.Errorf("memory of process %d: %w", p.pid, err)
-		}
-		files, err := os.ReadDir(filepath.Join(dir, "fd"))
-		if err != nil {
-			return sum, fmt.Errorf("descriptors of process %d: %w", p.pid, err)
+		pss, err1 := parseSmaps(string(text), "Pss:")
+		rss, err2 := parseSmaps(string(text), "Rss:")
+		files, err3 := os.ReadDir(filepath.Join(dir, "fd"))
+		if err := errors.Join(err1, err2, err3); err != nil {
+			return sum, fmt.Errorf("memory and descriptors of process %d: %w", p.pid, err)
 		}
 		sum.pss += pss
-		sum.files += int64(len(files))
+		sum.rss += rss
+		sum.files += float64(len(files))
 	}
 	if sum.pss == 0 {
 		return sum, fmt.Errorf("process group %d: %w", leader, fs.ErrNotExist)
@@ -193,17 +193,56 @@ func groupFootprint(leader int) (footprint, error) {
 	return sum, nil
 }
 
-// parseSmaps returns the Pss of a /proc/PID/smaps_rollup in bytes.
-func parseSmaps(text string) (int64, error) {
+// parseSmaps returns the line that name begins, of a /proc/PID/smaps_rollup, in
+// bytes.
+func parseSmaps(text, name string) (float64, error) {
 	for line := range strings.Lines(text) {
 		f := strings.Fields(line)
-		if len(f) == 3 && f[0] == "Pss:" && f[2] == "kB" {
-			n, err := strconv.ParseInt(f[1], 10, 64)
+		if len(f) == 3 && f[0] == name && f[2] == "kB" {
+			n, err := strconv.ParseUint(f[1], 10, 64)
 			if err != nil {
 				return 0, fmt.Errorf("smaps_rollup: %w", err)
 			}
-			return n * 1024, nil
+			return float64(n) * 1024, nil
 		}
 	}
-	return 0, errors.New("smaps_rollup: no Pss line")
+	return 0, fmt.Errorf("smaps_rollup: no line %s", name)
+}
+
+// slabs returns the bytes of all objects in the kernel's caches, NaN if only
+// root may know (slabinfo(5)).
+func slabs() (float64, error) {
+	text, err := os.ReadFile("/proc/slabinfo")
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) {
+		return math.NaN(), nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return parseSlabs(string(text))
+}
+
+// parseSlabs reads the text of /proc/slabinfo. Sockets that only wait for the
+// end of TIME_WAIT are left out: they are those of rounds before.
+func parseSlabs(text string) (float64, error) {
+	if !strings.HasPrefix(text, "slabinfo - version: 2") {
+		return 0, errors.New("slabinfo: is not of version 2")
+	}
+	var sum float64
+	for line := range strings.Lines(text) {
+		f := strings.Fields(line)
+		if len(f) == 0 || f[0] == "slabinfo" || f[0] == "#" || strings.HasPrefix(f[0], "tw_sock_") {
+			continue
+		}
+		if len(f) < 4 {
+			return 0, fmt.Errorf("slabinfo: %q has %d fields, 4 are needed", f[0], len(f))
+		}
+		objects, err1 := strconv.ParseUint(f[1], 10, 64)
+		size, err2 := strconv.ParseUint(f[3], 10, 64)
+		if err := errors.Join(err1, err2); err != nil {
+			return 0, fmt.Errorf("slabinfo: %s: %w", f[0], err)
+		}
+		sum += float64(objects) * float64(size)
+	}
+	return sum, nil
 }

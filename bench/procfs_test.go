@@ -57,13 +57,26 @@ func TestForeignTicks(t *testing.T) {
 }
 
 func TestParseSmaps(t *testing.T) {
-	got, err := parseSmaps("55d0-7ffd ---p 00000000 00:00 0 [rollup]\nRss:  1000 kB\nPss:   321 kB\nPss_Dirty: 9 kB\n")
+	got, err := parseSmaps("55d0-7ffd ---p 00000000 00:00 0 [rollup]\nRss:  1000 kB\nPss:   321 kB\nPss_Dirty: 9 kB\n", "Pss:")
 	if err != nil || got != 321*1024 {
-		t.Errorf("got %d, %v", got, err)
+		t.Errorf("got %v, %v", got, err)
 	}
 	for _, bad := range []string{"", "Rss: 1 kB\n", "Pss: x kB\n", "Pss: 1\n"} {
-		if _, err := parseSmaps(bad); err == nil {
-			t.Errorf("parseSmaps(%q) gave no error", bad)
+		if _, err := parseSmaps(bad, "Pss:"); err == nil {
+			t.Errorf("parseSmaps(%q, Pss) gave no error", bad)
+		}
+	}
+}
+
+func TestParseSlabs(t *testing.T) {
+	const head = "slabinfo - version: 2.1\n# name <active_objs> <num_objs> <objsize>\n"
+	got, err := parseSlabs(head + "tw_sock_TCP 500 500 256 16 1 : tunables\nTCP 10 13 2368 13 8 : tunables\nfilp 3 21 192 21 1 :\n")
+	if err != nil || got != 10*2368+3*192 {
+		t.Errorf("got %v, %v", got, err)
+	}
+	for _, bad := range []string{"", "TCP 1 1 1\n", head + "TCP 1 1\n", head + "TCP x 1 1\n", head + "TCP 1 1 -1\n"} {
+		if _, err := parseSlabs(bad); err == nil {
+			t.Errorf("parseSlabs(%q) gave no error", bad)
 		}
 	}
 }

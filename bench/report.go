@@ -5,7 +5,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,27 +17,19 @@ const (
 	endMark   = "<!-- results: end -->"
 )
 
-// report renders a whole run as Markdown without a title.
-func (s *suite) report(c costs, results []result) (string, error) {
+// figures are all that a run has found.
+type figures struct {
+	costs   costs
+	results []result
+	garbage []garbage
+}
+
+// report renders a whole run as Markdown without a title. The charts are
+// expected in results/, beginning with name.
+func (s *suite) report(f figures, name string, charts []chart) (string, error) {
 	var b strings.Builder
-	machine, err := machine()
-	if err != nil {
+	if err := s.conditions(&b, f.costs); err != nil {
 		return "", err
-	}
-	programs, err := versions(s.opt.pen)
-	if err != nil {
-		return "", err
-	}
-	fmt.Fprintf(&b, "Measured %s with `-rounds %d -seconds %d -conns %d`.\n\n",
-		time.Now().UTC().Format("2006-01-02 15:04 UTC"), s.opt.rounds, int(s.opt.length.Seconds()), s.opt.conns)
-	fmt.Fprintf(&b, "- Machine: %s\n", machine)
-	fmt.Fprintf(&b, "- Costs here: getpid() %.0f ns; a byte to the other core and back through pipes %.1f us\n",
-		c.Getpid, c.Ping/1000)
-	fmt.Fprintf(&b, "- Placement: proxy alone on core %d with one worker, load and backend on core %d\n", proxyCore, loadCore)
-	fmt.Fprintf(&b, "- Equal for all: TCP congestion control %s, %d descriptors, backlog %d where it can be set, TCP_NODELAY, no logs\n",
-		s.congestion, s.files, backlog)
-	for _, p := range programs {
-		fmt.Fprintf(&b, "- %s\n", p)
 	}
 	b.WriteString("\nGate (byte-exact both ways, 1 MiB answer after half-close):\n\n")
 	for _, line := range s.gateLines {
@@ -46,14 +37,21 @@ func (s *suite) report(c costs, results []result) (string, error) {
 	}
 	b.WriteString("\nEvery figure is the median of the rounds; ratios are of the rounds of one pass, " +
 		"with their bootstrap 95 % interval. `*` marks the better of the two HAProxy settings: that one counts.\n")
-	for _, r := range results {
-		fmt.Fprintf(&b, "\n### %s\n\n%s\n", r.load.name, r.load.about)
-		for m := range r.load.metrics {
-			if !r.load.metrics[m].plain {
-				b.WriteString("\n" + r.table(m))
+	for _, r := range f.results {
+		if r.load.key == "L6" && r.load.label == fmt.Sprintf("%d %%", mainShare) {
+			fmt.Fprintf(&b, "\nThe tail, first: at %d %% of the slowest's maximum\n\n", mainShare)
+			for _, line := range r.againstBest(columnP99) {
+				fmt.Fprintf(&b, "- **%s**\n", line)
 			}
 		}
 	}
+	for _, c := range charts {
+		fmt.Fprintf(&b, "\n![%s](results/%s)\n", c.title, c.file(name))
+	}
+	for _, r := range f.results {
+		r.section(&b)
+	}
+	garbageSection(&b, f.garbage)
 	b.WriteString("\nNoted during the run:\n\n")
 	for _, n := range s.notes {
 		fmt.Fprintf(&b, "- %s\n", n)
@@ -64,116 +62,59 @@ func (s *suite) report(c costs, results []result) (string, error) {
 	return b.String(), nil
 }
 
-// table renders metric m, with the plain metrics beside the first one.
-func (r result) table(m int) string {
-	metric := r.load.metrics[m]
-	better := "more is better"
-	if metric.less {
-		better = "less is better"
+// conditions says on what, with what and how the run was made.
+func (s *suite) conditions(b *strings.Builder, c costs) error {
+	machine, err := machine()
+	if err != nil {
+		return err
 	}
-	head := []string{"contender", metric.name + " (" + better + ")"}
-	if !r.load.proxiesOnly {
-		head = append(head, "ratio to direct")
+	programs, err := versions(s.opt.pen)
+	if err != nil {
+		return err
 	}
-	head = append(head, "ours / it")
-	if metric.added {
-		head = append(head, "added to direct", "added: ours / it")
+	fmt.Fprintf(b, "Measured %s with `%s`.\n\n", time.Now().UTC().Format("2006-01-02 15:04 UTC"), s.opt)
+	fmt.Fprintf(b, "- Machine: %s\n", machine)
+	fmt.Fprintf(b, "- Costs here: getpid() %.0f ns; a byte to the other core and back through pipes %.1f us\n",
+		c.Getpid, c.Ping/1000)
+	fmt.Fprintf(b, "- Placement: proxy alone on core %d with one worker, load and backend on core %d; "+
+		"where a load's name begins with %s: nothing pinned, two workers everywhere (C Pen has but one)\n", proxyCore, loadCore, p2.name)
+	fmt.Fprintf(b, "- Equal for all: TCP congestion control %s, %d descriptors, backlog %d where it can be set, TCP_NODELAY, no logs\n",
+		s.congestion, s.files, backlog)
+	for _, p := range programs {
+		fmt.Fprintf(b, "- %s\n", p)
 	}
-	if m == 0 {
-		for _, p := range r.load.metrics {
-			if p.plain {
-				head = append(head, p.name)
-			}
+	return nil
+}
+
+// section renders the tables of one load.
+func (r result) section(b *strings.Builder) {
+	fmt.Fprintf(b, "\n### %s\n\n%s %d passes.\n", r.load.name, r.load.about, r.load.passes)
+	for m := range r.load.metrics {
+		if !r.load.metrics[m].plain {
+			b.WriteString("\n" + r.table(m))
 		}
 	}
-	var b strings.Builder
-	line := func(cells []string) { b.WriteString("| " + strings.Join(cells, " | ") + " |\n") }
-	line(head)
-	b.WriteString("|---" + strings.Repeat("|--:", len(head)-1) + "|\n")
-	for _, row := range r.rows {
-		line(r.cells(row, m, len(head)))
-	}
-	return b.String()
-}
-
-// cells renders the line of one contender in the table of metric m.
-func (r result) cells(w row, m, width int) []string {
-	if w.failed != "" {
-		cells := make([]string, width)
-		cells[0], cells[1] = w.contender.name, "failed: "+w.failed
-		return cells
-	}
-	metric, own := r.load.metrics[m], w.column(m)
-	base, mine := r.find(direct).column(m), r.find(ours).column(m)
-	name := w.contender.name
-	if name == r.betterHAProxy(m) {
-		name += " *"
-	}
-	cells := []string{name, number(median(own), metric.digits)}
-	if !r.load.proxiesOnly {
-		cells = append(cells, ratio(own, base, name == direct))
-	}
-	cells = append(cells, ratio(mine, own, name == ours || name == direct))
-	if metric.added {
-		added := combine(own, base, minus)
-		cells = append(cells, unless(name == direct, number(median(added), metric.digits)),
-			ratio(combine(mine, base, minus), added, name == ours || name == direct))
-	}
-	if m == 0 {
-		for i, p := range r.load.metrics {
-			if p.plain {
-				cells = append(cells, number(median(w.column(i)), p.digits))
-			}
+	if r.load.key == "L6" {
+		b.WriteString("\n")
+		for _, line := range r.againstBest(columnP99) {
+			fmt.Fprintf(b, "- %s\n", line)
 		}
 	}
-	return cells
 }
 
-// find returns the row of a contender, an empty one if it takes no part.
-func (r result) find(name string) row {
-	for _, w := range r.rows {
-		if w.contender.name == name {
-			return w
-		}
+// garbageSection renders what our garbage collector did, if it was looked at.
+func garbageSection(b *strings.Builder, all []garbage) {
+	if len(all) == 0 {
+		return
 	}
-	return row{}
-}
-
-// betterHAProxy names the HAProxy setting with the better median of metric m.
-func (r result) betterHAProxy(m int) string {
-	a, b := r.find(splice), r.find(noSplice)
-	switch {
-	case len(a.samples) == 0:
-		return noSplice
-	case len(b.samples) == 0:
-		return splice
-	case (median(a.column(m)) < median(b.column(m))) == r.load.metrics[m].less:
-		return splice
+	fmt.Fprintf(b, "\n### Our garbage collector under L1\n\nA round of L1 with %d connections that is not timed, after a warm-up, "+
+		"with the collector's trace. What was allocated is known only between two cycles, in whole MB each.\n\n", mainConns)
+	b.WriteString("| contender | seconds | requests | cycles | of them forced after two minutes | heap allocated between the first and the last, MB |\n")
+	b.WriteString("|---|--:|--:|--:|--:|--:|\n")
+	for _, g := range all {
+		fmt.Fprintf(b, "| %s | %.0f | %.0f | %d | %d | %s |\n", g.contender, g.seconds, g.requests, g.cycles, g.forced,
+			unless(g.cycles < 2, fmt.Sprintf("%.0f", g.allocated)))
 	}
-	return noSplice
-}
-
-// ratio renders a/b of paired rounds, or a dash if it is not wanted or has no
-// meaning because a value of either is not positive.
-func ratio(a, b []float64, omit bool) string {
-	for _, v := range append(append([]float64{}, a...), b...) {
-		omit = omit || v <= 0
-	}
-	i := bootstrap(combine(a, b, over))
-	return unless(omit || math.IsNaN(i.mid), fmt.Sprintf("%.3f (%.3f to %.3f)", i.mid, i.low, i.high))
-}
-
-// number renders v; a dash stands for no value.
-func number(v float64, digits int) string {
-	return unless(math.IsNaN(v), fmt.Sprintf("%.*f", digits, v))
-}
-
-// unless returns text, or a dash if omit.
-func unless(omit bool, text string) string {
-	if omit {
-		return "-"
-	}
-	return text
 }
 
 // checkReadme makes sure, before anything is measured, that there is a place
@@ -200,19 +141,35 @@ func replaceResults(text, tables string) (string, error) {
 	return before + beginMark + "\n" + tables + endMark + after, nil
 }
 
-// writeReport writes the figures of a run to dir/results and to dir/README.md.
-func writeReport(dir, tables string) error {
+// resultName is how the files of a run's results begin: a selection of loads
+// must not replace a whole run.
+func resultName(loads []string) (string, error) {
 	release, err := kernel()
 	if err != nil {
-		return err
+		return "", err
 	}
-	name := time.Now().UTC().Format("2006-01-02") + "-" + release
+	parts := append([]string{time.Now().UTC().Format("2006-01-02"), release}, loads...)
+	return strings.Join(parts, "-"), nil
+}
+
+// writeReport writes the figures of a run and its charts to dir/results and,
+// if the run was a whole one, to dir/README.md.
+func writeReport(dir, name, tables string, charts []chart, whole bool) error {
 	if err := os.MkdirAll(filepath.Join(dir, "results"), 0o755); err != nil {
 		return err
 	}
+	for _, c := range charts {
+		if err := os.WriteFile(filepath.Join(dir, "results", c.file(name)), []byte(c.render()), 0o644); err != nil {
+			return err
+		}
+	}
 	file := filepath.Join(dir, "results", name+".md")
-	if err := os.WriteFile(file, []byte("# Figures of "+name+"\n\n"+tables), 0o644); err != nil {
+	beside := strings.ReplaceAll(tables, "](results/", "](")
+	if err := os.WriteFile(file, []byte("# Figures of "+name+"\n\n"+beside), 0o644); err != nil {
 		return err
+	}
+	if !whole {
+		return nil
 	}
 	readme := filepath.Join(dir, "README.md")
 	text, err := os.ReadFile(readme)

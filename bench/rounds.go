@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
+	"sync"
 )
 
 // result is a load with the samples of everybody, in the order of contenders.
@@ -33,14 +35,66 @@ func (r row) column(m int) []float64 {
 	return v
 }
 
+// measureAll starts the backends, lets everybody pass the gate and measures
+// what is wanted. The rates of L6 come from L1, so it comes after it.
+func (s *suite) measureAll(ctx context.Context) (figures, error) {
+	var f figures
+	if strings.Contains(s.congestion, "root") {
+		s.note("TCP congestion control is %s.", s.congestion)
+	}
+	for _, p := range []placement{p1, p2} {
+		if p == p2 && !s.opt.wants(p2.name) {
+			continue
+		}
+		if err := s.startBackends(ctx, p); err != nil {
+			return f, err
+		}
+		if err := s.gate(ctx, p); err != nil {
+			return f, err
+		}
+	}
+	var err error
+	if f.costs, err = measureCosts(ctx); err != nil {
+		return f, err
+	}
+	for _, l := range loads(s.opt) {
+		if err := s.add(ctx, &f, l); err != nil {
+			return f, err
+		}
+	}
+	if s.opt.wants("L6") {
+		slowest := slowestRate(f.results)
+		if math.IsNaN(slowest) {
+			return f, errors.New("L6: nobody has a rate in L1")
+		}
+		for _, l := range latencyLoads(s.opt, slowest) {
+			if err := s.add(ctx, &f, l); err != nil {
+				return f, err
+			}
+			if !s.opt.quick {
+				s.noteLate(f.results[len(f.results)-1])
+			}
+		}
+	}
+	if s.opt.wants("GC") {
+		f.garbage, err = s.collect(ctx)
+	}
+	return f, err
+}
+
+// add measures a load and adds it to the figures.
+func (s *suite) add(ctx context.Context, f *figures, l load) error {
+	r, err := s.runLoad(ctx, l)
+	f.results = append(f.results, r)
+	return err
+}
+
 // runLoad warms everybody up and measures the rounds in ABBA order. A
 // contender that fails takes no further part in this load.
 func (s *suite) runLoad(ctx context.Context, l load) (result, error) {
 	r := result{load: l}
 	for _, c := range s.contenders {
-		if c.command != nil || !l.proxiesOnly {
-			r.rows = append(r.rows, row{contender: c})
-		}
+		r.rows = append(r.rows, row{contender: c})
 	}
 	targets := make([]*target, len(r.rows))
 	defer func() {
@@ -50,39 +104,51 @@ func (s *suite) runLoad(ctx context.Context, l load) (result, error) {
 			}
 		}
 	}()
-	for i := range r.rows {
-		if l.fresh {
-			continue
-		}
-		var err error
-		if targets[i], err = s.prepare(ctx, l, r.rows[i].contender); err != nil {
-			if ctx.Err() != nil {
-				return r, ctx.Err()
+	if !l.fresh {
+		s.each(passOrder(len(r.rows), 0), func(i int) {
+			var err error
+			if targets[i], err = s.prepare(ctx, l, r.rows[i].contender); err != nil {
+				s.drop(ctx, l, &r.rows[i], err)
 			}
-			s.drop(l, &r.rows[i], err)
-		}
+		})
 	}
-	spare := len(r.rows) * s.opt.rounds / 2
-	for pass := range s.opt.rounds {
-		s.say("%s: pass %d of %d", l.name, pass+1, s.opt.rounds)
-		for _, i := range passOrder(len(r.rows), pass) {
+	spare := len(r.rows)
+	for pass := range l.passes {
+		s.say("%s: pass %d of %d", l.name, pass+1, l.passes)
+		s.each(passOrder(len(r.rows), pass), func(i int) {
 			row := &r.rows[i]
-			if row.failed != "" {
-				continue
+			if row.failed != "" || ctx.Err() != nil {
+				return
 			}
 			one, err := s.round(ctx, l, row, targets[i], &spare)
-			if ctx.Err() != nil {
-				return r, ctx.Err()
-			}
 			if err != nil {
-				s.drop(l, row, err)
-				continue
+				s.drop(ctx, l, row, err)
+				return
 			}
 			row.samples = append(row.samples, one)
-		}
+		})
+	}
+	if ctx.Err() != nil {
+		return r, ctx.Err()
 	}
 	s.noteDisturbances(r)
 	return r, nil
+}
+
+// each does turn for every contender of order, one after the other. A quick run
+// has no figures that others could disturb, so there all go at the same time.
+func (s *suite) each(order []int, turn func(i int)) {
+	if !s.opt.quick {
+		for _, i := range order {
+			turn(i)
+		}
+		return
+	}
+	var all sync.WaitGroup
+	for _, i := range order {
+		all.Go(func() { turn(i) })
+	}
+	all.Wait()
 }
 
 // noteDisturbances notes how many rounds of each contender were repeated, and
@@ -96,19 +162,22 @@ func (s *suite) noteDisturbances(r result) {
 	}
 }
 
-// drop records that a contender has failed in a load.
-func (s *suite) drop(l load, r *row, err error) {
+// drop records that a contender has failed in a load, unless everything ends.
+func (s *suite) drop(ctx context.Context, l load, r *row, err error) {
+	if ctx.Err() != nil {
+		return
+	}
 	r.failed, r.samples = err.Error(), nil
 	s.note("%s: %s failed: %v", l.name, r.contender.name, err)
 }
 
 // prepare starts a contender for a load and warms it up.
 func (s *suite) prepare(ctx context.Context, l load, c contender) (*target, error) {
-	backend := s.bytePort
+	backend := s.backends[l.place.name].bytes
 	if l.http {
-		backend = s.httpPort
+		backend = s.backends[l.place.name].http
 	}
-	t, err := s.launch(ctx, c, backend)
+	t, err := s.launch(ctx, l.place, c, backend, s.log)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -27,14 +28,17 @@ type suite struct {
 	dir        string // temporary
 	log        *os.File
 	ports      ports
-	httpPort   int
-	bytePort   int
-	undo       []func() error // run backwards by close
+	backends   map[string]backends // by the name of their placement
+	undo       []func() error      // run backwards by close
 	congestion string
 	files      uint64   // descriptor limit
 	gateLines  []string // outcome of the gate, one line for each contender
-	notes      []string // what the reader of the figures must know
+	mu         sync.Mutex
+	notes      []string // what the reader of the figures must know; under mu
 }
+
+// backends are the ports where the backends of a placement listen.
+type backends struct{ http, bytes int }
 
 // newSuite checks and prepares the machine. The caller must close it.
 func newSuite(opt options) (s *suite, err error) {
@@ -47,14 +51,20 @@ func newSuite(opt options) (s *suite, err error) {
 	if err := checkReadme(opt.dir); err != nil {
 		return nil, err
 	}
-	s = &suite{opt: opt, contenders: contenders(opt.pen)}
+	s = &suite{opt: opt, contenders: contenders(opt), backends: map[string]backends{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
 		}
 	}()
-	if s.files, err = raiseFiles(opt.limit()); err != nil {
+	if s.files, err = raiseFiles(opt.files()); err != nil {
 		return s, err
+	}
+	if !s.opt.fit(s.files) {
+		return s, fmt.Errorf("%d descriptors are needed, the limit is %d: lower -conns or raise the limit", s.opt.files(), s.files)
+	}
+	if s.opt.moving < opt.moving && opt.wants("L9") {
+		s.note("L9: %d connections instead of %d: the limit of %d descriptors could not be raised.", s.opt.moving, opt.moving, s.files)
 	}
 	lock, err := lockMachine()
 	if err != nil {
@@ -96,39 +106,45 @@ func (s *suite) say(format string, args ...any) {
 
 // note says it and keeps it for the report.
 func (s *suite) note(format string, args ...any) {
+	s.mu.Lock()
 	s.notes = append(s.notes, fmt.Sprintf(format, args...))
+	s.mu.Unlock()
 	s.say(format, args...)
 }
 
-// startBackends starts nginx and the byte peer on the load's core.
-func (s *suite) startBackends(ctx context.Context) error {
-	if strings.Contains(s.congestion, "root") {
-		s.note("TCP congestion control is %s.", s.congestion)
-	}
+// startBackends starts nginx and the byte peer of a placement, on the load's
+// core if it has one.
+func (s *suite) startBackends(ctx context.Context, p placement) error {
+	var b backends
 	var err error
-	if s.httpPort, err = s.ports.next(); err != nil {
+	if b.http, err = s.ports.next(); err != nil {
 		return err
 	}
-	args, err := nginxBackend(s.dir, s.opt.limit(), s.httpPort)
+	limit := s.opt.limit()
+	if s.opt.quick {
+		limit *= len(s.contenders) // all at the same time
+	}
+	args, err := nginxBackend(spot{dir: s.dir, limit: limit, workers: p.workers, listen: b.http})
 	if err != nil {
 		return err
 	}
-	if err := s.startBackend(ctx, s.httpPort, nil, "nginx backend", args); err != nil {
+	if err := s.startBackend(ctx, p, b.http, "nginx backend", args); err != nil {
 		return err
 	}
-	if s.bytePort, err = s.ports.next(); err != nil {
+	if b.bytes, err = s.ports.next(); err != nil {
 		return err
 	}
-	args, err = self("byte-peer", loopback(s.bytePort))
+	args, err = self("byte-peer", loopback(b.bytes))
 	if err != nil {
 		return err
 	}
-	return s.startBackend(ctx, s.bytePort, []string{"GOMAXPROCS=1"}, "byte peer", args)
+	s.backends[p.name] = b
+	return s.startBackend(ctx, p, b.bytes, "byte peer", args)
 }
 
 // startBackend starts one backend, to be stopped by close.
-func (s *suite) startBackend(ctx context.Context, port int, env []string, name string, args []string) error {
-	c, err := start(loadCore, env, s.log, name, args...)
+func (s *suite) startBackend(ctx context.Context, p placement, port int, name string, args []string) error {
+	c, err := start(p.loadCore(), p.env(), s.log, name, args...)
 	if err != nil {
 		return err
 	}
@@ -139,9 +155,10 @@ func (s *suite) startBackend(ctx context.Context, port int, env []string, name s
 	return nil
 }
 
-// launch starts contender c towards backend. The caller stops the target's
-// process, which is nil for the direct way.
-func (s *suite) launch(ctx context.Context, c contender, backend int) (*target, error) {
+// launch starts contender c towards backend with some more environment; its
+// output goes to log. The caller stops the target's process, which is nil for
+// the direct way.
+func (s *suite) launch(ctx context.Context, p placement, c contender, backend int, log *os.File, env ...string) (*target, error) {
 	if c.command == nil {
 		return &target{addr: loopback(backend)}, nil
 	}
@@ -149,11 +166,11 @@ func (s *suite) launch(ctx context.Context, c contender, backend int) (*target, 
 	if err != nil {
 		return nil, err
 	}
-	args, err := c.command(s.dir, s.opt.limit(), port, backend)
+	args, err := c.command(spot{s.dir, s.opt.limit(), p.workers, port, backend})
 	if err != nil {
 		return nil, err
 	}
-	proc, err := start(proxyCore, c.env, s.log, c.name, args...)
+	proc, err := start(p.proxyCore(), append(p.env(), env...), log, c.name, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -174,16 +191,20 @@ func (s *suite) withLog(err error) error {
 	return err
 }
 
-// gate lets every contender prove that it carries bytes unchanged. Failures of
-// one that may fail are noted, others end the run.
-func (s *suite) gate(ctx context.Context) error {
-	s.say("gate: byte-exact transfers and half-close")
+// gate lets every contender prove in a placement that it carries bytes
+// unchanged. Failures of one that may fail are noted, others end the run.
+func (s *suite) gate(ctx context.Context, p placement) error {
+	s.say("%s", p.title("gate: byte-exact transfers and half-close"))
+	tries := 5
+	if s.opt.quick {
+		tries = 1
+	}
 	for _, c := range s.contenders {
-		t, err := s.launch(ctx, c, s.bytePort)
+		t, err := s.launch(ctx, p, c, s.backends[p.name].bytes, s.log)
 		if err != nil {
 			return err
 		}
-		failed := passGate(ctx, t.addr)
+		failed := passGate(ctx, t.addr, tries)
 		t.proc.stop()
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -192,7 +213,7 @@ func (s *suite) gate(ctx context.Context) error {
 		if len(failed) > 0 {
 			outcome = "FAILED " + strings.Join(failed, "; ")
 		}
-		s.gateLines = append(s.gateLines, c.name+": "+outcome)
+		s.gateLines = append(s.gateLines, p.title(c.name+": "+outcome))
 		s.say("gate: %s: %s", c.name, outcome)
 		if len(failed) > 0 && !c.mayFail {
 			return fmt.Errorf("gate: %s: %s", c.name, strings.Join(failed, "; "))
