@@ -40,11 +40,11 @@ func latencyLoads(o options, slowest float64) []load {
 			key: "L6", place: p1, passes: passes, http: true,
 			name:  fmt.Sprintf("L6 latency at %d %% of the slowest's maximum", share),
 			label: fmt.Sprintf("%d %%", share),
-			about: fmt.Sprintf("Own sender, open loop: %.0f requests/s, each sent when it is due (on a grid of %v), whatever has "+
+			about: fmt.Sprintf("Own sender, open loop: %.0f requests/s, each sent when it is due (on a grid of %d us), whatever has "+
 				"been answered, in turn on %d keep-alive connections; the backend is nginx with `return 200`. Latencies count "+
 				"from the time when a request was due. The slowest's maximum is that of L1 with %d connections. \"Sent late\" "+
-				"are the requests that the sender itself sent more than %v after they were due.",
-				rate, step, latencyConns, mainConns, lateness),
+				"are the requests that the sender itself sent more than %d us after they were due.",
+				rate, step.Microseconds(), latencyConns, mainConns, lateness.Microseconds()),
 			metrics: []metric{
 				{name: "p50, us", label: "p50", chart: chartLatency, less: true, plain: true},
 				{name: "p99, us", label: "p99", chart: chartLatency, less: true, added: true},
@@ -141,7 +141,7 @@ func (s *suite) noteLate(r result) {
 		}
 	}
 	if len(late) > 0 {
-		s.note("%s: requests that the sender sent more than %v late, so that some of the latency is its own: %s",
-			r.load.name, lateness, strings.Join(late, ", "))
+		s.note("%s: requests that the sender sent more than %d us late, so that some of the latency is its own: %s",
+			r.load.name, lateness.Microseconds(), strings.Join(late, ", "))
 	}
 }

@@ -225,17 +225,6 @@ func (s *sender) run() (outcome, error) {
 		if s.plan.rate > 0 && !s.plan.over(s.sent, now) {
 			timeout = max(0, s.plan.due(s.sent, now)-time.Since(s.begin))
 		}
-		if s.plan.rate > 0 && !s.plan.over(s.sent, now) && os.Getenv("XG") != "" {
-			if s.sent > s.answered {
-				timeout = max(0, (now+step).Truncate(step)-time.Since(s.begin))
-			}
-			ts := unix.NsecToTimespec(int64(timeout))
-			unix.Nanosleep(&ts, nil)
-			timeout = 0
-			if err := s.sendDue(time.Since(s.begin)); err != nil {
-				return outcome{}, err
-			}
-		}
 		n, err := epollWait(s.epoll, events[:], timeout)
 		if err != nil {
 			return outcome{}, err
