@@ -3,6 +3,7 @@ package pen_test
 import (
 	"flag"
 	"log/slog"
+	"runtime"
 	"testing"
 
 	"pen/internal/plane"
@@ -16,6 +17,7 @@ var playSeeds = flag.Int("plays", 60, "random scripts of traffic that are played
 
 // Whatever clients and servers do, both planes make the same of it.
 func TestPlanesAgree(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4)) // for two loops and the rest
 	log := slog.New(slog.DiscardHandler)
 	planes := map[string]planetest.Listen{
 		"loop": func(t *testing.T, addr string) plane.Plane {

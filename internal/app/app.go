@@ -37,8 +37,8 @@ type Options struct {
 	SetDebug func(level int)
 	// Output gets the replies to commands given at the start; nil discards.
 	Output io.Writer
-	// Loops is how many event loops carry connections; 0 is one for each
-	// processor that Go may use.
+	// Loops is how many event loops carry connections; see loop.Listen. 0 is one
+	// fewer than the processors that Go may use, one at least.
 	Loops int
 	// EndTime is how long Stop waits for connections that it has ended; 0 is
 	// for ever. A caller that ends the process after Stop need not wait: the

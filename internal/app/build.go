@@ -46,7 +46,7 @@ func (a *App) listen(cfg config.Config) (plane.Plane, error) {
 		return datagram.Listen(cfg.Listen, log)
 	}
 	if UsesLoops(cfg) {
-		return loop.Listen(cfg.Listen, cfg.Backlog, cmp.Or(a.opt.Loops, runtime.GOMAXPROCS(0)), log)
+		return loop.Listen(cfg.Listen, cfg.Backlog, cmp.Or(a.opt.Loops, max(1, runtime.GOMAXPROCS(0)-1)), log)
 	}
 	return stream.Listen(cfg.Listen, cfg.Backlog, log)
 }
