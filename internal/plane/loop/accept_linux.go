@@ -184,9 +184,9 @@ func (l *loop) adopt(fd int32, f *dispatch.Flow, c *carrier) {
 func (l *loop) register(r *record, id int32, which uint8, fd int32) bool {
 	l.gen++
 	s := &r.side[which]
-	s.gen, s.ready = l.gen, 0
+	s.gen, s.ready, s.quiet = l.gen, 0, false
 	storeFD(s, fd)
-	if errno := watch(l.ep, fd, id<<1|int32(which), s.gen); errno != 0 {
+	if errno := watch(l.ep, unix.EPOLL_CTL_ADD, fd, id<<1|int32(which), s.gen, false); errno != 0 {
 		l.p.log.Error("event loop", "error", errno)
 		return false
 	}

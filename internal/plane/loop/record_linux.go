@@ -50,6 +50,7 @@ type side struct {
 	fd    int32 // atomic
 	gen   uint32
 	ready uint8
+	quiet bool // bytes to be read are not told
 }
 
 // A half moves bytes from its side to the other one.

@@ -148,6 +148,7 @@ func (l *loop) pump(id int32, r *record, from uint8) {
 		switch {
 		case h.hasBytes():
 			if dst.ready&canWrite == 0 {
+				l.setQuiet(id, r, from, h.piped > 0)
 				return
 			}
 			errno := l.flush(h, dst)
@@ -155,6 +156,8 @@ func (l *loop) pump(id int32, r *record, from uint8) {
 				l.writeFailed(id, r, from)
 				return
 			}
+		case src.quiet:
+			l.setQuiet(id, r, from, false)
 		case src.ready&canRead == 0:
 			l.returnPipe(h)
 			return
@@ -170,6 +173,17 @@ func (l *loop) pump(id int32, r *record, from uint8) {
 				return
 			}
 		}
+	}
+}
+
+// setQuiet has the kernel tell of bytes to be read, or not: while bulk waits for
+// room every segment that comes would wake the loop, on the sender's account.
+func (l *loop) setQuiet(id int32, r *record, which uint8, quiet bool) {
+	s := &r.side[which]
+	if s.quiet != quiet {
+		s.quiet = quiet
+		s.ready |= canRead
+		watch(l.ep, unix.EPOLL_CTL_MOD, s.fd, id<<1|int32(which), s.gen, quiet)
 	}
 }
 

@@ -37,10 +37,14 @@ func shutdown(fd int32) { syscall.RawSyscall(unix.SYS_SHUTDOWN, uintptr(fd), uni
 
 func closeFD(fd int32) { syscall.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) }
 
-// watch registers a descriptor for everything, edge-triggered.
-func watch(ep int, fd int32, token int32, gen uint32) syscall.Errno {
+// watch registers a descriptor, edge-triggered, for everything or, where quiet
+// is set, for everything but bytes to be read. op is EPOLL_CTL_ADD or _MOD.
+func watch(ep, op int, fd int32, token int32, gen uint32, quiet bool) syscall.Errno {
 	e := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET&0xffffffff, Fd: token, Pad: int32(gen)}
-	_, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(ep), unix.EPOLL_CTL_ADD, uintptr(fd), uintptr(unsafe.Pointer(&e)), 0, 0)
+	if quiet {
+		e.Events &^= unix.EPOLLIN
+	}
+	_, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(ep), uintptr(op), uintptr(fd), uintptr(unsafe.Pointer(&e)), 0, 0)
 	return errno
 }
 
