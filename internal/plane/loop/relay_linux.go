@@ -49,10 +49,10 @@ func (l *loop) up(id int32, r *record) {
 	l.rs.flow(id).Up()
 	r.state = relaying
 	for which := range r.side {
-		// Bytes may have come before it was asked for them; whether there is room
-		// to write, the first write tells.
-		r.side[which].ready |= canRead | canWrite
+		r.side[which].ready |= canWrite // the first write tells whether there is room
 	}
+	// What there is to read has been told, or will be: that the server has said
+	// nothing yet is not asked.
 	l.pump(id, r, client)
 	if r.relays() {
 		l.pump(id, r, server)
