@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"time"
 
 	"pen/internal/dispatch"
 	"pen/internal/sock"
@@ -24,6 +25,10 @@ type Plane interface {
 	// Close releases a plane that will not be served.
 	Close() error
 }
+
+// DummyTime is how long a client may take to say something before it gets the
+// DummyPage.
+const DummyTime = 30 * time.Second
 
 // DummyPage is what clients get instead of a server's answer where the policy's
 // Dummy is set (specification, section 13).

@@ -20,9 +20,6 @@ const (
 	// acceptPause is how long nothing is accepted after an error, such as a
 	// lack of descriptors.
 	acceptPause = 50 * time.Millisecond
-	// dummyTime is how long a client may take to say something where it is
-	// answered here.
-	dummyTime = 30 * time.Second
 )
 
 // An acceptor is what a loop knows of accepting.
@@ -169,11 +166,11 @@ func (l *loop) adopt(fd int32, f *dispatch.Flow, c *carrier) {
 	c.loop.Store(l)
 	switch {
 	case c.killed.Load() || !registered:
-		r.broken = 1
+		r.broken = true
 		l.finish(id, r)
 	case f.Dummy():
 		r.state = answering
-		l.wheel.arm(id, dummyTime)
+		l.wheel.arm(id, plane.DummyTime)
 	default:
 		l.connect(id, r)
 	}
@@ -214,7 +211,7 @@ func (l *loop) connect(id int32, r *record) {
 		l.prepare(id, r, t)
 		switch registered := l.register(r, id, server, int32(fd)); {
 		case !registered:
-			r.broken = 1
+			r.broken = true
 			l.finish(id, r)
 		case done:
 			l.up(id, r)

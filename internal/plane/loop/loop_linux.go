@@ -27,8 +27,8 @@ type Plane struct {
 
 	closing   sync.Once
 	running   sync.WaitGroup
-	admitting sync.Mutex   // held from the question for room to the admission
-	loops     []*loop      // one for each processor that Go may use
+	admitting sync.Mutex // held from the question for room to the admission
+	loops     []*loop
 	accepting atomic.Int32 // loops that may still hand over a connection
 }
 

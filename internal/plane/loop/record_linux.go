@@ -33,11 +33,11 @@ const (
 // collector need not look at it; its loop owns it. Numbers that others read as
 // well are written atomically.
 type record struct {
-	half  [2]half
-	state uint8
-	// broken: it is to end with a reset; last: the side that is drained.
-	broken, last uint8
-	side         [2]side
+	half   [2]half
+	state  uint8
+	broken bool  // it is to end with a reset
+	last   uint8 // draining: which side
+	side   [2]side
 
 	timer  timer
 	waited uint32 // draining: ticks without progress

@@ -120,7 +120,7 @@ func (l *loop) relay(id int32, r *record, which uint8) {
 	if !r.relays() {
 		return
 	}
-	if r.half[1-which].hasBytes() || r.half[1-which].over {
+	if r.half[1-which].hasBytes() {
 		l.pump(id, r, 1-which)
 	}
 	if !r.relays() || r.side[which].ready&failed == 0 || r.half[which].eof == 0 {
@@ -192,18 +192,8 @@ func (l *loop) setQuiet(id int32, r *record, which uint8, quiet bool) {
 func (l *loop) move(id int32, r *record, from uint8) bool {
 	h, src, dst := &r.half[from], &r.side[from], &r.side[1-from]
 	n, errno := read(src.fd, l.buf)
-	switch {
-	case errno == syscall.EAGAIN:
-		src.ready &^= canRead
-		return true
-	case errno == syscall.EINTR:
-		return true
-	case errno != 0:
-		l.abort(id, r, 1-from)
-		return false
-	case n == 0:
-		l.ended(id, r, from)
-		return false
+	if errno != 0 || n == 0 {
+		return l.noBytes(id, r, from, errno)
 	}
 	count(&h.read, n)
 	switch {
@@ -235,26 +225,34 @@ func (l *loop) move(id int32, r *record, from uint8) bool {
 	return true
 }
 
+// noBytes does what a read asks for that gave none. It reports false when the
+// half, or all, is over.
+func (l *loop) noBytes(id int32, r *record, from uint8, errno syscall.Errno) bool {
+	switch errno {
+	case syscall.EAGAIN:
+		r.side[from].ready &^= canRead
+		return true
+	case syscall.EINTR:
+		return true
+	case 0:
+		l.ended(id, r, from)
+	default:
+		l.abort(id, r, 1-from)
+	}
+	return false
+}
+
 // moveBulk fills a pipe from one side, and empties it into the other.
 func (l *loop) moveBulk(id int32, r *record, from uint8) bool {
-	h, src, dst := &r.half[from], &r.side[from], &r.side[1-from]
-	n, errno := splice(src.fd, l.pipes.at(h.pipe).w, pipeSize)
+	h, dst := &r.half[from], &r.side[1-from]
+	n, errno := splice(r.side[from].fd, l.pipes.at(h.pipe).w, pipeSize)
 	switch {
-	case errno == syscall.EAGAIN:
-		src.ready &^= canRead
-		return true
-	case errno == syscall.EINTR:
-		return true
 	case errno == syscall.EINVAL: // not this kind of socket
 		h.full = 0
 		l.returnPipe(h)
 		return true
-	case errno != 0:
-		l.abort(id, r, 1-from)
-		return false
-	case n == 0:
-		l.ended(id, r, from)
-		return false
+	case errno != 0 || n == 0:
+		return l.noBytes(id, r, from, errno)
 	}
 	count(&h.read, n)
 	h.piped = int32(n)
@@ -312,7 +310,7 @@ func (l *loop) returnPipe(h *half) {
 	}
 }
 
-// release gives back what a half has borrowed, with the bytes in it.
+// releaseHalf gives back what a half has borrowed, with the bytes in it.
 func (l *loop) releaseHalf(h *half) {
 	l.returnPipe(h)
 	if h.tail >= 0 {
@@ -324,7 +322,7 @@ func (l *loop) releaseHalf(h *half) {
 // ended passes on the end of what one side sends. The other way goes on.
 func (l *loop) ended(id int32, r *record, from uint8) {
 	h, other := &r.half[from], &r.half[1-from]
-	if other.eof == 0 && (r.broken != 0 || r.side[from].ready&failed != 0) && wasReset(r.side[from].fd) {
+	if other.eof == 0 && (r.broken || r.side[from].ready&failed != 0) && wasReset(r.side[from].fd) {
 		l.abort(id, r, 1-from)
 		return
 	}
@@ -345,7 +343,7 @@ func (l *loop) ended(id int32, r *record, from uint8) {
 			}
 		}
 		shutdown(r.side[1-from].fd)
-	case r.broken != 0:
+	case r.broken:
 		l.drain(id, r, 1-from)
 	default:
 		h.setEOF()
@@ -356,7 +354,7 @@ func (l *loop) ended(id int32, r *record, from uint8) {
 // writeFailed says that one side takes nothing any more. What it sent before
 // is still worth delivering: the other half does that, unless it is over.
 func (l *loop) writeFailed(id int32, r *record, from uint8) {
-	r.broken = 1
+	r.broken = true
 	r.half[from].over = true
 	l.releaseHalf(&r.half[from])
 	if r.half[1-from].over {
@@ -371,7 +369,7 @@ func (l *loop) writeFailed(id int32, r *record, from uint8) {
 // error has arrived there: a client gets what its server sent before it died,
 // and then a reset, lest the stream look complete.
 func (l *loop) abort(id int32, r *record, last uint8) {
-	r.broken = 1
+	r.broken = true
 	l.drain(id, r, last)
 }
 
@@ -411,15 +409,13 @@ func (l *loop) finish(id int32, r *record) {
 		fd := r.side[i].fd
 		switch {
 		case fd < 0:
-		case r.broken != 0:
+		case r.broken:
 			resetFD(fd)
 		default:
 			closeFD(fd)
 		}
 	}
-	if r.half[client].logged || r.half[server].logged {
-		delete(l.logs, id)
-	}
+	delete(l.logs, id)
 	l.rs.flow(id).Done()
 	l.rs.put(id)
 	l.live.Add(-1)
@@ -428,7 +424,7 @@ func (l *loop) finish(id int32, r *record) {
 // kill resets a connection, if it is still the one that is meant.
 func (l *loop) kill(id int32, gen uint32) {
 	if r := l.rs.at(id); r.state != free && r.side[client].gen == gen {
-		r.broken = 1
+		r.broken = true
 		l.finish(id, r)
 	}
 }

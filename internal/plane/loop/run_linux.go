@@ -47,6 +47,7 @@ type loop struct {
 	buf    []byte
 	events [eventBatch]unix.EpollEvent
 	again  []int32 // tokens of halves that have more to do
+	turn   []int32 // those whose turn it is
 	due    []int32 // records whose timers went off
 
 	mu     sync.Mutex // guards all below
@@ -134,9 +135,8 @@ func (l *loop) run(ctx context.Context, d *dispatch.Dispatcher) {
 			}
 		}
 		l.accepting.resume(l)
-		again := l.again
-		l.again = nil
-		for _, token := range again {
+		l.again, l.turn = l.turn[:0], l.again
+		for _, token := range l.turn {
 			l.goOn(token)
 		}
 	}

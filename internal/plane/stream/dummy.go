@@ -7,13 +7,10 @@ import (
 	"pen/internal/plane"
 )
 
-// dummyTime is how long a client may take to say something.
-const dummyTime = 30 * time.Second
-
 // answer gives the client the page when it has said something, whatever that
 // is, and ends the connection.
 func (l *link) answer() {
-	l.client.SetDeadline(time.Now().Add(dummyTime))
+	l.client.SetDeadline(time.Now().Add(plane.DummyTime))
 	buf := make([]byte, 4096)
 	n, err := l.client.Read(buf)
 	l.up.read.Add(uint64(n))
