@@ -43,6 +43,8 @@ func New(log *slog.Logger) *Idlers { return &Idlers{log: log, kick: make(chan st
 // has closed those that are left when it returns.
 func (x *Idlers) Run(ctx context.Context, d *dispatch.Dispatcher) {
 	var dials sync.WaitGroup
+	look := time.NewTicker(turn)
+	defer look.Stop()
 	for ctx.Err() == nil {
 		for _, i := range x.revise(d) {
 			dials.Go(func() { x.connect(ctx, d, i) })
@@ -50,7 +52,8 @@ func (x *Idlers) Run(ctx context.Context, d *dispatch.Dispatcher) {
 		select {
 		case <-ctx.Done():
 		case <-x.kick:
-		case <-time.After(turn):
+		case <-look.C:
+			x.prune()
 		}
 	}
 	dials.Wait()
@@ -63,19 +66,27 @@ func (x *Idlers) Run(ctx context.Context, d *dispatch.Dispatcher) {
 	d.SetSpares(0)
 }
 
+// prune drops the idlers that their servers have ended.
+func (x *Idlers) prune() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.drop(func(_ int, i *idler) bool { return i.conn != nil && !isOpen(i.conn) })
+}
+
 // revise closes the idlers that are of no use any more and returns new ones,
 // to be connected.
 func (x *Idlers) revise(d *dispatch.Dispatcher) []*idler {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	var targets []dispatch.Target
-	x.drop(func(i *idler) bool { return i.conn != nil && !isOpen(i.conn) })
 	for _, i := range x.all {
 		targets = append(targets, i.target)
 	}
 	surplus, missing := d.Spares(targets)
-	old := x.all
-	x.drop(func(i *idler) bool { return i.conn != nil && slices.Contains(surplus, slices.Index(old, i)) })
+	x.drop(func(n int, i *idler) bool {
+		_, useless := slices.BinarySearch(surplus, n)
+		return useless && i.conn != nil
+	})
 	var added []*idler
 	for _, t := range missing {
 		t.KeepAlive = true // a server that is gone without a word is noticed
@@ -86,11 +97,11 @@ func (x *Idlers) revise(d *dispatch.Dispatcher) []*idler {
 	return added
 }
 
-// drop closes idlers. Called with mu held.
-func (x *Idlers) drop(which func(*idler) bool) {
+// drop closes idlers, which are told by their place. Called with mu held.
+func (x *Idlers) drop(which func(int, *idler) bool) {
 	kept := make([]*idler, 0, len(x.all))
-	for _, i := range x.all {
-		if which(i) {
+	for n, i := range x.all {
+		if which(n, i) {
 			i.conn.Close()
 		} else {
 			kept = append(kept, i)
@@ -134,14 +145,6 @@ func (x *Idlers) connect(ctx context.Context, d *dispatch.Dispatcher, i *idler) 
 func (x *Idlers) Take(t dispatch.Target, d *dispatch.Dispatcher) net.Conn {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if len(x.all) == 0 {
-		return nil
-	}
-	select {
-	case x.kick <- struct{}{}:
-	default:
-	}
-	defer x.tell(d)
 	for {
 		n := slices.IndexFunc(x.all, func(i *idler) bool {
 			o := i.target
@@ -152,6 +155,11 @@ func (x *Idlers) Take(t dispatch.Target, d *dispatch.Dispatcher) net.Conn {
 		}
 		c := x.all[n].conn
 		x.all = slices.Delete(x.all, n, n+1)
+		x.tell(d)
+		select {
+		case x.kick <- struct{}{}:
+		default:
+		}
 		if isOpen(c) {
 			return c
 		}
