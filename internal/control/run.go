@@ -18,9 +18,6 @@ func Run(e Engine, cmd config.Command) (string, error) {
 		if err := e.Change(cmd); err != nil {
 			return "", err
 		}
-		if cmd.Verb.Name != "idlers" {
-			return cmd.Reply(e.Config()), nil
-		}
 	case config.Action:
 		return e.Act(cmd)
 	}
