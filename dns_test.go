@@ -174,7 +174,12 @@ func TestDNSServerKilled(t *testing.T) {
 			}
 			tw := startTwinAt(t, "ours", filepath.Join(programs, "pen"), cPenctl, []string{addrA, addrB}, args)
 			end := dnsperf(t, tw.listen, flows, 2000, 4)
-			time.Sleep(time.Second) // the load is under way
+			underWay := regexp.MustCompile(`^0 .* sx [1-9]\d{3,} `)
+			for deadline := time.Now().Add(patience); !underWay.MatchString(tw.do("servers")); time.Sleep(5 * time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatalf("no load: %s", tw.do("servers"))
+				}
+			}
 			if err := a.Process.Kill(); err != nil {
 				t.Fatal(err)
 			}

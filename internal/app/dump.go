@@ -1,9 +1,9 @@
 package app
 
 import (
+	"bytes"
 	"encoding/hex"
 	"net/netip"
-	"strings"
 )
 
 const (
@@ -31,10 +31,11 @@ func (a *App) dump(ascii bool) func(client netip.Addr, server string, fromClient
 
 // printable has a dot for each byte that does not print.
 func printable(b []byte) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r > '~' {
-			return '.'
+	out := bytes.Clone(b)
+	for i, c := range out {
+		if c < ' ' || c > '~' {
+			out[i] = '.'
 		}
-		return r
-	}, string(b))
+	}
+	return string(out)
 }

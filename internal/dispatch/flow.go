@@ -84,9 +84,10 @@ type Flow struct {
 
 	server  *pool.Server // the current target, counted
 	up      bool
-	pending bool    // it was not up yet, and is counted as such
-	known   bool    // it was up once: its bytes are the client's
-	settled Traffic // what servers that it has left were credited with
+	pending bool // it was not up yet, and is counted as such
+	known   bool // it was up once: its bytes are the client's
+	// What servers that it has left were credited with.
+	credited struct{ sent, received uint64 }
 
 	moved   uint64        // bytes, when EndIdle last saw a change
 	movedAt time.Duration // and when that was
@@ -265,8 +266,9 @@ func isLocal(err error) bool { return errors.Is(err, ErrLocal) }
 // moved since the flow came to it.
 func (f *Flow) release() {
 	t := f.carrier.Traffic()
-	f.d.pool.Release(f.server, t.FromClient-f.settled.FromClient, t.FromServer-f.settled.FromServer)
-	f.server, f.up, f.settled = nil, false, t
+	f.d.pool.Release(f.server, t.FromClient-f.credited.sent, t.FromServer-f.credited.received)
+	f.server, f.up = nil, false
+	f.credited.sent, f.credited.received = t.FromClient, t.FromServer
 }
 
 // Blacklisted reports whether the server that the flow uses has failed for

@@ -132,8 +132,8 @@ func (f *Flow) status(servers []pool.Status) FlowStatus {
 	}
 	fs.Server = f.server.Slot
 	if fs.Server >= 0 && fs.Server < len(servers) {
-		servers[fs.Server].Sent += fs.FromClient - f.settled.FromClient
-		servers[fs.Server].Received += fs.FromServer - f.settled.FromServer
+		servers[fs.Server].Sent += fs.FromClient - f.credited.sent
+		servers[fs.Server].Received += fs.FromServer - f.credited.received
 	}
 	return fs
 }

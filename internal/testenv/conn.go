@@ -32,11 +32,7 @@ func Dial(t testing.TB, addr net.Addr) Conn {
 // and until then no read or write blocks for longer than twice the Limit.
 func Own(t testing.TB, c net.Conn) Conn {
 	t.Helper()
-	t.Cleanup(func() { c.Close() })
-	if err := c.SetDeadline(time.Now().Add(2 * Limit)); err != nil {
-		t.Fatal(err)
-	}
-	return c.(Conn)
+	return OwnPacket(t, c).(Conn)
 }
 
 // Reset closes a TCP connection with a reset.
