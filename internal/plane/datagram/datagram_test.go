@@ -476,6 +476,40 @@ func TestSlowServerDelaysNobody(t *testing.T) {
 	}
 }
 
+// A flow may be ended while its queue is about to move on.
+func TestKilledWhileQueued(t *testing.T) {
+	testenv.CheckLeaks(t)
+	slow, err := net.ListenPacket("unixgram", filepath.Join(t.TempDir(), "slow"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slow.Close()
+	s := start(t, "127.0.0.1:0", config(slow.LocalAddr().String()))
+	buf := make([]byte, 100)
+	for range 200 {
+		c := dial(t, "", s.addr)
+		for range maxWaiting {
+			send(t, c, "x")
+		}
+		testenv.Eventually(t, "datagrams wait", func() bool {
+			f := s.Status().Flows
+			return len(f) == 1 && f[0].FromClient == maxWaiting
+		})
+		killed := make(chan struct{})
+		go func() {
+			s.KillAll()
+			close(killed)
+		}()
+		slow.SetReadDeadline(time.Now().Add(testenv.Limit))
+		slow.ReadFrom(buf) // there is room again
+		<-killed
+		slow.SetReadDeadline(time.Unix(1, 0))
+		for err = nil; err == nil; {
+			_, _, err = slow.ReadFrom(buf)
+		}
+	}
+}
+
 // Who can't be answered disturbs nobody: a Unix client without a name, one that
 // reads nothing, one that is gone.
 func TestUnixClients(t *testing.T) {

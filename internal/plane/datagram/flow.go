@@ -101,11 +101,16 @@ func (f *flow) disconnect() {
 	if f.server == nil {
 		return
 	}
-	f.server.Close()
+	c := f.server
 	f.server = nil
 	f.serverFD.Store(-1)
 	if n := len(f.waiting); n > 0 {
 		f.plane.d.Refuse(dispatch.Overflow, n)
+		// flush may have the socket in use and wait for the Plane's lock, and Close
+		// waits for those who have it in use.
+		f.plane.running.Go(func() { c.Close() })
+	} else {
+		c.Close()
 	}
 	f.waiting, f.size = nil, 0
 }
