@@ -86,7 +86,8 @@ func startTwinAt(t *testing.T, name, program, penctl string, servers, args []str
 			t.Logf("%s %v\n%s", program, args[:i], readFile(log.Name()))
 		}
 	})
-	for deadline := time.Now().Add(patience); !reachable(tw.control); time.Sleep(5 * time.Millisecond) {
+	// The control socket is there before the other one, and answers after it.
+	for deadline := time.Now().Add(patience); !strings.Contains(tw.do("mode"), "roundrobin"); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s does not answer at its control port: %s", name, readFile(log.Name()))
 		}
