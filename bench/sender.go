@@ -153,6 +153,22 @@ func (s *sender) close() {
 	unix.Close(s.epoll)
 }
 
+// connect waits for a connection, also when a signal of Go's scheduler
+// interrupts it: then it goes on, and the next call waits for it (signal(7),
+// SO_SNDTIMEO).
+func connect(fd int, to netip.AddrPort) error {
+	sa := &unix.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().As4()}
+	for {
+		switch err := unix.Connect(fd, sa); err {
+		case unix.EINTR:
+		case unix.EISCONN:
+			return nil
+		default:
+			return err
+		}
+	}
+}
+
 // open opens one connection, waits for its first answer and adds it to the links.
 func (s *sender) open(to netip.AddrPort) error {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
@@ -168,7 +184,7 @@ func (s *sender) open(to netip.AddrPort) error {
 	if err != nil {
 		return err
 	}
-	if err := unix.Connect(fd, &unix.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().As4()}); err != nil {
+	if err := connect(fd, to); err != nil {
 		return err
 	}
 	if _, err := unix.Write(fd, s.request); err != nil {
