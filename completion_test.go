@@ -69,7 +69,7 @@ var completions = []completion{
 	{"penctl CTL client_acl ", "0 1 2 3 4 5 6 7 8 9"},
 	{"penctl CTL include ma", "main.conf"},
 	{"penctl CTL web_stats ma", "main.conf"},
-	{"penctl CTL help serv", "server servers"},
+	{"penctl CTL help serv", "server servers service services"},
 	{"penctl CTL no stub", "stubborn"},
 	{"penctl CTL no blackl", ""},
 	{"penctl CTL no acl ", "0 1 2 3 4 5 6 7 8 9"},

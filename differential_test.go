@@ -262,7 +262,7 @@ var differential = []struct {
 		"connection 3", "connection 99999999", "close 99999999", "close 3", "socket 3", "foo bar", "no foo", "recent", "ascii", "no ascii",
 		"server 1 address 127.0.0.5", "servers", "server 5 address 127.0.0.6 port 81 max 3 hard 4 weight 5 prio 6", "servers", "abort_on_error", "log"),
 		step{"client_acl 12", "bad-argument", "0\n", "client_acl: list 12 is out of range, want 0 to 9\n"},
-		step{"server x max 3", "bad-argument", "", "server: \"x\" is not the number of a slot, want 0 to 65535\n"},
+		step{"server x max 3", "bad-argument", "", "server: there is no server named x, want a slot, 0 to 65535, or the name of one\n"},
 		step{"block", "obsolete-words", "do_cmd: ignoring command starting with 'block'\n", ""},
 		step{"conn_max", "connections", "500\n", ""},
 	)},

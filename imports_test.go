@@ -40,7 +40,7 @@ var mayImport = map[string][]string{
 		"internal/plane", "internal/dispatch", "internal/pool", "internal/acl", "internal/testenv",
 	},
 	"internal/app": {
-		"internal/accesslog", "internal/acl", "internal/config", "internal/control", "internal/dispatch",
+		"internal/accesslog", "internal/acl", "internal/client", "internal/config", "internal/control", "internal/dispatch",
 		"internal/geoip", "internal/plane", "internal/plane/datagram", "internal/plane/loop", "internal/plane/stream", "internal/pool", "internal/process", "internal/sock", "internal/stats",
 	},
 	"cmd/pen":        {"internal/app", "internal/config", "internal/process", "internal/sock"},

@@ -29,7 +29,7 @@ func main() { os.Exit(run(os.Args[1:])) }
 
 func run(args []string) int {
 	inv, errs := config.ParseArgs(args, app.Open)
-	if !inv.Config.HasServer() && !inv.Usage && !inv.Version {
+	if !inv.Config.AnyServer() && !inv.Usage && !inv.Version {
 		inv.Warnings = append(inv.Warnings, "no server is given: clients are closed until there is one, as in: pen 80 www1 www2")
 	}
 	for _, w := range inv.Warnings {
@@ -110,7 +110,7 @@ func serve(inv config.Invocation, logger *process.Logger, ready func() error) in
 	if err != nil {
 		return fatal(err, inv.Config)
 	}
-	if err = process.Confine(inv.Config.Chroot, inv.Config.User, inv.Config.Transparent); err == nil {
+	if err = process.Confine(inv.Config.Chroot, inv.Config.User, inv.Config.AnyTransparent()); err == nil {
 		err = a.Start()
 	}
 	if err == nil {

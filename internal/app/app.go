@@ -14,17 +14,18 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"pen/internal/accesslog"
 	"pen/internal/acl"
+	"pen/internal/client"
 	"pen/internal/config"
 	"pen/internal/control"
 	"pen/internal/dispatch"
 	"pen/internal/geoip"
-	"pen/internal/plane"
 	"pen/internal/process"
 	"pen/internal/sock"
 )
@@ -53,8 +54,8 @@ type App struct {
 	base   config.Config
 	run    []config.Command // to be run once started
 	nofile uint64           // descriptors that the process may open
+	budget *dispatch.Budget // of descriptors for connections
 
-	d        *dispatch.Dispatcher
 	serving  sync.WaitGroup // planes and the control server
 	stopping context.Context
 	stop     context.CancelFunc
@@ -65,12 +66,14 @@ type App struct {
 	cfg      atomic.Pointer[inForce]       // stored under mu
 	requests atomic.Pointer[accesslog.Log] // nil: requests are not logged; stored under mu
 
-	mu        sync.Mutex            // one change at a time; guards all below
-	file      config.Config         // what the file meant when it was last read
-	actions   []config.Command      // that stood in it
-	names     map[string]netip.Addr // resolved so far
-	countries *geoip.DB             // nil where none is wanted
-	current   listener
+	mu        sync.Mutex               // one change at a time; guards all below
+	file      config.Config            // what the file meant when it was last read
+	actions   []config.Command         // that stood in it
+	names     map[string]netip.Addr    // resolved so far
+	countries *geoip.DB                // nil where none is wanted
+	services  map[string]*service      // replaced, never changed
+	tables    map[string]*client.Table // client tables that services share
+	ending    []*dispatch.Dispatcher   // of services that are gone
 	control   *control.Server
 	started   bool
 }
@@ -79,13 +82,8 @@ type App struct {
 // it: its access lists.
 type inForce struct {
 	config.Config
-	acls *acl.Lists
-}
-
-// A listener is a plane with the means to make it take nothing new.
-type listener struct {
-	plane  plane.Plane
-	retire context.CancelFunc
+	acls     *acl.Lists
+	services map[string]*service
 }
 
 // New builds an App from a command line and binds its sockets. Nothing runs
@@ -93,8 +91,9 @@ type listener struct {
 func New(inv config.Invocation, opt Options) (*App, error) {
 	a := &App{
 		opt: opt, start: time.Now(), base: inv.Base, run: inv.Run, file: inv.Config, actions: inv.Run,
-		nofile: process.RaiseNoFile(), done: make(chan struct{}), names: map[string]netip.Addr{},
+		nofile: process.RaiseNoFile(), done: make(chan struct{}), names: map[string]netip.Addr{}, tables: map[string]*client.Table{},
 	}
+	a.budget = dispatch.NewBudget(a.descriptors())
 	a.stopping, a.stop = context.WithCancel(context.Background())
 	if err := a.setup(inv.Config); err != nil {
 		a.stop()
@@ -117,34 +116,35 @@ func Check(cfg config.Config) error {
 // setup makes the parts in the order in which they need each other. Each one
 // registers its end as soon as it exists.
 func (a *App) setup(cfg config.Config) error {
-	if cfg.Listen == "" {
+	if !cfg.Listens() {
 		return errors.New("no address to listen on; want: pen [OPTION]... [HOST:]PORT SERVER...")
 	}
-	dcfg, err := a.build(cfg, nil) // Start opens the data base of countries
+	policies, err := a.build(cfg, nil) // Start opens the data base of countries
 	if err != nil {
 		return err
 	}
 	if err := mayServe(cfg); err != nil {
 		return err
 	}
-	a.d = dispatch.New(dcfg, func() time.Duration { return time.Since(a.start) })
 	if err := a.openControl(cfg); err != nil {
 		return err
 	}
-	a.current.plane, err = a.listen(cfg)
+	bound, err := a.bind(cfg)
 	if err != nil {
 		return err
 	}
-	a.cleanup.add("listener", func() error {
-		if a.started {
-			return nil // Serve has closed it
+	a.cleanup.add("listeners", func() error {
+		if !a.started {
+			closeAll(bound)
 		}
-		return a.current.plane.Close()
+		return nil // Serve has closed them
 	})
 	a.opt.SetDebug(cfg.Debug)
-	a.cfg.Store(&inForce{cfg, dcfg.ACLs})
+	a.use(draft{cfg, policies, bound})
 	return nil
 }
+
+func (a *App) now() time.Duration { return time.Since(a.start) }
 
 // openControl binds the control socket. As root it takes no TCP port, since
 // whoever can connect to it can write files.
@@ -198,7 +198,7 @@ func (a *App) Start() error {
 	}
 	a.mu.Lock()
 	a.started = true
-	a.current = a.serve(a.current.plane)
+	a.serveAll()
 	a.mu.Unlock()
 	a.serving.Go(a.endIdle)
 	if a.control != nil {
@@ -218,20 +218,12 @@ func (a *App) Start() error {
 		}
 	}
 	a.sayLimit(cfg)
-	a.opt.Log.Info("listening", "address", a.Addr(), "servers", len(cfg.Servers))
-	return nil
-}
-
-// serve has a plane carry traffic until it is retired or the App is stopped.
-func (a *App) serve(p plane.Plane) listener {
-	ctx, retire := context.WithCancel(a.stopping)
-	a.serving.Go(func() {
-		defer retire()
-		if err := p.Serve(ctx, a.d); err != nil {
-			a.opt.Log.Error("listener ended", "error", err)
+	for _, s := range cfg.All() {
+		if running := a.cfg.Load().services[s.Name]; len(running.listeners) > 0 {
+			a.opt.Log.Info("listening", append(running.label(), "address", strings.Join(running.addresses(), " "), "servers", len(s.Servers))...)
 		}
-	})
-	return listener{p, retire}
+	}
+	return nil
 }
 
 // idleTurn is how often idle connections are looked for, at least.
@@ -242,23 +234,30 @@ const idleTurn = time.Second
 func (a *App) endIdle() {
 	for {
 		turn := idleTurn
-		if idle := idleTimeout(a.Config()); idle > 0 {
-			turn = min(turn, max(idle/4, 10*time.Millisecond))
+		for _, s := range a.Config().All() {
+			if idle := idleTimeout(s); idle > 0 {
+				turn = min(turn, max(idle/4, 10*time.Millisecond))
+			}
 		}
 		select {
 		case <-a.stopping.Done():
 			return
 		case <-time.After(turn):
-			a.d.EndIdle()
+			for _, d := range a.dispatchers() {
+				d.EndIdle()
+			}
 		}
 	}
 }
 
-// Addr is the address on which clients are served.
+// Addr is the address on which the first service is served, the first one if
+// there are several.
 func (a *App) Addr() string {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.current.plane.Addr().String()
+	all := a.cfg.Load().services[""].addresses()
+	if len(all) == 0 {
+		return ""
+	}
+	return all[0]
 }
 
 // Done is closed when the exit command was given: the caller should Stop.
@@ -296,7 +295,9 @@ func (a *App) killUntil(ended <-chan struct{}) {
 	go func() { // outlives EndTime where there are very many
 		defer close(killed)
 		for {
-			a.d.KillAll()
+			for _, d := range a.dispatchers() {
+				d.KillAll()
+			}
 			select {
 			case <-ended:
 				return

@@ -227,8 +227,8 @@ func TestConcurrentChangesAndStop(t *testing.T) {
 						t.Error(err)
 					}
 				case 2:
-					a.Snapshot()
-					a.Servers()
+					a.cfg.Load().services[""].Snapshot()
+					a.cfg.Load().services[""].Servers()
 				case 3:
 					if err := a.Change(listen); err != nil && ctx.Err() == nil {
 						t.Error(err)
@@ -346,15 +346,15 @@ func TestReloadUnchanged(t *testing.T) {
 	if err := a.Reload(); err != nil {
 		t.Fatal(err)
 	}
-	if a.Config().Blacklist != time.Minute || !a.Servers()[0].FailedAt.IsZero() {
-		t.Errorf("an unchanged file set blacklist to %v, server 0 to %+v", a.Config().Blacklist, a.Servers()[0])
+	if a.Config().Blacklist != time.Minute || !a.cfg.Load().services[""].Servers()[0].FailedAt.IsZero() {
+		t.Errorf("an unchanged file set blacklist to %v, server 0 to %+v", a.Config().Blacklist, a.cfg.Load().services[""].Servers()[0])
 	}
 	write("blacklist 20\nserver 0 blacklist 101\n")
 	if err := a.Reload(); err != nil {
 		t.Fatal(err)
 	}
-	if a.Config().Blacklist != time.Minute || a.Servers()[0].FailedAt.IsZero() {
-		t.Errorf("the changed line: blacklist %v, server 0 %+v", a.Config().Blacklist, a.Servers()[0])
+	if a.Config().Blacklist != time.Minute || a.cfg.Load().services[""].Servers()[0].FailedAt.IsZero() {
+		t.Errorf("the changed line: blacklist %v, server 0 %+v", a.Config().Blacklist, a.cfg.Load().services[""].Servers()[0])
 	}
 }
 
@@ -393,7 +393,7 @@ func TestConnMax(t *testing.T) {
 		{1 << 62, 0, 1073741695},
 	} {
 		a := &App{nofile: tt.nofile}
-		if got := a.connMax(config.Config{ConnMax: tt.set}); got != tt.want {
+		if got := a.connMax(config.Service{ConnMax: tt.set}); got != tt.want {
 			t.Errorf("%d descriptors, -x %d: %d connections, want %d", tt.nofile, tt.set, got, tt.want)
 		}
 	}

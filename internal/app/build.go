@@ -1,23 +1,19 @@
 package app
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"math"
 	"net"
 	"net/netip"
 	"runtime"
+	"slices"
 	"time"
 
 	"pen/internal/acl"
 	"pen/internal/config"
 	"pen/internal/dispatch"
 	"pen/internal/geoip"
-	"pen/internal/plane"
-	"pen/internal/plane/datagram"
-	"pen/internal/plane/loop"
-	"pen/internal/plane/stream"
 	"pen/internal/pool"
 	"pen/internal/sock"
 )
@@ -36,72 +32,82 @@ const (
 const resolveTime = 10 * time.Second
 
 // UsesLoops reports whether connections are carried by event loops.
-func UsesLoops(cfg config.Config) bool {
-	return !cfg.UDP && (cfg.Plane == "loop" || cfg.Plane == "" && runtime.GOOS == "linux")
+func UsesLoops(cfg config.Config) bool { return slices.ContainsFunc(cfg.All(), usesLoops) }
+
+func usesLoops(s config.Service) bool {
+	return !s.UDP && (s.Plane == "loop" || s.Plane == "" && runtime.GOOS == "linux")
 }
 
-func (a *App) listen(cfg config.Config) (plane.Plane, error) {
-	log := a.opt.Log
-	if cfg.UDP {
-		return datagram.Listen(cfg.Listen, log)
+// defaultLoops is how many event loops a listener has.
+func defaultLoops() int { return max(1, runtime.GOMAXPROCS(0)-1) }
+
+// build makes the policies of all services from the user's configuration and
+// the data base of countries, which is nil if there is none. It may block on
+// look-ups of names that were not resolved before. Called with mu held, or
+// before there is anybody else.
+func (a *App) build(cfg config.Config, countries *geoip.DB) ([]dispatch.Config, error) {
+	acls, err := lists(cfg, countries)
+	if err != nil {
+		return nil, err
 	}
-	if UsesLoops(cfg) {
-		return loop.Listen(cfg.Listen, cfg.Backlog, cmp.Or(a.opt.Loops, max(1, runtime.GOMAXPROCS(0)-1)), log)
+	var out []dispatch.Config
+	for _, s := range cfg.All() {
+		policy, err := a.policy(s)
+		if err != nil {
+			return nil, inService(s.Name, err)
+		}
+		policy.ACLs = acls
+		if cfg.Log != "" {
+			policy.Log = a.logRequest
+		}
+		if cfg.Debug >= dumpLevel {
+			policy.Dump = a.dump(cfg.ASCII)
+		}
+		out = append(out, policy)
 	}
-	return stream.Listen(cfg.Listen, cfg.Backlog, log)
+	return out, nil
 }
 
-// build makes the policy's configuration from the user's and the data base of
-// countries, which is nil if there is none. It may block on look-ups of names
-// that were not resolved before.
-func (a *App) build(cfg config.Config, countries *geoip.DB) (dispatch.Config, error) {
+// policy makes the policy of one service.
+func (a *App) policy(s config.Service) (dispatch.Config, error) {
 	out := dispatch.Config{
-		ClientACL:      cfg.ClientACL,
-		NoTracking:     cfg.RoundRobin,
-		Stubborn:       cfg.Stubborn,
-		Tracking:       cfg.Tracking,
-		ClientsMax:     cfg.ClientsMax,
-		ConnMax:        a.connMax(cfg),
-		PendingMax:     cfg.PendingMax,
-		ConnectTimeout: cfg.Timeout,
-		Dummy:          cfg.Dummy,
-		KeepAlive:      cfg.KeepAlive,
-		Transparent:    cfg.Transparent,
-		EndWithClient:  cfg.FastClose == "down" || cfg.FastClose == "both",
-		EndWithServer:  cfg.FastClose == "up" || cfg.FastClose == "both",
-		Idlers:         cfg.Idlers,
-		IdleTimeout:    idleTimeout(cfg),
+		ClientACL:      s.ClientACL,
+		NoTracking:     s.RoundRobin,
+		Stubborn:       s.Stubborn,
+		Tracking:       s.Tracking,
+		ClientsMax:     s.ClientsMax,
+		ConnMax:        a.connMax(s),
+		PendingMax:     s.PendingMax,
+		ConnectTimeout: s.Timeout,
+		Dummy:          s.Dummy,
+		KeepAlive:      s.KeepAlive,
+		Transparent:    s.Transparent,
+		EndWithClient:  s.FastClose == "down" || s.FastClose == "both",
+		EndWithServer:  s.FastClose == "up" || s.FastClose == "both",
+		Idlers:         s.Idlers,
+		IdleTimeout:    idleTimeout(s),
+		FlowCost:       flowCost(s),
 	}
-	if cfg.Log != "" {
-		out.Log = a.logRequest
+	if s.Source != "" {
+		out.Source, _ = netip.ParseAddr(s.Source) // checked when it was set
 	}
-	if cfg.Debug >= dumpLevel {
-		out.Dump = a.dump(cfg.ASCII)
-	}
-	if cfg.Source != "" {
-		out.Source, _ = netip.ParseAddr(cfg.Source) // checked when it was set
-	}
-	out.Pool.Algorithm = algorithm(cfg)
-	out.Pool.Blacklist = cfg.Blacklist
-	var err error
-	if out.ACLs, err = lists(cfg, countries); err != nil {
-		return out, err
-	}
-	port, err := defaultPort(cfg)
+	out.Pool.Algorithm = algorithm(s)
+	out.Pool.Blacklist = s.Blacklist
+	port, err := defaultPort(s)
 	if err != nil {
 		return out, err
 	}
-	for slot, s := range cfg.Servers {
-		c, err := a.server(s, port)
+	for slot, server := range s.Servers {
+		c, err := a.server(server, port)
 		if err != nil {
 			return out, fmt.Errorf("server %d: %w", slot, err)
 		}
 		out.Pool.Servers = append(out.Pool.Servers, c)
 	}
-	if out.Pool.Emergency, err = a.server(cfg.Emergency, port); err != nil {
+	if out.Pool.Emergency, err = a.server(s.Emergency, port); err != nil {
 		return out, fmt.Errorf("emergency server: %w", err)
 	}
-	if out.Pool.Abuse, err = a.server(cfg.Abuse, port); err != nil {
+	if out.Pool.Abuse, err = a.server(s.Abuse, port); err != nil {
 		return out, fmt.Errorf("abuse server: %w", err)
 	}
 	return out, nil
@@ -113,17 +119,17 @@ const flowTimeout = 30 * time.Second
 
 // idleTimeout is after what time without a byte a connection is ended; 0 means
 // never.
-func idleTimeout(cfg config.Config) time.Duration {
-	if cfg.UDP && cfg.IdleTimeout == 0 {
+func idleTimeout(s config.Service) time.Duration {
+	if s.UDP && s.IdleTimeout == 0 {
 		return flowTimeout
 	}
-	return cfg.IdleTimeout
+	return s.IdleTimeout
 }
 
 // mayServe reports what this process may not do for a configuration. Settings
 // are checked where they are made: later each connection would fail.
 func mayServe(cfg config.Config) error {
-	if !cfg.Transparent {
+	if !cfg.AnyTransparent() {
 		return nil
 	}
 	if err := sock.CheckTransparent(); err != nil {
@@ -132,36 +138,50 @@ func mayServe(cfg config.Config) error {
 	return nil
 }
 
-// connMax is how many connections there may be: as many as the descriptors
-// allow, two each or one for a UDP flow, unless the user wants fewer.
-func (a *App) connMax(cfg config.Config) int {
-	files, each := int(min(a.nofile, math.MaxInt32)), 2
-	if cfg.UDP {
-		each = 1
+// flowCost is how many descriptors a connection takes, or a UDP flow.
+func flowCost(s config.Service) int {
+	if s.UDP {
+		return 1
 	}
-	files -= min(cfg.Idlers, files/2)
+	return 2
+}
+
+// descriptors is how many there are for connections.
+func (a *App) descriptors() int {
+	files := int(min(a.nofile, math.MaxInt32))
+	return max(files-reserved, min(2*minConns, files-scarce), 2)
+}
+
+// connMax is how many connections a service may have: as many as the
+// descriptors allow, unless the user wants fewer.
+func (a *App) connMax(s config.Service) int {
+	files, each := int(min(a.nofile, math.MaxInt32)), flowCost(s)
+	files -= min(s.Idlers, files/2)
 	possible := max((files-reserved)/each, min(minConns, (files-scarce)/each), 1)
-	if cfg.ConnMax == 0 {
+	if s.ConnMax == 0 {
 		return possible
 	}
-	return min(cfg.ConnMax, possible)
+	return min(s.ConnMax, possible)
 }
 
 // sayLimit warns of fewer connections than the user wants or may expect.
 func (a *App) sayLimit(cfg config.Config) {
-	want := cfg.ConnMax
-	if want == 0 {
-		want = minConns
-	}
-	if n := a.connMax(cfg); n < want {
-		a.opt.Log.Warn("the limit of open files allows fewer connections than wanted; raise it with ulimit -n",
-			"files", a.nofile, "wanted", want, "connections", n)
+	for _, s := range cfg.All() {
+		want := s.ConnMax
+		if want == 0 {
+			want = minConns
+		}
+		if n := a.connMax(s); n < want {
+			a.opt.Log.Warn("the limit of open files allows fewer connections than wanted; raise it with ulimit -n",
+				"files", a.nofile, "wanted", want, "connections", n)
+			return
+		}
 	}
 }
 
 // algorithm is the one that the flags select: prio before weight before hash
 // before round-robin.
-func algorithm(cfg config.Config) pool.Algorithm {
+func algorithm(cfg config.Service) pool.Algorithm {
 	switch {
 	case cfg.Prio:
 		return pool.Prio
@@ -192,10 +212,14 @@ func lists(cfg config.Config, countries *geoip.DB) (*acl.Lists, error) {
 	return out, nil
 }
 
-// defaultPort is the port of servers for which none is given: the listener's,
-// or 0 if that is a Unix socket.
-func defaultPort(cfg config.Config) (int, error) {
-	network, address, err := sock.Split(cfg.Listen)
+// defaultPort is the port of servers for which none is given: the first
+// listener's, or 0 if that is a Unix socket.
+func defaultPort(s config.Service) (int, error) {
+	addresses := s.Listeners()
+	if len(addresses) == 0 {
+		return 0, nil
+	}
+	network, address, err := sock.Split(addresses[0])
 	if err != nil || network == "unix" {
 		return 0, err
 	}

@@ -6,12 +6,9 @@ import (
 	"io"
 	"net/netip"
 	"strconv"
-	"time"
 
 	"pen/internal/config"
 	"pen/internal/control"
-	"pen/internal/dispatch"
-	"pen/internal/pool"
 	"pen/internal/process"
 	"pen/internal/stats"
 )
@@ -38,9 +35,10 @@ func (a *App) Change(cmd config.Command) error {
 	if keepStartOnly(&next, a.Config()) {
 		return fmt.Errorf("%s: can only be set at the start", cmd.Verb.Name)
 	}
-	slot, d, blacklists := cmd.Blacklisting()
-	if blacklists && (slot >= len(next.Servers) || !next.Servers[slot].Used()) {
-		return fmt.Errorf("server %d: no such server, nothing to blacklist", slot)
+	scoped, _ := next.In(cmd.Service)
+	slot, d, blacklists := cmd.Blacklisting(scoped)
+	if blacklists && (slot >= len(scoped.Servers) || !scoped.Servers[slot].Used()) {
+		return inService(cmd.Service, fmt.Errorf("server %d: no such server, nothing to blacklist", slot))
 	}
 	for _, word := range cmd.Args {
 		delete(a.names, word) // a server named again is looked up again
@@ -50,7 +48,7 @@ func (a *App) Change(cmd config.Command) error {
 		return err
 	}
 	if blacklists {
-		a.d.Blacklist(slot, d)
+		a.services[cmd.Service].d.Blacklist(slot, d)
 	}
 	return nil
 }
@@ -59,23 +57,42 @@ func (a *App) Change(cmd config.Command) error {
 // socket must not allow himself the exit command.
 type startOnly struct {
 	control, pidFile, user, chroot string
-	plane                          string
-	foreground, exitEnabled, udp   bool
-	backlog                        int
+	foreground, exitEnabled        bool
 }
 
 func startOnlyOf(c config.Config) startOnly {
-	return startOnly{c.Control, c.PidFile, c.User, c.Chroot, c.Plane, c.Foreground, c.ExitEnabled, c.UDP, c.Backlog}
+	return startOnly{c.Control, c.PidFile, c.User, c.Chroot, c.Foreground, c.ExitEnabled}
 }
 
+// A birthOnly is what can only be set before a service listens.
+type birthOnly struct {
+	plane   string
+	udp     bool
+	backlog int
+}
+
+func birthOnlyOf(s config.Service) birthOnly { return birthOnly{s.Plane, s.UDP, s.Backlog} }
+
 // keepStartOnly takes back changes to what can only be set at the start, and
-// reports whether there were any.
+// reports whether there were any. next owns its services.
 func keepStartOnly(next *config.Config, old config.Config) bool {
 	k := startOnlyOf(old)
 	changed := startOnlyOf(*next) != k
 	next.Control, next.PidFile, next.User, next.Chroot = k.control, k.pidFile, k.user, k.chroot
-	next.Plane = k.plane
-	next.Foreground, next.ExitEnabled, next.UDP, next.Backlog = k.foreground, k.exitEnabled, k.udp, k.backlog
+	next.Foreground, next.ExitEnabled = k.foreground, k.exitEnabled
+	keep := func(s *config.Service, old config.Service) {
+		k := birthOnlyOf(old)
+		if old.Listen != "" && birthOnlyOf(*s) != k {
+			s.Plane, s.UDP, s.Backlog = k.plane, k.udp, k.backlog
+			changed = true
+		}
+	}
+	keep(&next.Service, old.Service)
+	for i := range next.Services {
+		if was, ok := old.In(next.Services[i].Name); ok {
+			keep(&next.Services[i], was.Service)
+		}
+	}
 	return changed
 }
 
@@ -91,7 +108,7 @@ func (a *App) apply(next config.Config, again bool) error {
 	if err != nil {
 		return err
 	}
-	dcfg, err := a.build(next, countries)
+	policies, err := a.build(next, countries)
 	if err != nil {
 		return err
 	}
@@ -104,18 +121,14 @@ func (a *App) apply(next config.Config, again bool) error {
 			return err
 		}
 	}
-	if next.Listen != old.Listen {
-		p, err := a.listen(next)
-		if err != nil {
-			if next.Log != old.Log {
-				closeLog(log)
-			}
-			return err
+	bound, err := a.bind(next)
+	if err != nil {
+		if next.Log != old.Log {
+			closeLog(log)
 		}
-		a.current.retire()
-		a.current = a.serve(p)
+		return err
 	}
-	a.d.Configure(dcfg)
+	a.use(draft{next, policies, bound})
 	if next.Log != old.Log {
 		if err := closeLog(a.requests.Swap(log)); err != nil {
 			a.opt.Log.Warn("the old log of requests", "error", err)
@@ -123,7 +136,6 @@ func (a *App) apply(next config.Config, again bool) error {
 	}
 	a.useCountries(countries)
 	a.opt.SetDebug(next.Debug)
-	a.cfg.Store(&inForce{next, dcfg.ACLs})
 	return nil
 }
 
@@ -131,7 +143,11 @@ func (a *App) apply(next config.Config, again bool) error {
 func (a *App) Act(cmd config.Command) (string, error) {
 	switch cmd.Verb.Name {
 	case "close":
-		return a.closeFlow(cmd.Args)
+		s, err := a.service(cmd.Service)
+		if err != nil {
+			return "", err
+		}
+		return s.closeFlow(cmd.Args)
 	case "exit":
 		if !a.Config().ExitEnabled {
 			return "Exit is not enabled; restart with -X flag\n", nil
@@ -141,13 +157,13 @@ func (a *App) Act(cmd config.Command) (string, error) {
 	case "write":
 		return "", a.write(cmd.Args)
 	case "include":
-		return "", a.include(cmd.Args[0])
+		return "", a.include(cmd.Service, cmd.Args[0])
 	}
 	return "", fmt.Errorf("%s: can't be run here", cmd.Verb.Name)
 }
 
 // closeFlow ends a connection, number 0 if none is given.
-func (a *App) closeFlow(args []string) (string, error) {
+func (s *service) closeFlow(args []string) (string, error) {
 	n := 0
 	if len(args) > 0 {
 		var err error
@@ -155,100 +171,17 @@ func (a *App) closeFlow(args []string) (string, error) {
 			return "", fmt.Errorf("close: %q is not the number of a connection", args[0])
 		}
 	}
-	if n < 0 || n >= a.connMax(a.Config()) {
+	if n < 0 || n >= s.app.connMax(s.config().Service) {
 		return fmt.Sprintf("Connection %d out of range\n", n), nil
 	}
-	a.d.Kill(n)
+	s.d.Kill(n)
 	return fmt.Sprintf("Forcibly closing connection %d\n", n), nil
-}
-
-// Idlers implements [control.Engine].
-func (a *App) Idlers() int { return a.d.ReadySpares() }
-
-// Servers implements [control.Engine].
-func (a *App) Servers() []stats.Server {
-	return a.servers(a.d.Servers(), a.Config())
-}
-
-func (a *App) servers(states []pool.Status, cfg config.Config) []stats.Server {
-	out := make([]stats.Server, len(states))
-	for i, s := range states {
-		o := stats.Server{
-			Slot: s.Slot, Used: s.Used(), Conns: s.Conns, Max: s.Max, Hard: s.Hard,
-			Prio: s.Prio, Sent: s.Sent, Received: s.Received,
-		}
-		if i < len(cfg.Servers) {
-			o.Weight = cfg.Servers[i].Weight // as it was given: 0 where it was not
-		}
-		switch {
-		case s.Path != "":
-			o.Addr, o.Port = s.Path, 1
-		case o.Used:
-			o.Addr, o.Port = s.Addr.Addr().String(), int(s.Addr.Port())
-		}
-		if s.Failed {
-			o.FailedAt = a.wall(s.FailedAt)
-		}
-		out[i] = o
-	}
-	return out
-}
-
-// wall turns a time of the Dispatcher's clock into one of the calendar.
-func (a *App) wall(d time.Duration) time.Time { return a.start.Add(d) }
-
-// Snapshot implements [control.Engine].
-func (a *App) Snapshot() stats.Snapshot {
-	st := a.d.Status()
-	out := stats.Snapshot{
-		Time: a.wall(st.Now), Current: st.Last, Servers: a.servers(st.Servers, a.Config()),
-		ClientsMax: st.ClientsMax, ConnMax: st.ConnMax, ConnUsed: len(st.Flows),
-	}
-	for _, c := range st.Clients {
-		addr := "unix"
-		if c.Addr.IsValid() {
-			addr = c.Addr.String()
-		}
-		out.Clients = append(out.Clients, stats.Client{
-			Slot: c.Slot, Addr: addr, Last: a.wall(c.Last), Server: c.Server,
-			Connects: c.Connects, Sent: c.Sent, Received: c.Received,
-		})
-	}
-	for r, n := range st.Refused {
-		if n > 0 {
-			out.Refused = append(out.Refused, stats.Refused{Reason: dispatch.Reason(r).String(), Count: n})
-		}
-	}
-	for _, f := range st.Flows {
-		out.ConnLast = f.ID
-		out.Conns = append(out.Conns, stats.Conn{
-			ID: f.ID, State: state(f), DownFD: f.ClientFD, UpFD: f.ServerFD,
-			Client: f.Client, Server: f.Server,
-			PendingDown: int(f.FromServer - f.ToClient), PendingUp: int(f.FromClient - f.ToServer),
-		})
-	}
-	return out
-}
-
-// state is a connection's state in the bits of section 19.
-func state(f dispatch.FlowStatus) int {
-	if !f.Up {
-		return 1
-	}
-	s := 2
-	if f.ServerEOF {
-		s |= 4
-	}
-	if f.ClientEOF {
-		s |= 8
-	}
-	return s
 }
 
 // WriteStats writes the status page where web_stats says, or else a report to
 // the log, as the USR1 signal asks for.
 func (a *App) WriteStats() {
-	name, s := a.Config().WebStats, a.Snapshot()
+	name, s := a.Config().WebStats, a.cfg.Load().services[""].Snapshot()
 	var err error
 	if name != "" {
 		err = process.WriteFileAtomic(name, 0o644, func(w io.Writer) error { return stats.HTML(w, s) })

@@ -49,7 +49,7 @@ func (a *App) reload() error {
 		}
 		return nil
 	}
-	after, run, err := config.ReadFile(a.base, name, Open)
+	after, run, err := config.ReadFile(a.base, "", name, Open)
 	if err != nil {
 		return err
 	}
@@ -68,7 +68,9 @@ func (a *App) reload() error {
 // was not changed does nothing.
 func added(before, after []config.Command) []config.Command {
 	same := func(a config.Command) func(config.Command) bool {
-		return func(b config.Command) bool { return a.Verb == b.Verb && slices.Equal(a.Args, b.Args) }
+		return func(b config.Command) bool {
+			return a.Verb == b.Verb && a.Service == b.Service && slices.Equal(a.Args, b.Args)
+		}
 	}
 	var out []config.Command
 	for _, cmd := range after {
@@ -80,9 +82,9 @@ func added(before, after []config.Command) []config.Command {
 }
 
 // include runs the commands of a file, all or none of them.
-func (a *App) include(name string) error {
+func (a *App) include(service, name string) error {
 	a.mu.Lock()
-	next, run, err := config.ReadFile(a.Config(), name, Open)
+	next, run, err := config.ReadFile(a.Config(), service, name, Open)
 	if err == nil && keepStartOnly(&next, a.Config()) {
 		err = fmt.Errorf("include %s: has settings that can only be made at the start", name)
 	}

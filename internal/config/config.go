@@ -22,15 +22,38 @@ const maxSlot = 65535
 // A Config is everything that the operator may say. It is a value: whoever
 // changes one works on a copy, and never on what its slices point to.
 type Config struct {
-	Listen  string   // [HOST:]PORT, or the path of a Unix socket; "" is none
+	Service            // the first one, which has no name
+	Services []Service // the others, in the order in which they were named
+
+	ACLs       [ACLCount][]ACLEntry
+	ControlACL int    // number of a list
+	GeoIPDB    string // file that says which country an address is in
+
+	Chroot      string
+	Log         string // file, or HOST:PORT, for requests
+	WebStats    string // file for the status page
+	Control     string // address of the control socket
+	PidFile     string
+	User        string
+	Foreground  bool
+	ExitEnabled bool // for the exit command
+	ASCII       bool // dumps
+	AbortOnErr  bool
+	Debug       int
+	ConfigFile  string // from the command line; not a part of what is printed
+}
+
+// A Service is a listener with its rules and its servers.
+type Service struct {
+	Name    string   // "" for the first one
+	Listen  string   // words: [HOST:]PORT, or the path of a Unix socket; "" is none
+	Table   string   // of clients, shared with others that name it; "" is its own
 	Servers []Server // by slot; the last one is not the zero Server
 	// Emergency takes clients when no other server does, Abuse those that the
 	// access list denies.
 	Emergency, Abuse Server
 
-	ACLs                  [ACLCount][]ACLEntry
-	ClientACL, ControlACL int    // numbers of lists
-	GeoIPDB               string // file that says which country an address is in
+	ClientACL int // number of a list
 
 	Hash, Prio, Weight bool
 	RoundRobin         bool // clients are not tracked in the choice of a server
@@ -55,19 +78,6 @@ type Config struct {
 	Transparent bool          // connect to servers from the client's address, unless there is a Source
 	FastClose   string        // "up", "down", "both", or "" for off
 	IdleTimeout time.Duration // connections that move nothing are closed; 0: never
-
-	Chroot      string
-	Log         string // file, or HOST:PORT, for requests
-	WebStats    string // file for the status page
-	Control     string // address of the control socket
-	PidFile     string
-	User        string
-	Foreground  bool
-	ExitEnabled bool // for the exit command
-	ASCII       bool // dumps
-	AbortOnErr  bool
-	Debug       int
-	ConfigFile  string // from the command line; not a part of what is printed
 }
 
 // A Server is one server as the operator describes it. The zero Server is an
@@ -81,7 +91,19 @@ type Server struct {
 	WeightSet bool // an unset weight counts as 1
 	Prio      int
 	ACL       int
+	Name      string // "" where it has none but its slot's number
+	State     State
 }
+
+// A State is whether the operator lets a server take clients.
+type State string
+
+// The states of a server.
+const (
+	Enabled  State = ""
+	Draining State = "drain"
+	Disabled State = "disabled"
+)
 
 // Used reports whether there is a server.
 func (s Server) Used() bool { return s.Host != "" }
@@ -107,13 +129,15 @@ type ACLEntry struct {
 }
 
 // Default returns what holds where nothing is said.
-func Default() Config {
-	return Config{Blacklist: 30 * time.Second, Timeout: 5 * time.Second, ClientsMax: 2048}
+func Default() Config { return Config{Service: defaultService("")} }
+
+func defaultService(name string) Service {
+	return Service{Name: name, Blacklist: 30 * time.Second, Timeout: 5 * time.Second, ClientsMax: 2048}
 }
 
 // Mode returns the flags of the selection of servers, as the mode command
 // shows them.
-func (c Config) Mode() string {
+func (c Service) Mode() string {
 	var words []string
 	for _, f := range []struct {
 		on   bool
@@ -132,29 +156,36 @@ func negated(no bool, name string) string {
 }
 
 // HasServer reports whether any client could be served.
-func (c Config) HasServer() bool {
+func (c Service) HasServer() bool {
 	return c.Dummy || c.Emergency.Used() || slices.ContainsFunc(c.Servers, Server.Used)
 }
 
+// Listeners are the addresses to listen on.
+func (c Service) Listeners() []string { return splitWords(c.Listen) }
+
 // server returns a slot, the zero Server beyond the last one.
-func (c Config) server(slot int) Server {
+func (c Service) server(slot int) Server {
 	if slot < len(c.Servers) {
 		return c.Servers[slot]
 	}
 	return Server{}
 }
 
-// own gives c a table of servers that nobody else reads, and lists that nobody
-// else appends to. Without it no verb may change c.
+// own gives c services and tables of servers that nobody else reads, and lists
+// that nobody else appends to. Without it no verb may change c.
 func (c *Config) own() {
 	c.Servers = slices.Clone(c.Servers)
+	c.Services = slices.Clone(c.Services)
+	for i := range c.Services {
+		c.Services[i].Servers = slices.Clone(c.Services[i].Servers)
+	}
 	for i := range c.ACLs {
 		c.ACLs[i] = slices.Clip(c.ACLs[i])
 	}
 }
 
 // setServer puts a server into a slot. The table must be c's own.
-func (c *Config) setServer(slot int, s Server) {
+func (c *Service) setServer(slot int, s Server) {
 	n := len(c.Servers)
 	switch {
 	case slot < n:

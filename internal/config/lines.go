@@ -7,6 +7,8 @@ import (
 	"io"
 	"path"
 	"slices"
+	"strconv"
+	"strings"
 )
 
 const (
@@ -21,10 +23,12 @@ var errLongLine = fmt.Errorf("a line of more than %d bytes", maxLine)
 // A Command is one line, understood and checked. The zero Command is an empty
 // line or a comment.
 type Command struct {
-	Verb   *Verb
-	No     bool
-	Args   []string
-	Origin string // where it stands, such as "pen.conf:12"; "" for the control socket
+	Verb *Verb
+	No   bool
+	Args []string
+	// Service is the name of the service that it is for; "" is the first one.
+	Service string
+	Origin  string // where it stands, such as "pen.conf:12"; "" for the control socket
 }
 
 // Kind is what this command does. A setting without a value asks for it.
@@ -55,8 +59,17 @@ func ParseLine(line string) (Command, error) {
 			break
 		}
 	}
+	return parseWords(words)
+}
+
+func parseWords(words []string) (Command, error) {
 	if len(words) == 0 {
 		return Command{}, nil
+	}
+	if words[0] == "service" {
+		if cmd, ok, err := inService(words[1:]); ok {
+			return cmd, err
+		}
 	}
 	cmd := Command{No: words[0] == "no" && len(words) > 1}
 	if cmd.No {
@@ -82,7 +95,30 @@ func (cmd Command) check() error {
 		return nil
 	}
 	c := Default()
+	if len(cmd.Args) > 0 {
+		switch v.Name {
+		case "service":
+			if cmd.No {
+				c.Services = []Service{{Name: cmd.Args[0]}}
+			}
+		case "server", "enable", "drain", "disable":
+			cmd = cmd.standIn(&c)
+		}
+	}
 	return cmd.apply(&c)
+}
+
+// standIn gives c a server on which a command can be checked that speaks of one
+// that is not known here.
+func (cmd Command) standIn(c *Config) Command {
+	word := cmd.Args[0]
+	c.Servers = []Server{{Host: "unknown"}}
+	if _, err := strconv.Atoi(word); err != nil && isName(word) {
+		c.Servers[0].Name = word
+	} else if err == nil && cmd.Verb.Name != "server" && !strings.HasPrefix(word, "-") {
+		cmd.Args = append([]string{"0"}, cmd.Args[1:]...)
+	}
+	return cmd
 }
 
 // apply changes a Config that owns its slices, or returns an error and changes
@@ -113,14 +149,15 @@ func (c Config) With(cmd Command) (Config, error) {
 		return c, nil
 	}
 	next.own()
-	if err := cmd.apply(&next); err != nil {
+	if err := next.in(cmd.Service, cmd); err != nil {
 		return c, err
 	}
 	return next, nil
 }
 
 // Reply is what the control socket answers to a setting, or to the question
-// for one: its value, with the end of line, or nothing (section 19).
+// for one: its value, with the end of line, or nothing (section 19). c is the
+// Config as the command's service sees it.
 func (cmd Command) Reply(c Config) string {
 	v := cmd.Verb
 	switch {
@@ -142,10 +179,11 @@ type Opener func(name string) (io.ReadCloser, error)
 
 // ReadFile evaluates a file on top of base: the settings in it are applied in
 // order, the actions and questions returned, to be run when Pen has started.
+// What stands before its first service line is for the service of that name.
 // The error joins all errors of the file and of those that it includes, each
 // as "file:line: message"; then the Config is base.
-func ReadFile(base Config, name string, open Opener) (Config, []Command, error) {
-	r := reader{cfg: base, open: open}
+func ReadFile(base Config, service, name string, open Opener) (Config, []Command, error) {
+	r := reader{cfg: base, open: open, section: service}
 	r.cfg.own()
 	r.file(name, "")
 	if len(r.errs) > 0 {
@@ -162,6 +200,8 @@ type reader struct {
 	open  Opener
 	stack []string // the files that are being read
 	files int      // read so far
+	// section is the service that the file being read speaks of.
+	section string
 }
 
 // file evaluates a file that is included from origin.
@@ -184,9 +224,13 @@ func (r *reader) file(name, origin string) {
 		return
 	}
 	defer f.Close()
+	// A file that is included begins in the section that it is included from,
+	// and what it opens ends with it.
+	section := r.section
 	r.stack = append(r.stack, path.Clean(name))
 	r.lines(name, f)
 	r.stack = r.stack[:len(r.stack)-1]
+	r.section = section
 }
 
 func (r *reader) lines(name string, f io.Reader) {
@@ -220,20 +264,42 @@ func (r *reader) line(text, origin string) {
 }
 
 func (r *reader) command(cmd Command) {
+	if cmd.Verb == nil {
+		return
+	}
+	if cmd.Service == "" && !cmd.Verb.global {
+		cmd.Service = r.section
+	}
 	switch {
-	case cmd.Verb == nil:
 	case cmd.Verb.Name == "include":
+		section := r.section
+		r.section = cmd.Service
 		r.file(cmd.Args[0], cmd.Origin)
+		r.section = section
 	case cmd.Kind() != Setting:
 		r.run = append(r.run, cmd)
 	default:
 		next := r.cfg
-		if err := cmd.apply(&next); err != nil {
+		if err := next.in(cmd.Service, cmd); err != nil {
 			r.fail(cmd.Origin, err)
 			return
 		}
 		r.cfg = next
-		if t, ok := value(cmd.Args, "blacklist"); ok && cmd.Verb.Name == "server" {
+		r.after(cmd)
+	}
+}
+
+// after does what a setting in a file means besides.
+func (r *reader) after(cmd Command) {
+	switch cmd.Verb.Name {
+	case "service":
+		if !cmd.No {
+			r.section = cmd.Args[0]
+		} else if r.section == cmd.Args[0] {
+			r.section = ""
+		}
+	case "server":
+		if t, ok := value(cmd.Args, "blacklist"); ok {
 			// Of the server's keys this one is for what runs.
 			cmd.Args = []string{cmd.Args[0], "blacklist", t}
 			r.run = append(r.run, cmd)

@@ -136,7 +136,19 @@ var lineErrors = []struct{ line, want string }{
 	{"no servers", `there is no "no servers"`},
 	{"server", "server: want a slot"},
 	{"server 1", "server: want a slot"},
-	{"server x max 3", `"x" is not the number of a slot`},
+	{"server x! max 3", `"x!" is not the number of a slot`},
+	{"server 0 name 12", `name "12": want up to 64 letters`},
+	{"server 0 state on", `state "on" is none of enabled, drain, disabled`},
+	{"enable", "an argument is missing: enable N"},
+	{"drain 1 within", "want drain N, or drain N within TIME"},
+	{"drain 1 within x", `"x" is not a duration`},
+	{"service", "an argument is missing: service NAME"},
+	{"service a/b", `"a/b" can't be a name`},
+	{"service web service web2", "a service has no services of its own"},
+	{"service web control 10", "control is for all of Pen: say it without service web"},
+	{"service web nonsense", "ignoring command starting with 'nonsense'"},
+	{"table b/c", `"b/c" can't be a name`},
+	{"protocol sctp", `"sctp" is none of tcp, udp`},
 	{"server -1 max 3", `"-1" is not the number of a slot`},
 	{"server 65536 max 3", `"65536" is not the number of a slot`},
 	{"server 1 max", `server: 1: "max" has no value`},
@@ -213,13 +225,13 @@ func TestServerCommand(t *testing.T) {
 
 func TestBlacklisting(t *testing.T) {
 	cmd, err := ParseLine("server 3 max 5 blacklist 90")
-	if slot, d, ok := cmd.Blacklisting(); err != nil || slot != 3 || d != 90*time.Second || !ok {
+	if slot, d, ok := cmd.Blacklisting(Default()); err != nil || slot != 3 || d != 90*time.Second || !ok {
 		t.Errorf("%d %v %t %v", slot, d, ok, err)
 	}
 	for _, line := range []string{"blacklist 3", "server 3 max 5", "servers", ""} {
 		if cmd, err := ParseLine(line); err != nil {
 			t.Error(err)
-		} else if _, _, ok := cmd.Blacklisting(); ok {
+		} else if _, _, ok := cmd.Blacklisting(Default()); ok {
 			t.Errorf("%s: blacklists", line)
 		}
 	}
@@ -256,7 +268,7 @@ func TestReadFile(t *testing.T) {
 	base := apply(t, Default(), "server 0 address a port 1")
 	before := base
 	before.own()
-	c, run, err := ReadFile(base, "f", files(map[string]string{
+	c, run, err := ReadFile(base, "", "f", files(map[string]string{
 		"f": "blacklist 3\r\ninclude g\nserver 0 port 2 blacklist 40\nserver 0 port 3\nmode\nwrite x",
 		"g": "timeout 7\nclose 4\n",
 	}))
@@ -310,7 +322,7 @@ func TestReadFileErrors(t *testing.T) {
 		{deep[0], []string{"deep10:1: include: deep11 is more than 10 files deep"}, 1},
 		{"missing", []string{"open missing: file does not exist"}, 1},
 	} {
-		c, run, err := ReadFile(Default(), tt.name, files(m))
+		c, run, err := ReadFile(Default(), "", tt.name, files(m))
 		if err == nil || run != nil || !reflect.DeepEqual(c, Default()) {
 			t.Errorf("%s: %v, %v, %+v", tt.name, err, run, c)
 			continue

@@ -8,18 +8,53 @@ import (
 // Merge applies to the running Config what has changed in a file: before and
 // after are what the file meant when it was last read and what it means now.
 // Where they differ, after is taken; everything else stays as it is running.
-// The unit is a setting, a field of a server, an entry of an access list.
+// The unit is a setting of a service, a field of a server, an entry of an
+// access list.
 func Merge(before, after, running Config) Config {
 	out := running
 	out.own()
+	mergeFields(reflect.ValueOf(before), reflect.ValueOf(after), reflect.ValueOf(&out).Elem())
+	for i := range out.ACLs {
+		out.ACLs[i] = mergeList(before.ACLs[i], after.ACLs[i], running.ACLs[i])
+	}
+	out.Service = mergeService(before.Service, after.Service, out.Service)
+	out.Services = mergeServices(before, after, out.Services)
+	return out
+}
+
+// mergeServices merges services by their names. Those that came or went do so
+// as a whole; one that was ended at run time stays away.
+func mergeServices(before, after Config, running []Service) []Service {
+	var out []Service
+	runs := Config{Services: running}
+	for _, s := range running {
+		was, is := before.indexOf(s.Name), after.indexOf(s.Name)
+		switch {
+		case was < 0 && is >= 0:
+			s = after.Services[is]
+		case was >= 0 && is < 0:
+			continue
+		case was >= 0:
+			s = mergeService(before.Services[was], after.Services[is], s)
+		}
+		out = append(out, s)
+	}
+	for _, s := range after.Services {
+		if before.indexOf(s.Name) < 0 && runs.indexOf(s.Name) < 0 {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// mergeService merges what is said of one service. running owns its table.
+func mergeService(before, after, running Service) Service {
+	out := running
 	mergeFields(reflect.ValueOf(before), reflect.ValueOf(after), reflect.ValueOf(&out).Elem())
 	out.Emergency = mergeServer(before.Emergency, after.Emergency, running.Emergency)
 	out.Abuse = mergeServer(before.Abuse, after.Abuse, running.Abuse)
 	for slot := range max(len(before.Servers), len(after.Servers)) {
 		out.setServer(slot, mergeServer(before.server(slot), after.server(slot), out.server(slot)))
-	}
-	for i := range out.ACLs {
-		out.ACLs[i] = mergeList(before.ACLs[i], after.ACLs[i], running.ACLs[i])
 	}
 	return out
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"reflect"
 	"testing"
+	"time"
 )
 
 func TestMerge(t *testing.T) {
@@ -78,29 +79,51 @@ func TestMerge(t *testing.T) {
 	}
 }
 
-// Every field of a Config is merged, also those that are added one day.
+// Every field of a Config and of a Service is merged, also those that are
+// added one day.
 func TestMergeKnowsEveryField(t *testing.T) {
+	base := apply(t, Default(), "service web")
 	for i := range reflect.TypeFor[Config]().NumField() {
-		after := Default()
-		field := reflect.ValueOf(&after).Elem().Field(i)
-		name := reflect.TypeFor[Config]().Field(i).Name
-		switch v := field.Addr().Interface().(type) {
-		case *[]Server:
-			*v = []Server{{Host: "a"}}
-		case *Server:
-			v.Host = "a"
-		case *[ACLCount][]ACLEntry:
-			v[3] = []ACLEntry{{Permit: true}}
-		default:
-			setSomething(t, name, field)
+		after := apply(t, Default(), "service web")
+		setSomething(t, reflect.TypeFor[Config]().Field(i).Name, reflect.ValueOf(&after).Elem().Field(i))
+		if got := Merge(base, after, base); !reflect.DeepEqual(got, after) {
+			t.Errorf("%s is not merged", reflect.TypeFor[Config]().Field(i).Name)
 		}
-		if got := Merge(Default(), after, Default()); !reflect.DeepEqual(got, after) {
-			t.Errorf("%s is not merged", name)
+	}
+	for i := range reflect.TypeFor[Service]().NumField() {
+		name := reflect.TypeFor[Service]().Field(i).Name
+		if name == "Name" {
+			continue // it is what services are found by
+		}
+		first, second := apply(t, Default(), "service web"), apply(t, Default(), "service web")
+		setSomething(t, name, reflect.ValueOf(&first.Service).Elem().Field(i))
+		setSomething(t, name, reflect.ValueOf(&second.Services[0]).Elem().Field(i))
+		for _, after := range []Config{first, second} {
+			if got := Merge(base, after, base); !reflect.DeepEqual(got, after) {
+				t.Errorf("%s is not merged:\n%+v\n%+v", name, got, after)
+			}
 		}
 	}
 }
 
 func setSomething(t *testing.T, name string, field reflect.Value) {
+	switch v := field.Addr().Interface().(type) {
+	case *[]Server:
+		*v = []Server{{Host: "a"}}
+		return
+	case *Server:
+		v.Host = "a"
+		return
+	case *[ACLCount][]ACLEntry:
+		v[3] = []ACLEntry{{Permit: true}}
+		return
+	case *Service:
+		v.Timeout = time.Hour
+		return
+	case *[]Service:
+		*v = append(*v, defaultService("another"))
+		return
+	}
 	switch field.Kind() {
 	case reflect.Bool:
 		field.SetBool(true)

@@ -40,7 +40,7 @@ func ParseArgs(args []string, open Opener) (Invocation, []error) {
 		o.file(o.cfg.ConfigFile, "")
 	}
 	o.inv.Config, o.inv.Run = o.cfg, o.run
-	if o.cfg.Listen == "" && len(o.errs) == 0 && !o.inv.Check {
+	if !o.cfg.Listens() && len(o.errs) == 0 && !o.inv.Check {
 		o.inv.Usage = true
 	}
 	return o.inv, o.errs
@@ -86,8 +86,12 @@ func (o *options) flags() *pflag.FlagSet {
 			o.add(fs, v.Short, v.Long, v.flag, func(s string) { o.setting(v, s) })
 		}
 	}
-	o.add(fs, "O", "command", false, func(s string) { o.line(s, "-O") })
-	o.add(fs, "o", "run", false, func(s string) { o.line(s, "-o") })
+	command := func(s string) {
+		o.line(s, "-O")
+		o.section = "" // the next one says which service it is for
+	}
+	o.add(fs, "O", "command", false, command)
+	o.add(fs, "o", "run", false, command)
 	o.add(fs, "F", "config", false, func(s string) { o.cfg.ConfigFile = s })
 	o.add(fs, "d", "debug", true, func(string) { o.cfg.Debug++ })
 	o.add(fs, "N", "hash-untracked", true, func(string) { o.cfg.Hash, o.cfg.RoundRobin = true, true })

@@ -17,7 +17,7 @@ var saved = []string{
 // speak against an option without need.
 var savedIfSet = []string{
 	"abort_on_error", "abuse", "backlog", "chroot", "clients_max", "conn_max", "control", "dummy", "emergency", "exit_enabled",
-	"foreground", "geoip_db", "idle_timeout", "idlers", "keepalive", "listen", "multi_accept", "pending_max", "pidfile", "plane", "source", "transparent", "udp", "user",
+	"foreground", "geoip_db", "idle_timeout", "idlers", "keepalive", "listen", "multi_accept", "pending_max", "pidfile", "plane", "source", "table", "transparent", "udp", "user",
 }
 
 // Print writes a Config as commands, one a line. To read them on top of the
@@ -27,11 +27,23 @@ func Print(c Config) string {
 	for _, name := range saved {
 		lines = append(lines, find(name).save(c)...)
 	}
-	for _, name := range savedIfSet {
+	lines = append(lines, changed(savedIfSet, c)...)
+	names := slices.DeleteFunc(slices.Concat(saved, savedIfSet), func(name string) bool { return find(name).global })
+	for _, s := range c.Services {
+		lines = append(lines, "", "service "+s.Name)
+		lines = append(lines, changed(names, Config{Service: s})...)
+	}
+	return strings.Join(lines, "\n") + "\n"
+}
+
+// changed are the lines of the settings that differ from the default.
+func changed(names []string, c Config) []string {
+	var lines []string
+	for _, name := range names {
 		v := find(name)
 		if l := v.save(c); !slices.Equal(l, v.save(Default())) {
 			lines = append(lines, l...)
 		}
 	}
-	return strings.Join(lines, "\n") + "\n"
+	return lines
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -102,8 +103,15 @@ func (s *Server) set(key, value string) error {
 		if err != nil {
 			err = fmt.Errorf("blacklist %w", err)
 		}
+	case "name":
+		if _, number := strconv.Atoi(value); !isName(value) || number == nil {
+			return fmt.Errorf("name %q: want up to %d letters, digits, or one of _ - ., and not a number", value, maxName)
+		}
+		s.Name = value
+	case "state":
+		s.State, err = parseState(value)
 	default:
-		return fmt.Errorf("unknown key %q, want acl, address, port, max, hard, blacklist, weight or prio", key)
+		return fmt.Errorf("unknown key %q, want acl, address, port, name, max, hard, blacklist, weight, prio or state", key)
 	}
 	return err
 }
@@ -136,9 +144,9 @@ func setServerCommand(c *Config, args []string) error {
 	if len(args) < 2 {
 		return errors.New("want a slot and what to set: server N address HOST port P ...")
 	}
-	slot, err := strconv.Atoi(args[0])
-	if err != nil || slot < 0 || slot > maxSlot {
-		return fmt.Errorf("%q is not the number of a slot, want 0 to %d", args[0], maxSlot)
+	slot, err := c.slotOf(args[0])
+	if err != nil {
+		return err
 	}
 	s := c.server(slot)
 	for rest := args[1:]; len(rest) > 0; rest = rest[2:] {
@@ -147,14 +155,82 @@ func setServerCommand(c *Config, args []string) error {
 			return nil
 		}
 		if len(rest) == 1 {
-			return fmt.Errorf("%d: %q has no value", slot, rest[0])
+			return fmt.Errorf("%s: %q has no value", args[0], rest[0])
 		}
 		if err := s.set(rest[0], rest[1]); err != nil {
-			return fmt.Errorf("%d: %w", slot, err)
+			return fmt.Errorf("%s: %w", args[0], err)
 		}
+	}
+	if other := c.named(s.Name); s.Name != "" && other >= 0 && other != slot {
+		return fmt.Errorf("%s: server %d is already named %s", args[0], other, s.Name)
 	}
 	c.setServer(slot, s)
 	return nil
+}
+
+// slotOf understands how a command speaks of a server: by its slot or by its
+// name.
+func (c Service) slotOf(word string) (int, error) {
+	if slot, err := strconv.Atoi(word); err == nil && slot >= 0 && slot <= maxSlot {
+		return slot, nil
+	}
+	if slot := c.named(word); slot >= 0 {
+		return slot, nil
+	}
+	if _, number := strconv.Atoi(word); isName(word) && number != nil {
+		return 0, fmt.Errorf("there is no server named %s, want a slot, 0 to %d, or the name of one", word, maxSlot)
+	}
+	return 0, fmt.Errorf("%q is not the number of a slot, want 0 to %d", word, maxSlot)
+}
+
+// named finds the slot of the server of a name, or -1.
+func (c Service) named(name string) int {
+	return slices.IndexFunc(c.Servers, func(s Server) bool { return s.Name == name && name != "" })
+}
+
+// usedSlot is slotOf for a command that needs a server there.
+func (c Service) usedSlot(args []string) (int, error) {
+	if len(args) == 0 {
+		return 0, errors.New("want the slot or the name of a server")
+	}
+	slot, err := c.slotOf(args[0])
+	if err == nil && !c.server(slot).Used() {
+		err = fmt.Errorf("there is no server %d", slot)
+	}
+	return slot, err
+}
+
+// setState is the verbs enable, drain and disable.
+func setState(c *Config, args []string, state State) error {
+	slot, err := c.usedSlot(args)
+	if err == nil {
+		s := c.server(slot)
+		s.State = state
+		c.setServer(slot, s)
+	}
+	return err
+}
+
+func setDrain(c *Config, _ bool, args []string) error {
+	if len(args) > 1 {
+		if args[1] != "within" || len(args) < 3 {
+			return errors.New("want drain N, or drain N within TIME")
+		}
+		if _, err := ParseDuration(args[2]); err != nil {
+			return err
+		}
+	}
+	return setState(c, args, Draining)
+}
+
+func parseState(word string) (State, error) {
+	switch State(word) {
+	case "enabled":
+		return Enabled, nil
+	case Draining, Disabled:
+		return State(word), nil
+	}
+	return Enabled, fmt.Errorf("state %q is none of enabled, drain, disabled", word)
 }
 
 // value returns what follows a key in a server command.
@@ -168,8 +244,9 @@ func value(args []string, key string) (string, bool) {
 }
 
 // Blacklisting returns the run-time part of a server command: leave the server
-// of that slot alone for a time, which may be 0.
-func (cmd Command) Blacklisting() (slot int, d time.Duration, ok bool) {
+// of that slot alone for a time, which may be 0. c is the Config as the
+// command's service sees it.
+func (cmd Command) Blacklisting(c Config) (slot int, d time.Duration, ok bool) {
 	if cmd.Verb == nil || cmd.Verb.Name != "server" {
 		return 0, 0, false
 	}
@@ -177,9 +254,26 @@ func (cmd Command) Blacklisting() (slot int, d time.Duration, ok bool) {
 	if !ok {
 		return 0, 0, false
 	}
-	slot, _ = strconv.Atoi(cmd.Args[0])
-	d, err := ParseDuration(text)
+	slot, err := c.slotOf(cmd.Args[0])
+	if err != nil {
+		return 0, 0, false
+	}
+	d, err = ParseDuration(text)
 	return slot, d, err == nil
+}
+
+// Draining returns the run-time part of a drain command: in what time the
+// connections that are left are to be ended.
+func (cmd Command) Draining(c Config) (slot int, within time.Duration, ok bool) {
+	if cmd.Verb == nil || cmd.Verb.Name != "drain" || len(cmd.Args) < 3 {
+		return 0, 0, false
+	}
+	slot, err := c.slotOf(cmd.Args[0])
+	if err != nil {
+		return 0, 0, false
+	}
+	within, err = ParseDuration(cmd.Args[2])
+	return slot, within, err == nil
 }
 
 // spec writes a server as parseServer reads it; fields at the end that are
@@ -221,6 +315,12 @@ func (s Server) line(slot int, prio bool) string {
 	}
 	if prio || s.Prio != 0 {
 		fmt.Fprintf(&b, " prio %d", s.Prio)
+	}
+	if s.Name != "" {
+		fmt.Fprintf(&b, " name %s", s.Name)
+	}
+	if s.State != Enabled {
+		fmt.Fprintf(&b, " state %s", s.State)
 	}
 	return b.String()
 }

@@ -31,6 +31,7 @@ type Verb struct {
 	Long      string // its long option
 	Unused    bool   // accepted, without effect
 
+	global   bool // it is for all of Pen, not for one service
 	flag     bool // a setting without a value: on, or with "no" off
 	notBuilt bool
 	// set applies a setting, or checks the arguments of the others.
@@ -73,11 +74,11 @@ const maxIdlers = 10_000
 // settings are the verbs that change the Config.
 func settings() []Verb {
 	return []Verb{
-		boolean("abort_on_error", "", "", "end by SIGABRT, with a core, where an error keeps Pen from starting", func(c *Config) *bool { return &c.AbortOnErr }),
-		boolean("ascii", "a", "ascii", "with -d -d -d, show the communication as text, not in hexadecimal", func(c *Config) *bool { return &c.ASCII }),
+		global(boolean("abort_on_error", "", "", "end by SIGABRT, with a core, where an error keeps Pen from starting", func(c *Config) *bool { return &c.AbortOnErr })),
+		global(boolean("ascii", "a", "ascii", "with -d -d -d, show the communication as text, not in hexadecimal", func(c *Config) *bool { return &c.ASCII })),
 		boolean("dummy", "", "dummy", "answer every client with the same page, without a server", func(c *Config) *bool { return &c.Dummy }),
-		boolean("exit_enabled", "X", "exit", "allow the exit command", func(c *Config) *bool { return &c.ExitEnabled }),
-		boolean("foreground", "f", "foreground", "stay in the foreground, log to standard error", func(c *Config) *bool { return &c.Foreground }),
+		global(boolean("exit_enabled", "X", "exit", "allow the exit command", func(c *Config) *bool { return &c.ExitEnabled })),
+		global(boolean("foreground", "f", "foreground", "stay in the foreground, log to standard error", func(c *Config) *bool { return &c.Foreground })),
 		boolean("hash", "h", "hash", "choose a new client's server by its address", func(c *Config) *bool { return &c.Hash }),
 		boolean("keepalive", "", "keepalive", "probe servers that are silent, to notice dead ones", func(c *Config) *bool { return &c.KeepAlive }),
 		boolean("prio", "", "prio", "choose the server with the lowest prio", func(c *Config) *bool { return &c.Prio }),
@@ -95,21 +96,29 @@ func settings() []Verb {
 		integer("backlog", "q", "backlog", "connections that may wait to be accepted; 0: what the kernel allows", 0, maxInt, func(c *Config) *int { return &c.Backlog }),
 		integer("clients_max", "c", "clients", "clients that are remembered", 1, maxInt, func(c *Config) *int { return &c.ClientsMax }),
 		integer("conn_max", "x", "connections", "connections at a time; 0: what the descriptors allow", 0, maxInt, func(c *Config) *int { return &c.ConnMax }),
-		integer("debug", "", "", "more detail in the log; from 3 on all communication", 0, maxInt, func(c *Config) *int { return &c.Debug }),
+		global(integer("debug", "", "", "more detail in the log; from 3 on all communication", 0, maxInt, func(c *Config) *int { return &c.Debug })),
 		integer("idlers", "", "idlers", "connections to servers that are kept ready for the next clients", 0, maxIdlers, func(c *Config) *int { return &c.Idlers }),
 		integer("multi_accept", "m", "multi-accept", "connections to accept in one go, for planes that do", 0, maxInt, func(c *Config) *int { return &c.MultiAccept }),
 		silent(integer("pending_max", "", "pending", "connects that may be under way at a time; more clients wait; 0: no limit", 0, maxInt, func(c *Config) *int { return &c.PendingMax })),
 		integer("client_acl", "", "client-acl", "number of the access list for clients", 0, ACLCount-1, func(c *Config) *int { return &c.ClientACL }),
-		integer("control_acl", "", "control-acl", "number of the access list for the control socket", 0, ACLCount-1, func(c *Config) *int { return &c.ControlACL }),
+		global(integer("control_acl", "", "control-acl", "number of the access list for the control socket", 0, ACLCount-1, func(c *Config) *int { return &c.ControlACL })),
 
-		text("chroot", "DIR", "j", "chroot", "folder to make the root, once everything listens", func(c *Config) *string { return &c.Chroot }),
-		text("control", "[HOST:]PORT|PATH", "C", "control", "address of the control socket", func(c *Config) *string { return &c.Control }),
-		text("geoip_db", "FILE", "", "geoip-db", "MaxMind DB file (.mmdb) for access lists by country, read again at HUP; with -j inside of its folder", func(c *Config) *string { return &c.GeoIPDB }),
-		text("listen", "[HOST:]PORT|PATH", "", "listen", "address for clients", func(c *Config) *string { return &c.Listen }),
-		text("log", "FILE|HOST:PORT", "l", "log", "where to log requests: a file, or penlogd's address", func(c *Config) *string { return &c.Log }),
-		text("pidfile", "FILE", "p", "pidfile", "file for the process id", func(c *Config) *string { return &c.PidFile }),
-		text("user", "NAME", "u", "user", "user to run as", func(c *Config) *string { return &c.User }),
-		text("web_stats", "FILE", "w", "web-stats", "file for the status page, written at USR1", func(c *Config) *string { return &c.WebStats }),
+		global(text("chroot", "DIR", "j", "chroot", "folder to make the root, once everything listens", func(c *Config) *string { return &c.Chroot })),
+		global(text("control", "[HOST:]PORT|PATH", "C", "control", "address of the control socket", func(c *Config) *string { return &c.Control })),
+		global(text("geoip_db", "FILE", "", "geoip-db", "MaxMind DB file (.mmdb) for access lists by country, read again at HUP; with -j inside of its folder", func(c *Config) *string { return &c.GeoIPDB })),
+		{
+			Name: "listen", Args: "[[HOST:]PORT|PATH...]", Long: "listen", Negatable: true, Help: "address for clients, or several",
+			set: setListen, show: func(c Config) string { return c.Listen }, save: saveText("listen", func(c *Config) *string { return &c.Listen }),
+		},
+		{
+			Name: "protocol", Args: "[tcp|udp]", Long: "protocol", Help: "what is balanced; udp is the same as -U", set: setProtocol,
+			show: func(c Config) string { return map[bool]string{false: "tcp", true: "udp"}[c.UDP] },
+		},
+		named(text("table", "NAME", "", "table", "client table to share with the services that name the same one", func(c *Config) *string { return &c.Table })),
+		global(text("log", "FILE|HOST:PORT", "l", "log", "where to log requests: a file, or penlogd's address", func(c *Config) *string { return &c.Log })),
+		global(text("pidfile", "FILE", "p", "pidfile", "file for the process id", func(c *Config) *string { return &c.PidFile })),
+		global(text("user", "NAME", "u", "user", "user to run as", func(c *Config) *string { return &c.User })),
+		global(text("web_stats", "FILE", "w", "web-stats", "file for the status page, written at USR1", func(c *Config) *string { return &c.WebStats })),
 
 		lastResort("emergency", "e", "server for when no other one is there", func(c *Config) *Server { return &c.Emergency }),
 		lastResort("abuse", "B", "server for clients that the access list denies", func(c *Config) *Server { return &c.Abuse }),
@@ -129,12 +138,28 @@ func settings() []Verb {
 			save: func(c Config) []string { return []string{"plane " + cmp.Or(c.Plane, "auto")} },
 		},
 		{
-			Name: "acl", Args: "N permit|deny ADDRESS[/LENGTH] [MASK]|country CC", Negatable: true, set: setACL,
+			Name: "acl", global: true, Args: "N permit|deny ADDRESS[/LENGTH] [MASK]|country CC", Negatable: true, set: setACL,
 			Help: "add an entry to an access list; no acl N empties it", save: saveACLs,
 		},
 		{
-			Name: "server", Args: "N KEY VALUE...|remove", Help: "set a server's address, port, max, hard, weight, prio, acl; blacklist it for a time",
+			Name: "service", global: true, Args: "NAME [COMMAND]", Negatable: true, set: setService,
+			Help: "what follows in a file, or the command, is for that service; no service NAME ends it",
+		},
+		{
+			Name: "server", Args: "N KEY VALUE...|remove", Help: "set a server's address, port, name, max, hard, weight, prio, acl, state; blacklist it for a time",
 			set: func(c *Config, _ bool, args []string) error { return setServerCommand(c, args) }, save: saveServers,
+		},
+		{
+			Name: "enable", Args: "N", Help: "have a server take clients again, after drain or disable",
+			set: func(c *Config, _ bool, args []string) error { return setState(c, args, Enabled) },
+		},
+		{
+			Name: "drain", Args: "N [within TIME]", Help: "have a server finish what it has and take nothing new; close what is left spread over the time",
+			set: setDrain,
+		},
+		{
+			Name: "disable", Args: "N", Help: "have a server take no clients",
+			set: func(c *Config, _ bool, args []string) error { return setState(c, args, Disabled) },
 		},
 	}
 }
@@ -143,15 +168,16 @@ func settings() []Verb {
 func runtimeVerbs() []Verb {
 	return []Verb{
 		{Name: "close", Kind: Action, Args: "[N]", Help: "end a connection"},
-		{Name: "exit", Kind: Action, Help: "end Pen, if -X allows it"},
+		{Name: "exit", global: true, Kind: Action, Help: "end Pen, if -X allows it"},
 		{Name: "include", Kind: Action, Args: "FILE", Help: "run the commands in a file", set: words(1)},
-		{Name: "write", Kind: Action, Args: "[FILE]", Help: "save all settings"},
+		{Name: "write", global: true, Kind: Action, Args: "[FILE]", Help: "save all settings"},
 		{Name: "connection", Kind: Question, Args: "N", Help: "a connection's state", set: words(1)},
-		{Name: "help", Kind: Question, Args: "[COMMAND]", Help: "the list of commands, or what one of them does"},
+		{Name: "help", global: true, Kind: Question, Args: "[COMMAND]", Help: "the list of commands, or what one of them does"},
 		{Name: "mode", Kind: Question, Help: "how servers are chosen", show: Config.Mode},
-		{Name: "pid", Kind: Question, Help: "the process id"},
+		{Name: "pid", global: true, Kind: Question, Help: "the process id"},
 		{Name: "recent", Kind: Question, Args: "[SECONDS]", Help: "clients seen in the last 300 seconds"},
 		{Name: "servers", Kind: Question, Help: "the table of servers"},
+		{Name: "services", global: true, Kind: Question, Help: "the services: name, addresses, servers, connections"},
 		{Name: "socket", Kind: Question, Args: "N", Help: "the connection that a descriptor belongs to", set: words(1)},
 		{Name: "status", Kind: Question, Help: "the status page"},
 	}
@@ -308,6 +334,43 @@ func saveText(name string, field func(*Config) *string) func(Config) []string {
 	}
 }
 
+// global is a setting for all of Pen.
+func global(v Verb) Verb {
+	v.global = true
+	return v
+}
+
+// named is a setting whose value is a name.
+func named(v Verb) Verb {
+	set := v.set
+	v.set = func(c *Config, no bool, args []string) error {
+		if !no && !isName(args[0]) {
+			return fmt.Errorf("%q can't be a name, want up to %d letters, digits, or one of _ - .", args[0], maxName)
+		}
+		return set(c, no, args)
+	}
+	return v
+}
+
+// setListen keeps several addresses as words of one value.
+func setListen(c *Config, no bool, args []string) error {
+	var words []string
+	for _, word := range args {
+		if err := parseWord(word); err != nil {
+			return err
+		}
+		if !no && !slices.Contains(words, word) {
+			words = append(words, word)
+		}
+	}
+	all := strings.Join(words, " ")
+	if len(all) > maxWord {
+		return fmt.Errorf("%d bytes of addresses, want at most %d", len(all), maxWord)
+	}
+	c.Listen = all
+	return nil
+}
+
 // sentence has a setting answer with a sentence around its value.
 func sentence(format string, v Verb) Verb {
 	value := v.show
@@ -338,6 +401,15 @@ func setPlane(c *Config, _ bool, args []string) error {
 		return fmt.Errorf("%q is none of auto, loop, stream", word)
 	}
 	return nil
+}
+
+func setProtocol(c *Config, _ bool, args []string) error {
+	switch args[0] {
+	case "tcp", "udp":
+		c.UDP = args[0] == "udp"
+		return nil
+	}
+	return fmt.Errorf("%q is none of tcp, udp", args[0])
 }
 
 func setFastClose(c *Config, _ bool, args []string) error {

@@ -45,15 +45,23 @@ type Engine interface {
 	Change(cmd config.Command) error
 	// Act carries out an action and returns its reply.
 	Act(cmd config.Command) (string, error)
+	// Service returns the service of a name, "" for the first one.
+	Service(name string) (Service, error)
+	// Services returns an overview of all services.
+	Services() []stats.Service
+	// Permits reports whether the control access list permits an address; an
+	// invalid one is that of a Unix socket.
+	Permits(addr netip.Addr) bool
+}
+
+// A Service is what questions about one service are asked of.
+type Service interface {
 	// Servers returns the state of the servers.
 	Servers() []stats.Server
 	// Idlers is how many connections to servers are kept ready.
 	Idlers() int
 	// Snapshot returns the state of everything.
 	Snapshot() stats.Snapshot
-	// Permits reports whether the control access list permits an address; an
-	// invalid one is that of a Unix socket.
-	Permits(addr netip.Addr) bool
 }
 
 // A Server answers the clients of one control socket.

@@ -54,6 +54,17 @@ func (e *engine) Act(cmd config.Command) (string, error) {
 	return "", nil
 }
 
+func (e *engine) Service(name string) (Service, error) {
+	if name != "" {
+		return nil, fmt.Errorf("there is no service %s", name)
+	}
+	return e, nil
+}
+
+func (e *engine) Services() []stats.Service {
+	return []stats.Service{{Protocol: "tcp", Listen: []string{"127.0.0.1:80"}, Servers: 2, Available: 1, Conns: 3, ConnMax: 100}}
+}
+
 func (e *engine) Idlers() int { return 2 }
 
 func (e *engine) Servers() []stats.Server {

@@ -24,15 +24,28 @@ func Run(e Engine, cmd config.Command) (string, error) {
 	if ask, ok := questions[cmd.Verb.Name]; ok {
 		return ask(e, cmd.Args)
 	}
-	return cmd.Reply(e.Config()), nil
+	cfg, ok := e.Config().In(cmd.Service)
+	if !ok {
+		_, err := e.Service(cmd.Service)
+		return "", err
+	}
+	if ask, ok := serviceQuestions[cmd.Verb.Name]; ok {
+		s, err := e.Service(cmd.Service)
+		if err != nil {
+			return "", err
+		}
+		return ask(s, cfg, cmd.Args)
+	}
+	return cmd.Reply(cfg), nil
 }
 
-// questions are the commands that ask for more than a setting.
-var questions = map[string]func(e Engine, args []string) (string, error){
-	"servers": func(e Engine, _ []string) (string, error) {
-		return stats.ServersText(e.Servers()), nil
+// serviceQuestions are those about one service that ask for more than a
+// setting. The Config is as the service sees it.
+var serviceQuestions = map[string]func(s Service, cfg config.Config, args []string) (string, error){
+	"servers": func(s Service, _ config.Config, _ []string) (string, error) {
+		return stats.ServersText(s.Servers()), nil
 	},
-	"recent": func(e Engine, args []string) (string, error) {
+	"recent": func(s Service, _ config.Config, args []string) (string, error) {
 		within := 300 * time.Second
 		if len(args) > 0 {
 			d, err := config.ParseDuration(args[0])
@@ -41,46 +54,53 @@ var questions = map[string]func(e Engine, args []string) (string, error){
 			}
 			within = d
 		}
-		s := e.Snapshot()
-		return stats.RecentText(s.Clients, s.Time, within), nil
+		now := s.Snapshot()
+		return stats.RecentText(now.Clients, now.Time, within), nil
 	},
-	"status": func(e Engine, _ []string) (string, error) {
+	"status": func(s Service, _ config.Config, _ []string) (string, error) {
 		var b strings.Builder
-		err := stats.HTML(&b, e.Snapshot())
+		err := stats.HTML(&b, s.Snapshot())
 		return b.String(), err
 	},
-	"help": func(_ Engine, args []string) (string, error) {
-		return config.Help(strings.Join(args, " "))
+	"conn_max": func(s Service, _ config.Config, _ []string) (string, error) {
+		return fmt.Sprintf("%d\n", s.Snapshot().ConnMax), nil
 	},
-	"pid": func(Engine, []string) (string, error) {
-		return fmt.Sprintf("%d\n", os.Getpid()), nil
+	"idlers": func(s Service, cfg config.Config, _ []string) (string, error) {
+		return fmt.Sprintf("Idlers: %d/%d\n", s.Idlers(), cfg.Idlers), nil
 	},
-	"conn_max": func(e Engine, _ []string) (string, error) {
-		return fmt.Sprintf("%d\n", e.Snapshot().ConnMax), nil
-	},
-	"idlers": func(e Engine, _ []string) (string, error) {
-		return fmt.Sprintf("Idlers: %d/%d\n", e.Idlers(), e.Config().Idlers), nil
-	},
-	"connection": func(e Engine, args []string) (string, error) {
-		s := e.Snapshot()
+	"connection": func(s Service, _ config.Config, args []string) (string, error) {
+		now := s.Snapshot()
 		n, err := strconv.Atoi(args[0])
-		if err != nil || n < 0 || n >= s.ConnMax {
+		if err != nil || n < 0 || n >= now.ConnMax {
 			return fmt.Sprintf("Connection %s out of range\n", args[0]), nil
 		}
-		for _, c := range s.Conns {
+		for _, c := range now.Conns {
 			if c.ID == n {
 				return stats.ConnectionText(c), nil
 			}
 		}
 		return stats.ConnectionText(stats.Conn{ID: n, DownFD: -1, UpFD: -1}), nil
 	},
-	"socket": func(e Engine, args []string) (string, error) {
+	"socket": func(s Service, _ config.Config, args []string) (string, error) {
 		owner := -1
-		for _, c := range e.Snapshot().Conns {
+		for _, c := range s.Snapshot().Conns {
 			if fd := strconv.Itoa(c.DownFD); fd == args[0] || strconv.Itoa(c.UpFD) == args[0] {
 				owner = c.ID
 			}
 		}
 		return fmt.Sprintf("Socket %s belongs to connection %d\n", args[0], owner), nil
+	},
+}
+
+// questions are those about all of Pen.
+var questions = map[string]func(e Engine, args []string) (string, error){
+	"services": func(e Engine, _ []string) (string, error) {
+		return stats.ServicesText(e.Services()), nil
+	},
+	"help": func(_ Engine, args []string) (string, error) {
+		return config.Help(strings.Join(args, " "))
+	},
+	"pid": func(Engine, []string) (string, error) {
+		return fmt.Sprintf("%d\n", os.Getpid()), nil
 	},
 }

@@ -39,7 +39,14 @@ type Config struct {
 	Stubborn   bool          // no failover
 	Tracking   time.Duration // clients are forgotten after this; 0: never
 	ClientsMax int
-	ConnMax    int
+	// Clients is the client table, where it is shared: then its owner sets its
+	// size and its tracking time. nil has the Dispatcher keep one of its own.
+	Clients *client.Table
+	ConnMax int
+	// Budget is what the flows of all services take of, FlowCost each; nil has
+	// no end.
+	Budget     *Budget
+	FlowCost   int
 	PendingMax int // flows that may wait for a server at a time; 0: no limit
 	// ConnectTimeout is how long a server may take to accept a connection.
 	ConnectTimeout time.Duration
@@ -73,8 +80,9 @@ type Config struct {
 // A Dispatcher decides for one service. It is safe for concurrent use.
 type Dispatcher struct {
 	now     func() time.Duration
-	clients *client.Table
-	ready   atomic.Int64 // connections kept ready
+	own     *client.Table
+	clients atomic.Pointer[client.Table] // own, or a shared one
+	ready   atomic.Int64                 // connections kept ready
 
 	mu    sync.Mutex // guards all below
 	cfg   Config
@@ -91,7 +99,7 @@ type Dispatcher struct {
 // New returns a Dispatcher with the given configuration. now is a clock that
 // never goes back; it is called with locks held and must not block.
 func New(cfg Config, now func() time.Duration) *Dispatcher {
-	d := &Dispatcher{now: now, clients: client.New(cfg.ClientsMax), pool: pool.New()}
+	d := &Dispatcher{now: now, own: client.New(cfg.ClientsMax), pool: pool.New()}
 	d.Configure(cfg)
 	return d
 }
@@ -99,8 +107,13 @@ func New(cfg Config, now func() time.Duration) *Dispatcher {
 // Configure makes a configuration effective for every decision from now on.
 // Live flows, the client table, counts and the states of servers stay.
 func (d *Dispatcher) Configure(cfg Config) {
-	d.clients.SetTracking(cfg.Tracking)
-	d.clients.Resize(cfg.ClientsMax)
+	clients := cfg.Clients
+	if clients == nil {
+		clients = d.own
+		clients.SetTracking(cfg.Tracking)
+		clients.Resize(cfg.ClientsMax)
+	}
+	d.clients.Store(clients)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.cfg = cfg
@@ -113,7 +126,7 @@ func (d *Dispatcher) Configure(cfg Config) {
 // came by a Unix socket.
 func (d *Dispatcher) Admit(client netip.AddrPort, c Carrier) (*Flow, error) {
 	client = netip.AddrPortFrom(client.Addr().Unmap().WithZone(""), client.Port())
-	remembered, known := d.clients.Lookup(client.Addr(), d.now())
+	remembered, known := d.clients.Load().Lookup(client.Addr(), d.now())
 
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -122,12 +135,13 @@ func (d *Dispatcher) Admit(client netip.AddrPort, c Carrier) (*Flow, error) {
 		d.refused[Denied]++
 		return nil, ErrDenied
 	}
-	if d.flows.used >= d.cfg.ConnMax {
+	if d.flows.used >= d.cfg.ConnMax || !d.cfg.Budget.take(d.cfg.FlowCost) {
 		d.refused[Full]++
 		return nil, ErrFull
 	}
 	f := d.flows.take()
 	f.d, f.client, f.carrier = d, client, c
+	f.budget, f.cost = d.cfg.Budget, d.cfg.FlowCost
 	if f.pending = !d.cfg.Dummy; f.pending {
 		d.pending++
 	}
@@ -148,7 +162,7 @@ func (d *Dispatcher) Room() <-chan struct{} {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.hasRoom() {
-		return nil
+		return d.cfg.Budget.room(d.cfg.FlowCost)
 	}
 	if d.room == nil {
 		d.room = make(chan struct{})

@@ -74,6 +74,8 @@ type Flow struct {
 	live       bool
 	carrier    Carrier
 	client     netip.AddrPort
+	budget     *Budget
+	cost       int // what it takes of the budget
 	remembered int // slot that the client used last, or pool.None
 
 	// The way through the servers: from the one chosen first once around.
@@ -294,9 +296,9 @@ func (f *Flow) Up() {
 	d.mu.Unlock()
 	switch {
 	case slot >= 0:
-		d.clients.Assign(f.client.Addr(), slot, now)
+		d.clients.Load().Assign(f.client.Addr(), slot, now)
 	case slot == pool.EmergencySlot:
-		d.clients.Assign(f.client.Addr(), client.NoServer, now)
+		d.clients.Load().Assign(f.client.Addr(), client.NoServer, now)
 	}
 }
 
@@ -330,10 +332,11 @@ func (f *Flow) Done() {
 		f.release()
 	}
 	f.settle()
+	f.budget.give(f.cost)
 	d.flows.put(f)
 	d.roomLocked()
 	d.mu.Unlock()
 	if known {
-		d.clients.Add(addr, t.ToClient, t.FromClient)
+		d.clients.Load().Add(addr, t.ToClient, t.FromClient)
 	}
 }

@@ -86,6 +86,28 @@ type Status struct {
 	Refused    [Reasons]uint64 // since the start, by Reason
 }
 
+// Numbers are a Dispatcher's counts at one moment.
+type Numbers struct {
+	Servers, Available int // in slots; those that take clients
+	Flows, ConnMax     int
+	Clients            int // that are remembered
+}
+
+// Numbers returns the counts. It is cheap.
+func (d *Dispatcher) Numbers() Numbers {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	used, available := d.pool.Numbers(d.now())
+	return Numbers{used, available, d.flows.used, d.cfg.ConnMax, d.clients.Load().Len()}
+}
+
+// Flows is how many flows are live.
+func (d *Dispatcher) Flows() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.flows.used
+}
+
 // Servers returns the state of all slots, with the bytes of live flows.
 func (d *Dispatcher) Servers() []pool.Status {
 	d.mu.Lock()
@@ -100,7 +122,7 @@ func (d *Dispatcher) Servers() []pool.Status {
 // Status returns everything. Its cost grows with the number of servers, flows
 // and clients; new flows wait for the time that the first two take.
 func (d *Dispatcher) Status() Status {
-	st := Status{Clients: d.Clients(), ClientsMax: d.clients.Max()}
+	st := Status{Clients: d.Clients(), ClientsMax: d.clients.Load().Max()}
 	known := make(map[netip.Addr]*client.Entry, len(st.Clients))
 	for i := range st.Clients {
 		known[st.Clients[i].Addr] = &st.Clients[i]
@@ -122,7 +144,7 @@ func (d *Dispatcher) Status() Status {
 }
 
 // Clients returns the client table, without the bytes of live flows.
-func (d *Dispatcher) Clients() []client.Entry { return d.clients.Dump() }
+func (d *Dispatcher) Clients() []client.Entry { return d.clients.Load().Dump() }
 
 // status returns the flow's state and adds its bytes to its server's.
 func (f *Flow) status(servers []pool.Status) FlowStatus {

@@ -195,6 +195,21 @@ func (p *Pool) Blacklisted(s *Server, now time.Duration) bool { return s.blackli
 // Len is the number of slots, unused ones included.
 func (p *Pool) Len() int { return len(p.servers) }
 
+// Numbers returns how many slots have a server, and how many of these are
+// available now.
+func (p *Pool) Numbers(now time.Duration) (used, available int) {
+	p.expire(now)
+	for _, s := range p.servers {
+		if s.Used() {
+			used++
+		}
+	}
+	for slot := p.available.next(0); slot >= 0; slot = p.available.next(slot + 1) {
+		available++
+	}
+	return used, available
+}
+
 // At returns the server of a slot, or nil where no server is.
 func (p *Pool) At(slot int) *Server {
 	if slot < 0 || slot >= len(p.servers) || !p.servers[slot].Used() {

@@ -38,6 +38,18 @@ type Refused struct {
 	Count  uint64
 }
 
+// A Service is an overview of one service.
+type Service struct {
+	Name           string // "" for the first one
+	Protocol       string
+	Listen         []string // bound addresses
+	Servers        int      // that are there
+	Available      int      // that take clients now
+	Conns, ConnMax int
+	Table          string // of clients, if it is shared
+	Clients        int
+}
+
 // A Server is one slot of the server table.
 type Server struct {
 	Slot int
@@ -112,6 +124,26 @@ func ServersText(servers []Server) string {
 	for _, s := range servers {
 		fmt.Fprintf(&b, "%d addr %s port %d conn %d max %d hard %d weight %d prio %d sx %d rx %d\n",
 			s.Slot, s.addr(), s.Port, s.Conns, s.Max, s.Hard, s.Weight, s.Prio, s.Sent, s.Received)
+	}
+	return b.String()
+}
+
+// ServicesText is the reply to the command "services": a line for each.
+func ServicesText(services []Service) string {
+	var b strings.Builder
+	for _, s := range services {
+		name, table, listen := s.Name, s.Table, strings.Join(s.Listen, " ")
+		if name == "" {
+			name = "-"
+		}
+		if table == "" {
+			table = "-"
+		}
+		if listen == "" {
+			listen = "-"
+		}
+		fmt.Fprintf(&b, "%s protocol %s servers %d available %d conn %d conn_max %d clients %d table %s listen %s\n",
+			name, s.Protocol, s.Servers, s.Available, s.Conns, s.ConnMax, s.Clients, table, listen)
 	}
 	return b.String()
 }

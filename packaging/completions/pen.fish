@@ -24,16 +24,18 @@ complete -c pen -s h -l hash -d 'choose a new client\'s server by its address'
 complete -c pen -l idle-timeout -x -a '(__pen_none)' -d 'close connections that moved nothing for so long; 0: never'
 complete -c pen -l idlers -x -a '(__pen_none)' -d 'connections to servers that are kept ready for the next clients'
 complete -c pen -l keepalive -d 'probe servers that are silent, to notice dead ones'
-complete -c pen -l listen -r -F -d 'address for clients'
+complete -c pen -l listen -x -a '(__pen_none)' -d 'address for clients, or several'
 complete -c pen -s l -l log -r -F -d 'where to log requests: a file, or penlogd\'s address'
 complete -c pen -s m -l multi-accept -x -a '(__pen_none)' -d 'connections to accept in one go, for planes that do'
 complete -c pen -l pending -x -a '(__pen_none)' -d 'connects that may be under way at a time; more clients wait; 0: no limit'
 complete -c pen -s p -l pidfile -r -F -d 'file for the process id'
 complete -c pen -l plane -x -a '(__pen_words auto loop stream)' -d 'how connections are carried: by event loops (Linux), or by two goroutines each; auto takes loops where there are'
 complete -c pen -l prio -d 'choose the server with the lowest prio'
+complete -c pen -l protocol -x -a '(__pen_words tcp udp)' -d 'what is balanced; udp is the same as -U'
 complete -c pen -s r -l roundrobin -d 'do not use the client table to choose'
 complete -c pen -l source -x -a '(__pen_none)' -d 'local address for connections to servers'
 complete -c pen -s s -l stubborn -d 'no failover: if the chosen server is not there, close'
+complete -c pen -l table -x -a '(__pen_user)' -d 'client table to share with the services that name the same one'
 complete -c pen -l tcp-fastclose -x -a '(__pen_words up down both off)' -d 'end a connection when its server (up), its client (down) or either one (both) has ended'
 complete -c pen -s t -l timeout -x -a '(__pen_none)' -d 'how long a server may take to accept a connection'
 complete -c pen -s T -l tracking -x -a '(__pen_none)' -d 'how long a client is remembered; 0: for ever'
@@ -92,8 +94,11 @@ function __pen_command
 	printf '%s\t%s\n' control 'address of the control socket'
 	printf '%s\t%s\n' control_acl 'number of the access list for the control socket'
 	printf '%s\t%s\n' debug 'more detail in the log; from 3 on all communication'
+	printf '%s\t%s\n' disable 'have a server take no clients'
+	printf '%s\t%s\n' drain 'have a server finish what it has and take nothing new; close what is left spread over the time'
 	printf '%s\t%s\n' dummy 'answer every client with the same page, without a server'
 	printf '%s\t%s\n' emergency 'server for when no other one is there'
+	printf '%s\t%s\n' enable 'have a server take clients again, after drain or disable'
 	printf '%s\t%s\n' exit 'end Pen, if -X allows it'
 	printf '%s\t%s\n' exit_enabled 'allow the exit command'
 	printf '%s\t%s\n' foreground 'stay in the foreground, log to standard error'
@@ -104,7 +109,7 @@ function __pen_command
 	printf '%s\t%s\n' idlers 'connections to servers that are kept ready for the next clients'
 	printf '%s\t%s\n' include 'run the commands in a file'
 	printf '%s\t%s\n' keepalive 'probe servers that are silent, to notice dead ones'
-	printf '%s\t%s\n' listen 'address for clients'
+	printf '%s\t%s\n' listen 'address for clients, or several'
 	printf '%s\t%s\n' log 'where to log requests: a file, or penlogd\'s address'
 	printf '%s\t%s\n' mode 'how servers are chosen'
 	printf '%s\t%s\n' multi_accept 'connections to accept in one go, for planes that do'
@@ -113,14 +118,18 @@ function __pen_command
 	printf '%s\t%s\n' pidfile 'file for the process id'
 	printf '%s\t%s\n' plane 'how connections are carried: by event loops (Linux), or by two goroutines each; auto takes loops where there are'
 	printf '%s\t%s\n' prio 'choose the server with the lowest prio'
+	printf '%s\t%s\n' protocol 'what is balanced; udp is the same as -U'
 	printf '%s\t%s\n' recent 'clients seen in the last 300 seconds'
 	printf '%s\t%s\n' roundrobin 'do not use the client table to choose'
-	printf '%s\t%s\n' server 'set a server\'s address, port, max, hard, weight, prio, acl; blacklist it for a time'
+	printf '%s\t%s\n' server 'set a server\'s address, port, name, max, hard, weight, prio, acl, state; blacklist it for a time'
 	printf '%s\t%s\n' servers 'the table of servers'
+	printf '%s\t%s\n' service 'what follows in a file, or the command, is for that service; no service NAME ends it'
+	printf '%s\t%s\n' services 'the services: name, addresses, servers, connections'
 	printf '%s\t%s\n' socket 'the connection that a descriptor belongs to'
 	printf '%s\t%s\n' source 'local address for connections to servers'
 	printf '%s\t%s\n' status 'the status page'
 	printf '%s\t%s\n' stubborn 'no failover: if the chosen server is not there, close'
+	printf '%s\t%s\n' table 'client table to share with the services that name the same one'
 	printf '%s\t%s\n' tcp_fastclose 'end a connection when its server (up), its client (down) or either one (both) has ended'
 	printf '%s\t%s\n' timeout 'how long a server may take to accept a connection'
 	printf '%s\t%s\n' tracking 'how long a client is remembered; 0: for ever'
@@ -146,13 +155,15 @@ function __pen_negatable
 	printf '%s\t%s\n' geoip_db 'MaxMind DB file (.mmdb) for access lists by country, read again at HUP; with -j inside of its folder'
 	printf '%s\t%s\n' hash 'choose a new client\'s server by its address'
 	printf '%s\t%s\n' keepalive 'probe servers that are silent, to notice dead ones'
-	printf '%s\t%s\n' listen 'address for clients'
+	printf '%s\t%s\n' listen 'address for clients, or several'
 	printf '%s\t%s\n' log 'where to log requests: a file, or penlogd\'s address'
 	printf '%s\t%s\n' pidfile 'file for the process id'
 	printf '%s\t%s\n' prio 'choose the server with the lowest prio'
 	printf '%s\t%s\n' roundrobin 'do not use the client table to choose'
+	printf '%s\t%s\n' service 'what follows in a file, or the command, is for that service; no service NAME ends it'
 	printf '%s\t%s\n' source 'local address for connections to servers'
 	printf '%s\t%s\n' stubborn 'no failover: if the chosen server is not there, close'
+	printf '%s\t%s\n' table 'client table to share with the services that name the same one'
 	printf '%s\t%s\n' transparent 'connect to servers from the client\'s address; needs routes, see docs/transparent.md'
 	printf '%s\t%s\n' udp 'balance datagrams: UDP, or a Unix socket\'s'
 	printf '%s\t%s\n' user 'user to run as'
@@ -220,16 +231,18 @@ function __penctl
 			__pen_words country
 		case chroot:1
 			__pen_dir
-		case control:1 geoip_db:1 include:1 listen:1 log:1 pidfile:1 web_stats:1 write:1
+		case control:1 geoip_db:1 include:1 log:1 pidfile:1 web_stats:1 write:1
 			__pen_file
-		case help:1
+		case help:1 service:2
 			__pen_command
 		case plane:1
 			__pen_words auto loop stream
+		case protocol:1
+			__pen_words tcp udp
+		case service:1 table:1 user:1
+			__pen_user
 		case tcp_fastclose:1
 			__pen_words up down both off
-		case user:1
-			__pen_user
 	end
 end
 

@@ -30,8 +30,11 @@ _pen_command() {
 		'control:address of the control socket'
 		'control_acl:number of the access list for the control socket'
 		'debug:more detail in the log; from 3 on all communication'
+		'disable:have a server take no clients'
+		'drain:have a server finish what it has and take nothing new; close what is left spread over the time'
 		'dummy:answer every client with the same page, without a server'
 		'emergency:server for when no other one is there'
+		'enable:have a server take clients again, after drain or disable'
 		'exit:end Pen, if -X allows it'
 		'exit_enabled:allow the exit command'
 		'foreground:stay in the foreground, log to standard error'
@@ -42,7 +45,7 @@ _pen_command() {
 		'idlers:connections to servers that are kept ready for the next clients'
 		'include:run the commands in a file'
 		'keepalive:probe servers that are silent, to notice dead ones'
-		'listen:address for clients'
+		'listen:address for clients, or several'
 		'log:where to log requests: a file, or penlogd'\''s address'
 		'mode:how servers are chosen'
 		'multi_accept:connections to accept in one go, for planes that do'
@@ -51,14 +54,18 @@ _pen_command() {
 		'pidfile:file for the process id'
 		'plane:how connections are carried: by event loops (Linux), or by two goroutines each; auto takes loops where there are'
 		'prio:choose the server with the lowest prio'
+		'protocol:what is balanced; udp is the same as -U'
 		'recent:clients seen in the last 300 seconds'
 		'roundrobin:do not use the client table to choose'
-		'server:set a server'\''s address, port, max, hard, weight, prio, acl; blacklist it for a time'
+		'server:set a server'\''s address, port, name, max, hard, weight, prio, acl, state; blacklist it for a time'
 		'servers:the table of servers'
+		'service:what follows in a file, or the command, is for that service; no service NAME ends it'
+		'services:the services: name, addresses, servers, connections'
 		'socket:the connection that a descriptor belongs to'
 		'source:local address for connections to servers'
 		'status:the status page'
 		'stubborn:no failover: if the chosen server is not there, close'
+		'table:client table to share with the services that name the same one'
 		'tcp_fastclose:end a connection when its server (up), its client (down) or either one (both) has ended'
 		'timeout:how long a server may take to accept a connection'
 		'tracking:how long a client is remembered; 0: for ever'
@@ -87,13 +94,15 @@ _pen_negatable() {
 		'geoip_db:MaxMind DB file (.mmdb) for access lists by country, read again at HUP; with -j inside of its folder'
 		'hash:choose a new client'\''s server by its address'
 		'keepalive:probe servers that are silent, to notice dead ones'
-		'listen:address for clients'
+		'listen:address for clients, or several'
 		'log:where to log requests: a file, or penlogd'\''s address'
 		'pidfile:file for the process id'
 		'prio:choose the server with the lowest prio'
 		'roundrobin:do not use the client table to choose'
+		'service:what follows in a file, or the command, is for that service; no service NAME ends it'
 		'source:local address for connections to servers'
 		'stubborn:no failover: if the chosen server is not there, close'
+		'table:client table to share with the services that name the same one'
 		'transparent:connect to servers from the client'\''s address; needs routes, see docs/transparent.md'
 		'udp:balance datagrams: UDP, or a Unix socket'\''s'
 		'user:user to run as'
@@ -136,16 +145,18 @@ _pen_options() {
 		--idle-timeout='[close connections that moved nothing for so long; 0: never]:none:_pen_none' \
 		--idlers='[connections to servers that are kept ready for the next clients]:none:_pen_none' \
 		--keepalive'[probe servers that are silent, to notice dead ones]' \
-		--listen='[address for clients]:file:_pen_file' \
+		--listen='[address for clients, or several]:none:_pen_none' \
 		'(-l --log)'{-l+,--log=}'[where to log requests: a file, or penlogd'\''s address]:file:_pen_file' \
 		'(-m --multi-accept)'{-m+,--multi-accept=}'[connections to accept in one go, for planes that do]:none:_pen_none' \
 		--pending='[connects that may be under way at a time; more clients wait; 0: no limit]:none:_pen_none' \
 		'(-p --pidfile)'{-p+,--pidfile=}'[file for the process id]:file:_pen_file' \
 		--plane='[how connections are carried: by event loops (Linux), or by two goroutines each; auto takes loops where there are]:value:(auto loop stream)' \
 		--prio'[choose the server with the lowest prio]' \
+		--protocol='[what is balanced; udp is the same as -U]:value:(tcp udp)' \
 		'(-r --roundrobin)'{-r,--roundrobin}'[do not use the client table to choose]' \
 		--source='[local address for connections to servers]:none:_pen_none' \
 		'(-s --stubborn)'{-s,--stubborn}'[no failover: if the chosen server is not there, close]' \
+		--table='[client table to share with the services that name the same one]:user:_pen_user' \
 		--tcp-fastclose='[end a connection when its server (up), its client (down) or either one (both) has ended]:value:(up down both off)' \
 		'(-t --timeout)'{-t+,--timeout=}'[how long a server may take to accept a connection]:none:_pen_none' \
 		'(-T --tracking)'{-T+,--tracking=}'[how long a client is remembered; 0: for ever]:none:_pen_none' \
@@ -200,11 +211,12 @@ _penctl_argument() { # COMMAND PLACE
 	acl:2) _pen_words permit deny ;;
 	acl:4) _pen_words country ;;
 	chroot:1) _pen_dir ;;
-	control:1|geoip_db:1|include:1|listen:1|log:1|pidfile:1|web_stats:1|write:1) _pen_file ;;
-	help:1) _pen_command ;;
+	control:1|geoip_db:1|include:1|log:1|pidfile:1|web_stats:1|write:1) _pen_file ;;
+	help:1|service:2) _pen_command ;;
 	plane:1) _pen_words auto loop stream ;;
+	protocol:1) _pen_words tcp udp ;;
+	service:1|table:1|user:1) _pen_user ;;
 	tcp_fastclose:1) _pen_words up down both off ;;
-	user:1) _pen_user ;;
 	esac
 }
 

@@ -1,0 +1,115 @@
+package app
+
+import (
+	"time"
+
+	"pen/internal/config"
+	"pen/internal/dispatch"
+	"pen/internal/pool"
+	"pen/internal/stats"
+)
+
+// Services implements [control.Engine].
+func (a *App) Services() []stats.Service {
+	now := a.cfg.Load()
+	var out []stats.Service
+	for _, c := range now.All() {
+		s := now.services[c.Name]
+		n := s.d.Numbers()
+		o := stats.Service{
+			Name: c.Name, Protocol: "tcp", Listen: s.addresses(), Conns: n.Flows, ConnMax: n.ConnMax,
+			Servers: n.Servers, Available: n.Available, Table: c.Table, Clients: n.Clients,
+		}
+		if c.UDP {
+			o.Protocol = "udp"
+		}
+		if c.Name == "" && len(o.Listen) == 0 && !c.HasServer() {
+			continue // only those with names are used
+		}
+		out = append(out, o)
+	}
+	return out
+}
+
+// Idlers implements [control.Service].
+func (s *service) Idlers() int { return s.d.ReadySpares() }
+
+// Servers implements [control.Service].
+func (s *service) Servers() []stats.Server {
+	return s.app.servers(s.d.Servers(), s.config().Service)
+}
+
+func (a *App) servers(states []pool.Status, cfg config.Service) []stats.Server {
+	out := make([]stats.Server, len(states))
+	for i, s := range states {
+		o := stats.Server{
+			Slot: s.Slot, Used: s.Used(), Conns: s.Conns, Max: s.Max, Hard: s.Hard,
+			Prio: s.Prio, Sent: s.Sent, Received: s.Received,
+		}
+		if i < len(cfg.Servers) {
+			o.Weight = cfg.Servers[i].Weight // as it was given: 0 where it was not
+		}
+		switch {
+		case s.Path != "":
+			o.Addr, o.Port = s.Path, 1
+		case o.Used:
+			o.Addr, o.Port = s.Addr.Addr().String(), int(s.Addr.Port())
+		}
+		if s.Failed {
+			o.FailedAt = a.wall(s.FailedAt)
+		}
+		out[i] = o
+	}
+	return out
+}
+
+// wall turns a time of the Dispatcher's clock into one of the calendar.
+func (a *App) wall(d time.Duration) time.Time { return a.start.Add(d) }
+
+// Snapshot implements [control.Service].
+func (s *service) Snapshot() stats.Snapshot {
+	a, st := s.app, s.d.Status()
+	out := stats.Snapshot{
+		Time: a.wall(st.Now), Current: st.Last, Servers: a.servers(st.Servers, s.config().Service),
+		ClientsMax: st.ClientsMax, ConnMax: st.ConnMax, ConnUsed: len(st.Flows),
+	}
+	for _, c := range st.Clients {
+		addr := "unix"
+		if c.Addr.IsValid() {
+			addr = c.Addr.String()
+		}
+		out.Clients = append(out.Clients, stats.Client{
+			Slot: c.Slot, Addr: addr, Last: a.wall(c.Last), Server: c.Server,
+			Connects: c.Connects, Sent: c.Sent, Received: c.Received,
+		})
+	}
+	for r, n := range st.Refused {
+		if n > 0 {
+			out.Refused = append(out.Refused, stats.Refused{Reason: dispatch.Reason(r).String(), Count: n})
+		}
+	}
+	for _, f := range st.Flows {
+		out.ConnLast = f.ID
+		out.Conns = append(out.Conns, stats.Conn{
+			ID: f.ID, State: state(f), DownFD: f.ClientFD, UpFD: f.ServerFD,
+			Client: f.Client, Server: f.Server,
+			PendingDown: int(f.FromServer - f.ToClient), PendingUp: int(f.FromClient - f.ToServer),
+		})
+	}
+	return out
+}
+
+// state is a connection's state in the bits of section 19.
+func state(f dispatch.FlowStatus) int {
+	if !f.Up {
+		return 1
+	}
+	s := 2
+	if f.ServerEOF {
+		s |= 4
+	}
+	if f.ClientEOF {
+		s |= 8
+	}
+	return s
+}

@@ -1,0 +1,279 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"pen/internal/client"
+	"pen/internal/config"
+	"pen/internal/control"
+	"pen/internal/dispatch"
+	"pen/internal/plane"
+	"pen/internal/plane/datagram"
+	"pen/internal/plane/loop"
+	"pen/internal/plane/stream"
+)
+
+// A service is what runs of one config.Service: its policy, and the planes that
+// carry its traffic.
+type service struct {
+	app  *App
+	name string
+	d    *dispatch.Dispatcher
+	// listeners by the addresses that the configuration gives. The map is
+	// replaced, never changed.
+	listeners map[string]listener
+}
+
+var _ control.Service = (*service)(nil)
+
+// A listener is a plane with the means to make it take nothing new, once it is
+// served.
+type listener struct {
+	plane  plane.Plane
+	retire context.CancelFunc
+}
+
+// A planeKey tells listeners apart.
+type planeKey struct{ service, address string }
+
+// A draft is a configuration that is ready to be used: all that can fail is
+// done.
+type draft struct {
+	cfg      config.Config
+	policies []dispatch.Config // of cfg.All()
+	bound    map[planeKey]plane.Plane
+}
+
+// bind makes the listeners that a configuration wants and that are not there.
+// After an error none of them is left. Called with mu held.
+func (a *App) bind(cfg config.Config) (map[planeKey]plane.Plane, error) {
+	bound := map[planeKey]plane.Plane{}
+	for _, s := range cfg.All() {
+		for _, addr := range s.Listeners() {
+			if running := a.services[s.Name]; running != nil && running.listeners[addr].plane != nil {
+				continue
+			}
+			p, err := a.listen(s, addr)
+			if err != nil {
+				closeAll(bound)
+				return nil, inService(s.Name, err)
+			}
+			bound[planeKey{s.Name, addr}] = p
+		}
+	}
+	return bound, nil
+}
+
+func closeAll(planes map[planeKey]plane.Plane) {
+	for _, p := range planes {
+		p.Close()
+	}
+}
+
+// inService says in which service an error is.
+func inService(name string, err error) error {
+	if name == "" || err == nil {
+		return err
+	}
+	return fmt.Errorf("service %s: %w", name, err)
+}
+
+func (a *App) listen(s config.Service, addr string) (plane.Plane, error) {
+	log := a.opt.Log
+	if s.Name != "" {
+		log = log.With("service", s.Name)
+	}
+	if s.UDP {
+		return datagram.Listen(addr, log)
+	}
+	if usesLoops(s) {
+		return loop.Listen(addr, s.Backlog, cmp.Or(a.opt.Loops, defaultLoops()), log)
+	}
+	return stream.Listen(addr, s.Backlog, log)
+}
+
+// use makes a draft effective: services that are new begin, those that are gone
+// take nothing new and end with their last connection. Called with mu held.
+func (a *App) use(next draft) {
+	services := map[string]*service{}
+	for i, s := range next.cfg.All() {
+		policy := next.policies[i]
+		policy.Clients, policy.Budget = a.table(s), a.budget
+		running := a.services[s.Name]
+		if running == nil {
+			running = &service{app: a, name: s.Name, d: dispatch.New(policy, a.now)}
+		} else {
+			running.d.Configure(policy)
+		}
+		listeners := map[string]listener{}
+		for _, addr := range s.Listeners() {
+			if p := next.bound[planeKey{s.Name, addr}]; p != nil {
+				listeners[addr] = a.serve(p, running.d)
+			} else {
+				listeners[addr] = running.listeners[addr]
+			}
+		}
+		running.retire(listeners)
+		services[s.Name] = &service{a, s.Name, running.d, listeners}
+	}
+	for name, s := range a.services {
+		if services[name] == nil {
+			s.retire(nil)
+			a.ending = append(a.ending, s.d)
+		}
+	}
+	a.services = services
+	a.fitTables(next.cfg)
+	a.cfg.Store(&inForce{next.cfg, next.policies[0].ACLs, services})
+}
+
+// serve has a plane carry traffic until it is retired or the App is stopped;
+// before Start it only keeps it.
+func (a *App) serve(p plane.Plane, d *dispatch.Dispatcher) listener {
+	if !a.started {
+		return listener{plane: p}
+	}
+	ctx, retire := context.WithCancel(a.stopping)
+	a.serving.Go(func() {
+		defer retire()
+		if err := p.Serve(ctx, d); err != nil {
+			a.opt.Log.Error("listener ended", "error", err)
+		}
+	})
+	return listener{p, retire}
+}
+
+// serveAll begins to serve the listeners that were made before Start. Called
+// with mu held.
+func (a *App) serveAll() {
+	services := map[string]*service{}
+	for name, s := range a.services {
+		listeners := map[string]listener{}
+		for addr, l := range s.listeners {
+			listeners[addr] = a.serve(l.plane, s.d)
+		}
+		services[name] = &service{a, name, s.d, listeners}
+	}
+	a.services = services
+	cfg := *a.cfg.Load()
+	cfg.services = services
+	a.cfg.Store(&cfg)
+}
+
+// retire ends the listeners that are not among those that stay.
+func (s *service) retire(stay map[string]listener) {
+	for addr, l := range s.listeners {
+		if _, ok := stay[addr]; !ok {
+			l.retire()
+		}
+	}
+}
+
+// table is the client table of a service, or nil if it has one of its own.
+// Called with mu held.
+func (a *App) table(s config.Service) *client.Table {
+	if s.Table == "" {
+		return nil
+	}
+	t := a.tables[s.Table]
+	if t == nil {
+		t = client.New(s.ClientsMax)
+		a.tables[s.Table] = t
+	}
+	return t
+}
+
+// fitTables has each shared table as large, and remember as long, as the
+// service that wants the most of it. Called with mu held.
+func (a *App) fitTables(cfg config.Config) {
+	wanted := map[string]config.Service{}
+	for _, s := range cfg.All() {
+		if s.Table == "" {
+			continue
+		}
+		w, ok := wanted[s.Table]
+		if !ok {
+			wanted[s.Table] = s
+			continue
+		}
+		w.ClientsMax = max(w.ClientsMax, s.ClientsMax)
+		if s.Tracking == 0 || w.Tracking == 0 {
+			w.Tracking = 0
+		} else {
+			w.Tracking = max(w.Tracking, s.Tracking)
+		}
+		wanted[s.Table] = w
+	}
+	for name, t := range a.tables {
+		w, ok := wanted[name]
+		if !ok {
+			delete(a.tables, name)
+			continue
+		}
+		t.Resize(w.ClientsMax)
+		t.SetTracking(w.Tracking)
+	}
+}
+
+// dispatchers are those of all services, and those of services that are gone
+// but for their last connections.
+func (a *App) dispatchers() []*dispatch.Dispatcher {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.ending = slices.DeleteFunc(a.ending, func(d *dispatch.Dispatcher) bool { return d.Flows() == 0 })
+	all := slices.Clone(a.ending)
+	for _, s := range a.services {
+		all = append(all, s.d)
+	}
+	return all
+}
+
+// Service implements [control.Engine].
+func (a *App) Service(name string) (control.Service, error) { return a.service(name) }
+
+func (a *App) service(name string) (*service, error) {
+	services := a.cfg.Load().services
+	if s := services[name]; s != nil {
+		return s, nil
+	}
+	var names []string
+	for _, other := range slices.Sorted(maps.Keys(services)) {
+		if other != "" {
+			names = append(names, other)
+		}
+	}
+	if names == nil {
+		return nil, fmt.Errorf("there is no service %s, nor any other with a name", name)
+	}
+	return nil, fmt.Errorf("there is no service %s; there are: %s", name, strings.Join(names, " "))
+}
+
+// label says in a log which service it is.
+func (s *service) label() []any {
+	if s.name == "" {
+		return nil
+	}
+	return []any{"service", s.name}
+}
+
+// config is what holds for the service, as its commands see it.
+func (s *service) config() config.Config {
+	cfg, _ := s.app.Config().In(s.name)
+	return cfg
+}
+
+// addresses are those that are bound, in the order of the configuration.
+func (s *service) addresses() []string {
+	var out []string
+	for _, addr := range s.config().Listeners() {
+		if l, ok := s.listeners[addr]; ok {
+			out = append(out, l.plane.Addr().String())
+		}
+	}
+	return out
+}

@@ -1,0 +1,107 @@
+package app
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"pen/internal/config"
+	"pen/internal/testenv"
+)
+
+// run runs commands as the control socket does.
+func run(t *testing.T, a *App, lines ...string) {
+	t.Helper()
+	for _, line := range lines {
+		cmd, err := config.ParseLine(line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Change(cmd); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func portOf(addr string) string {
+	_, port, _ := net.SplitHostPort(addr)
+	return port
+}
+
+func reachable(addr string) bool {
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		return false
+	}
+	c.Close()
+	return true
+}
+
+// A service that ends takes nothing new and keeps what it has; the App ends
+// what is left of it.
+func TestServiceEnds(t *testing.T) {
+	testenv.CheckLeaks(t)
+	a := start(t, "127.0.0.1:0", named(t, "first"))
+	run(t, a, "service web", "service web server 0 address 127.0.0.1 port "+portOf(named(t, "second")), "service web listen 127.0.0.1:0")
+	web, err := a.service("web")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := web.addresses()[0]
+	c := connect(t, addr)
+	r := bufio.NewReader(c)
+	if line, err := r.ReadString('\n'); line != "second\n" {
+		t.Fatal(line, err)
+	}
+	run(t, a, "no service web")
+	if _, err := a.service("web"); err == nil {
+		t.Error("the service is still there")
+	}
+	testenv.Eventually(t, "the listener's end", func() bool { return !reachable(addr) })
+	if n := len(a.dispatchers()); n != 2 {
+		t.Errorf("%d dispatchers, want the first service's and one that ends", n)
+	}
+	c.Close()
+	testenv.Eventually(t, "the last connection's end", func() bool { return len(a.dispatchers()) == 1 })
+	if got := visit(t, a.Addr()); got != "first" {
+		t.Errorf("the other service: %s", got)
+	}
+}
+
+// An address that can't be had keeps a change of several services from being
+// made at all.
+func TestServicesChangeTogether(t *testing.T) {
+	a := start(t, "127.0.0.1:0", named(t, "first"))
+	taken := testenv.Listen(t, "tcp", testenv.Loopback).Addr().String()
+	name := filepath.Join(t.TempDir(), "more.conf")
+	if err := os.WriteFile(name, fmt.Appendf(nil, "timeout 3\nservice a\nlisten 127.0.0.1:0\nservice b\nlisten %s\n", taken), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.include("", name); err == nil {
+		t.Fatal("an address was used twice")
+	}
+	if len(a.Config().Services) != 0 || a.Config().Timeout == 3*time.Second || len(a.services) != 1 {
+		t.Error("half of a change was made")
+	}
+}
+
+// A shared table is as large as the largest service wants it.
+func TestSharedTable(t *testing.T) {
+	a := start(t, "127.0.0.1:0", named(t, "first"))
+	run(t, a, "table both", "clients_max 10", "service web", "service web table both", "service web clients_max 500", "service web tracking 5")
+	if n := a.tables["both"].Max(); n != 500 {
+		t.Errorf("the table has %d places, want 500", n)
+	}
+	run(t, a, "no service web")
+	if n := a.tables["both"].Max(); n != 10 {
+		t.Errorf("the table has %d places, want 10", n)
+	}
+	run(t, a, "no table")
+	if len(a.tables) != 0 {
+		t.Error("a table that nobody uses is kept")
+	}
+}

@@ -1,0 +1,61 @@
+package dispatch
+
+import "sync"
+
+// A Budget is what the flows of several services take of together: the
+// descriptors of the process. The nil Budget has no end. It is safe for
+// concurrent use.
+type Budget struct {
+	mu   sync.Mutex // guards all below
+	left int
+	full chan struct{} // closed and dropped when something is given back
+}
+
+// NewBudget returns a budget of n.
+func NewBudget(n int) *Budget { return &Budget{left: n} }
+
+// Grow adds n, which may be negative: then flows that end make up for it.
+func (b *Budget) Grow(n int) { b.give(n) }
+
+func (b *Budget) take(n int) bool {
+	if b == nil {
+		return true
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.left < n {
+		return false
+	}
+	b.left -= n
+	return true
+}
+
+func (b *Budget) give(n int) {
+	if b == nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.left += n
+	if b.full != nil {
+		close(b.full)
+		b.full = nil
+	}
+}
+
+// room returns nil if there are n left, and otherwise a channel that is closed
+// when it is worth asking again.
+func (b *Budget) room(n int) <-chan struct{} {
+	if b == nil {
+		return nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.left >= n {
+		return nil
+	}
+	if b.full == nil {
+		b.full = make(chan struct{})
+	}
+	return b.full
+}
