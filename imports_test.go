@@ -18,6 +18,7 @@ import (
 var mayImport = map[string][]string{
 	"internal/acl":            {},
 	"internal/accesslog":      {},
+	"internal/check":          {},
 	"internal/client":         {},
 	"internal/pool":           {},
 	"internal/config":         {},
@@ -56,7 +57,7 @@ var mayImport = map[string][]string{
 // pure packages decide: plain data, no sockets, no files, no goroutines.
 var pure = []string{
 	"internal/acl", "internal/client", "internal/pool", "internal/dispatch", "internal/config", "internal/stats",
-	"internal/weblog",
+	"internal/weblog", "internal/check",
 }
 
 // kernel packages may use system calls that the standard library lacks.

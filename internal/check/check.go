@@ -1,0 +1,138 @@
+// Package check says what to ask of a server to learn whether it works, and
+// what to conclude from the answers. It is plain data and arithmetic; package
+// health does the asking.
+package check
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A Kind is a way to ask.
+type Kind string
+
+// The kinds, with the words that follow each in a [Spec]'s text.
+const (
+	TCP   Kind = "tcp"    // a connection is accepted
+	TLS   Kind = "tls"    // and a TLS handshake completed
+	HTTP  Kind = "http"   // PATH: a request is answered by a status in the range
+	HTTPS Kind = "https"  // PATH: the same over TLS
+	Send  Kind = "send"   // STRING expect STRING; or "expect STRING" for a server that talks first
+	UDP   Kind = "udp"    // send STRING expect STRING: the same by datagrams
+	DNS   Kind = "dns"    // NAME: a question for its address is answered without an error
+	Exec  Kind = "exec"   // FILE: a program of the operator's ends with status 0
+	Agent Kind = "agent"  // [send STRING]: what the server says of itself; see [ParseAgent]
+	first      = "expect" // how Send is written when nothing is sent
+)
+
+const kinds = "tcp, tls, http PATH, https PATH, send STRING expect STRING, expect STRING, " +
+	"udp send STRING expect STRING, dns NAME, exec FILE or agent [send STRING]"
+
+// A Spec is a check. Two that are equal are the same check, so one can be the
+// key of a map. The zero Spec is none; [ParseSpec] makes them.
+type Spec struct {
+	Kind         Kind
+	Arg          string        // PATH of http and https, NAME of dns, FILE of exec
+	Send, Expect string        // of send, udp and agent: bytes
+	Interval     time.Duration // from the begin of one check to that of the next
+	Timeout      time.Duration // of one check, from connecting to the last byte
+	Rise, Fall   int           // results in a row that make a server up, or down
+	Port         int           // 0 is the server's own
+	Host         string        // of http and https: Host header; and with tls: the server's name. "" is the address
+	StatusMin    int           // http and https: the range of
+	StatusMax    int           // good status codes, both included
+	Jitter       int           // percent of the interval by which each one is longer or shorter at most
+	Start        State         // before there are results; Unknown leaves it to the first
+	Verify       bool          // tls and https: the certificate must be good
+	DryRun       bool          // report, but have no effect
+}
+
+const (
+	defaultInterval = 2 * time.Second
+	defaultTimeout  = time.Second // or the interval, if that is shorter
+	defaultJitter   = 10
+	minStatus       = 200
+	maxStatus       = 399
+)
+
+// defaults is what a check is unless its options say otherwise; the timeout
+// depends on the interval. An agent knows what it says, so once is enough.
+func defaults(k Kind) Spec {
+	s := Spec{Kind: k, Interval: defaultInterval, Rise: 2, Fall: 3, Jitter: defaultJitter}
+	switch k {
+	case HTTP, HTTPS:
+		s.StatusMin, s.StatusMax = minStatus, maxStatus
+	case Agent:
+		s.Rise, s.Fall = 1, 1
+	}
+	return s
+}
+
+// IsTLS reports whether the check speaks TLS.
+func (s Spec) IsTLS() bool { return s.Kind == TLS || s.Kind == HTTPS }
+
+// IsDatagram reports whether the check is by datagrams.
+func (s Spec) IsDatagram() bool { return s.Kind == UDP || s.Kind == DNS }
+
+// String writes the check as ParseSpec reads it, in the canonical way: what is
+// as by default is left out.
+func (s Spec) String() string {
+	words := s.kindWords()
+	option := func(key, value, byDefault string) {
+		if value != byDefault {
+			words = append(words, key, value)
+		}
+	}
+	d := defaults(s.Kind)
+	option("interval", formatDuration(s.Interval), formatDuration(d.Interval))
+	option("timeout", formatDuration(s.Timeout), formatDuration(min(s.Interval, defaultTimeout)))
+	option("rise", strconv.Itoa(s.Rise), strconv.Itoa(d.Rise))
+	option("fall", strconv.Itoa(s.Fall), strconv.Itoa(d.Fall))
+	option("port", strconv.Itoa(s.Port), "0")
+	option("host", s.Host, "")
+	option("status", s.statusRange(), d.statusRange())
+	option("jitter", strconv.Itoa(s.Jitter)+"%", strconv.Itoa(d.Jitter)+"%")
+	option("start", s.Start.String(), d.Start.String())
+	if s.Verify {
+		words = append(words, "verify")
+	}
+	if s.DryRun {
+		words = append(words, "dry_run")
+	}
+	return strings.Join(words, " ")
+}
+
+// kindWords are the kind with its arguments.
+func (s Spec) kindWords() []string {
+	switch s.Kind {
+	case HTTP, HTTPS, DNS, Exec:
+		return []string{string(s.Kind), s.Arg}
+	case Send:
+		if s.Send == "" {
+			return []string{first, escape(s.Expect)}
+		}
+		return []string{"send", escape(s.Send), "expect", escape(s.Expect)}
+	case UDP:
+		return []string{"udp", "send", escape(s.Send), "expect", escape(s.Expect)}
+	case Agent:
+		if s.Send != "" {
+			return []string{"agent", "send", escape(s.Send)}
+		}
+	}
+	return []string{string(s.Kind)}
+}
+
+func (s Spec) statusRange() string {
+	if s.StatusMin == s.StatusMax {
+		return strconv.Itoa(s.StatusMin)
+	}
+	return strconv.Itoa(s.StatusMin) + "-" + strconv.Itoa(s.StatusMax)
+}
+
+func formatDuration(d time.Duration) string {
+	if d%time.Second == 0 {
+		return strconv.FormatInt(int64(d/time.Second), 10)
+	}
+	return d.String()
+}
