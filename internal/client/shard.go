@@ -119,10 +119,15 @@ func (s *shard) add(h uint64, k key) uint32 {
 // evict forgets the client that was used the longest ago. It reports false if
 // there is none.
 func (s *shard) evict() bool {
-	i := s.oldest
-	if i == none {
+	if s.oldest == none {
 		return false
 	}
+	s.remove(s.oldest)
+	return true
+}
+
+// remove takes an entry out and keeps its place for the next client.
+func (s *shard) remove(i uint32) {
 	e := s.at(i)
 	p := s.bucket(e.hash)
 	for *p != i {
@@ -132,7 +137,6 @@ func (s *shard) evict() bool {
 	s.unlink(i)
 	e.next = s.free
 	s.free = i
-	return true
 }
 
 func (s *shard) toFront(i uint32) {

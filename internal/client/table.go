@@ -137,6 +137,36 @@ func (t *Table) Add(addr netip.Addr, sent, received uint64) {
 	s.mu.Unlock()
 }
 
+// Get returns what the table knows of a client, also of one that is forgotten
+// and was not replaced yet; false if that is nothing.
+func (t *Table) Get(addr netip.Addr) (Entry, bool) {
+	k := keyOf(addr)
+	h := t.hash(k)
+	l, s := t.lock(h)
+	defer s.mu.Unlock()
+	i := s.index(h, k)
+	if i == none {
+		return Entry{}, false
+	}
+	return s.at(i).export(l.slot(h, i)), true
+}
+
+// Forget drops a client, and reports whether it was known. Its connections go
+// on; the next one finds it unknown.
+func (t *Table) Forget(addr netip.Addr) bool {
+	k := keyOf(addr)
+	h := t.hash(k)
+	l, s := t.lock(h)
+	defer s.mu.Unlock()
+	i := s.index(h, k)
+	if i == none {
+		return false
+	}
+	s.remove(i)
+	l.count.Add(-1)
+	return true
+}
+
 // Dump returns all clients in the order of their slots. Each shard is locked
 // for the time of copying it.
 func (t *Table) Dump() []Entry {
@@ -160,33 +190,66 @@ func (t *Table) Dump() []Entry {
 func (t *Table) Resize(max int) {
 	t.resizing.Lock()
 	defer t.resizing.Unlock()
-	old := t.layout.Load()
-	if max == old.max {
-		return
+	if max != t.layout.Load().max {
+		t.rebuild(max, nil)
 	}
-	var all []entry
+}
+
+// rebuild replaces the layout by one of at most limit clients: those of the
+// table, and more of them, which are sorted, oldest first. If there are more
+// than fit, the most recent ones stay; of a client that is in both, what the
+// table knows. It returns how many of more have come in. t.resizing is held.
+func (t *Table) rebuild(limit int, more []entry) (added int) {
+	old := t.layout.Load()
+	var here []entry
 	for i := range old.shards {
 		s := &old.shards[i]
 		s.mu.Lock()
 		s.moved = true
 		for j := s.oldest; j != none; j = s.at(j).newer {
-			all = append(all, *s.at(j))
+			here = append(here, *s.at(j))
 		}
 	}
-	slices.SortStableFunc(all, func(a, b entry) int { return cmp.Compare(a.last, b.last) })
-	next := newLayout(max)
-	for _, e := range all[len(all)-min(len(all), next.max):] {
+	slices.SortStableFunc(here, byUse)
+	more = slices.DeleteFunc(more, func(e entry) bool {
 		h := t.hash(e.key)
-		next.count.Add(1)
-		s := next.shard(h)
-		n := s.at(s.add(h, e.key))
-		e.links = n.links
-		*n = e
+		return old.shard(h).find(h, e.key) != nil
+	})
+	next := newLayout(limit)
+	for surplus := len(here) + len(more) - next.max; len(here)+len(more) > 0; surplus-- {
+		from := &more
+		if len(more) == 0 || len(here) > 0 && here[0].last < more[0].last {
+			from = &here
+		}
+		e := &(*from)[0]
+		*from = (*from)[1:]
+		if surplus <= 0 && next.put(t.hash(e.key), e) && from == &more {
+			added++
+		}
 	}
 	t.layout.Store(next)
 	for i := range old.shards {
 		old.shards[i].mu.Unlock()
 	}
+	return added
+}
+
+// byUse orders entries by their last use, oldest first.
+func byUse(a, b entry) int { return cmp.Compare(a.last, b.last) }
+
+// put adds an entry, with all that it holds, as the newest one of a layout
+// that nobody else uses yet and that has room. It reports false if the client
+// is there.
+func (l *layout) put(h uint64, e *entry) bool {
+	s := l.shard(h)
+	if s.index(h, e.key) != none {
+		return false
+	}
+	n := s.at(s.add(h, e.key))
+	e.links = n.links
+	*n = *e
+	l.count.Add(1)
+	return true
 }
 
 func (t *Table) hash(k key) uint64 { return maphash.Bytes(t.seed, k[:]) }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -68,6 +69,40 @@ func TestTrackingForgets(t *testing.T) {
 	want := Entry{Addr: addr(1), Last: 5 * time.Second, Server: NoServer, Connects: 1}
 	if got := tb.Dump()[0]; got != want {
 		t.Errorf("after its tracking time: %+v, want %+v", got, want)
+	}
+}
+
+func TestGet(t *testing.T) {
+	tb := New(20000) // of several shards
+	for i := range 100 {
+		tb.Assign(addr(i), i, time.Duration(i))
+		tb.Add(addr(i), 1, 2)
+	}
+	for _, want := range tb.Dump() {
+		if got, ok := tb.Get(want.Addr); !ok || got != want {
+			t.Errorf("Get(%v) = %+v, %v, want %+v", want.Addr, got, ok, want)
+		}
+	}
+	if got, ok := tb.Get(addr(100)); ok || got != (Entry{}) {
+		t.Errorf("Get of one not known = %+v, %v", got, ok)
+	}
+}
+
+func TestForget(t *testing.T) {
+	tb := New(3)
+	for i := range 3 {
+		tb.Assign(addr(i), i, time.Duration(i))
+	}
+	if tb.Forget(addr(9)) || !tb.Forget(addr(1)) || tb.Forget(addr(1)) {
+		t.Error("Forget does not tell who was known")
+	}
+	wantServer(t, tb, addr(1), 3, NoServer)
+	tb.Assign(addr(4), 4, 4) // takes the place, evicts nobody
+	for _, i := range []int{0, 2, 4} {
+		wantServer(t, tb, addr(i), 5, i)
+	}
+	if got := tb.Len(); got != 3 {
+		t.Errorf("Len() = %d, want 3", got)
 	}
 }
 
@@ -178,10 +213,19 @@ func TestAgainstModel(t *testing.T) {
 		var order []int // oldest first
 		server := map[int]int{}
 		for now := range time.Duration(rapid.IntRange(1, 60).Draw(t, "steps")) {
-			if rapid.IntRange(0, 19).Draw(t, "op") == 0 {
+			switch rapid.IntRange(0, 19).Draw(t, "op") {
+			case 0:
 				size = rapid.IntRange(1, 8).Draw(t, "resize")
 				tb.Resize(size)
-			} else {
+			case 1, 2:
+				c := rapid.IntRange(0, 11).Draw(t, "forgotten")
+				_, known := server[c]
+				if got := tb.Forget(addr(c)); got != known {
+					t.Fatalf("Forget(%d) = %v, want %v", c, got, known)
+				}
+				delete(server, c)
+				order = slices.DeleteFunc(order, func(o int) bool { return o == c })
+			default:
 				c := rapid.IntRange(0, 11).Draw(t, "client")
 				s := rapid.IntRange(NoServer, 3).Draw(t, "server")
 				tb.Assign(addr(c), s, now)
@@ -190,13 +234,7 @@ func TestAgainstModel(t *testing.T) {
 					s = old
 				}
 				server[c] = s
-				for i, o := range order {
-					if o == c {
-						order = append(order[:i:i], order[i+1:]...)
-						break
-					}
-				}
-				order = append(order, c)
+				order = append(slices.DeleteFunc(order, func(o int) bool { return o == c }), c)
 			}
 			for len(order) > size {
 				delete(server, order[0])
