@@ -1,0 +1,485 @@
+package client
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"flag"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"math"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+var update = flag.Bool("update", false, "write the golden snapshot")
+
+var saved = time.Unix(1_800_000_000, 0)
+
+func save(t testing.TB, tb *Table, servers []string, now time.Duration) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := tb.Save(&b, Meta{Saved: saved, Servers: servers}, now); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// at is a Restoring, some time after the snapshot, that finds servers in a list.
+func at(now, since time.Duration, servers ...string) Restoring {
+	return Restoring{
+		Slot: func(s string) int { return slices.Index(servers, s) }, Now: now, Wall: saved.Add(since),
+	}
+}
+
+func restore(t testing.TB, tb *Table, snapshot []byte, o Restoring) Restored {
+	t.Helper()
+	r, err := tb.Restore(bytes.NewReader(snapshot), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// known is what a table holds but for the slots, by address.
+func known(tb *Table) map[netip.Addr]Entry {
+	m := map[netip.Addr]Entry{}
+	for _, e := range tb.Dump() {
+		e.Slot = 0
+		m[e.Addr] = e
+	}
+	return m
+}
+
+// small returns a table with a client for every server, one without a server
+// and the Unix one.
+func small() *Table {
+	tb := New(10)
+	tb.Assign(addr(1), 0, 10)
+	tb.Assign(netip.MustParseAddr("2001:db8::1"), 1, 20)
+	tb.Assign(netip.Addr{}, 2, 30)
+	tb.Assign(addr(2), NoServer, 40)
+	tb.Assign(addr(1), 0, 50)
+	tb.Add(addr(1), math.MaxUint64, 7)
+	return tb
+}
+
+var smallServers = []string{"web1|10.0.0.1:80", "", "web3|\x00\xff"}
+
+func TestSaveAndRestore(t *testing.T) {
+	tb := New(10)
+	got := restore(t, tb, save(t, small(), smallServers, 100), at(1000, 5*time.Second, "new", "web3|\x00\xff", "web1|10.0.0.1:80"))
+	if want := (Restored{saved, 4, 4}); got != want {
+		t.Errorf("Restore = %+v, want %+v", got, want)
+	}
+	then := 1000 - 5*time.Second // on the clock of now, when the clock of then was 100
+	want := map[netip.Addr]Entry{
+		addr(1):                            {Addr: addr(1), Last: then - 50, Server: 2, Connects: 2, Sent: math.MaxUint64, Received: 7},
+		netip.MustParseAddr("2001:db8::1"): {Addr: netip.MustParseAddr("2001:db8::1"), Last: then - 80, Server: NoServer, Connects: 1},
+		{}:                                 {Last: then - 70, Server: 1, Connects: 1},
+		addr(2):                            {Addr: addr(2), Last: then - 60, Server: NoServer, Connects: 1},
+	}
+	if got := known(tb); !reflect.DeepEqual(got, want) {
+		t.Errorf("restored %+v\nwant %+v", got, want)
+	}
+	wantServer(t, tb, addr(1), 1000, 2)
+}
+
+// The next one in finds the places in the order of use.
+func TestRestoredAreEvictedInOrder(t *testing.T) {
+	tb := New(5)
+	tb.Assign(addr(9), 1, 0)
+	restore(t, tb, save(t, small(), smallServers, 100), at(0, 0, smallServers...))
+	for i, gone := range []netip.Addr{netip.MustParseAddr("2001:db8::1"), {}, addr(2), addr(1), addr(9)} {
+		if _, ok := tb.Get(gone); !ok {
+			t.Errorf("%v was evicted too early", gone)
+		}
+		tb.Assign(addr(10+i), 1, time.Duration(i))
+		if _, ok := tb.Get(gone); ok {
+			t.Errorf("%v was not evicted in its turn", gone)
+		}
+	}
+}
+
+func TestLiveClientsWin(t *testing.T) {
+	snapshot := save(t, small(), smallServers, 100)
+	tb := New(2)
+	tb.Assign(addr(1), 7, 1000) // in the snapshot too
+	tb.Assign(addr(8), 8, 1001)
+	if got := restore(t, tb, snapshot, at(2000, 0, smallServers...)); got.Kept != 1 {
+		t.Errorf("%+v, want the most recent one in the place of the older of the table", got)
+	}
+	wantServer(t, tb, addr(1), 2000, NoServer)
+	wantServer(t, tb, addr(8), 2000, 8)
+	tb = New(3)
+	tb.Assign(addr(1), 7, 3000)
+	tb.Assign(addr(8), 8, 3001)
+	restore(t, tb, snapshot, at(2000, 0, smallServers...))
+	wantServer(t, tb, addr(1), 3001, 7)
+	wantServer(t, tb, addr(8), 3001, 8)
+	if e, ok := tb.Get(addr(2)); !ok || e.Connects != 1 {
+		t.Errorf("the most recent of the others: %+v, %v", e, ok)
+	}
+}
+
+func TestForgottenAreNotSavedNorRestored(t *testing.T) {
+	tb := small()
+	tb.SetTracking(60)
+	if got := restore(t, New(10), save(t, tb, smallServers, 95), at(0, 0)); got.Clients != 2 {
+		t.Errorf("%d saved at 95, want those since 35", got.Clients)
+	}
+	all := save(t, small(), smallServers, 50)
+	for since, want := range map[time.Duration]int{-time.Hour: 4, 0: 4, time.Second: 1, 2 * time.Second: 0, math.MaxInt64: 0} {
+		tb := New(10)
+		tb.SetTracking(time.Second + 5)
+		if got := restore(t, tb, all, at(0, since)); got.Kept != want || tb.Len() != want || got.Clients != 4 {
+			t.Errorf("%v later: %+v, Len() = %d, want %d", since, got, tb.Len(), want)
+		}
+	}
+}
+
+// Whatever is cut off or changed is found, and the table is as it was.
+func TestDamageIsFound(t *testing.T) {
+	whole := save(t, small(), smallServers, 100)
+	tb := New(10)
+	tb.Assign(addr(5), 5, 5)
+	before := known(tb)
+	reject := func(what string, b []byte) {
+		t.Helper()
+		_, err := tb.Restore(bytes.NewReader(b), at(0, 0))
+		if err == nil || !strings.HasPrefix(err.Error(), "restore clients: ") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	for n := range whole {
+		reject(fmt.Sprintf("cut to %d bytes", n), whole[:n])
+		for bit := range 8 {
+			b := bytes.Clone(whole)
+			b[n] ^= 1 << bit
+			reject(fmt.Sprintf("bit %d of byte %d", bit, n), b)
+		}
+	}
+	reject("more at the end", append(bytes.Clone(whole), 0))
+	reject("two of them", append(bytes.Clone(whole), whole...))
+	if got := known(tb); !reflect.DeepEqual(got, before) {
+		t.Errorf("the table has changed: %+v", got)
+	}
+}
+
+// A text must say what is wrong.
+func TestRestoreErrors(t *testing.T) {
+	servers := func(n uint32) []byte {
+		b := append(head(version), make([]byte, 16)...)
+		return binary.BigEndian.AppendUint32(b, n)
+	}
+	start := sum(servers(0), 0)
+	for _, tt := range []struct {
+		want string
+		b    []byte
+	}{
+		{"cut short", nil},
+		{"not a snapshot of clients", []byte(strings.Repeat("x", 100))},
+		{"version 2, want 1", head(2)},
+		{"65537 servers", servers(1<<16 + 1)},
+		{"a server of 1025 bytes", append(servers(1), 4, 1)},
+		{"wrong checksum", append(servers(0), 0, 0, 0, 0)},
+		{"a block of 1025 clients", append(start, 0, 0, 4, 1)},
+		{"server 0 of 0", block(start, record(0, 0))},
+		{"server -2 of 0", block(start, record(-2, 0))},
+		{"a client of -1 ns ago", block(start, record(NoServer, -1))},
+		{"a client of 1152921504606846977 ns ago", block(start, record(NoServer, maxAge+1))},
+		{"it ends after 1 of 0 clients", sum(append(block(start, record(NoServer, 1)), make([]byte, 12)...), 8)},
+	} {
+		if _, err := New(1).Restore(bytes.NewReader(tt.b), at(0, 0)); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%v, want %q", err, tt.want)
+		}
+	}
+	if _, err := New(1).Restore(errReader{}, at(0, 0)); !errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("an error of the reader: %v", err)
+	}
+}
+
+// A file with a right checksum that no Save has written: a client that is in
+// it twice is in the table once.
+func TestRestoreTwiceTheSame(t *testing.T) {
+	b := append(head(version), make([]byte, 16)...)
+	b = block(sum(append(b, 0, 0, 0, 0), 0), record(NoServer, 5), record(NoServer, 3))
+	b = binary.BigEndian.AppendUint64(append(b, 0, 0, 0, 0), 2)
+	tb := New(10)
+	if got := restore(t, tb, sum(b, 8), at(0, 0)); got.Clients != 2 || got.Kept != 1 || tb.Len() != 1 || len(tb.Dump()) != 1 {
+		t.Errorf("%+v, Len() = %d", got, tb.Len())
+	}
+}
+
+type errReader struct{}
+
+func (errReader) Read([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
+func head(v uint32) []byte { return binary.BigEndian.AppendUint32([]byte(magic), v) }
+
+// sum appends the checksum to a snapshot of which so many blocks and the
+// header, if it is not the end of that, have one: 0, or 8 for both.
+func sum(b []byte, sums int) []byte {
+	crc := uint32(0)
+	if sums == 0 {
+		crc = crc32.Checksum(b, castagnoli)
+	} else {
+		const header = len(magic) + 4 + 8 + 8 + 4
+		crc = crc32.Checksum(b[:header], castagnoli)
+		end := len(b) - 12
+		crc = crc32.Update(crc, castagnoli, b[header+4:end-4])
+		crc = crc32.Update(crc, castagnoli, b[end:])
+	}
+	return binary.BigEndian.AppendUint32(bytes.Clone(b), crc)
+}
+
+// block appends the first block to a header without servers.
+func block(start []byte, records ...[]byte) []byte {
+	b := binary.BigEndian.AppendUint32(nil, uint32(len(records)))
+	b = append(b, bytes.Join(records, nil)...)
+	crc := crc32.Update(crc32.Checksum(start[:len(start)-4], castagnoli), castagnoli, b)
+	return binary.BigEndian.AppendUint32(append(bytes.Clone(start), b...), crc)
+}
+
+func record(server int32, age time.Duration) []byte {
+	b := make([]byte, recordSize)
+	binary.BigEndian.PutUint32(b[16:], uint32(server))
+	binary.BigEndian.PutUint64(b[24:], uint64(age))
+	return b
+}
+
+// A limited writer takes so many bytes.
+type limited int
+
+func (l *limited) Write(b []byte) (int, error) {
+	n := min(len(b), int(*l))
+	*l -= limited(n)
+	if n < len(b) {
+		return n, io.ErrShortWrite
+	}
+	return n, nil
+}
+
+func TestSaveErrors(t *testing.T) {
+	tb := small()
+	size := len(save(t, tb, smallServers, 100))
+	for n := range size {
+		w := limited(n)
+		if err := tb.Save(&w, Meta{Servers: smallServers}, 100); !errors.Is(err, io.ErrShortWrite) {
+			t.Fatalf("disk full after %d bytes: %v", n, err)
+		}
+	}
+	for _, m := range []Meta{
+		{Servers: make([]string, maxServers+1)},
+		{Servers: []string{strings.Repeat("x", maxIdentity+1)}},
+	} {
+		if err := tb.Save(io.Discard, m, 100); err == nil {
+			t.Error("what could not be read again was written")
+		}
+	}
+	most := Meta{Servers: append(make([]string, maxServers-1), strings.Repeat("x", maxIdentity))}
+	var b bytes.Buffer
+	if err := tb.Save(&b, most, 100); err != nil {
+		t.Fatal(err)
+	}
+	restore(t, New(10), b.Bytes(), at(0, 0))
+}
+
+// Many blocks and shards, and a smaller table keeps exactly the most recent.
+func TestRestoreIntoSmaller(t *testing.T) {
+	const n = 40000
+	big := New(n)
+	for i := range n {
+		big.Assign(addr(i*7919%n), i%3, time.Duration(i))
+	}
+	snapshot := save(t, big, []string{"a", "b", "c"}, n)
+	for _, size := range []int{1, 5, 1000, n / 3, n, 2 * n} {
+		tb := New(size)
+		got := restore(t, tb, snapshot, at(n, 0, "a", "b", "c"))
+		if want := min(n, size); got.Kept != want || tb.Len() != want || got.Clients != n {
+			t.Errorf("table of %d: %+v, Len() = %d", size, got, tb.Len())
+		}
+		for i := n - min(n, size); i < n; i++ {
+			wantServer(t, tb, addr(i*7919%n), n, i%3)
+		}
+	}
+}
+
+// What is restored is what was saved, whatever the table is.
+func TestSnapshotAgainstModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		tb := New(8)
+		for now := range time.Duration(rapid.IntRange(0, 30).Draw(t, "steps")) {
+			c := addr(rapid.IntRange(0, 11).Draw(t, "client"))
+			tb.Assign(c, rapid.IntRange(NoServer, 4).Draw(t, "server"), now)
+			tb.Add(c, rapid.Uint64().Draw(t, "sent"), 1)
+		}
+		servers := rapid.SliceOfN(rapid.StringN(0, 20, -1), 0, 6).Draw(t, "servers")
+		now := 30 + time.Duration(rapid.IntRange(0, 9).Draw(t, "later"))
+		var b bytes.Buffer
+		if err := tb.Save(&b, Meta{saved, servers}, now); err != nil {
+			t.Fatal(err)
+		}
+		since := time.Duration(rapid.IntRange(0, 9).Draw(t, "since"))
+		size := rapid.IntRange(1, 10).Draw(t, "size")
+		next := New(size)
+		if _, err := next.Restore(&b, at(0, since, servers...)); err != nil {
+			t.Fatal(err)
+		}
+		list := tb.Dump()
+		slices.SortFunc(list, func(a, b Entry) int { return int(b.Last - a.Last) })
+		want := map[netip.Addr]Entry{}
+		for _, e := range list[:min(len(list), size)] {
+			e.Slot, e.Last = 0, e.Last-now-since
+			if e.Server >= len(servers) {
+				e.Server = NoServer
+			} else if e.Server != NoServer {
+				e.Server = slices.Index(servers, servers[e.Server])
+			}
+			want[e.Addr] = e
+		}
+		if got := known(next); !reflect.DeepEqual(got, want) {
+			t.Fatalf("restored %+v\nwant %+v", got, want)
+		}
+	})
+}
+
+// A table in use is saved and restored; what comes out is sound.
+func TestSnapshotWhileInUse(t *testing.T) {
+	tb := New(20000)
+	var users, saver sync.WaitGroup
+	for w := range 2 {
+		users.Go(func() {
+			for i := range 60000 {
+				tb.Assign(addr(i*(w+1)%30000), w, time.Duration(i))
+				tb.Lookup(addr(i), 0)
+				tb.Forget(addr(i * 3 % 30000))
+				if i%20000 == 0 {
+					tb.Resize(15000 + i/2)
+				}
+			}
+		})
+	}
+	saver.Go(func() {
+		for range 10 {
+			snapshot := save(t, tb, []string{"a", "b"}, 60000)
+			other := New(100000)
+			if got := restore(t, other, snapshot, at(60000, 0, "a", "b")); got.Kept != got.Clients {
+				t.Errorf("a client is twice in a snapshot: %+v", got)
+			}
+			restore(t, tb, snapshot, at(60000, 0, "a", "b"))
+		}
+	})
+	users.Wait()
+	saver.Wait()
+	if n, d := tb.Len(), len(tb.Dump()); n != d || n > tb.Max() {
+		t.Errorf("Len() = %d, Dump has %d, Max() = %d", n, d, tb.Max())
+	}
+}
+
+// Version 1 is read for ever.
+func TestGolden(t *testing.T) {
+	name := filepath.Join("testdata", "version1.snapshot")
+	if *update {
+		if err := os.WriteFile(name, save(t, small(), smallServers, 100), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	golden, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tb := New(10)
+	if got := restore(t, tb, golden, at(100, 0, smallServers...)); got != (Restored{saved, 4, 4}) {
+		t.Errorf("%+v", got)
+	}
+	if got, want := known(tb), known(small()); !reflect.DeepEqual(got, want) {
+		t.Errorf("the golden snapshot has %+v\nwant %+v", got, want)
+	}
+	if got := save(t, small(), smallServers, 100); !bytes.Equal(got, golden) {
+		t.Errorf("written today:\n%x\nas version 1:\n%x", got, golden)
+	}
+}
+
+// FuzzRestore: nothing makes Restore fall over; what it takes is a table that
+// can be saved and restored again.
+func FuzzRestore(f *testing.F) {
+	f.Add(save(f, small(), smallServers, 100))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		tb := New(3)
+		tb.Assign(addr(5), 5, 5)
+		got, err := tb.Restore(bytes.NewReader(b), at(10, 0, smallServers...))
+		if err != nil {
+			wantServer(t, tb, addr(5), 10, 5)
+			if tb.Len() != 1 {
+				t.Errorf("Len() = %d after %v", tb.Len(), err)
+			}
+			return
+		}
+		if n := len(tb.Dump()); n != tb.Len() || n > 3 || got.Kept > min(3, got.Clients) {
+			t.Errorf("%+v, Len() = %d, Dump has %d", got, tb.Len(), n)
+		}
+		again := New(3)
+		restore(t, again, save(t, tb, make([]string, 10), 10), at(10, 0))
+		if again.Len() != tb.Len() {
+			t.Errorf("%d clients of %d after once more", again.Len(), tb.Len())
+		}
+	})
+}
+
+// million is a full table of a million clients of ten servers.
+func million() (*Table, []string) {
+	const n = 1_000_000
+	tb := New(n)
+	for i := range n {
+		tb.Assign(addr(i), i%10, time.Duration(i))
+	}
+	return tb, strings.Split("abcdefghij", "")
+}
+
+// Saving needs the memory of a shard, not of the table.
+func TestSaveNeedsLittleMemory(t *testing.T) {
+	tb, servers := million()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if err := tb.Save(io.Discard, Meta{saved, servers}, 1_000_000); err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	if got := after.TotalAlloc - before.TotalAlloc; got > 4<<20 {
+		t.Errorf("%d bytes allocated to save a million clients, want at most 4 MiB", got)
+	}
+}
+
+func BenchmarkSave(b *testing.B) {
+	tb, servers := million()
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := tb.Save(io.Discard, Meta{saved, servers}, 1_000_000); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkRestore(b *testing.B) {
+	tb, servers := million()
+	snapshot := save(b, tb, servers, 1_000_000)
+	b.SetBytes(int64(len(snapshot)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if got := restore(b, New(1_000_000), snapshot, at(0, 0, servers...)); got.Kept != 1_000_000 {
+			b.Fatalf("%+v", got)
+		}
+	}
+}
