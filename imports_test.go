@@ -28,6 +28,7 @@ var mayImport = map[string][]string{
 	"internal/process":        {},
 	"internal/manual":         {"internal/config"},
 	"internal/hostnames":      {},
+	"internal/names":          {},
 	"internal/weblog":         {},
 	"internal/testenv":        {},
 	"internal/dispatch":       {"internal/acl", "internal/client", "internal/pool"},

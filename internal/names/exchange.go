@@ -1,0 +1,166 @@
+package names
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// An Exchange asks a server, at an address with its port, one question by
+// "udp" or "tcp" and returns its reply, which may be truncated. It blocks until
+// ctx is done at most.
+type Exchange func(ctx context.Context, network, server string, question *dns.Msg) (*dns.Msg, error)
+
+// maxDatagram is how long a reply by UDP may be; without EDNS it is to be of
+// 512 bytes (RFC 1035, section 4.2.1).
+const maxDatagram = 4096
+
+// exchange is the Exchange over the network. Each question has a socket, and
+// so a port, of its own.
+func exchange(ctx context.Context, network, server string, question *dns.Msg) (*dns.Msg, error) {
+	packed, err := question.Pack()
+	if err != nil {
+		return nil, err
+	}
+	var d net.Dialer
+	c, err := d.DialContext(ctx, network, server)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	stop := context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	if network == "tcp" {
+		return byTCP(c, question, packed)
+	}
+	return byUDP(c, question, packed)
+}
+
+// byUDP waits for the reply to a question. Whatever else comes, which may be
+// another's attempt to be the first to answer, is passed over.
+func byUDP(c net.Conn, question *dns.Msg, packed []byte) (*dns.Msg, error) {
+	if _, err := c.Write(packed); err != nil {
+		return nil, err
+	}
+	buf := make([]byte, maxDatagram)
+	for {
+		n, err := c.Read(buf)
+		if err != nil {
+			return nil, err
+		}
+		if reply, err := unpack(buf[:n]); err == nil && isReply(reply, question) {
+			return reply, nil
+		}
+	}
+}
+
+// byTCP puts a question and its reply behind their lengths (RFC 1035, section
+// 4.2.2).
+func byTCP(c net.Conn, question *dns.Msg, packed []byte) (*dns.Msg, error) {
+	if _, err := c.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(packed))), packed...)); err != nil {
+		return nil, err
+	}
+	var length [2]byte
+	if _, err := io.ReadFull(c, length[:]); err != nil {
+		return nil, err
+	}
+	b := make([]byte, binary.BigEndian.Uint16(length[:]))
+	if _, err := io.ReadFull(c, b); err != nil {
+		return nil, err
+	}
+	reply, err := unpack(b)
+	if err == nil && !isReply(reply, question) {
+		err = errors.New("a reply to another question")
+	}
+	return reply, err
+}
+
+// unpack reads a message. Of one that is truncated the beginning is enough.
+func unpack(b []byte) (*dns.Msg, error) {
+	m := new(dns.Msg)
+	if err := m.Unpack(b); err != nil && !m.Truncated {
+		return nil, errors.New("a malformed reply")
+	}
+	return m, nil
+}
+
+// isReply reports whether a message is a reply to that question.
+func isReply(m, question *dns.Msg) bool {
+	if !m.Response || m.Id != question.Id || m.Opcode != dns.OpcodeQuery || len(m.Question) != 1 {
+		return false
+	}
+	got, want := m.Question[0], question.Question[0]
+	return got.Qtype == want.Qtype && got.Qclass == want.Qclass && strings.EqualFold(got.Name, want.Name)
+}
+
+// ask asks all servers, as often as is to be tried, until one knows: that there
+// are answers, none of this type, or no such name, which is errNoName.
+func (r *resolver) ask(ctx context.Context, c *resolvConf, name string, kind uint16) (*dns.Msg, error) {
+	servers := c.servers
+	if len(r.servers) > 0 {
+		servers = r.servers
+	}
+	var last error
+	for range c.attempts {
+		for _, server := range servers {
+			m, err := r.askOne(ctx, c.timeout, server, name, kind)
+			if err == nil || errors.Is(err, errNoName) {
+				return m, err
+			}
+			last = fmt.Errorf("%s: %w", server, err)
+			if ctx.Err() != nil {
+				return nil, last
+			}
+		}
+	}
+	return nil, last
+}
+
+// askOne asks a server by UDP, and by TCP if the reply is truncated.
+func (r *resolver) askOne(ctx context.Context, limit time.Duration, server, name string, kind uint16) (*dns.Msg, error) {
+	question := new(dns.Msg).SetQuestion(name, kind)
+	for _, network := range []string{"udp", "tcp"} {
+		m, err := r.try(ctx, limit, network, server, question)
+		if err != nil || !m.Truncated {
+			return m, err
+		}
+	}
+	return nil, errors.New("the reply is truncated, also by TCP")
+}
+
+func (r *resolver) try(ctx context.Context, limit time.Duration, network, server string, question *dns.Msg) (*dns.Msg, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	m, err := r.exchange(ctx, network, server, question)
+	switch {
+	case ctx.Err() != nil:
+		return nil, errors.New("no reply")
+	case err != nil:
+		return nil, err
+	case !isReply(m, question):
+		return nil, errors.New("a reply to another question")
+	case m.Truncated:
+		return m, nil
+	case m.Rcode == dns.RcodeNameError:
+		return nil, errNoName
+	case m.Rcode != dns.RcodeSuccess:
+		return nil, errors.New(rcode(m.Rcode))
+	case len(m.Answer) == 0 && !m.Authoritative && !m.RecursionAvailable:
+		return nil, errors.New("the server knows nothing and asks nobody")
+	}
+	return m, nil
+}
+
+func rcode(code int) string {
+	if s, ok := dns.RcodeToString[code]; ok {
+		return s
+	}
+	return fmt.Sprintf("code %d", code)
+}

@@ -1,0 +1,98 @@
+// Package names keeps the addresses of servers that are given by name up to
+// date. It asks the DNS servers of /etc/resolv.conf itself, since the system's
+// resolver does not tell how long an answer holds, and /etc/hosts before them.
+//
+// A name that had an answer once never goes without: while DNS is away, says
+// that there is no such name, or answers with nothing, the last good answer
+// stays, for as long as it takes. And an answer that has been chosen stays
+// while it is among the answers of DNS, so that one that gives them in another
+// order each time does not move connections.
+package names
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/miekg/dns"
+)
+
+const maxPlaces = 4096
+
+// A Query is a name of which the answer is wanted.
+type Query struct {
+	// Name is that of a host, such as web.example.org, or of a service (RFC
+	// 2782), such as _http._tcp.example.org: its first two labels begin with
+	// an underscore. A literal address is its own answer, and nobody is asked.
+	Name string
+	// Places is how many servers of a service are wanted, 1 to 4096. For a
+	// host it is 0.
+	Places int
+}
+
+// An Answer is a server that a name stands for.
+type Answer struct {
+	Addr netip.Addr // invalid: the place is free
+	// Of a service only (RFC 2782): the lowest priority is to be used first,
+	// weights are relative within a priority.
+	Port, Priority, Weight uint16
+}
+
+// IsService reports whether the name is that of a service.
+func (q Query) IsService() bool {
+	_, proto, ok := strings.Cut(q.Name, ".")
+	return ok && strings.HasPrefix(q.Name, "_") && strings.HasPrefix(proto, "_")
+}
+
+// Check returns what is wrong with a query that nobody could answer.
+func (q Query) Check() error {
+	switch _, literal := q.literal(); {
+	case !literal && !isName(strings.TrimSuffix(q.Name, ".")):
+		return fmt.Errorf("%q is no name of a host or service", shorten(q.Name))
+	case q.IsService() && (q.Places < 1 || q.Places > maxPlaces):
+		return fmt.Errorf("service %s: %d places, want 1 to %d", q.Name, q.Places, maxPlaces)
+	case !q.IsService() && q.Places != 0:
+		return errors.New("only a service has places")
+	}
+	return nil
+}
+
+// literal returns the address that stands in the place of a name.
+func (q Query) literal() (netip.Addr, bool) {
+	addr, err := netip.ParseAddr(q.Name)
+	return addr.Unmap(), err == nil
+}
+
+// isName reports whether a text, without a dot at its end, is a name that may
+// be asked for and stand in a log (RFC 1123, and underscores). What DNS says
+// is in the hands of others: nothing else is taken from it.
+func isName(s string) bool {
+	if len(s) > 253 {
+		return false
+	}
+	for label := range strings.SplitSeq(s, ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' {
+			return false
+		}
+		for _, c := range []byte(label) {
+			switch {
+			case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_':
+			default:
+				return false
+			}
+		}
+	}
+	_, err := netip.ParseAddr(s)
+	return err != nil
+}
+
+func shorten(s string) string {
+	if len(s) > 300 {
+		return s[:300] + "..."
+	}
+	return s
+}
+
+// canonical is the form in which names are compared.
+func canonical(name string) string { return dns.CanonicalName(name) }

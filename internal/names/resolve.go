@@ -1,0 +1,235 @@
+package names
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+const (
+	maxAliases = 16  // one after the other (CNAME)
+	maxAddrs   = 256 // of a host
+	// hostsTTL is how long what /etc/hosts says holds.
+	hostsTTL = 5 * time.Second
+)
+
+// What DNS may know.
+var (
+	errNoName = errors.New("no such name")
+	errEmpty  = errors.New("no answer that is of use")
+)
+
+// A resolver finds answers. It may be used from any goroutine.
+type resolver struct {
+	exchange Exchange
+	usable   func(netip.Addr) bool
+	servers  []string // instead of those of resolv.conf
+	hosts    *file[hosts]
+	conf     *file[resolvConf]
+}
+
+// An outcome is what a look-up has found. places is nil if that is nothing; err
+// is what was missing, also where places are not nil.
+type outcome struct {
+	places  []place
+	ttl     time.Duration
+	surplus int // servers of a service for which there is no place
+	err     error
+}
+
+// resolve looks a query up. held is the answer in use, or nil. It blocks until
+// ctx is done at most.
+func (r *resolver) resolve(ctx context.Context, q Query, held []place) outcome {
+	if q.IsService() {
+		return r.service(ctx, q, held)
+	}
+	found, err := r.host(ctx, q.Name)
+	if err != nil {
+		return outcome{err: err}
+	}
+	var old netip.Addr
+	if held != nil {
+		old = held[0].Addr
+	}
+	return outcome{places: []place{{Answer: Answer{Addr: r.choose(found, old)}}}, ttl: found.ttl, err: found.missing}
+}
+
+// A hostAnswer is what was found of a host: one address at least.
+type hostAnswer struct {
+	addrs []netip.Addr
+	ttl   time.Duration
+	// missing is why nobody knew the addresses of one family, IPv4 if missing4
+	// is set; nil if both are known.
+	missing  error
+	missing4 bool
+}
+
+// host returns the addresses of a host.
+func (r *resolver) host(ctx context.Context, name string) (hostAnswer, error) {
+	if addrs := r.hosts.get()[canonical(name)]; len(addrs) > 0 {
+		return hostAnswer{addrs: addrs, ttl: hostsTTL}, nil
+	}
+	conf := r.conf.get()
+	err := errNoName
+	for _, candidate := range conf.candidates(name) {
+		found, ferr := r.hostByDNS(ctx, &conf, candidate)
+		switch {
+		case ferr == nil:
+			return found, nil
+		case errors.Is(ferr, errEmpty):
+			err = ferr
+		case !errors.Is(ferr, errNoName):
+			// Another candidate might be another host.
+			return hostAnswer{}, ferr
+		}
+	}
+	return hostAnswer{}, err
+}
+
+// hostByDNS asks for both families at once.
+func (r *resolver) hostByDNS(ctx context.Context, conf *resolvConf, name string) (hostAnswer, error) {
+	kinds := [2]uint16{dns.TypeAAAA, dns.TypeA}
+	var lists [2][]dns.RR
+	var ttls [2]time.Duration
+	var errs [2]error
+	var both sync.WaitGroup
+	for i, kind := range kinds {
+		both.Go(func() { lists[i], ttls[i], errs[i] = r.records(ctx, conf, name, kind) })
+	}
+	both.Wait()
+	found := hostAnswer{ttl: math.MaxInt64}
+	for i := range kinds {
+		addrs := addresses(lists[i])
+		if len(addrs) > 0 {
+			found.addrs = append(found.addrs, addrs...)
+			found.ttl = min(found.ttl, ttls[i])
+		}
+		if unknown(errs[i]) {
+			found.missing = fmt.Errorf("%s: %w", dns.TypeToString[kinds[i]], errs[i])
+			found.missing4 = kinds[i] == dns.TypeA
+		}
+	}
+	switch {
+	case len(found.addrs) > 0:
+		return found, nil
+	case found.missing != nil:
+		return hostAnswer{}, found.missing
+	}
+	for _, err := range errs {
+		if !errors.Is(err, errNoName) {
+			return hostAnswer{}, cmp.Or(err, errEmpty)
+		}
+	}
+	return hostAnswer{}, errNoName
+}
+
+// unknown reports whether an error says that nobody knew.
+func unknown(err error) bool {
+	return err != nil && !errors.Is(err, errNoName) && !errors.Is(err, errEmpty)
+}
+
+// records returns the records of a name, at least one, and how long they hold.
+func (r *resolver) records(ctx context.Context, conf *resolvConf, name string, kind uint16) ([]dns.RR, time.Duration, error) {
+	m, err := r.ask(ctx, conf, name, kind)
+	if err != nil {
+		return nil, 0, err
+	}
+	return records(m, name, kind)
+}
+
+// records follows aliases within a reply. Only what the name leads to is taken.
+func records(m *dns.Msg, name string, kind uint16) ([]dns.RR, time.Duration, error) {
+	ttl := time.Duration(math.MaxInt64)
+	for range maxAliases {
+		var list []dns.RR
+		var alias *dns.CNAME
+		for _, rr := range m.Answer {
+			h := rr.Header()
+			if h.Class != dns.ClassINET || !strings.EqualFold(h.Name, name) {
+				continue
+			}
+			if h.Rrtype == kind {
+				list = append(list, rr)
+				ttl = min(ttl, ttlOf(rr))
+			} else if c, ok := rr.(*dns.CNAME); ok && alias == nil {
+				alias = c
+			}
+		}
+		if len(list) > 0 {
+			return list, ttl, nil
+		}
+		if alias == nil {
+			return nil, 0, errEmpty
+		}
+		ttl = min(ttl, ttlOf(alias))
+		name = alias.Target
+	}
+	return nil, 0, fmt.Errorf("%w: more than %d aliases, or a circle of them", errEmpty, maxAliases)
+}
+
+// ttlOf is how long a record holds; a number with its first bit set is zero
+// (RFC 2181, section 8).
+func ttlOf(rr dns.RR) time.Duration {
+	s := rr.Header().Ttl
+	if s > math.MaxInt32 {
+		s = 0
+	}
+	return time.Duration(s) * time.Second
+}
+
+// addresses returns those that a connection can be made to. The unspecified
+// address would be this machine, of which others have not to speak.
+func addresses(list []dns.RR) []netip.Addr {
+	var addrs []netip.Addr
+	for _, rr := range list {
+		var addr netip.Addr
+		switch rr := rr.(type) {
+		case *dns.A:
+			addr, _ = netip.AddrFromSlice(rr.A)
+		case *dns.AAAA:
+			addr, _ = netip.AddrFromSlice(rr.AAAA)
+		}
+		addr = addr.Unmap()
+		if addr.IsValid() && !addr.IsUnspecified() && !addr.IsMulticast() && len(addrs) < maxAddrs && !slices.Contains(addrs, addr) {
+			addrs = append(addrs, addr)
+		}
+	}
+	return addrs
+}
+
+// targets returns the servers that a service has, the first ones to use first,
+// in an order that does not depend on that of the reply.
+func targets(list []dns.RR) []place {
+	var all []place
+	for _, rr := range list {
+		srv, ok := rr.(*dns.SRV)
+		if !ok || !isName(strings.TrimSuffix(srv.Target, ".")) || srv.Port == 0 {
+			continue // a dot as the target says that there is no such service
+		}
+		all = append(all, place{
+			target: canonical(srv.Target),
+			Answer: Answer{Port: srv.Port, Priority: srv.Priority, Weight: srv.Weight},
+		})
+	}
+	slices.SortFunc(all, func(a, b place) int {
+		return cmp.Or(
+			cmp.Compare(a.Priority, b.Priority), cmp.Compare(b.Weight, a.Weight),
+			cmp.Compare(a.target, b.target), cmp.Compare(a.Port, b.Port),
+		)
+	})
+	seen := map[server]bool{}
+	return slices.DeleteFunc(all, func(p place) bool {
+		twice := seen[p.server()]
+		seen[p.server()] = true
+		return twice
+	})
+}

@@ -1,0 +1,335 @@
+package names
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	// maxBackoff is the longest time between attempts while there is no answer.
+	maxBackoff = 30 * time.Second
+	// maxRemembered is how many answers to Lookup, that Set has not asked for,
+	// are remembered.
+	maxRemembered = 4096
+)
+
+// Options say how a Watcher works. The zero value of each is its default.
+type Options struct {
+	// OnChange is told of each change of an answer, also of its coming to be,
+	// that Lookup has not returned before: the list is of one server for a
+	// host, and of as many as there are places for a service. It is called
+	// from one goroutine of the Watcher, one call after the other, and must not
+	// call Close. The list is the caller's.
+	OnChange func(Query, []Answer)
+	Log      *slog.Logger // default: none
+
+	// MinTTL and MaxTTL bound how long an answer holds, whatever DNS says: 1 s
+	// and 5 min. It is asked for again up to a tenth later than that.
+	MinTTL, MaxTTL time.Duration
+	Timeout        time.Duration // of a look-up with all its questions: 30 s
+	Parallel       int           // look-ups at once, of two questions each: 8
+
+	Hosts      string           // /etc/hosts
+	ResolvConf string           // /etc/resolv.conf
+	Servers    []netip.AddrPort // those of ResolvConf
+	Exchange   Exchange         // by UDP and TCP
+	// Usable reports whether this machine can reach an address; the default
+	// looks for a route.
+	Usable func(netip.Addr) bool
+}
+
+// withDefaults fills in what is missing.
+func (o Options) withDefaults() Options {
+	if o.OnChange == nil {
+		o.OnChange = func(Query, []Answer) {}
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Exchange == nil {
+		o.Exchange = exchange
+	}
+	if o.Usable == nil {
+		o.Usable = hasRoute
+	}
+	for _, d := range []struct {
+		value *time.Duration
+		usual time.Duration
+	}{{&o.MinTTL, time.Second}, {&o.MaxTTL, 5 * time.Minute}, {&o.Timeout, 30 * time.Second}} {
+		if *d.value <= 0 {
+			*d.value = d.usual
+		}
+	}
+	o.MaxTTL = max(o.MinTTL, o.MaxTTL)
+	if o.Parallel <= 0 {
+		o.Parallel = 8
+	}
+	if o.Hosts == "" {
+		o.Hosts = "/etc/hosts"
+	}
+	if o.ResolvConf == "" {
+		o.ResolvConf = "/etc/resolv.conf"
+	}
+	return o
+}
+
+// A Watcher keeps answers up to date. All methods may be called from any
+// goroutine.
+type Watcher struct {
+	opt      Options
+	resolver *resolver
+	wake     chan struct{} // holds one: look at the entries again
+	stop     func()        // set by Start
+	running  sync.WaitGroup
+
+	mu      sync.Mutex // guards what follows, and all entries
+	entries map[Query]*entry
+}
+
+// An entry is a query and what is known of it.
+type entry struct {
+	query  Query
+	wanted bool    // by Set; others are answers to Lookup
+	places []place // the last good answer, nil before the first; never changed
+	news   bool    // OnChange has not been told yet
+
+	due      time.Time
+	asking   bool
+	failures int      // in a row
+	told     []string // the troubles of this row that were logged
+	surplus  bool     // more servers than places, which was logged
+}
+
+// New returns a Watcher. It starts nothing.
+func New(o Options) *Watcher {
+	o = o.withDefaults()
+	r := &resolver{
+		exchange: o.Exchange,
+		usable:   o.Usable,
+		hosts:    newFile(o.Hosts, parseHosts),
+		conf:     newFile(o.ResolvConf, parseResolvConf),
+	}
+	for _, s := range o.Servers {
+		r.servers = append(r.servers, s.String())
+	}
+	return &Watcher{opt: o, resolver: r, wake: make(chan struct{}, 1), stop: func() {}, entries: map[Query]*entry{}}
+}
+
+// Start begins to keep answers up to date. It is called once, before Close.
+func (w *Watcher) Start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	w.stop = cancel
+	w.running.Go(func() { w.run(ctx) })
+}
+
+// Close ends what Start has begun and waits for it; OnChange is not called any
+// more then.
+func (w *Watcher) Close() {
+	w.stop()
+	w.running.Wait()
+}
+
+// Set says which queries are to be kept up to date; those before it that are
+// not among them are forgotten. What Lookup has just returned is where it goes
+// on from. Literal addresses need no care, and queries that Check refuses get
+// none. It does not block.
+func (w *Watcher) Set(wanted []Query) {
+	w.mu.Lock()
+	next := make(map[Query]*entry, len(wanted))
+	for _, q := range wanted {
+		if _, literal := q.literal(); literal || q.Check() != nil {
+			continue
+		}
+		e := w.entries[q]
+		if e == nil {
+			e = &entry{query: q, due: time.Now()}
+		}
+		e.wanted = true
+		next[q] = e
+	}
+	w.entries = next
+	w.mu.Unlock()
+	w.look()
+}
+
+// Lookup returns the answer to a query: the one that is kept up to date, if
+// there is one, or it asks, and blocks for that until ctx is done at most. The
+// error is why there is no answer. It works also before Start.
+func (w *Watcher) Lookup(ctx context.Context, q Query) ([]Answer, error) {
+	if err := q.Check(); err != nil {
+		return nil, err
+	}
+	if addr, ok := q.literal(); ok {
+		return []Answer{{Addr: addr}}, nil
+	}
+	w.mu.Lock()
+	var held []place
+	if e := w.entries[q]; e != nil {
+		held = e.places
+		if e.current(time.Now()) {
+			w.mu.Unlock()
+			return answers(held), nil
+		}
+	}
+	w.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, w.opt.Timeout)
+	defer cancel()
+	out := w.resolver.resolve(ctx, q, held)
+	if out.places == nil {
+		return nil, fmt.Errorf("look up %s: %w", q.Name, out.err)
+	}
+	return answers(w.learn(q, out)), nil
+}
+
+// current reports whether an entry has an answer that need not be asked for.
+func (e *entry) current(now time.Time) bool {
+	return e.places != nil && (e.wanted || now.Before(e.due))
+}
+
+// learn remembers what Lookup has found, unless somebody was quicker, and
+// returns the answer in force.
+func (w *Watcher) learn(q Query, out outcome) []place {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	e, now := w.entries[q], time.Now()
+	switch {
+	case e == nil && len(w.entries) >= maxRemembered:
+		return out.places
+	case e == nil:
+		e = &entry{query: q}
+		w.entries[q] = e
+	case e.current(now):
+		return e.places
+	}
+	w.take(e, out, now)
+	e.news = e.wanted // whoever waits for OnChange hears of it as well
+	if e.wanted {
+		w.look()
+	}
+	return e.places
+}
+
+// look has the entries looked at again.
+func (w *Watcher) look() {
+	select {
+	case w.wake <- struct{}{}:
+	default: // it will be anyway
+	}
+}
+
+// A result is what a look-up has found for an entry that had held.
+type result struct {
+	entry *entry
+	held  []place
+	out   outcome
+}
+
+// run is the scheduler. It ends, with all look-ups it has begun, when ctx is
+// done.
+func (w *Watcher) run(ctx context.Context) {
+	results := make(chan result)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	asking := 0
+	for ctx.Err() == nil {
+		begin, wait := w.next(time.Now(), w.opt.Parallel-asking)
+		for _, r := range begin {
+			asking++
+			go func() { // its result is waited for, here or below
+				limited, cancel := context.WithTimeout(ctx, w.opt.Timeout)
+				defer cancel()
+				r.out = w.resolver.resolve(limited, r.entry.query, r.held)
+				results <- r
+			}()
+		}
+		timer.Reset(wait)
+		select {
+		case <-ctx.Done():
+		case <-w.wake:
+		case <-timer.C:
+		case r := <-results:
+			asking--
+			w.put(r)
+		}
+		w.tell(ctx)
+	}
+	for ; asking > 0; asking-- {
+		<-results
+	}
+}
+
+// next returns what is due now, the longest waiting first, at most n of it, and
+// the time until more is. There are some hundreds of entries at most, so a look
+// at all of them costs nothing that matters.
+func (w *Watcher) next(now time.Time, n int) (begin []result, wait time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	wait = w.opt.MaxTTL
+	var due []*entry
+	for _, e := range w.entries {
+		switch {
+		case !e.wanted || e.asking:
+		case e.due.After(now):
+			wait = min(wait, e.due.Sub(now))
+		default:
+			due = append(due, e)
+		}
+	}
+	slices.SortFunc(due, func(a, b *entry) int { return a.due.Compare(b.due) })
+	for _, e := range due[:min(n, len(due))] { // the others when one of these has its result
+		e.asking = true
+		begin = append(begin, result{entry: e, held: e.places})
+	}
+	return begin, wait
+}
+
+// put takes a result, unless the query is not wanted any more, or Lookup was
+// quicker with the first answer.
+func (w *Watcher) put(r result) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	r.entry.asking = false
+	if w.entries[r.entry.query] == r.entry && (r.held != nil || r.entry.places == nil) {
+		w.take(r.entry, r.out, time.Now())
+	}
+}
+
+// take makes an outcome the state of an entry. w.mu is held.
+func (w *Watcher) take(e *entry, out outcome, now time.Time) {
+	if out.places != nil {
+		e.news = e.news || !slices.Equal(answers(e.places), answers(out.places))
+		e.places = out.places
+		if surplus := out.surplus > 0; surplus != e.surplus {
+			e.surplus = surplus
+			if surplus {
+				w.opt.Log.Warn("more servers of a service than places", "service", e.query.Name, "places", e.query.Places, "surplus", out.surplus)
+			}
+		}
+	}
+	hold := min(max(out.ttl, w.opt.MinTTL), w.opt.MaxTTL)
+	if out.err == nil {
+		if e.failures > 0 {
+			w.opt.Log.Info("name is answered again", "name", e.query.Name, "failures", e.failures)
+		}
+		e.failures, e.told = 0, nil
+	} else {
+		w.warn(e, out.err)
+		pause := w.backoff(e.failures)
+		if out.places == nil || pause < hold {
+			hold = pause
+		}
+		e.failures++
+	}
+	e.due = now.Add(hold + rand.N(hold/10+1))
+}
+
+// backoff is the pause after so many failures and one more.
+func (w *Watcher) backoff(failures int) time.Duration {
+	return min(w.opt.MinTTL<<min(failures, 10), max(maxBackoff, w.opt.MinTTL), w.opt.MaxTTL)
+}
