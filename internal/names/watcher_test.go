@@ -21,9 +21,16 @@ import (
 // A watch is a Watcher in a bubble of time of its own, with what it has told.
 type watch struct {
 	*Watcher
-	mu   sync.Mutex
+	mu   sync.Mutex // guards all below: that time passes orders nothing
 	told []string
 	log  bytes.Buffer
+}
+
+// Write takes a line of the log.
+func (w *watch) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.log.Write(b)
 }
 
 // bubble runs a test with a Watcher of a zone. The records have to be there
@@ -38,7 +45,7 @@ func bubble(t *testing.T, z *zone, change func(*Options), queries []Query, f fun
 			defer w.mu.Unlock()
 			w.told = append(w.told, q.Name+" "+text(list))
 		}
-		o.Log = slog.New(slog.NewTextHandler(&w.log, nil))
+		o.Log = slog.New(slog.NewTextHandler(w, nil))
 		if change != nil {
 			change(&o)
 		}
@@ -62,10 +69,11 @@ func (w *watch) wantTold(t *testing.T, lines ...string) {
 	w.told = nil
 }
 
-// wantLog fails the test unless a text is in the log so many times. The
-// Watcher has to be at rest.
+// wantLog fails the test unless a text is in the log so many times.
 func (w *watch) wantLog(t *testing.T, n int, part string) {
 	t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if got := strings.Count(w.log.String(), part); got != n {
 		t.Errorf("%q is %d times in the log, want %d:\n%s", part, got, n, w.log.String())
 	}
@@ -154,21 +162,27 @@ func TestStaleWhileError(t *testing.T) {
 func TestBackoff(t *testing.T) {
 	z := newZone(t)
 	z.fail("a.example.org.", dns.RcodeServerFailure)
+	var mu sync.Mutex // guards attempts
 	var attempts []time.Time
 	note := func(o *Options) {
 		writeFile(t, o.ResolvConf, "options attempts:1", 2)
 		o.Exchange = func(ctx context.Context, network, server string, q *dns.Msg) (*dns.Msg, error) {
 			if q.Question[0].Qtype == dns.TypeA {
+				mu.Lock()
 				attempts = append(attempts, time.Now())
+				mu.Unlock()
 			}
 			return z.exchange(ctx, network, server, q)
 		}
 	}
 	bubble(t, z, note, []Query{host("a.example.org")}, func(t *testing.T, w *watch) {
 		pass(3 * time.Minute)
+		mu.Lock()
+		at := slices.Clone(attempts)
+		mu.Unlock()
 		for i, pause := range []time.Duration{1, 2, 4, 8, 16, 30, 30, 30} {
 			pause *= time.Second
-			if got := attempts[i+1].Sub(attempts[i]); got < pause || got > pause+pause/10+1 {
+			if got := at[i+1].Sub(at[i]); got < pause || got > pause+pause/10+1 {
 				t.Errorf("pause %d is %v, want %v and up to a tenth more", i, got, pause)
 			}
 		}
@@ -184,7 +198,9 @@ func TestOneFamilyIsMissing(t *testing.T) {
 	z := newZone(t, "a.example.org. 10 A 192.0.2.1", "a.example.org. 10 AAAA 2001:db8::1", "b.example.org. 10 A 192.0.2.2")
 	z.fail("b.example.org. AAAA", dns.RcodeServerFailure)
 	bubble(t, z, nil, []Query{host("a.example.org"), host("b.example.org")}, func(t *testing.T, w *watch) {
+		w.mu.Lock()
 		slices.Sort(w.told)
+		w.mu.Unlock()
 		w.wantTold(t, "a.example.org 2001:db8::1", "b.example.org 192.0.2.2")
 		z.fail("a.example.org. AAAA", dns.RcodeServerFailure)
 		pass(time.Hour)
