@@ -21,7 +21,7 @@ var mayImport = map[string][]string{
 	"internal/check":          {},
 	"internal/client":         {},
 	"internal/pool":           {},
-	"internal/config":         {},
+	"internal/config":         {"internal/check"},
 	"internal/geoip":          {},
 	"internal/stats":          {},
 	"internal/sock":           {},
@@ -43,7 +43,7 @@ var mayImport = map[string][]string{
 	},
 	"internal/app": {
 		"internal/accesslog", "internal/acl", "internal/client", "internal/config", "internal/control", "internal/dispatch",
-		"internal/geoip", "internal/plane", "internal/plane/datagram", "internal/plane/loop", "internal/plane/stream", "internal/pool", "internal/process", "internal/sock", "internal/stats",
+		"internal/geoip", "internal/names", "internal/plane", "internal/plane/datagram", "internal/plane/loop", "internal/plane/stream", "internal/pool", "internal/process", "internal/sock", "internal/stats",
 	},
 	"cmd/pen":        {"internal/app", "internal/config", "internal/process", "internal/sock"},
 	"cmd/penctl":     {},

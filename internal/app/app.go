@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/netip"
 	"os"
 	"strings"
 	"sync"
@@ -26,6 +25,7 @@ import (
 	"pen/internal/control"
 	"pen/internal/dispatch"
 	"pen/internal/geoip"
+	"pen/internal/names"
 	"pen/internal/process"
 	"pen/internal/sock"
 )
@@ -41,6 +41,8 @@ type Options struct {
 	// Loops is how many event loops carry connections; see loop.Listen. 0 is one
 	// fewer than the processors that Go may use, one at least.
 	Loops int
+	// Names says how addresses are looked up, if not as the system does.
+	Names names.Options
 	// EndTime is how long Stop waits for connections that it has ended; 0 is
 	// for ever. A caller that ends the process after Stop need not wait: the
 	// kernel closes what is left.
@@ -49,12 +51,14 @@ type Options struct {
 
 // An App is one running Pen.
 type App struct {
-	opt    Options
-	start  time.Time // the zero of the Dispatcher's clock
-	base   config.Config
-	run    []config.Command // to be run once started
-	nofile uint64           // descriptors that the process may open
-	budget *dispatch.Budget // of descriptors for connections
+	opt     Options
+	start   time.Time // the zero of the Dispatcher's clock
+	base    config.Config
+	run     []config.Command // to be run once started
+	nofile  uint64           // descriptors that the process may open
+	names   *names.Watcher
+	renamed chan struct{}    // a name has got another address
+	budget  *dispatch.Budget // of descriptors for connections
 
 	serving  sync.WaitGroup // planes and the control server
 	stopping context.Context
@@ -69,11 +73,11 @@ type App struct {
 	mu        sync.Mutex               // one change at a time; guards all below
 	file      config.Config            // what the file meant when it was last read
 	actions   []config.Command         // that stood in it
-	names     map[string]netip.Addr    // resolved so far
 	countries *geoip.DB                // nil where none is wanted
 	services  map[string]*service      // replaced, never changed
 	tables    map[string]*client.Table // client tables that services share
 	ending    []*dispatch.Dispatcher   // of services that are gone
+	undo      []config.Config          // what was replaced, for rollback, oldest first
 	control   *control.Server
 	started   bool
 }
@@ -91,8 +95,10 @@ type inForce struct {
 func New(inv config.Invocation, opt Options) (*App, error) {
 	a := &App{
 		opt: opt, start: time.Now(), base: inv.Base, run: inv.Run, file: inv.Config, actions: inv.Run,
-		nofile: process.RaiseNoFile(), done: make(chan struct{}), names: map[string]netip.Addr{}, tables: map[string]*client.Table{},
+		nofile: process.RaiseNoFile(), done: make(chan struct{}), renamed: make(chan struct{}, 1), tables: map[string]*client.Table{},
 	}
+	opt.Names.OnChange, opt.Names.Log = a.moved, opt.Log
+	a.names = names.New(opt.Names)
 	a.budget = dispatch.NewBudget(a.descriptors())
 	a.stopping, a.stop = context.WithCancel(context.Background())
 	if err := a.setup(inv.Config); err != nil {
@@ -105,10 +111,10 @@ func New(inv config.Invocation, opt Options) (*App, error) {
 // Check reports what would keep a configuration from being used, without
 // binding anything. It looks up names and reads the data base of countries.
 func Check(cfg config.Config) error {
-	a := &App{names: map[string]netip.Addr{}, stopping: context.Background()}
+	a := &App{names: names.New(names.Options{}), stopping: context.Background()}
 	db, err := checkCountries(cfg)
 	if err == nil {
-		_, err = a.build(cfg, db)
+		_, _, err = a.build(cfg, db)
 	}
 	return err
 }
@@ -119,7 +125,7 @@ func (a *App) setup(cfg config.Config) error {
 	if !cfg.Listens() {
 		return errors.New("no address to listen on; want: pen [OPTION]... [HOST:]PORT SERVER...")
 	}
-	policies, err := a.build(cfg, nil) // Start opens the data base of countries
+	policies, queries, err := a.build(cfg, nil) // Start opens the data base of countries
 	if err != nil {
 		return err
 	}
@@ -141,6 +147,7 @@ func (a *App) setup(cfg config.Config) error {
 	})
 	a.opt.SetDebug(cfg.Debug)
 	a.use(draft{cfg, policies, bound})
+	a.names.Set(queries)
 	return nil
 }
 
@@ -201,6 +208,12 @@ func (a *App) Start() error {
 	a.serveAll()
 	a.mu.Unlock()
 	a.serving.Go(a.endIdle)
+	a.serving.Go(a.follow)
+	a.names.Start()
+	a.cleanup.add("names", func() error {
+		a.names.Close()
+		return nil
+	})
 	if a.control != nil {
 		a.serving.Go(func() {
 			if err := a.control.Serve(a.stopping); err != nil {

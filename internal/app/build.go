@@ -1,7 +1,6 @@
 package app
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"net"
@@ -14,6 +13,7 @@ import (
 	"pen/internal/config"
 	"pen/internal/dispatch"
 	"pen/internal/geoip"
+	"pen/internal/names"
 	"pen/internal/pool"
 	"pen/internal/sock"
 )
@@ -28,9 +28,6 @@ const (
 	minConns = 500
 )
 
-// resolveTime bounds the look-up of one name.
-const resolveTime = 10 * time.Second
-
 // UsesLoops reports whether connections are carried by event loops.
 func UsesLoops(cfg config.Config) bool { return slices.ContainsFunc(cfg.All(), usesLoops) }
 
@@ -42,19 +39,19 @@ func usesLoops(s config.Service) bool {
 func defaultLoops() int { return max(1, runtime.GOMAXPROCS(0)-1) }
 
 // build makes the policies of all services from the user's configuration and
-// the data base of countries, which is nil if there is none. It may block on
-// look-ups of names that were not resolved before. Called with mu held, or
-// before there is anybody else.
-func (a *App) build(cfg config.Config, countries *geoip.DB) ([]dispatch.Config, error) {
+// the data base of countries, which is nil if there is none. It also returns the
+// names in it. It may block on look-ups of names that were not resolved before.
+func (a *App) build(cfg config.Config, countries *geoip.DB) ([]dispatch.Config, []names.Query, error) {
 	acls, err := lists(cfg, countries)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var out []dispatch.Config
+	find := &answerer{ctx: a.stopping, watcher: a.names, known: map[string]netip.Addr{}}
 	for _, s := range cfg.All() {
-		policy, err := a.policy(s)
+		policy, err := a.policy(s, find)
 		if err != nil {
-			return nil, inService(s.Name, err)
+			return nil, nil, inService(s.Name, err)
 		}
 		policy.ACLs = acls
 		if cfg.Log != "" {
@@ -65,11 +62,11 @@ func (a *App) build(cfg config.Config, countries *geoip.DB) ([]dispatch.Config, 
 		}
 		out = append(out, policy)
 	}
-	return out, nil
+	return out, find.queries, nil
 }
 
 // policy makes the policy of one service.
-func (a *App) policy(s config.Service) (dispatch.Config, error) {
+func (a *App) policy(s config.Service, find *answerer) (dispatch.Config, error) {
 	out := dispatch.Config{
 		ClientACL:      s.ClientACL,
 		NoTracking:     s.RoundRobin,
@@ -97,17 +94,21 @@ func (a *App) policy(s config.Service) (dispatch.Config, error) {
 	if err != nil {
 		return out, err
 	}
-	for slot, server := range s.Servers {
-		c, err := a.server(server, port)
+	servers, err := find.spread(s.Servers)
+	if err != nil {
+		return out, err
+	}
+	for slot, server := range servers {
+		c, err := poolServer(server, port, find)
 		if err != nil {
 			return out, fmt.Errorf("server %d: %w", slot, err)
 		}
 		out.Pool.Servers = append(out.Pool.Servers, c)
 	}
-	if out.Pool.Emergency, err = a.server(s.Emergency, port); err != nil {
+	if out.Pool.Emergency, err = poolServer(s.Emergency, port, find); err != nil {
 		return out, fmt.Errorf("emergency server: %w", err)
 	}
-	if out.Pool.Abuse, err = a.server(s.Abuse, port); err != nil {
+	if out.Pool.Abuse, err = poolServer(s.Abuse, port, find); err != nil {
 		return out, fmt.Errorf("abuse server: %w", err)
 	}
 	return out, nil
@@ -230,8 +231,8 @@ func defaultPort(s config.Service) (int, error) {
 	return sock.LookupPort(port)
 }
 
-// server makes the pool's view of a server; an unused one stays so.
-func (a *App) server(s config.Server, port int) (pool.Config, error) {
+// poolServer makes the pool's view of a server; an unused one stays so.
+func poolServer(s config.Server, port int, find *answerer) (pool.Config, error) {
 	if !s.Used() {
 		return pool.Config{}, nil
 	}
@@ -240,7 +241,7 @@ func (a *App) server(s config.Server, port int) (pool.Config, error) {
 		c.Path = s.Host
 		return c, nil
 	}
-	addr, err := a.resolve(s.Host)
+	addr, err := find.host(s.Host)
 	if err != nil {
 		return c, err
 	}
@@ -257,18 +258,4 @@ func (a *App) server(s config.Server, port int) (pool.Config, error) {
 	}
 	c.Addr = netip.AddrPortFrom(addr, uint16(port))
 	return c, nil
-}
-
-// resolve looks up a name, once: the answer holds until the name is forgotten.
-func (a *App) resolve(host string) (netip.Addr, error) {
-	if addr, ok := a.names[host]; ok {
-		return addr, nil
-	}
-	ctx, cancel := context.WithTimeout(a.stopping, resolveTime)
-	defer cancel()
-	addr, err := sock.Resolve(ctx, host)
-	if err == nil {
-		a.names[host] = addr
-	}
-	return addr, err
 }

@@ -28,7 +28,8 @@ func (a *App) Permits(addr netip.Addr) bool {
 func (a *App) Change(cmd config.Command) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	next, err := a.Config().With(cmd)
+	old := a.Config()
+	next, err := old.With(cmd)
 	if err != nil {
 		return err
 	}
@@ -40,13 +41,11 @@ func (a *App) Change(cmd config.Command) error {
 	if blacklists && (slot >= len(scoped.Servers) || !scoped.Servers[slot].Used()) {
 		return inService(cmd.Service, fmt.Errorf("server %d: no such server, nothing to blacklist", slot))
 	}
-	for _, word := range cmd.Args {
-		delete(a.names, word) // a server named again is looked up again
-	}
 	again := cmd.Verb.Name == "geoip_db" // and a data base read again
 	if err := a.apply(next, again); err != nil {
 		return err
 	}
+	a.remember(old)
 	if blacklists {
 		a.services[cmd.Service].d.Blacklist(slot, d)
 	}
@@ -108,7 +107,7 @@ func (a *App) apply(next config.Config, again bool) error {
 	if err != nil {
 		return err
 	}
-	policies, err := a.build(next, countries)
+	policies, queries, err := a.build(next, countries)
 	if err != nil {
 		return err
 	}
@@ -129,6 +128,7 @@ func (a *App) apply(next config.Config, again bool) error {
 		return err
 	}
 	a.use(draft{next, policies, bound})
+	a.names.Set(queries)
 	if next.Log != old.Log {
 		if err := closeLog(a.requests.Swap(log)); err != nil {
 			a.opt.Log.Warn("the old log of requests", "error", err)
@@ -154,6 +154,8 @@ func (a *App) Act(cmd config.Command) (string, error) {
 		}
 		a.exitOnce.Do(func() { close(a.done) })
 		return "", nil
+	case "rollback":
+		return a.rollback()
 	case "write":
 		return "", a.write(cmd.Args)
 	case "include":

@@ -53,13 +53,15 @@ func (a *App) reload() error {
 	if err != nil {
 		return err
 	}
-	next := config.Merge(a.file, after, a.Config())
-	if keepStartOnly(&next, a.Config()) {
+	old := a.Config()
+	next := config.Merge(a.file, after, old)
+	if keepStartOnly(&next, old) {
 		a.opt.Log.Warn("some of what changed takes effect at the next start only", "file", name)
 	}
 	if err := a.apply(next, again); err != nil {
 		return err
 	}
+	a.remember(old)
 	a.file, a.actions = after, run
 	return nil
 }
@@ -84,12 +86,16 @@ func added(before, after []config.Command) []config.Command {
 // include runs the commands of a file, all or none of them.
 func (a *App) include(service, name string) error {
 	a.mu.Lock()
-	next, run, err := config.ReadFile(a.Config(), service, name, Open)
-	if err == nil && keepStartOnly(&next, a.Config()) {
+	old := a.Config()
+	next, run, err := config.ReadFile(old, service, name, Open)
+	if err == nil && keepStartOnly(&next, old) {
 		err = fmt.Errorf("include %s: has settings that can only be made at the start", name)
 	}
 	if err == nil {
 		err = a.apply(next, false)
+	}
+	if err == nil {
+		a.remember(old)
 	}
 	a.mu.Unlock()
 	if err != nil {

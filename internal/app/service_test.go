@@ -105,3 +105,57 @@ func TestSharedTable(t *testing.T) {
 		t.Error("a table that nobody uses is kept")
 	}
 }
+
+// A plan tells what a file would change and whom it would move, and changes
+// nothing; a change is taken back as it was made.
+func TestPlanAndRollback(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "pen.conf")
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("timeout 3\n")
+	first, second := named(t, "first"), named(t, "second")
+	a := start(t, "-F", file, "127.0.0.1:0", first, second)
+	visit(t, a.Addr())
+	write("timeout 4\nserver 0 address 127.0.0.1 port 1\nservice web\nserver 0 address 127.0.0.1 port 2\n")
+	got, err := a.Plan(file)
+	want := "first service:\n  - server 0 acl 0 address 127.0.0.1 port " + portOf(first) + " max 0 hard 0\n  - timeout 3\n" +
+		"  + server 0 acl 0 address 127.0.0.1 port 1 max 0 hard 0\n  + timeout 4\n" +
+		"service web, new:\n  + server 0 acl 0 address 127.0.0.1 port 2 max 0 hard 0\n" +
+		"first service: 1 of 1 remembered clients lose their server\n"
+	if err != nil || got != want {
+		t.Errorf("%v\n%s\nwant\n%s", err, got, want)
+	}
+	if a.Config().Timeout != 3*time.Second || len(a.Config().Services) != 0 {
+		t.Error("a plan has changed something")
+	}
+	if got := visit(t, a.Addr()); got != "first" {
+		t.Errorf("after the plan: %s", got)
+	}
+
+	run(t, a, "blacklist 7")
+	if err := a.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	if got := visit(t, a.Addr()); got != "second" {
+		t.Errorf("after the change: %s", got)
+	}
+	if _, err := a.rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if c := a.Config(); c.Timeout != 3*time.Second || len(c.Services) != 0 || c.Blacklist != 7*time.Second {
+		t.Errorf("taken back: %+v", c)
+	}
+	if said, err := a.rollback(); err != nil || said != "first service:\n  - blacklist 7\n  + blacklist 30\n" {
+		t.Errorf("%v %s", err, said)
+	}
+	if _, err := a.rollback(); err == nil {
+		t.Error("there was nothing left to take back")
+	}
+	write("timeout much\n")
+	if _, err := a.Plan(file); err == nil {
+		t.Error("a plan of a broken file")
+	}
+}

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"pen/internal/check"
 )
 
 // ACLCount is how many access lists there are, numbered from 0.
@@ -30,6 +32,8 @@ type Config struct {
 	GeoIPDB    string // file that says which country an address is in
 
 	Chroot      string
+	AgentListen string // address for servers to report to
+	TableFile   string // keeps the client tables
 	Log         string // file, or HOST:PORT, for requests
 	WebStats    string // file for the status page
 	Control     string // address of the control socket
@@ -78,6 +82,22 @@ type Service struct {
 	Transparent bool          // connect to servers from the client's address, unless there is a Source
 	FastClose   string        // "up", "down", "both", or "" for off
 	IdleTimeout time.Duration // connections that move nothing are closed; 0: never
+
+	Balance          string        // an algorithm, in the place of Pen's flags; "" is none
+	Bound            float64       // of Balance; 0: none
+	Prefix4, Prefix6 int           // lengths of the networks that count as one client; 0: whole addresses
+	SlowStart        time.Duration // 0: a server that comes back gets its share at once
+	MaxAge           time.Duration // of connections; 0: any
+	Rebalance        int           // connections that may be moved in a second
+	Check            check.Spec    // of servers; the zero one is none
+	Agent            check.Spec    // of servers that are asked how they are
+	AgentPush        time.Duration // servers report themselves at least that often; 0: they do not
+	Outlier          Outlier
+	Panic            int  // percent of the servers; 0: never
+	CloseDown        bool // end the connections of servers that checks find down
+	Limits           Limits
+	Queue            int // clients that may wait for a server; 0: none
+	QueueTime        time.Duration
 }
 
 // A Server is one server as the operator describes it. The zero Server is an
@@ -169,6 +189,12 @@ func (c Service) server(slot int) Server {
 		return c.Servers[slot]
 	}
 	return Server{}
+}
+
+// Clone returns a copy that shares nothing that anybody changes.
+func (c Config) Clone() Config {
+	c.own()
+	return c
 }
 
 // own gives c services and tables of servers that nobody else reads, and lists

@@ -59,12 +59,12 @@ func mergeService(before, after, running Service) Service {
 	return out
 }
 
-// mergeFields takes the simple fields of a struct.
+// mergeFields takes the simple fields of a struct, and groups of them as one.
 func mergeFields(before, after, out reflect.Value) {
 	for i := range out.NumField() {
-		switch out.Field(i).Kind() {
-		case reflect.Slice, reflect.Array, reflect.Struct:
-			continue
+		switch out.Field(i).Interface().(type) {
+		case Service, []Service, Server, []Server, [ACLCount][]ACLEntry:
+			continue // they are merged by their parts
 		}
 		if !before.Field(i).Equal(after.Field(i)) {
 			out.Field(i).Set(after.Field(i))

@@ -4,6 +4,8 @@ import (
 	"reflect"
 	"testing"
 	"time"
+
+	"pen/internal/check"
 )
 
 func TestMerge(t *testing.T) {
@@ -116,6 +118,18 @@ func setSomething(t *testing.T, name string, field reflect.Value) {
 		return
 	case *[ACLCount][]ACLEntry:
 		v[3] = []ACLEntry{{Permit: true}}
+		return
+	case *Outlier:
+		v.Max = time.Hour
+		return
+	case *check.Spec:
+		v.Kind = check.TCP
+		return
+	case *Limits:
+		v.Bandwidth = 1
+		return
+	case *float64:
+		*v = 1.5
 		return
 	case *Service:
 		v.Timeout = time.Hour

@@ -58,6 +58,10 @@ func (o *options) operands(args []string) {
 	if len(args) == 0 {
 		return
 	}
+	if o.inv.Check && len(args) == 1 && o.cfg.ConfigFile == "" && o.isFile(args[0]) {
+		o.cfg.ConfigFile = args[0] // --check FILE
+		return
+	}
 	if o.cfg.Listen == "" {
 		if err := parseWord(args[0]); err != nil {
 			o.fail("listen address", err)
@@ -72,6 +76,14 @@ func (o *options) operands(args []string) {
 		}
 		o.cfg.setServer(slot, s)
 	}
+}
+
+func (o *options) isFile(name string) bool {
+	f, err := o.open(name)
+	if err == nil {
+		f.Close()
+	}
+	return err == nil
 }
 
 // flags has an option for every verb that has a letter or a long name, and
@@ -117,7 +129,11 @@ func (o *options) setting(v *Verb, value string) {
 		o.fail("", notBuilt(strings.TrimPrefix(cmd.Origin, "option ")))
 		return
 	}
-	if !v.flag {
+	switch {
+	case v.flag:
+	case v.several:
+		cmd.Args = splitWords(value)
+	default:
 		cmd.Args = []string{value}
 	}
 	o.command(cmd)

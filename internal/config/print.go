@@ -16,8 +16,9 @@ var saved = []string{
 // They are saved where they differ from the default, so that a file does not
 // speak against an option without need.
 var savedIfSet = []string{
-	"abort_on_error", "abuse", "backlog", "chroot", "clients_max", "conn_max", "control", "dummy", "emergency", "exit_enabled",
-	"foreground", "geoip_db", "idle_timeout", "idlers", "keepalive", "listen", "multi_accept", "pending_max", "pidfile", "plane", "source", "table", "transparent", "udp", "user",
+	"abort_on_error", "abuse", "agent", "agent_listen", "backlog", "balance", "check", "chroot", "clients_max", "conn_max", "control", "dummy", "emergency", "exit_enabled",
+	"foreground", "geoip_db", "idle_timeout", "idlers", "keepalive", "limit", "listen", "max_age", "multi_accept", "on_down", "outlier", "panic", "pending_max", "pidfile", "plane", "queue", "rebalance", "slow_start",
+	"source", "table", "table_file", "tracking_prefix", "transparent", "udp", "user",
 }
 
 // Print writes a Config as commands, one a line. To read them on top of the
@@ -28,7 +29,7 @@ func Print(c Config) string {
 		lines = append(lines, find(name).save(c)...)
 	}
 	lines = append(lines, changed(savedIfSet, c)...)
-	names := slices.DeleteFunc(slices.Concat(saved, savedIfSet), func(name string) bool { return find(name).global })
+	_, names := scopes()
 	for _, s := range c.Services {
 		lines = append(lines, "", "service "+s.Name)
 		lines = append(lines, changed(names, Config{Service: s})...)

@@ -4,11 +4,14 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
+
+	"pen/internal/check"
 )
 
 func TestPrint(t *testing.T) {
@@ -110,7 +113,7 @@ func configs() *rapid.Generator[Config] {
 		}
 		c.Debug = rapid.IntRange(1, maxInt).Draw(t, "number")
 		c.ControlACL = rapid.IntRange(0, 9).Draw(t, "list")
-		for _, s := range []*string{&c.Control, &c.WebStats, &c.PidFile, &c.User, &c.Chroot, &c.Log, &c.GeoIPDB} {
+		for _, s := range []*string{&c.Control, &c.WebStats, &c.PidFile, &c.User, &c.Chroot, &c.Log, &c.GeoIPDB, &c.AgentListen, &c.TableFile} {
 			*s = word().Draw(t, "word")
 		}
 		for i := range c.ACLs {
@@ -120,6 +123,14 @@ func configs() *rapid.Generator[Config] {
 		}
 		return c
 	})
+}
+
+func spec(text string) check.Spec {
+	s, err := check.ParseSpec(strings.Fields(text))
+	if err != nil {
+		panic(err)
+	}
+	return s
 }
 
 func word() *rapid.Generator[string] {
@@ -146,6 +157,22 @@ func services(name string) *rapid.Generator[Service] {
 		listen := rapid.SliceOfNDistinct(word().Filter(func(s string) bool { return s != "" }), 0, 3, rapid.ID).Draw(t, "listen")
 		c.Listen = strings.Join(listen, " ")
 		c.Table = rapid.SampledFrom([]string{"", "shared"}).Draw(t, "table")
+		c.Balance = rapid.SampledFrom(append(balances, "")).Draw(t, "balance")
+		if slices.Contains(bounded, c.Balance) {
+			c.Bound = rapid.SampledFrom([]float64{0, 1.25, 1.0000001, 100}).Draw(t, "bound")
+		}
+		c.Prefix4, c.Prefix6 = rapid.IntRange(0, 31).Draw(t, "prefix"), rapid.IntRange(0, 127).Draw(t, "prefix")
+		c.SlowStart, c.MaxAge = c.Timeout, c.Blacklist
+		c.Rebalance, c.Panic = c.ConnMax, rapid.IntRange(0, 100).Draw(t, "panic")
+		c.CloseDown = rapid.Bool().Draw(t, "close")
+		c.Check = rapid.SampledFrom([]check.Spec{{}, spec("tcp"), spec("https /x interval 200ms verify dry_run"), spec(`send a\s\x00 expect \\`)}).Draw(t, "check")
+		c.Agent = rapid.SampledFrom([]check.Spec{{}, spec("agent port 9"), spec("agent send x port 9 interval 3")}).Draw(t, "agent")
+		c.AgentPush = rapid.SampledFrom([]time.Duration{0, time.Second}).Draw(t, "push")
+		c.Outlier = rapid.SampledFrom([]Outlier{{}, {Failures: 3}, {Resets: 2, Within: time.Second}, {1, 7, 300 * time.Millisecond, time.Hour, 50}}).Draw(t, "outlier")
+		c.Limits = rapid.SampledFrom([]Limits{{}, {ClientConns: 3}, {4, 0.1, 5, 1000, 1. / 3, 1, 1e12, time.Second}}).Draw(t, "limits")
+		if rapid.Bool().Draw(t, "queue") {
+			c.Queue, c.QueueTime = c.ClientsMax, c.Timeout
+		}
 		c.Source = rapid.SampledFrom([]string{"", "127.0.0.9", "::1"}).Draw(t, "source")
 		c.FastClose = rapid.SampledFrom([]string{"", "up", "down", "both"}).Draw(t, "fastclose")
 		c.Emergency, c.Abuse = servers(false).Draw(t, "emergency"), servers(false).Draw(t, "abuse")

@@ -104,7 +104,7 @@ func (s *Server) set(key, value string) error {
 			err = fmt.Errorf("blacklist %w", err)
 		}
 	case "name":
-		if _, number := strconv.Atoi(value); !isName(value) || number == nil {
+		if !isName(value) || strings.Trim(value, "0123456789-") == "" {
 			return fmt.Errorf("name %q: want up to %d letters, digits, or one of _ - ., and not a number", value, maxName)
 		}
 		s.Name = value
@@ -139,33 +139,64 @@ func (s Server) port() string {
 }
 
 // setServerCommand is the server verb: server SLOT KEY VALUE..., or server
-// SLOT remove.
+// SLOT remove. SLOT may be a range, for servers that are alike or that DNS lists
+// under one name.
 func setServerCommand(c *Config, args []string) error {
 	if len(args) < 2 {
 		return errors.New("want a slot and what to set: server N address HOST port P ...")
 	}
-	slot, err := c.slotOf(args[0])
+	first, last, err := c.slotsOf(args[0])
 	if err != nil {
 		return err
 	}
-	s := c.server(slot)
-	for rest := args[1:]; len(rest) > 0; rest = rest[2:] {
-		if rest[0] == "remove" && len(rest) == 1 {
-			c.setServer(slot, Server{})
-			return nil
+	servers := make([]Server, last-first+1)
+	for i := range servers {
+		if servers[i], err = c.changed(first+i, args[0], args[1:]); err != nil {
+			return err
 		}
-		if len(rest) == 1 {
-			return fmt.Errorf("%s: %q has no value", args[0], rest[0])
+	}
+	for i, s := range servers {
+		c.setServer(first+i, s)
+	}
+	return nil
+}
+
+// changed returns a server with its keys set, of a command that calls it word.
+func (c Service) changed(slot int, word string, keys []string) (Server, error) {
+	s := c.server(slot)
+	for rest := keys; len(rest) > 0; rest = rest[2:] {
+		switch {
+		case rest[0] == "remove" && len(rest) == 1:
+			return Server{}, nil
+		case len(rest) == 1:
+			return s, fmt.Errorf("%s: %q has no value", word, rest[0])
+		case rest[0] == "name" && strings.Contains(word, "-") && strings.Trim(word, "0123456789-") == "":
+			return s, fmt.Errorf("%s: several servers can't have one name", word)
 		}
 		if err := s.set(rest[0], rest[1]); err != nil {
-			return fmt.Errorf("%s: %w", args[0], err)
+			return s, fmt.Errorf("%s: %w", word, err)
 		}
 	}
-	if other := c.named(s.Name); s.Name != "" && other >= 0 && other != slot {
-		return fmt.Errorf("%s: server %d is already named %s", args[0], other, s.Name)
+	if other := c.named(s.Name); other >= 0 && other != slot {
+		return s, fmt.Errorf("%s: server %d is already named %s", word, other, s.Name)
 	}
-	c.setServer(slot, s)
-	return nil
+	return s, nil
+}
+
+// slotsOf understands FIRST-LAST, or what slotOf does.
+func (c Service) slotsOf(word string) (first, last int, err error) {
+	if a, b, ok := strings.Cut(word, "-"); ok {
+		first, err1 := strconv.Atoi(a)
+		last, err2 := strconv.Atoi(b)
+		if err1 == nil && err2 == nil {
+			if first > last || last > maxSlot {
+				return 0, 0, fmt.Errorf("%q is not a range of slots, want such as 0-9, up to %d", word, maxSlot)
+			}
+			return first, last, nil
+		}
+	}
+	first, err = c.slotOf(word)
+	return first, first, err
 }
 
 // slotOf understands how a command speaks of a server: by its slot or by its

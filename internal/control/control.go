@@ -49,6 +49,8 @@ type Engine interface {
 	Service(name string) (Service, error)
 	// Services returns an overview of all services.
 	Services() []stats.Service
+	// Plan tells what reading a file would change.
+	Plan(file string) (string, error)
 	// Permits reports whether the control access list permits an address; an
 	// invalid one is that of a Unix socket.
 	Permits(addr netip.Addr) bool

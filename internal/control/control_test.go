@@ -65,6 +65,8 @@ func (e *engine) Services() []stats.Service {
 	return []stats.Service{{Protocol: "tcp", Listen: []string{"127.0.0.1:80"}, Servers: 2, Available: 1, Conns: 3, ConnMax: 100}}
 }
 
+func (e *engine) Plan(string) (string, error) { return "nothing changes\n", nil }
+
 func (e *engine) Idlers() int { return 2 }
 
 func (e *engine) Servers() []stats.Server {

@@ -97,6 +97,9 @@ var questions = map[string]func(e Engine, args []string) (string, error){
 	"services": func(e Engine, _ []string) (string, error) {
 		return stats.ServicesText(e.Services()), nil
 	},
+	"plan": func(e Engine, args []string) (string, error) {
+		return e.Plan(args[0])
+	},
 	"help": func(_ Engine, args []string) (string, error) {
 		return config.Help(strings.Join(args, " "))
 	},

@@ -17,7 +17,7 @@ _pen_dir() {
 }
 _pen_user() { mapfile -t COMPREPLY < <(compgen -u -- "$cur"); }
 _pen_list() { _pen_words 0 1 2 3 4 5 6 7 8 9; }
-_pen_command() { _pen_words abort_on_error abuse acl ascii backlog blacklist chroot client_acl clients_max close conn_max connection control control_acl debug disable drain dummy emergency enable exit exit_enabled foreground geoip_db hash help idle_timeout idlers include keepalive listen log mode multi_accept pending_max pid pidfile plane prio protocol recent roundrobin server servers service services socket source status stubborn table tcp_fastclose timeout tracking transparent udp user web_stats weight write; }
+_pen_command() { _pen_words abort_on_error abuse acl agent agent_listen ascii backlog balance blacklist check chroot client_acl clients_max close conn_max connection control control_acl debug disable drain dummy emergency enable exit exit_enabled foreground geoip_db hash help idle_timeout idlers include keepalive limit listen log max_age mode multi_accept on_down outlier panic pending_max pid pidfile plan plane prio protocol queue rebalance recent rollback roundrobin server servers service services slow_start socket source status stubborn table table_file tcp_fastclose timeout tracking tracking_prefix transparent udp user web_stats weight write; }
 _pen_host() { mapfile -t COMPREPLY < <(compgen -A hostname -- "$cur"); }
 
 # What a running Pen says is not trusted: words of other characters are left
@@ -53,18 +53,22 @@ _pen() {
 		option=${cur%%=*} cur=${cur#*=}
 	fi
 	case $option in
-	-F|--config|-C|--control|--geoip-db|-l|--log|-p|--pidfile|-w|--web-stats) _pen_file ;;
+	-F|--config|-C|--control|--geoip-db|-l|--log|-p|--pidfile|--table-file|-w|--web-stats) _pen_file ;;
 	-O|--command) _pen_command ;;
 	-B|--abuse|-e|--emergency) _pen_host ;;
-	-q|--backlog|-b|--blacklist|--client-acl|-c|--clients|-x|--connections|--control-acl|--idle-timeout|--idlers|--listen|-m|--multi-accept|--pending|--source|-t|--timeout|-T|--tracking) _pen_none ;;
+	--agent) _pen_words off ;;
+	--agent-listen|-q|--backlog|-b|--blacklist|--client-acl|-c|--clients|-x|--connections|--control-acl|--idle-timeout|--idlers|--listen|--max-age|-m|--multi-accept|--outlier|--panic|--pending|--queue|--rebalance|--slow-start|--source|-t|--timeout|-T|--tracking|--tracking-prefix) _pen_none ;;
+	--balance) _pen_words roundrobin leastconn p2c random hash maglev first least_time  ;;
 	-j|--chroot) _pen_dir ;;
+	--limit) _pen_words client_conns client_rate conns rate server_rate bandwidth conn_bandwidth ;;
+	--on-down) _pen_words keep close ;;
 	--plane) _pen_words auto loop stream ;;
 	--protocol) _pen_words tcp udp ;;
 	--table|-u|--user) _pen_user ;;
 	--tcp-fastclose) _pen_words up down both off ;;
 	*)
 		if [[ $cur == -* ]]; then
-			_pen_words -F --config -O --command -d --debug -B --abuse -a --ascii -q --backlog -b --blacklist -j --chroot --client-acl -c --clients -x --connections -C --control --control-acl --dummy -e --emergency -X --exit -f --foreground --geoip-db -h --hash --idle-timeout --idlers --keepalive --listen -l --log -m --multi-accept --pending -p --pidfile --plane --prio --protocol -r --roundrobin --source -s --stubborn --table --tcp-fastclose -t --timeout -T --tracking --transparent -U --udp -u --user -w --web-stats -W --weight -N --hash-untracked --check -V --version --help
+			_pen_words -F --config -O --command -d --debug -B --abuse --agent --agent-listen -a --ascii -q --backlog --balance -b --blacklist -j --chroot --client-acl -c --clients -x --connections -C --control --control-acl --dummy -e --emergency -X --exit -f --foreground --geoip-db -h --hash --idle-timeout --idlers --keepalive --limit --listen -l --log --max-age -m --multi-accept --on-down --outlier --panic --pending -p --pidfile --plane --prio --protocol --queue --rebalance -r --roundrobin --slow-start --source -s --stubborn --table --table-file --tcp-fastclose -t --timeout -T --tracking --tracking-prefix --transparent -U --udp -u --user -w --web-stats -W --weight -N --hash-untracked --check -V --version --help
 		else
 			_pen_file
 		fi
@@ -86,8 +90,8 @@ _penctl() {
 		first=3
 	fi
 	case $((n - first)):$first in
-	0:2) _pen_words no abort_on_error abuse acl ascii backlog blacklist chroot client_acl clients_max close conn_max connection control control_acl debug disable drain dummy emergency enable exit exit_enabled foreground geoip_db hash help idle_timeout idlers include keepalive listen log mode multi_accept pending_max pid pidfile plane prio protocol recent roundrobin server servers service services socket source status stubborn table tcp_fastclose timeout tracking transparent udp user web_stats weight write ;;
-	0:3) _pen_words abort_on_error abuse acl ascii chroot control dummy emergency exit_enabled foreground geoip_db hash keepalive listen log pidfile prio roundrobin service source stubborn table transparent udp user web_stats weight ;;
+	0:2) _pen_words no abort_on_error abuse acl agent agent_listen ascii backlog balance blacklist check chroot client_acl clients_max close conn_max connection control control_acl debug disable drain dummy emergency enable exit exit_enabled foreground geoip_db hash help idle_timeout idlers include keepalive limit listen log max_age mode multi_accept on_down outlier panic pending_max pid pidfile plan plane prio protocol queue rebalance recent rollback roundrobin server servers service services slow_start socket source status stubborn table table_file tcp_fastclose timeout tracking tracking_prefix transparent udp user web_stats weight write ;;
+	0:3) _pen_words abort_on_error abuse acl agent agent_listen ascii balance check chroot control dummy emergency exit_enabled foreground geoip_db hash keepalive limit listen log outlier pidfile prio queue roundrobin service source stubborn table table_file transparent udp user web_stats weight ;;
 	1:3) [[ ${words[3]} == acl ]] && _pen_list ;;
 	*:2) _penctl_argument "${words[2]}" $((n - 2)) ;;
 	esac
@@ -109,9 +113,16 @@ _penctl_argument() { # COMMAND PLACE
 	acl:1|client_acl:1|control_acl:1) _pen_list ;;
 	acl:2) _pen_words permit deny ;;
 	acl:4) _pen_words country ;;
+	agent:1) _pen_words port ;;
+	agent:3) _pen_words ... push ;;
+	agent:4) _pen_words off ;;
+	balance:1) _pen_words roundrobin leastconn p2c random hash maglev first least_time ;;
+	check:2) _pen_words ... off ;;
 	chroot:1) _pen_dir ;;
-	control:1|geoip_db:1|include:1|log:1|pidfile:1|web_stats:1|write:1) _pen_file ;;
+	control:1|geoip_db:1|include:1|log:1|pidfile:1|plan:1|table_file:1|web_stats:1|write:1) _pen_file ;;
 	help:1|service:2) _pen_command ;;
+	limit:1) _pen_words client_conns client_rate conns rate server_rate bandwidth conn_bandwidth delay ;;
+	on_down:1) _pen_words keep close ;;
 	plane:1) _pen_words auto loop stream ;;
 	protocol:1) _pen_words tcp udp ;;
 	service:1|table:1|user:1) _pen_user ;;

@@ -6,8 +6,11 @@ complete -c pen -s F -l config -r -F -d 'read commands from a file, again at HUP
 complete -c pen -s O -l command -x -a '(__pen_command)' -d 'run a command, as penctl would; -o is the same'
 complete -c pen -s d -l debug -d 'more detail in the log; more with each -d'
 complete -c pen -s B -l abuse -x -a '(__pen_host)' -d 'server for clients that the access list denies'
+complete -c pen -l agent -x -a '(__pen_words off)' -d 'let servers say themselves how they are: ask their agent at a port, or have them report at least that often to agent_listen'
+complete -c pen -l agent-listen -x -a '(__pen_none)' -d 'address for servers to report to'
 complete -c pen -s a -l ascii -d 'with -d -d -d, show the communication as text, not in hexadecimal'
 complete -c pen -s q -l backlog -x -a '(__pen_none)' -d 'connections that may wait to be accepted; 0: what the kernel allows'
+complete -c pen -l balance -x -a '(__pen_words roundrobin leastconn p2c random hash maglev first least_time )' -d 'how a new client\'s server is chosen, weights observed; with bound, hash and maglev give no server more than FACTOR of its share'
 complete -c pen -s b -l blacklist -x -a '(__pen_none)' -d 'how long a failed server is left alone'
 complete -c pen -s j -l chroot -x -a '(__pen_dir)' -d 'folder to make the root, once everything listens'
 complete -c pen -l client-acl -x -a '(__pen_none)' -d 'number of the access list for clients'
@@ -24,21 +27,31 @@ complete -c pen -s h -l hash -d 'choose a new client\'s server by its address'
 complete -c pen -l idle-timeout -x -a '(__pen_none)' -d 'close connections that moved nothing for so long; 0: never'
 complete -c pen -l idlers -x -a '(__pen_none)' -d 'connections to servers that are kept ready for the next clients'
 complete -c pen -l keepalive -d 'probe servers that are silent, to notice dead ones'
+complete -c pen -l limit -x -a '(__pen_words client_conns client_rate conns rate server_rate bandwidth conn_bandwidth)' -d 'bound connections (N), new connections (N/s) or bytes (such as 10M/s); delay: how long clients above a rate may wait; no limit NAME takes one back'
 complete -c pen -l listen -x -a '(__pen_none)' -d 'address for clients, or several'
 complete -c pen -s l -l log -r -F -d 'where to log requests: a file, or penlogd\'s address'
+complete -c pen -l max-age -x -a '(__pen_none)' -d 'connections are ended after this, or up to a tenth earlier; 0: never'
 complete -c pen -s m -l multi-accept -x -a '(__pen_none)' -d 'connections to accept in one go, for planes that do'
+complete -c pen -l on-down -x -a '(__pen_words keep close)' -d 'what becomes of the connections of a server that checks find down'
+complete -c pen -l outlier -x -a '(__pen_none)' -d 'when clients\' experience has a server left alone: failures N, resets N, within TIME, max TIME, share PERCENT'
+complete -c pen -l panic -x -a '(__pen_none)' -d 'percent of the servers; if fewer take clients, checks and failures are not believed; 0: never'
 complete -c pen -l pending -x -a '(__pen_none)' -d 'connects that may be under way at a time; more clients wait; 0: no limit'
 complete -c pen -s p -l pidfile -r -F -d 'file for the process id'
 complete -c pen -l plane -x -a '(__pen_words auto loop stream)' -d 'how connections are carried: by event loops (Linux), or by two goroutines each; auto takes loops where there are'
 complete -c pen -l prio -d 'choose the server with the lowest prio'
 complete -c pen -l protocol -x -a '(__pen_words tcp udp)' -d 'what is balanced; udp is the same as -U'
+complete -c pen -l queue -x -a '(__pen_none)' -d 'clients that may wait when all servers are full, and how long'
+complete -c pen -l rebalance -x -a '(__pen_none)' -d 'connections a second that may be ended because their client belongs to another server; 0: none'
 complete -c pen -s r -l roundrobin -d 'do not use the client table to choose'
+complete -c pen -l slow-start -x -a '(__pen_none)' -d 'how long a server that comes back gets less than its share'
 complete -c pen -l source -x -a '(__pen_none)' -d 'local address for connections to servers'
 complete -c pen -s s -l stubborn -d 'no failover: if the chosen server is not there, close'
 complete -c pen -l table -x -a '(__pen_user)' -d 'client table to share with the services that name the same one'
+complete -c pen -l table-file -r -F -d 'file that keeps the client tables over a restart'
 complete -c pen -l tcp-fastclose -x -a '(__pen_words up down both off)' -d 'end a connection when its server (up), its client (down) or either one (both) has ended'
 complete -c pen -s t -l timeout -x -a '(__pen_none)' -d 'how long a server may take to accept a connection'
 complete -c pen -s T -l tracking -x -a '(__pen_none)' -d 'how long a client is remembered; 0: for ever'
+complete -c pen -l tracking-prefix -x -a '(__pen_none)' -d 'lengths of the networks whose clients count as one, such as 24 56'
 complete -c pen -l transparent -d 'connect to servers from the client\'s address; needs routes, see docs/transparent.md'
 complete -c pen -s U -l udp -d 'balance datagrams: UDP, or a Unix socket\'s'
 complete -c pen -s u -l user -x -a '(__pen_user)' -d 'user to run as'
@@ -82,9 +95,13 @@ function __pen_command
 	printf '%s\t%s\n' abort_on_error 'end by SIGABRT, with a core, where an error keeps Pen from starting'
 	printf '%s\t%s\n' abuse 'server for clients that the access list denies'
 	printf '%s\t%s\n' acl 'add an entry to an access list; no acl N empties it'
+	printf '%s\t%s\n' agent 'let servers say themselves how they are: ask their agent at a port, or have them report at least that often to agent_listen'
+	printf '%s\t%s\n' agent_listen 'address for servers to report to'
 	printf '%s\t%s\n' ascii 'with -d -d -d, show the communication as text, not in hexadecimal'
 	printf '%s\t%s\n' backlog 'connections that may wait to be accepted; 0: what the kernel allows'
+	printf '%s\t%s\n' balance 'how a new client\'s server is chosen, weights observed; with bound, hash and maglev give no server more than FACTOR of its share'
 	printf '%s\t%s\n' blacklist 'how long a failed server is left alone'
+	printf '%s\t%s\n' check 'ask servers whether they work: tcp, tls, http PATH, https PATH, send STRING expect STRING, udp send STRING expect STRING, dns NAME or exec FILE, and options'
 	printf '%s\t%s\n' chroot 'folder to make the root, once everything listens'
 	printf '%s\t%s\n' client_acl 'number of the access list for clients'
 	printf '%s\t%s\n' clients_max 'clients that are remembered'
@@ -109,30 +126,42 @@ function __pen_command
 	printf '%s\t%s\n' idlers 'connections to servers that are kept ready for the next clients'
 	printf '%s\t%s\n' include 'run the commands in a file'
 	printf '%s\t%s\n' keepalive 'probe servers that are silent, to notice dead ones'
+	printf '%s\t%s\n' limit 'bound connections (N), new connections (N/s) or bytes (such as 10M/s); delay: how long clients above a rate may wait; no limit NAME takes one back'
 	printf '%s\t%s\n' listen 'address for clients, or several'
 	printf '%s\t%s\n' log 'where to log requests: a file, or penlogd\'s address'
+	printf '%s\t%s\n' max_age 'connections are ended after this, or up to a tenth earlier; 0: never'
 	printf '%s\t%s\n' mode 'how servers are chosen'
 	printf '%s\t%s\n' multi_accept 'connections to accept in one go, for planes that do'
+	printf '%s\t%s\n' on_down 'what becomes of the connections of a server that checks find down'
+	printf '%s\t%s\n' outlier 'when clients\' experience has a server left alone: failures N, resets N, within TIME, max TIME, share PERCENT'
+	printf '%s\t%s\n' panic 'percent of the servers; if fewer take clients, checks and failures are not believed; 0: never'
 	printf '%s\t%s\n' pending_max 'connects that may be under way at a time; more clients wait; 0: no limit'
 	printf '%s\t%s\n' pid 'the process id'
 	printf '%s\t%s\n' pidfile 'file for the process id'
+	printf '%s\t%s\n' plan 'what reading a file would change, and how many clients would lose their server'
 	printf '%s\t%s\n' plane 'how connections are carried: by event loops (Linux), or by two goroutines each; auto takes loops where there are'
 	printf '%s\t%s\n' prio 'choose the server with the lowest prio'
 	printf '%s\t%s\n' protocol 'what is balanced; udp is the same as -U'
+	printf '%s\t%s\n' queue 'clients that may wait when all servers are full, and how long'
+	printf '%s\t%s\n' rebalance 'connections a second that may be ended because their client belongs to another server; 0: none'
 	printf '%s\t%s\n' recent 'clients seen in the last 300 seconds'
+	printf '%s\t%s\n' rollback 'take the last change of the configuration back, then the one before it'
 	printf '%s\t%s\n' roundrobin 'do not use the client table to choose'
-	printf '%s\t%s\n' server 'set a server\'s address, port, name, max, hard, weight, prio, acl, state; blacklist it for a time'
+	printf '%s\t%s\n' server 'set a server\'s, or those of a range of slots: address, port, name, max, hard, weight, prio, acl, state; blacklist it for a time'
 	printf '%s\t%s\n' servers 'the table of servers'
 	printf '%s\t%s\n' service 'what follows in a file, or the command, is for that service; no service NAME ends it'
 	printf '%s\t%s\n' services 'the services: name, addresses, servers, connections'
+	printf '%s\t%s\n' slow_start 'how long a server that comes back gets less than its share'
 	printf '%s\t%s\n' socket 'the connection that a descriptor belongs to'
 	printf '%s\t%s\n' source 'local address for connections to servers'
 	printf '%s\t%s\n' status 'the status page'
 	printf '%s\t%s\n' stubborn 'no failover: if the chosen server is not there, close'
 	printf '%s\t%s\n' table 'client table to share with the services that name the same one'
+	printf '%s\t%s\n' table_file 'file that keeps the client tables over a restart'
 	printf '%s\t%s\n' tcp_fastclose 'end a connection when its server (up), its client (down) or either one (both) has ended'
 	printf '%s\t%s\n' timeout 'how long a server may take to accept a connection'
 	printf '%s\t%s\n' tracking 'how long a client is remembered; 0: for ever'
+	printf '%s\t%s\n' tracking_prefix 'lengths of the networks whose clients count as one, such as 24 56'
 	printf '%s\t%s\n' transparent 'connect to servers from the client\'s address; needs routes, see docs/transparent.md'
 	printf '%s\t%s\n' udp 'balance datagrams: UDP, or a Unix socket\'s'
 	printf '%s\t%s\n' user 'user to run as'
@@ -145,7 +174,11 @@ function __pen_negatable
 	printf '%s\t%s\n' abort_on_error 'end by SIGABRT, with a core, where an error keeps Pen from starting'
 	printf '%s\t%s\n' abuse 'server for clients that the access list denies'
 	printf '%s\t%s\n' acl 'add an entry to an access list; no acl N empties it'
+	printf '%s\t%s\n' agent 'let servers say themselves how they are: ask their agent at a port, or have them report at least that often to agent_listen'
+	printf '%s\t%s\n' agent_listen 'address for servers to report to'
 	printf '%s\t%s\n' ascii 'with -d -d -d, show the communication as text, not in hexadecimal'
+	printf '%s\t%s\n' balance 'how a new client\'s server is chosen, weights observed; with bound, hash and maglev give no server more than FACTOR of its share'
+	printf '%s\t%s\n' check 'ask servers whether they work: tcp, tls, http PATH, https PATH, send STRING expect STRING, udp send STRING expect STRING, dns NAME or exec FILE, and options'
 	printf '%s\t%s\n' chroot 'folder to make the root, once everything listens'
 	printf '%s\t%s\n' control 'address of the control socket'
 	printf '%s\t%s\n' dummy 'answer every client with the same page, without a server'
@@ -155,15 +188,19 @@ function __pen_negatable
 	printf '%s\t%s\n' geoip_db 'MaxMind DB file (.mmdb) for access lists by country, read again at HUP; with -j inside of its folder'
 	printf '%s\t%s\n' hash 'choose a new client\'s server by its address'
 	printf '%s\t%s\n' keepalive 'probe servers that are silent, to notice dead ones'
+	printf '%s\t%s\n' limit 'bound connections (N), new connections (N/s) or bytes (such as 10M/s); delay: how long clients above a rate may wait; no limit NAME takes one back'
 	printf '%s\t%s\n' listen 'address for clients, or several'
 	printf '%s\t%s\n' log 'where to log requests: a file, or penlogd\'s address'
+	printf '%s\t%s\n' outlier 'when clients\' experience has a server left alone: failures N, resets N, within TIME, max TIME, share PERCENT'
 	printf '%s\t%s\n' pidfile 'file for the process id'
 	printf '%s\t%s\n' prio 'choose the server with the lowest prio'
+	printf '%s\t%s\n' queue 'clients that may wait when all servers are full, and how long'
 	printf '%s\t%s\n' roundrobin 'do not use the client table to choose'
 	printf '%s\t%s\n' service 'what follows in a file, or the command, is for that service; no service NAME ends it'
 	printf '%s\t%s\n' source 'local address for connections to servers'
 	printf '%s\t%s\n' stubborn 'no failover: if the chosen server is not there, close'
 	printf '%s\t%s\n' table 'client table to share with the services that name the same one'
+	printf '%s\t%s\n' table_file 'file that keeps the client tables over a restart'
 	printf '%s\t%s\n' transparent 'connect to servers from the client\'s address; needs routes, see docs/transparent.md'
 	printf '%s\t%s\n' udp 'balance datagrams: UDP, or a Unix socket\'s'
 	printf '%s\t%s\n' user 'user to run as'
@@ -229,12 +266,26 @@ function __penctl
 			__pen_words permit deny
 		case acl:4
 			__pen_words country
+		case agent:1
+			__pen_words port
+		case agent:3
+			__pen_words ... push
+		case agent:4
+			__pen_words off
+		case balance:1
+			__pen_words roundrobin leastconn p2c random hash maglev first least_time
+		case check:2
+			__pen_words ... off
 		case chroot:1
 			__pen_dir
-		case control:1 geoip_db:1 include:1 log:1 pidfile:1 web_stats:1 write:1
+		case control:1 geoip_db:1 include:1 log:1 pidfile:1 plan:1 table_file:1 web_stats:1 write:1
 			__pen_file
 		case help:1 service:2
 			__pen_command
+		case limit:1
+			__pen_words client_conns client_rate conns rate server_rate bandwidth conn_bandwidth delay
+		case on_down:1
+			__pen_words keep close
 		case plane:1
 			__pen_words auto loop stream
 		case protocol:1

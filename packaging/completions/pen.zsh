@@ -18,9 +18,13 @@ _pen_command() {
 		'abort_on_error:end by SIGABRT, with a core, where an error keeps Pen from starting'
 		'abuse:server for clients that the access list denies'
 		'acl:add an entry to an access list; no acl N empties it'
+		'agent:let servers say themselves how they are: ask their agent at a port, or have them report at least that often to agent_listen'
+		'agent_listen:address for servers to report to'
 		'ascii:with -d -d -d, show the communication as text, not in hexadecimal'
 		'backlog:connections that may wait to be accepted; 0: what the kernel allows'
+		'balance:how a new client'\''s server is chosen, weights observed; with bound, hash and maglev give no server more than FACTOR of its share'
 		'blacklist:how long a failed server is left alone'
+		'check:ask servers whether they work: tcp, tls, http PATH, https PATH, send STRING expect STRING, udp send STRING expect STRING, dns NAME or exec FILE, and options'
 		'chroot:folder to make the root, once everything listens'
 		'client_acl:number of the access list for clients'
 		'clients_max:clients that are remembered'
@@ -45,30 +49,42 @@ _pen_command() {
 		'idlers:connections to servers that are kept ready for the next clients'
 		'include:run the commands in a file'
 		'keepalive:probe servers that are silent, to notice dead ones'
+		'limit:bound connections (N), new connections (N/s) or bytes (such as 10M/s); delay: how long clients above a rate may wait; no limit NAME takes one back'
 		'listen:address for clients, or several'
 		'log:where to log requests: a file, or penlogd'\''s address'
+		'max_age:connections are ended after this, or up to a tenth earlier; 0: never'
 		'mode:how servers are chosen'
 		'multi_accept:connections to accept in one go, for planes that do'
+		'on_down:what becomes of the connections of a server that checks find down'
+		'outlier:when clients'\'' experience has a server left alone: failures N, resets N, within TIME, max TIME, share PERCENT'
+		'panic:percent of the servers; if fewer take clients, checks and failures are not believed; 0: never'
 		'pending_max:connects that may be under way at a time; more clients wait; 0: no limit'
 		'pid:the process id'
 		'pidfile:file for the process id'
+		'plan:what reading a file would change, and how many clients would lose their server'
 		'plane:how connections are carried: by event loops (Linux), or by two goroutines each; auto takes loops where there are'
 		'prio:choose the server with the lowest prio'
 		'protocol:what is balanced; udp is the same as -U'
+		'queue:clients that may wait when all servers are full, and how long'
+		'rebalance:connections a second that may be ended because their client belongs to another server; 0: none'
 		'recent:clients seen in the last 300 seconds'
+		'rollback:take the last change of the configuration back, then the one before it'
 		'roundrobin:do not use the client table to choose'
-		'server:set a server'\''s address, port, name, max, hard, weight, prio, acl, state; blacklist it for a time'
+		'server:set a server'\''s, or those of a range of slots: address, port, name, max, hard, weight, prio, acl, state; blacklist it for a time'
 		'servers:the table of servers'
 		'service:what follows in a file, or the command, is for that service; no service NAME ends it'
 		'services:the services: name, addresses, servers, connections'
+		'slow_start:how long a server that comes back gets less than its share'
 		'socket:the connection that a descriptor belongs to'
 		'source:local address for connections to servers'
 		'status:the status page'
 		'stubborn:no failover: if the chosen server is not there, close'
 		'table:client table to share with the services that name the same one'
+		'table_file:file that keeps the client tables over a restart'
 		'tcp_fastclose:end a connection when its server (up), its client (down) or either one (both) has ended'
 		'timeout:how long a server may take to accept a connection'
 		'tracking:how long a client is remembered; 0: for ever'
+		'tracking_prefix:lengths of the networks whose clients count as one, such as 24 56'
 		'transparent:connect to servers from the client'\''s address; needs routes, see docs/transparent.md'
 		'udp:balance datagrams: UDP, or a Unix socket'\''s'
 		'user:user to run as'
@@ -84,7 +100,11 @@ _pen_negatable() {
 		'abort_on_error:end by SIGABRT, with a core, where an error keeps Pen from starting'
 		'abuse:server for clients that the access list denies'
 		'acl:add an entry to an access list; no acl N empties it'
+		'agent:let servers say themselves how they are: ask their agent at a port, or have them report at least that often to agent_listen'
+		'agent_listen:address for servers to report to'
 		'ascii:with -d -d -d, show the communication as text, not in hexadecimal'
+		'balance:how a new client'\''s server is chosen, weights observed; with bound, hash and maglev give no server more than FACTOR of its share'
+		'check:ask servers whether they work: tcp, tls, http PATH, https PATH, send STRING expect STRING, udp send STRING expect STRING, dns NAME or exec FILE, and options'
 		'chroot:folder to make the root, once everything listens'
 		'control:address of the control socket'
 		'dummy:answer every client with the same page, without a server'
@@ -94,15 +114,19 @@ _pen_negatable() {
 		'geoip_db:MaxMind DB file (.mmdb) for access lists by country, read again at HUP; with -j inside of its folder'
 		'hash:choose a new client'\''s server by its address'
 		'keepalive:probe servers that are silent, to notice dead ones'
+		'limit:bound connections (N), new connections (N/s) or bytes (such as 10M/s); delay: how long clients above a rate may wait; no limit NAME takes one back'
 		'listen:address for clients, or several'
 		'log:where to log requests: a file, or penlogd'\''s address'
+		'outlier:when clients'\'' experience has a server left alone: failures N, resets N, within TIME, max TIME, share PERCENT'
 		'pidfile:file for the process id'
 		'prio:choose the server with the lowest prio'
+		'queue:clients that may wait when all servers are full, and how long'
 		'roundrobin:do not use the client table to choose'
 		'service:what follows in a file, or the command, is for that service; no service NAME ends it'
 		'source:local address for connections to servers'
 		'stubborn:no failover: if the chosen server is not there, close'
 		'table:client table to share with the services that name the same one'
+		'table_file:file that keeps the client tables over a restart'
 		'transparent:connect to servers from the client'\''s address; needs routes, see docs/transparent.md'
 		'udp:balance datagrams: UDP, or a Unix socket'\''s'
 		'user:user to run as'
@@ -127,8 +151,11 @@ _pen_options() {
 		'*'{-O+,--command=}'[run a command, as penctl would; -o is the same]:command:_pen_command' \
 		'*'{-d,--debug}'[more detail in the log; more with each -d]' \
 		'(-B --abuse)'{-B+,--abuse=}'[server for clients that the access list denies]:host:_pen_host' \
+		--agent='[let servers say themselves how they are: ask their agent at a port, or have them report at least that often to agent_listen]:value:(off)' \
+		--agent-listen='[address for servers to report to]:none:_pen_none' \
 		'(-a --ascii)'{-a,--ascii}'[with -d -d -d, show the communication as text, not in hexadecimal]' \
 		'(-q --backlog)'{-q+,--backlog=}'[connections that may wait to be accepted; 0: what the kernel allows]:none:_pen_none' \
+		--balance='[how a new client'\''s server is chosen, weights observed; with bound, hash and maglev give no server more than FACTOR of its share]:value:(roundrobin leastconn p2c random hash maglev first least_time )' \
 		'(-b --blacklist)'{-b+,--blacklist=}'[how long a failed server is left alone]:none:_pen_none' \
 		'(-j --chroot)'{-j+,--chroot=}'[folder to make the root, once everything listens]:dir:_pen_dir' \
 		--client-acl='[number of the access list for clients]:none:_pen_none' \
@@ -145,21 +172,31 @@ _pen_options() {
 		--idle-timeout='[close connections that moved nothing for so long; 0: never]:none:_pen_none' \
 		--idlers='[connections to servers that are kept ready for the next clients]:none:_pen_none' \
 		--keepalive'[probe servers that are silent, to notice dead ones]' \
+		--limit='[bound connections (N), new connections (N/s) or bytes (such as 10M/s); delay: how long clients above a rate may wait; no limit NAME takes one back]:value:(client_conns client_rate conns rate server_rate bandwidth conn_bandwidth)' \
 		--listen='[address for clients, or several]:none:_pen_none' \
 		'(-l --log)'{-l+,--log=}'[where to log requests: a file, or penlogd'\''s address]:file:_pen_file' \
+		--max-age='[connections are ended after this, or up to a tenth earlier; 0: never]:none:_pen_none' \
 		'(-m --multi-accept)'{-m+,--multi-accept=}'[connections to accept in one go, for planes that do]:none:_pen_none' \
+		--on-down='[what becomes of the connections of a server that checks find down]:value:(keep close)' \
+		--outlier='[when clients'\'' experience has a server left alone: failures N, resets N, within TIME, max TIME, share PERCENT]:none:_pen_none' \
+		--panic='[percent of the servers; if fewer take clients, checks and failures are not believed; 0: never]:none:_pen_none' \
 		--pending='[connects that may be under way at a time; more clients wait; 0: no limit]:none:_pen_none' \
 		'(-p --pidfile)'{-p+,--pidfile=}'[file for the process id]:file:_pen_file' \
 		--plane='[how connections are carried: by event loops (Linux), or by two goroutines each; auto takes loops where there are]:value:(auto loop stream)' \
 		--prio'[choose the server with the lowest prio]' \
 		--protocol='[what is balanced; udp is the same as -U]:value:(tcp udp)' \
+		--queue='[clients that may wait when all servers are full, and how long]:none:_pen_none' \
+		--rebalance='[connections a second that may be ended because their client belongs to another server; 0: none]:none:_pen_none' \
 		'(-r --roundrobin)'{-r,--roundrobin}'[do not use the client table to choose]' \
+		--slow-start='[how long a server that comes back gets less than its share]:none:_pen_none' \
 		--source='[local address for connections to servers]:none:_pen_none' \
 		'(-s --stubborn)'{-s,--stubborn}'[no failover: if the chosen server is not there, close]' \
 		--table='[client table to share with the services that name the same one]:user:_pen_user' \
+		--table-file='[file that keeps the client tables over a restart]:file:_pen_file' \
 		--tcp-fastclose='[end a connection when its server (up), its client (down) or either one (both) has ended]:value:(up down both off)' \
 		'(-t --timeout)'{-t+,--timeout=}'[how long a server may take to accept a connection]:none:_pen_none' \
 		'(-T --tracking)'{-T+,--tracking=}'[how long a client is remembered; 0: for ever]:none:_pen_none' \
+		--tracking-prefix='[lengths of the networks whose clients count as one, such as 24 56]:none:_pen_none' \
 		--transparent'[connect to servers from the client'\''s address; needs routes, see docs/transparent.md]' \
 		'(-U --udp)'{-U,--udp}'[balance datagrams: UDP, or a Unix socket'\''s]' \
 		'(-u --user)'{-u+,--user=}'[user to run as]:user:_pen_user' \
@@ -210,9 +247,16 @@ _penctl_argument() { # COMMAND PLACE
 	acl:1|client_acl:1|control_acl:1) _pen_list ;;
 	acl:2) _pen_words permit deny ;;
 	acl:4) _pen_words country ;;
+	agent:1) _pen_words port ;;
+	agent:3) _pen_words ... push ;;
+	agent:4) _pen_words off ;;
+	balance:1) _pen_words roundrobin leastconn p2c random hash maglev first least_time ;;
+	check:2) _pen_words ... off ;;
 	chroot:1) _pen_dir ;;
-	control:1|geoip_db:1|include:1|log:1|pidfile:1|web_stats:1|write:1) _pen_file ;;
+	control:1|geoip_db:1|include:1|log:1|pidfile:1|plan:1|table_file:1|web_stats:1|write:1) _pen_file ;;
 	help:1|service:2) _pen_command ;;
+	limit:1) _pen_words client_conns client_rate conns rate server_rate bandwidth conn_bandwidth delay ;;
+	on_down:1) _pen_words keep close ;;
 	plane:1) _pen_words auto loop stream ;;
 	protocol:1) _pen_words tcp udp ;;
 	service:1|table:1|user:1) _pen_user ;;
