@@ -85,6 +85,7 @@ type Flow struct {
 	next    int
 
 	server  *pool.Server // the current target, counted
+	trial   bool         // it failed before, and the flow is the one to try it
 	up      bool
 	pending bool // it was not up yet, and is counted as such
 	known   bool // it was up once: its bytes are the client's
@@ -117,7 +118,7 @@ func (f *Flow) Next() (Target, bool) {
 		if s == nil || !f.admitted(s, now) {
 			continue
 		}
-		d.pool.Take(s)
+		f.trial = d.pool.Take(s)
 		f.server = s
 		d.last = s.Slot
 		return f.target(s), true
@@ -269,7 +270,10 @@ func isLocal(err error) bool { return errors.Is(err, ErrLocal) }
 func (f *Flow) release() {
 	t := f.carrier.Traffic()
 	f.d.pool.Release(f.server, t.FromClient-f.credited.sent, t.FromServer-f.credited.received)
-	f.server, f.up = nil, false
+	if f.trial {
+		f.d.pool.Forgo(f.server)
+	}
+	f.server, f.trial, f.up = nil, false, false
 	f.credited.sent, f.credited.received = t.FromClient, t.FromServer
 }
 
@@ -289,7 +293,7 @@ func (f *Flow) Up() {
 	d := f.d
 	d.mu.Lock()
 	now := d.now()
-	f.up, f.known, f.movedAt = true, true, now
+	f.up, f.known, f.trial, f.movedAt = true, true, false, now
 	f.settle()
 	slot := f.server.Slot
 	d.pool.Succeed(f.server, now)

@@ -65,8 +65,8 @@ func (d *Dispatcher) nextSpare(kept []int) *pool.Server {
 // takesSpare reports whether new clients may go to a server, and one more
 // connection beside the kept ones.
 func (d *Dispatcher) takesSpare(s *pool.Server, kept int) bool {
-	if d.cfg.Dummy || d.transparent() || d.pool.Blacklisted(s, d.now()) || d.cfg.Pool.Algorithm == pool.Weight && s.Weight == 0 {
-		return false
+	if d.cfg.Dummy || d.transparent() || d.pool.HalfOpen(s) || d.pool.Admit(s, false, d.now()) != pool.Admitted {
+		return false // a server that failed is tried by a client, and by one only
 	}
 	return s.Max == 0 || s.Conns()+kept < s.Max
 }

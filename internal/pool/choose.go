@@ -1,51 +1,77 @@
 package pool
 
 import (
+	"container/heap"
 	"encoding/binary"
 	"net/netip"
 	"time"
 )
 
-// A Verdict is the outcome of the admission test of one server.
-type Verdict int
-
-const (
-	Admitted     Verdict = iota
-	Unused               // no server there
-	Blacklisted          // it failed a moment ago
-	Full                 // its limit is reached
-	NoNewClients         // its weight is 0
-)
-
-func (v Verdict) String() string {
-	return [...]string{"admitted", "unused", "blacklisted", "full", "no new clients"}[v]
-}
-
 // Pick returns the slot that the algorithm chooses for a client that is not
-// remembered, or None. Limits are not looked at here: see [Pool.Admit].
+// remembered, or None. Limits are not looked at here, but by First: see
+// [Pool.Admit].
 func (p *Pool) Pick(client netip.AddrPort, now time.Duration) int {
 	p.expire(now)
 	switch p.algorithm {
+	case RoundRobin:
+		slot := p.available.from(p.turn + 1)
+		if slot != None {
+			p.turn = slot
+		}
+		return slot
+	case SmoothRoundRobin:
+		return p.smooth()
+	case LeastConn:
+		s := p.rank.first()
+		if s != nil {
+			p.picks++
+			s.picked = p.picks
+			heap.Fix(&p.rank, 0)
+		}
+		return slotOf(s)
+	case Random:
+		return slotOf(p.draw(nil))
+	case PowerOfTwo:
+		return p.better(lessLoaded)
+	case LeastTime:
+		return p.better(sooner)
+	case StaticHash, Maglev:
+		return p.hashed(client.Addr())
+	case Weight:
+		return slotOf(p.rank.first())
+	}
+	slot, _ := p.Preferred(client)
+	return slot
+}
+
+// Preferred returns the slot, or None, that Pick would return for a client now
+// and until a state, a limit that is reached or the settings change the
+// choice; ok is false where the algorithm goes by turns, draws or counts. It
+// changes nothing; "now" is the latest time that any method was given.
+func (p *Pool) Preferred(client netip.AddrPort) (slot int, ok bool) {
+	switch p.algorithm {
 	case Hash, HashPort:
 		if len(p.servers) == 0 {
-			return None
+			return None, true
 		}
-		return int(hash(client, p.algorithm == HashPort) % uint32(len(p.servers)))
-	case Weight, Prio:
-		if s := p.rank.first(); s != nil {
-			return s.Slot
+		return int(hash(client, p.algorithm == HashPort) % uint32(len(p.servers))), true
+	case Prio:
+		return slotOf(p.rank.first()), true
+	case First:
+		return p.open.from(0), true
+	case StaticHash, Maglev:
+		if p.set.Bound == 0 {
+			return p.hashed(client.Addr()), true
 		}
+	}
+	return None, false
+}
+
+func slotOf(s *Server) int {
+	if s == nil {
 		return None
 	}
-	slot := p.available.next(p.turn + 1)
-	if slot < 0 {
-		slot = p.available.next(0)
-	}
-	if slot < 0 {
-		return None
-	}
-	p.turn = slot
-	return slot
+	return s.Slot
 }
 
 // hash is C Pen's on a little-endian machine, so that clients keep their
@@ -76,69 +102,41 @@ func (p *Pool) Next(slot int, now time.Duration) int {
 	return None
 }
 
-// Admit tests whether a server takes a client (section 7); returning means
-// that it is the server that this client used last. It changes nothing.
-func (p *Pool) Admit(s *Server, returning bool, now time.Duration) Verdict {
-	switch {
-	case !s.Used():
-		return Unused
-	case s.blacklisted(now):
-		return Blacklisted
-	case s.Max > 0 && s.conns >= s.Max && (!returning || s.conns >= s.Hard):
-		return Full
-	case p.algorithm == Weight && s.Weight == 0 && !returning && s.Slot >= 0:
-		return NoNewClients
+// A smoothRound is how long a round of smooth round-robin takes a server whose
+// share is 1, in its own time. The largest share still has some of it, and the
+// clock goes on for tens of thousands of such rounds.
+const smoothRound = 1 << 52
+
+// smooth takes the server with the earliest deadline. The clock of deadlines
+// stands at the last one; it starts again long before it overflows.
+func (p *Pool) smooth() int {
+	s := p.rank.first()
+	if s == nil {
+		return None
 	}
-	return Admitted
-}
-
-// Take counts a connection that begins.
-func (p *Pool) Take(s *Server) {
-	s.conns++
-	p.reweigh(s)
-}
-
-// Release counts a connection that ended, with the bytes that it moved.
-func (p *Pool) Release(s *Server, sent, received uint64) {
-	s.conns--
-	s.sent += sent
-	s.received += received
-	p.reweigh(s)
-}
-
-func (p *Pool) reweigh(s *Server) {
-	if p.algorithm == Weight && s.inRank >= 0 {
-		keep(&p.rank, s, s.inRank, true)
+	if s.deadline >= 1<<63 {
+		p.virtual = 0
+		for _, other := range p.rank.servers {
+			other.deadline = p.nextDeadline(other)
+		}
+		heap.Init(&p.rank)
+		s = p.rank.first()
 	}
+	p.virtual = s.deadline
+	s.deadline += smoothStride(s)
+	heap.Fix(&p.rank, 0)
+	return s.Slot
 }
 
-// Fail blacklists a server after a failed connect and reports whether it was
-// not blacklisted before.
-func (p *Pool) Fail(s *Server, now time.Duration) bool {
-	fresh := p.blacklist > 0 && !s.blacklisted(now)
-	s.failed, s.failedAt, s.until = true, now, now+p.blacklist
-	p.place(s, now)
-	return fresh
-}
+func smoothStride(s *Server) uint64 { return max(smoothRound/s.drawn, 1) }
 
-// Succeed clears the stamp of the last failure.
-func (p *Pool) Succeed(s *Server, now time.Duration) {
-	if s.failed {
-		s.failed = false
-		p.place(s, now)
-	}
-}
-
-// Blacklist leaves a server alone for a time from now; 0 takes it back. The
-// stamp is set as if it had failed at the right moment for that.
-func (p *Pool) Blacklist(s *Server, d, now time.Duration) {
-	s.failed, s.failedAt, s.until = d > 0, now+d-p.blacklist, now+d
-	p.place(s, now)
-}
-
-// expire takes back the servers whose time on the blacklist is over.
-func (p *Pool) expire(now time.Duration) {
-	for len(p.expiry) > 0 && p.expiry[0].until <= now {
-		p.place(p.expiry[0], now)
-	}
+// nextDeadline is a server's first deadline that is to come. Its deadlines are
+// fixed points: one in each stride, and in the order of slots where the
+// strides are the same. So a server that comes back has its old place.
+func (p *Pool) nextDeadline(s *Server) uint64 {
+	stride, n := smoothStride(s), uint64(len(p.servers))
+	slot := uint64(s.Slot)
+	phase := stride/n*slot + stride%n*slot/n + 1
+	from := p.virtual + 1
+	return from + (phase+stride-from%stride)%stride
 }

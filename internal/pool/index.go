@@ -1,51 +1,107 @@
 package pool
 
-import "math/bits"
+import (
+	"container/heap"
+	"slices"
+)
 
-// A bitset finds the next set bit in O(log64 n): each level has a bit for
-// every word of the level below that is not zero.
-type bitset [][]uint64
-
-func newBitset(n int) bitset {
-	var b bitset
-	for {
-		n = (n + 63) / 64
-		b = append(b, make([]uint64, n))
-		if n <= 1 {
-			return b
+// rebuild makes the indices from the servers.
+func (p *Pool) rebuild() {
+	for _, s := range slices.Concat(p.rank.servers, p.expiry) {
+		s.inRank, s.inExpiry = -1, -1
+	}
+	n := len(p.servers)
+	p.available, p.open = newBitset(n), newBitset(n)
+	p.weights, p.static = newShares(n), newShares(n)
+	p.rank, p.expiry = rank{algorithm: p.algorithm}, nil
+	p.tally, p.conns = tally{}, 0
+	p.keepWarming()
+	for _, s := range p.servers {
+		if s.Used() {
+			p.static.add(s.Slot, uint64(max(s.Weight, 0)))
 		}
+		p.conns += s.conns
+		s.standing, s.drawn = s.standsAs(p.now), 0
+		p.tally.add(s.standing, 1)
+	}
+	p.panics = p.mustPanic()
+	for _, s := range p.servers {
+		p.place(s)
 	}
 }
 
-func (b bitset) set(i int, on bool) {
-	for _, level := range b {
-		w := &level[i/64]
-		if on {
-			*w |= 1 << (i % 64)
-		} else {
-			*w &^= 1 << (i % 64)
+// place puts a server where its state belongs, and all of them anew where it
+// begins or ends a panic.
+func (p *Pool) place(s *Server) {
+	if !p.owns(s) {
+		return
+	}
+	p.tally.add(s.standing, -1)
+	s.standing = s.standsAs(p.now)
+	p.tally.add(s.standing, 1)
+	keep(&p.expiry, s, s.inExpiry, s.Used() && s.away(p.now))
+	if panics := p.mustPanic(); panics != p.panics {
+		p.panics = panics
+		for _, other := range p.servers {
+			p.index(other)
 		}
-		on = *w != 0
-		i /= 64
+		return
+	}
+	p.index(s)
+}
+
+// index has a server in the indices that Pick and Next use, or not in them.
+func (p *Pool) index(s *Server) {
+	available := p.refusal(s, p.now) == Admitted
+	p.available.set(s.Slot, available)
+	open, share := available, uint64(0)
+	if available && p.algorithm.weighs() {
+		share = s.share()
+		open = share > 0
+	}
+	if share != s.drawn || s.inRank < 0 {
+		p.weights.add(s.Slot, share-s.drawn) // less than 0 wraps around, and back
+		s.drawn = share
+		if open && p.algorithm == SmoothRoundRobin {
+			s.deadline = p.nextDeadline(s)
+		}
+	}
+	keep(&p.rank, s, s.inRank, open && p.ranks())
+	p.open.set(s.Slot, open && !(p.algorithm == First && s.full()))
+}
+
+// recount is index for a server of which only the connections have changed.
+func (p *Pool) recount(s *Server) {
+	switch {
+	case p.algorithm == First:
+		p.open.set(s.Slot, s.drawn > 0 && !s.full())
+	case s.inRank >= 0 && p.algorithm != Prio && p.algorithm != SmoothRoundRobin:
+		heap.Fix(&p.rank, s.inRank)
 	}
 }
 
-// next returns the first set bit at or after i, or -1.
-func (b bitset) next(i int) int {
-	for l := 0; l < len(b); l++ {
-		if i/64 >= len(b[l]) {
-			return -1
-		}
-		if w := b[l][i/64] >> (i % 64); w != 0 {
-			i += bits.TrailingZeros64(w)
-			for ; l > 0; l-- { // down to the first set bit below
-				i = i*64 + bits.TrailingZeros64(b[l-1][i])
-			}
-			return i
-		}
-		i = i/64 + 1
+// ranks reports whether the algorithm has an order of servers. The hashes need
+// the least loaded one when all that they look at are beyond the bound.
+func (p *Pool) ranks() bool {
+	switch p.algorithm {
+	case Weight, Prio, SmoothRoundRobin, LeastConn:
+		return true
+	case StaticHash, Maglev:
+		return p.set.Bound > 0
 	}
-	return -1
+	return false
+}
+
+// keep has s in the heap, at its right place, or not in it.
+func keep(h heap.Interface, s *Server, at int, in bool) {
+	switch {
+	case in && at < 0:
+		heap.Push(h, s)
+	case in:
+		heap.Fix(h, at)
+	case at >= 0:
+		heap.Remove(h, at)
+	}
 }
 
 // A rank is a heap of servers, the one to choose first on top.
@@ -63,14 +119,29 @@ func (r *rank) first() *Server {
 
 func (r *rank) Len() int { return len(r.servers) }
 
-func (r *rank) Less(i, j int) bool {
-	a, b := r.servers[i], r.servers[j]
-	x, y := int64(a.Prio), int64(b.Prio)
-	if r.algorithm == Weight {
-		// conns/weight, compared without dividing
-		x, y = int64(a.conns)*int64(b.Weight), int64(b.conns)*int64(a.Weight)
+func (r *rank) Less(i, j int) bool { return r.algorithm.better(r.servers[i], r.servers[j]) }
+
+// better is the order of the algorithms that have one.
+func (a Algorithm) better(s, t *Server) bool {
+	switch {
+	case a == Prio && s.Prio != t.Prio:
+		return s.Prio < t.Prio
+	case a == SmoothRoundRobin && s.deadline != t.deadline:
+		return s.deadline < t.deadline
+	case a == Weight:
+		// connections / weight, compared without dividing
+		less := lessProduct(s.conns, t.drawn, t.conns, s.drawn)
+		return less || s.Slot < t.Slot && !lessProduct(t.conns, s.drawn, s.conns, t.drawn)
+	case a == LeastConn || a.hashes():
+		less := lessProduct(s.conns+1, t.drawn, t.conns+1, s.drawn)
+		if less || lessProduct(t.conns+1, s.drawn, s.conns+1, t.drawn) {
+			return less
+		}
+		if s.picked != t.picked {
+			return s.picked < t.picked
+		}
 	}
-	return x < y || x == y && a.Slot < b.Slot
+	return s.Slot < t.Slot
 }
 
 func (r *rank) Swap(i, j int) {

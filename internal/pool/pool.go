@@ -3,12 +3,12 @@
 //
 // A Pool is plain data without a lock of its own; the dispatcher's lock guards
 // it. Time is passed in, on any clock that never goes back. Every choice costs
-// O(1) for round-robin and hash, O(log n) for weight and prio.
+// O(1) or O(log n) and allocates nothing; when panic mode begins or ends, the
+// indices are built again, once.
 package pool
 
 import (
-	"container/heap"
-	"net/netip"
+	"math/rand/v2"
 	"time"
 )
 
@@ -19,178 +19,122 @@ const (
 	EmergencySlot = -1
 )
 
-// An Algorithm is how the first server of a client that is not remembered is
-// chosen (specification, section 6).
-type Algorithm int
-
-const (
-	// RoundRobin takes the available servers in turn, from slot 0.
-	RoundRobin Algorithm = iota
-	// Hash takes slot (client address mod slots), whatever its state.
-	Hash
-	// HashPort is Hash with the client's port mixed into an IPv4 address.
-	HashPort
-	// Weight takes the available server with the fewest connections for its
-	// weight (weighted least connections); the first one among equals.
-	Weight
-	// Prio takes the available server with the lowest prio number; the first
-	// one among equals.
-	Prio
-)
-
-// A Config is what the operator says of one server.
-type Config struct {
-	Addr   netip.AddrPort // port 0: the slot is not used
-	Path   string         // of a Unix socket, instead of Addr
-	Max    int            // connections for new clients; 0 is unlimited
-	Hard   int            // connections for returning clients, where above Max
-	Weight int            // 0: no new clients while Weight chooses
-	Prio   int
-	ACL    int // number of the access list for its clients
-}
-
-// Used reports whether there is a server at all.
-func (c Config) Used() bool { return c.Path != "" || c.Addr.IsValid() && c.Addr.Port() != 0 }
-
 // Settings is everything that the operator says of a pool.
 type Settings struct {
 	Servers          []Config // by slot
 	Emergency, Abuse Config
 	Algorithm        Algorithm
-	Blacklist        time.Duration // how long a failed server is left alone
-}
+	Blacklist        time.Duration // how long a failed server is left alone; 0: not at all
 
-// A Server is one server and its state. Its identity is its slot.
-type Server struct {
-	Slot int
-	Config
-
-	conns          int
-	sent, received uint64
-
-	failed   bool          // since the last success
-	failedAt time.Duration // if failed
-	until    time.Duration // blacklisted before this, if failed
-
-	inRank, inExpiry int // its index in these heaps, or -1
-}
-
-// Status is a copy of a server's configuration and state.
-type Status struct {
-	Slot int
-	Config
-	Conns          int
-	Sent, Received uint64 // bytes read from clients for it; bytes read from it
-	Failed         bool
-	FailedAt       time.Duration // the last failure since the last success
+	// Maglev is the table of NewMaglev(Servers), made outside of any lock. If it
+	// is nil while Algorithm wants one, Configure takes the time to make it.
+	Maglev *MaglevTable
+	// Bound is how much more than its share of all connections a server gets
+	// from StaticHash and Maglev: 1.25 is a quarter more. 0 is no bound, and
+	// what is below 1 counts as 1.
+	Bound float64
+	// SlowStart is how long a server that comes back needs until it has its
+	// whole weight; 0: it has it at once.
+	SlowStart time.Duration
+	Outlier   Outlier
+	// Panic is a share in percent: where fewer of the enabled servers are well,
+	// health and ejection are ignored. 0 is never.
+	Panic int
 }
 
 // A Pool is the table of servers with the emergency and the abuse server.
 type Pool struct {
 	algorithm Algorithm
 	blacklist time.Duration
-	servers   []*Server
+	set       Settings // without Servers
+	now       time.Duration
+	rng       rand.PCG
 
+	servers          []*Server
 	emergency, abuse *Server
 
-	turn      int    // slot of the last round-robin choice
-	available bitset // used and not blacklisted
-	rank      rank   // the available servers, best first, where Algorithm has an order
-	expiry    expiry // the blacklisted servers, first to return first
+	tally   tally     // of the servers' standings
+	panics  bool      // health and ejection are ignored
+	warming []*Server // those with less than their whole weight
+
+	turn    int    // slot of the last round-robin choice
+	virtual uint64 // when it was made, in smooth round-robin's time
+	picks   uint64 // choices of LeastConn, so that equals take turns
+	conns   int    // of all servers in the table
+
+	available bitset // takes connections, as far as its state goes
+	open      bitset // the algorithm may choose it
+	weights   shares // of the open servers, in the units of Server.share
+	static    shares // of all servers, as configured
+	rank      rank   // the open servers, best first, where Algorithm has an order
+	expiry    expiry // servers that are left alone, first to return first
 }
 
-// New returns a pool without servers.
+// New returns a pool without servers. Its draws differ from those of any other
+// pool until Seed is called.
 func New() *Pool {
-	return &Pool{
+	p := &Pool{
 		turn:      -1,
 		emergency: newServer(EmergencySlot),
 		abuse:     newServer(AbuseSlot),
 	}
+	p.Seed(rand.Uint64(), rand.Uint64())
+	p.rebuild()
+	return p
 }
 
-func newServer(slot int) *Server { return &Server{Slot: slot, inRank: -1, inExpiry: -1} }
+// Seed makes the draws of the algorithms that draw a function of the seeds.
+func (p *Pool) Seed(a, b uint64) { p.rng.Seed(a, b) }
 
 // Configure makes the settings effective. Counts, states and the turn of
-// round-robin stay with their slots; a slot that is no longer used forgets its
-// bytes and its failure.
+// round-robin stay with their slots; a slot whose address changes keeps its
+// counts only, and one that is no longer used forgets its bytes as well.
 func (p *Pool) Configure(s Settings, now time.Duration) {
-	p.algorithm = s.Algorithm
+	p.passTo(now)
+	p.set = s
+	p.set.Servers = nil
+	p.algorithm, p.blacklist = s.Algorithm, s.Blacklist
+	if s.Algorithm == Maglev && s.Maglev == nil {
+		p.set.Maglev = NewMaglev(s.Servers)
+	}
 	for len(p.servers) < len(s.Servers) {
 		p.servers = append(p.servers, newServer(len(p.servers)))
 	}
 	for _, gone := range p.servers[len(s.Servers):] {
-		gone.configure(Config{}) // flows may still hold it
+		p.configure(gone, Config{}) // flows may still hold it
 	}
 	p.servers = p.servers[:len(s.Servers):len(s.Servers)]
 	for i, c := range s.Servers {
-		p.servers[i].configure(c)
+		p.configure(p.servers[i], c)
 	}
-	p.emergency.configure(s.Emergency)
-	p.abuse.configure(s.Abuse)
-	if p.blacklist != s.Blacklist {
-		// The stamps stay, so a changed time moves the end.
-		for _, sv := range append(p.servers, p.emergency, p.abuse) {
-			sv.until = sv.failedAt + s.Blacklist
-		}
-		p.blacklist = s.Blacklist
-	}
-	p.rebuild(now)
+	p.configure(p.emergency, s.Emergency)
+	p.configure(p.abuse, s.Abuse)
+	p.rebuild()
 }
 
-func (s *Server) configure(c Config) {
+func (p *Pool) configure(s *Server, c Config) {
+	same := s.Used() && s.Addr == c.Addr && s.Path == c.Path
+	out := s.out()
 	s.Config = c
+	if !same {
+		s.forget()
+	}
 	if !c.Used() {
-		s.sent, s.received, s.failed = 0, 0, false
+		s.sent, s.received = 0, 0
 	}
+	if same && out && !s.out() {
+		p.warm(s)
+	}
+	p.retime(s)
 }
 
-// rebuild makes the indices from the servers.
-func (p *Pool) rebuild(now time.Duration) {
-	for _, s := range append(p.rank.servers, p.expiry...) {
-		s.inRank, s.inExpiry = -1, -1
-	}
-	p.available = newBitset(len(p.servers))
-	p.rank = rank{algorithm: p.algorithm}
-	p.expiry = nil
-	for _, s := range p.servers {
-		p.place(s, now)
-	}
+// passTo says what time it is.
+func (p *Pool) passTo(now time.Duration) { p.now = max(p.now, now) }
+
+// owns reports whether a server is in the table: flows may hold one that was.
+func (p *Pool) owns(s *Server) bool {
+	return s.Slot >= 0 && s.Slot < len(p.servers) && p.servers[s.Slot] == s
 }
-
-// place puts a server where its state belongs: among the available ones, among
-// the blacklisted ones, or nowhere.
-func (p *Pool) place(s *Server, now time.Duration) {
-	if s.Slot < 0 || s.Slot >= len(p.servers) || p.servers[s.Slot] != s {
-		return
-	}
-	blacklisted := s.blacklisted(now)
-	available := s.Used() && !blacklisted
-	p.available.set(s.Slot, available)
-
-	ranked := available && (p.algorithm == Prio || p.algorithm == Weight && s.Weight > 0)
-	keep(&p.rank, s, s.inRank, ranked)
-	keep(&p.expiry, s, s.inExpiry, s.Used() && blacklisted)
-}
-
-// keep has s in the heap, at its right place, or not in it.
-func keep(h heap.Interface, s *Server, at int, in bool) {
-	switch {
-	case in && at < 0:
-		heap.Push(h, s)
-	case in:
-		heap.Fix(h, at)
-	case at >= 0:
-		heap.Remove(h, at)
-	}
-}
-
-func (s *Server) blacklisted(now time.Duration) bool { return s.failed && now < s.until }
-
-// Conns is how many connections are counted.
-func (s *Server) Conns() int { return s.conns }
-
-// Blacklisted reports whether a server is left alone for now.
-func (p *Pool) Blacklisted(s *Server, now time.Duration) bool { return s.blacklisted(now) }
 
 // Len is the number of slots, unused ones included.
 func (p *Pool) Len() int { return len(p.servers) }
@@ -212,10 +156,10 @@ func (p *Pool) Numbers(now time.Duration) (used, available int) {
 
 // At returns the server of a slot, or nil where no server is.
 func (p *Pool) At(slot int) *Server {
-	if slot < 0 || slot >= len(p.servers) || !p.servers[slot].Used() {
+	if slot < 0 || slot >= len(p.servers) {
 		return nil
 	}
-	return p.servers[slot]
+	return used(p.servers[slot])
 }
 
 // Emergency returns the server of last resort, or nil.
@@ -231,14 +175,75 @@ func used(s *Server) *Server {
 	return nil
 }
 
-// Status returns all slots of the table in order.
-func (p *Pool) Status() []Status {
-	all := make([]Status, len(p.servers))
+// any returns the server of a slot, which may be the emergency or the abuse
+// server's, or nil.
+func (p *Pool) any(slot int) *Server {
+	switch slot {
+	case EmergencySlot:
+		return p.Emergency()
+	case AbuseSlot:
+		return p.Abuse()
+	}
+	return p.At(slot)
+}
+
+// Take counts a connection that begins. It reports whether the connection is
+// the server's trial: then its end is told by Succeed, Fail or Forgo.
+func (p *Pool) Take(s *Server) (trial bool) {
+	p.count(s, 1)
+	if s.absence == present || p.panics && s.Slot >= 0 {
+		return false
+	}
+	s.trial = true
+	p.place(s)
+	return true
+}
+
+// Release counts a connection that ended, with the bytes that it moved. With
+// its last connection a server's trial is over as well.
+func (p *Pool) Release(s *Server, sent, received uint64) {
+	p.count(s, -1)
+	s.sent += sent
+	s.received += received
+	if s.trial && s.conns == 0 {
+		p.Forgo(s)
+	}
+}
+
+func (p *Pool) count(s *Server, n int) {
+	s.conns += n
+	if p.owns(s) {
+		p.conns += n
+		p.recount(s)
+	}
+}
+
+// Clone returns a copy that shares nothing with p that can change, such as for
+// explaining a choice without making it. Its servers are others: those that
+// flows hold belong to p.
+func (p *Pool) Clone() *Pool {
+	c := *p
+	c.servers = make([]*Server, len(p.servers))
 	for i, s := range p.servers {
-		all[i] = Status{
-			Slot: s.Slot, Config: s.Config, Conns: s.conns, Sent: s.sent, Received: s.received,
-			Failed: s.failed, FailedAt: s.failedAt,
+		c.servers[i] = s.clone()
+	}
+	c.emergency, c.abuse = p.emergency.clone(), p.abuse.clone()
+	own := func(all []*Server) []*Server {
+		out := make([]*Server, len(all))
+		for i, s := range all {
+			out[i] = c.servers[s.Slot]
+		}
+		return out
+	}
+	// What is off the table and still warming is of no interest.
+	c.warming = nil
+	for _, s := range p.warming {
+		if w := c.any(s.Slot); w != nil {
+			c.warming = append(c.warming, w)
 		}
 	}
-	return all
+	c.rank.servers, c.expiry = own(p.rank.servers), own(p.expiry)
+	c.available, c.open = p.available.clone(), p.open.clone()
+	c.weights, c.static = p.weights.clone(), p.static.clone()
+	return &c
 }
