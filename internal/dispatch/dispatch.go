@@ -48,6 +48,17 @@ type Config struct {
 	Budget     *Budget
 	FlowCost   int
 	PendingMax int // flows that may wait for a server at a time; 0: no limit
+	Limits     Limits
+	// Prefix4 and Prefix6 are how many bits of its address tell a client from
+	// others; 0: all. They share an entry of the client table, and limits.
+	Prefix4, Prefix6 int
+	// Queue is how many flows may wait for a place while all servers are full,
+	// and QueueTime for how long; 0: as long as it takes.
+	Queue     int
+	QueueTime time.Duration
+	// EarlyEnd is up to which age it counts against a server that it has ended a
+	// connection without a byte; 0: never.
+	EarlyEnd time.Duration
 	// ConnectTimeout is how long a server may take to accept a connection.
 	ConnectTimeout time.Duration
 	// Dummy has planes answer clients themselves; see [Flow.Dummy].
@@ -84,6 +95,10 @@ type Dispatcher struct {
 	clients atomic.Pointer[client.Table] // own, or a shared one
 	ready   atomic.Int64                 // connections kept ready
 
+	prefix4, prefix6         atomic.Int32
+	bandwidth, connBandwidth atomic.Int64
+	all                      meter // of the service's bytes
+
 	mu    sync.Mutex // guards all below
 	cfg   Config
 	pool  *pool.Pool
@@ -94,6 +109,13 @@ type Dispatcher struct {
 	refused [Reasons]uint64
 	pending int           // flows that were not up yet
 	room    chan struct{} // closed and dropped when there is room again
+
+	limits  limiter
+	queue   line          // flows that wait for a place
+	waiting chan struct{} // closed and dropped when a flow waits
+	woken   []func()      // called by unlock
+
+	early, well uint64 // see judgeEnd
 }
 
 // New returns a Dispatcher with the given configuration. now is a clock that
@@ -115,18 +137,22 @@ func (d *Dispatcher) Configure(cfg Config) {
 	}
 	d.clients.Store(clients)
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.unlock()
+	now := d.now()
+	d.setLimits(&cfg)
 	d.cfg = cfg
-	d.pool.Configure(cfg.Pool, d.now())
+	d.pool.Configure(cfg.Pool, now)
 	d.roomLocked()
+	d.offerAll(now)
 }
 
 // Admit judges a new client and returns its flow, for which the caller must
-// call Done, or ErrDenied or ErrFull. The client's address is invalid if it
-// came by a Unix socket.
+// call Done, or ErrDenied, ErrFull or ErrLimited. The client's address is
+// invalid if it came by a Unix socket.
 func (d *Dispatcher) Admit(client netip.AddrPort, c Carrier) (*Flow, error) {
 	client = netip.AddrPortFrom(client.Addr().Unmap().WithZone(""), client.Port())
-	remembered, known := d.clients.Load().Lookup(client.Addr(), d.now())
+	now, key := d.now(), d.key(client.Addr())
+	remembered, known := d.clients.Load().Lookup(key, now)
 
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -139,8 +165,18 @@ func (d *Dispatcher) Admit(client netip.AddrPort, c Carrier) (*Flow, error) {
 		d.refused[Full]++
 		return nil, ErrFull
 	}
+	var hold time.Duration
+	divert := denied
+	if !denied {
+		var err error
+		if hold, divert, err = d.ladder(key, now); err != nil {
+			d.cfg.Budget.give(d.cfg.FlowCost)
+			return nil, err
+		}
+	}
 	f := d.flows.take()
-	f.d, f.client, f.carrier = d, client, c
+	f.d, f.client, f.key, f.carrier = d, client, key, c
+	f.hold, f.diverted, f.why = hold, divert, NoServer
 	f.budget, f.cost = d.cfg.Budget, d.cfg.FlowCost
 	if f.pending = !d.cfg.Dummy; f.pending {
 		d.pending++
@@ -149,8 +185,10 @@ func (d *Dispatcher) Admit(client netip.AddrPort, c Carrier) (*Flow, error) {
 	if known {
 		f.remembered = remembered
 	}
-	if denied {
+	if divert {
 		f.stage = stageAbuse
+	} else {
+		d.countFlow(f, now)
 	}
 	return f, nil
 }
@@ -185,10 +223,12 @@ func (d *Dispatcher) roomLocked() {
 // back if that is 0. It reports whether there is such a server.
 func (d *Dispatcher) Blacklist(slot int, t time.Duration) bool {
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.unlock()
 	s := d.pool.At(slot)
 	if s != nil {
-		d.pool.Blacklist(s, t, d.now())
+		now := d.now()
+		d.pool.Blacklist(s, t, now)
+		d.offer(s, now)
 	}
 	return s != nil
 }

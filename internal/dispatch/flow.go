@@ -24,6 +24,8 @@ type Traffic struct {
 	FromClient, ToServer uint64 // bytes read from the client, and written on
 	FromServer, ToClient uint64 // bytes read from the server, and written on
 	ClientEOF, ServerEOF bool   // who has said that it sends no more
+	ClientFirst          bool   // the client has, before the server's end in whatever way
+	ServerReset          bool   // the server has ended the connection with a reset
 	ClientFD, ServerFD   int    // descriptors, -1 where there is none
 }
 
@@ -46,6 +48,12 @@ type Target struct {
 	// Log and LogAnswer are called with every piece that is read from the client
 	// and from the server, where they are not nil.
 	Log, LogAnswer func(chunk []byte)
+	// Spend, where it is not nil, is called with how many bytes were read from
+	// either side, and returns how long nothing more is to be read from that
+	// side. Piece is how many bytes may be read at a go then. A datagram that
+	// comes meanwhile is dropped. Any goroutine may call it; it does not block.
+	Spend func(n int) time.Duration
+	Piece int
 }
 
 // String returns the address.
@@ -74,6 +82,7 @@ type Flow struct {
 	live       bool
 	carrier    Carrier
 	client     netip.AddrPort
+	key        netip.Addr // what the client is known by
 	budget     *Budget
 	cost       int // what it takes of the budget
 	remembered int // slot that the client used last, or pool.None
@@ -94,6 +103,22 @@ type Flow struct {
 
 	moved   uint64        // bytes, when EndIdle last saw a change
 	movedAt time.Duration // and when that was
+	upAt    time.Duration // when the flow came to its server
+	meter   *meter        // of its bytes, or nil
+
+	tally    int32 // number of its client's, or 0
+	diverted bool  // it is for the abuse server, and no limit counts it
+
+	// Its waits, see Wait.
+	waits         waiting
+	wake          func()
+	ahead, behind *Flow         // in its line
+	hold          time.Duration // how long it must wait before anything else
+	until         time.Duration // held: when that is over
+	since         time.Duration // queued: when it came
+	turns         uint8         // queued: how many times so far
+	noQueue       bool          // it has waited, or can't
+	why           Reason        // what it is refused for if no server is left
 }
 
 // Dummy reports whether the plane is to answer the client itself, with a fixed
@@ -107,24 +132,54 @@ func (f *Flow) Dummy() bool {
 // Next returns the next server to try, already counted, and false when there
 // is none left: the client must be given up. The first is the remembered or
 // the chosen one, then come the others in the order of their slots, each once,
-// then the emergency server. A plane calls Failed before it calls Next again.
+// then the emergency server. A plane calls Failed before it calls Next again,
+// and Wait before it gives the client up.
 func (f *Flow) Next() (Target, bool) {
 	d := f.d
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.unlock()
 	now := d.now()
-	for f.stage != stageEnd {
+	if f.waits == called {
+		f.waits = moving
+		if f.server != nil { // a place was kept for it
+			return f.target(f.server), true
+		}
+	}
+	if f.hold > 0 {
+		f.hold, f.until = 0, now+f.hold
+		f.stand(&d.limits.held, nil, held)
+		return Target{}, false
+	}
+	for {
+		if f.stage >= stageEmergency && f.enqueue(now) {
+			return Target{}, false
+		}
+		if f.stage == stageEnd {
+			d.refused[f.why]++
+			return Target{}, false
+		}
 		s := f.candidate(now)
 		if s == nil || !f.admitted(s, now) {
 			continue
 		}
-		f.trial = d.pool.Take(s)
-		f.server = s
-		d.last = s.Slot
+		if d.queue.n > 0 {
+			d.offer(s, now) // nobody overtakes those who wait
+			if !f.admitted(s, now) {
+				continue
+			}
+		}
+		f.take(s, now)
 		return f.target(s), true
 	}
-	d.refused[NoServer]++
-	return Target{}, false
+}
+
+// take makes a server the flow's current target.
+func (f *Flow) take(s *pool.Server, now time.Duration) {
+	d := f.d
+	f.trial = d.pool.Take(s)
+	d.countServer(s.Slot, now)
+	f.server = s
+	d.last = s.Slot
 }
 
 // target is what Next returns of a server.
@@ -134,6 +189,7 @@ func (f *Flow) target(s *pool.Server) Target {
 		t.Source, t.Transparent = f.client.Addr(), true
 	}
 	t.Log, t.LogAnswer = f.watchers(s)
+	f.meterTarget(&t)
 	return t
 }
 
@@ -240,7 +296,7 @@ func (f *Flow) pick(now time.Duration) *pool.Server {
 // server ignore access lists.
 func (f *Flow) admitted(s *pool.Server, now time.Duration) bool {
 	returning := s.Slot >= 0 && s.Slot == f.remembered
-	if f.d.pool.Admit(s, returning, now) != pool.Admitted {
+	if f.d.pool.Admit(s, returning, now) != pool.Admitted || f.d.overRate(s.Slot, now) {
 		return false
 	}
 	return s.Slot < 0 || f.d.cfg.ACLs.Permits(s.ACL, f.client.Addr())
@@ -254,21 +310,25 @@ func (f *Flow) admitted(s *pool.Server, now time.Duration) bool {
 func (f *Flow) Failed(err error) (blacklisted bool) {
 	d := f.d
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	s := f.server
-	f.release()
-	if isLocal(err) {
-		return false
+	defer d.unlock()
+	s, now := f.server, d.now()
+	f.release(now)
+	if !isLocal(err) {
+		blacklisted = d.pool.Fail(s, now)
 	}
-	return d.pool.Fail(s, d.now())
+	d.offer(s, now)
+	return blacklisted
 }
 
 func isLocal(err error) bool { return errors.Is(err, ErrLocal) }
 
 // release uncounts the current target and credits it with the bytes that were
 // moved since the flow came to it.
-func (f *Flow) release() {
+func (f *Flow) release(now time.Duration) {
 	t := f.carrier.Traffic()
+	if f.up {
+		f.judgeEnd(f.server, t, now)
+	}
 	f.d.pool.Release(f.server, t.FromClient-f.credited.sent, t.FromServer-f.credited.received)
 	if f.trial {
 		f.d.pool.Forgo(f.server)
@@ -293,16 +353,16 @@ func (f *Flow) Up() {
 	d := f.d
 	d.mu.Lock()
 	now := d.now()
-	f.up, f.known, f.trial, f.movedAt = true, true, false, now
+	f.up, f.known, f.trial, f.movedAt, f.upAt = true, true, false, now, now
 	f.settle()
-	slot := f.server.Slot
+	slot, key := f.server.Slot, f.key
 	d.pool.Succeed(f.server, now)
 	d.mu.Unlock()
 	switch {
 	case slot >= 0:
-		d.clients.Load().Assign(f.client.Addr(), slot, now)
+		d.clients.Load().Assign(key, slot, now)
 	case slot == pool.EmergencySlot:
-		d.clients.Load().Assign(f.client.Addr(), client.NoServer, now)
+		d.clients.Load().Assign(key, client.NoServer, now)
 	}
 }
 
@@ -315,11 +375,15 @@ func (f *Flow) settle() {
 	}
 }
 
-// idleFor is how long nothing was moved, as far as it was looked at.
+// idleFor is how long nothing was moved, as far as it was looked at. A flow that
+// was told to wait is not idle.
 func (f *Flow) idleFor(now time.Duration) time.Duration {
 	t := f.carrier.Traffic()
 	if n := t.FromClient + t.ToServer + t.FromServer + t.ToClient; n != f.moved {
 		f.moved, f.movedAt = n, now
+	}
+	if f.meter != nil {
+		f.movedAt = max(f.movedAt, f.meter.pausedUntil())
 	}
 	return now - f.movedAt
 }
@@ -330,17 +394,22 @@ func (f *Flow) idleFor(now time.Duration) time.Duration {
 func (f *Flow) Done() {
 	d := f.d
 	t := f.carrier.Traffic()
-	addr, known := f.client.Addr(), f.known
 	d.mu.Lock()
-	if f.server != nil {
-		f.release()
+	key, known, s, now := f.key, f.known, f.server, d.now()
+	f.leave()
+	if s != nil {
+		f.release(now)
 	}
 	f.settle()
+	d.uncountFlow(f)
 	f.budget.give(f.cost)
 	d.flows.put(f)
 	d.roomLocked()
-	d.mu.Unlock()
+	if s != nil {
+		d.offer(s, now)
+	}
+	d.unlock()
 	if known {
-		d.clients.Load().Add(addr, t.ToClient, t.FromClient)
+		d.clients.Load().Add(key, t.ToClient, t.FromClient)
 	}
 }

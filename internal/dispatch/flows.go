@@ -70,6 +70,8 @@ type FlowStatus struct {
 	Client int // slot in the client table, or -1
 	Server int // slot, or one of pool's negative ones
 	Up     bool
+	// Waiting says that the flow waits; see [Flow.Wait].
+	Waiting bool
 	Traffic
 }
 
@@ -84,6 +86,7 @@ type Status struct {
 	ClientsMax int
 	ConnMax    int
 	Refused    [Reasons]uint64 // since the start, by Reason
+	EarlyEnds  uint64          // since the start, see [Config.EarlyEnd]
 }
 
 // Numbers are a Dispatcher's counts at one moment.
@@ -130,10 +133,11 @@ func (d *Dispatcher) Status() Status {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	st.Now, st.Last, st.ConnMax, st.Refused = d.now(), d.last, d.cfg.ConnMax, d.refused
+	st.EarlyEnds = d.early
 	st.Servers = d.pool.Status()
 	for f := range d.flows.live {
 		fs := f.status(st.Servers)
-		if c := known[f.client.Addr()]; c != nil {
+		if c := known[f.key]; c != nil {
 			fs.Client = c.Slot
 			c.Sent += fs.ToClient
 			c.Received += fs.FromClient
@@ -149,6 +153,7 @@ func (d *Dispatcher) Clients() []client.Entry { return d.clients.Load().Dump() }
 // status returns the flow's state and adds its bytes to its server's.
 func (f *Flow) status(servers []pool.Status) FlowStatus {
 	fs := FlowStatus{ID: f.id, Client: -1, Server: pool.None, Up: f.up, Traffic: f.carrier.Traffic()}
+	fs.Waiting = f.waits == held || f.waits == queued
 	if f.server == nil {
 		return fs
 	}

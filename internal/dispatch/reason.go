@@ -4,8 +4,8 @@ package dispatch
 // Each is counted in [Status].
 type Reason uint8
 
-// The Dispatcher counts the first three itself; planes call Refuse for the
-// others.
+// The Dispatcher counts the first three itself; planes call Refuse for the next
+// ones.
 const (
 	Denied    Reason = iota // by the access list, and there is no abuse server
 	Full                    // there are as many connections as there may be
@@ -15,12 +15,25 @@ const (
 	Unsent                  // a datagram that the system would not send
 	Stopping                // the listener takes nothing new
 	Displaced               // a flow that ended to make room for a new one
-	Reasons   = iota        // how many there are
+	// The Dispatcher counts the following itself, but for Bandwidth.
+	ClientConns        // the client has as many flows as it may
+	ClientRate         // the client makes too many new flows
+	ConnsLimit         // the service has as many flows as it may
+	RateLimit          // the service gets too many new flows
+	Delayed            // not refused: held until it conformed to a rate
+	Diverted           // not refused: over a limit, and sent to the abuse server
+	QueueFull          // all servers were full, and the waiting queue as well
+	QueueTime          // no server had a place in time
+	Bandwidth          // a datagram above the bandwidth
+	Reasons     = iota // how many there are
 )
 
 // String returns the reason in a word or two.
 func (r Reason) String() string {
-	return [Reasons]string{"denied", "full", "no server", "queue full", "not read", "not sent", "stopping", "displaced"}[r]
+	return [Reasons]string{
+		"denied", "full", "no server", "queue full", "not read", "not sent", "stopping", "displaced",
+		"client connections", "client rate", "connections limit", "rate", "delayed", "diverted", "waiting queue full", "queue time", "bandwidth",
+	}[r]
 }
 
 // Refuse counts something that was refused or dropped. It does not block.

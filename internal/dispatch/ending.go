@@ -1,0 +1,27 @@
+package dispatch
+
+import (
+	"time"
+
+	"pen/internal/pool"
+)
+
+// judgeEnd says how a server has done by a flow that leaves it after it was up.
+// A server that takes a connection and ends it at once, without a byte, is
+// there and does not work.
+func (f *Flow) judgeEnd(s *pool.Server, t Traffic, now time.Duration) {
+	answered := t.FromServer > f.credited.received
+	byServer := (t.ServerEOF || t.ServerReset) && !t.ClientFirst
+	switch {
+	case answered:
+		f.d.wentWell(s)
+	case byServer && now-f.upAt < f.d.cfg.EarlyEnd:
+		f.d.earlyEnd(s)
+	}
+}
+
+// earlyEnd notes that a server has ended a connection early.
+func (d *Dispatcher) earlyEnd(*pool.Server) { d.early++ }
+
+// wentWell notes that a server has answered.
+func (d *Dispatcher) wentWell(*pool.Server) { d.well++ }

@@ -1,0 +1,207 @@
+package dispatch
+
+import (
+	"errors"
+	"net/netip"
+	"time"
+)
+
+// ErrLimited says that a client is over one of the Limits and that there is no
+// abuse server for it: its connection is to be ended with a reset, or what it
+// sent dropped.
+var ErrLimited = errors.New("over a limit")
+
+// Limits keep one client, or all together, from using more than they should.
+// 0 is no limit.
+//
+// What becomes of a client over a limit is a ladder. One that is only too early
+// for a rate is held until it conforms, for Delay at most. Any other one gets
+// the abuse server, if there is one, and is refused if there is none. Clients
+// of the abuse server do not count.
+type Limits struct {
+	ClientConns int     // live flows of one client, see [Config.Prefix4]
+	ClientRate  float64 // new flows of one client a second; as many may come at once, one at least
+	Conns       int     // live flows of the service
+	Rate        float64 // new flows of the service a second; as many may come at once, one at least
+	ServerRate  float64 // new flows a second of each server, which is passed over as if it were full
+	// Bandwidth and ConnBandwidth are bytes a second, both ways together, of the
+	// service and of each flow; see [Target.Spend]. They hold for flows that come
+	// to a server when there is one of them.
+	Bandwidth, ConnBandwidth int64
+	// Delay is how long a client may be held that comes too early.
+	Delay time.Duration
+}
+
+// byClient reports whether clients are told apart.
+func (l Limits) byClient() bool { return l.ClientConns > 0 || l.ClientRate > 0 }
+
+// maxHeld bounds the flows that are held because they came too early.
+const maxHeld = 1024
+
+// A limiter is what limits are measured with. Guarded by the Dispatcher's lock.
+type limiter struct {
+	clients tallies
+	conns   int    // flows that count
+	rate    gcra   // of the service
+	servers []gcra // by slot
+	held    line
+}
+
+// A gcra is the state of one rate limit by the generic cell rate algorithm in
+// its form of virtual scheduling (ITU-T I.371, annex A): the theoretical
+// arrival time of the next event. The zero one has seen no event.
+type gcra time.Duration
+
+// wait is how long from now on an event must wait to conform.
+func (g gcra) wait(tolerance, now time.Duration) time.Duration {
+	return max(0, time.Duration(g)-tolerance-now)
+}
+
+// arrive counts an event that conforms at a time.
+func (g *gcra) arrive(interval, at time.Duration) {
+	*g = gcra(max(time.Duration(*g), at) + interval)
+}
+
+// longest bounds what follows from a rate close to 0.
+const longest = 365 * 24 * time.Hour
+
+// pace returns the algorithm's two parameters for a rate of events a second, as
+// many of which may come at once, one at least.
+func pace(rate float64) (interval, tolerance time.Duration) {
+	interval = time.Duration(min(float64(time.Second)/rate, float64(longest)))
+	return interval, max(0, time.Second-interval)
+}
+
+// early is how long an event must wait to conform to a rate; 0 is no limit.
+func (g gcra) early(rate float64, now time.Duration) time.Duration {
+	if rate <= 0 {
+		return 0
+	}
+	_, tolerance := pace(rate)
+	return g.wait(tolerance, now)
+}
+
+// count counts an event under a rate; 0 is no limit.
+func (g *gcra) count(rate float64, at time.Duration) {
+	if rate > 0 {
+		interval, _ := pace(rate)
+		g.arrive(interval, at)
+	}
+}
+
+// key is what a client is known by: its address, or the network of it that the
+// configuration says. It needs no lock.
+func (d *Dispatcher) key(addr netip.Addr) netip.Addr {
+	bits := d.prefix6.Load()
+	if addr.Is4() {
+		bits = d.prefix4.Load()
+	}
+	if bits <= 0 {
+		return addr
+	}
+	if p, err := addr.Prefix(int(bits)); err == nil {
+		return p.Addr()
+	}
+	return addr
+}
+
+// ladder says what becomes of a client that the access list permits: it is
+// admitted, perhaps after it was held for a time, or it gets the abuse server,
+// or it is refused with ErrLimited. Each rung is counted.
+func (d *Dispatcher) ladder(client netip.Addr, now time.Duration) (hold time.Duration, divert bool, err error) {
+	hold, why, over := d.overLimit(client, now)
+	switch {
+	case !over:
+		return 0, false, nil
+	case hold > 0 && hold <= d.cfg.Limits.Delay && d.limits.held.n < maxHeld:
+		d.refused[Delayed]++
+		return hold, false, nil
+	case d.pool.Abuse() != nil:
+		d.refused[Diverted]++
+		return 0, true, nil
+	}
+	d.refused[why]++
+	return 0, false, ErrLimited
+}
+
+// overLimit reports whether a new flow of a client would be over a limit, and
+// over which. wait is how long it would have to wait to conform; 0 if that is
+// not a question of time.
+func (d *Dispatcher) overLimit(client netip.Addr, now time.Duration) (wait time.Duration, why Reason, over bool) {
+	lim, known := &d.cfg.Limits, tally{}
+	if lim.byClient() {
+		known = d.limits.clients.of(client)
+	}
+	switch {
+	case lim.ClientConns > 0 && int(known.live) >= lim.ClientConns:
+		return 0, ClientConns, true
+	case lim.Conns > 0 && d.limits.conns >= lim.Conns:
+		return 0, ConnsLimit, true
+	}
+	all := d.limits.rate.early(lim.Rate, now)
+	if own := known.rate.early(lim.ClientRate, now); own > 0 {
+		return max(own, all), ClientRate, true
+	}
+	return all, RateLimit, all > 0
+}
+
+// countFlow counts a flow that was admitted, under every limit, for the moment
+// at which it may go on.
+func (d *Dispatcher) countFlow(f *Flow, now time.Duration) {
+	lim, at := &d.cfg.Limits, now+f.hold
+	d.limits.conns++
+	d.limits.rate.count(lim.Rate, at)
+	d.limits.clients.prune(now)
+	if lim.byClient() {
+		f.tally = d.limits.clients.take(f.key)
+		d.limits.clients.all[f.tally].rate.count(lim.ClientRate, at)
+	}
+}
+
+// uncountFlow takes a flow out of what limits count.
+func (d *Dispatcher) uncountFlow(f *Flow) {
+	if f.diverted {
+		return
+	}
+	d.limits.conns--
+	if f.tally != 0 {
+		d.limits.clients.release(f.tally)
+		f.tally = 0
+	}
+}
+
+// setLimits makes limits and prefixes effective for flows that live already.
+func (d *Dispatcher) setLimits(cfg *Config) {
+	d.bandwidth.Store(cfg.Limits.Bandwidth)
+	d.connBandwidth.Store(cfg.Limits.ConnBandwidth)
+	p4, p6 := int32(cfg.Prefix4), int32(cfg.Prefix6)
+	same := d.prefix4.Swap(p4) == p4
+	same = d.prefix6.Swap(p6) == p6 && same
+	if same && cfg.Limits.byClient() == d.cfg.Limits.byClient() {
+		return
+	}
+	d.limits.clients = tallies{}
+	for f := range d.flows.live {
+		f.key, f.tally = d.key(f.client.Addr()), 0
+		if cfg.Limits.byClient() && !f.diverted {
+			f.tally = d.limits.clients.take(f.key)
+		}
+	}
+}
+
+// overRate reports whether a server has got as many flows as it may for now.
+// The emergency and the abuse server have no such limit.
+func (d *Dispatcher) overRate(slot int, now time.Duration) bool {
+	return slot >= 0 && slot < len(d.limits.servers) && d.limits.servers[slot].early(d.cfg.Limits.ServerRate, now) > 0
+}
+
+// countServer counts a flow that goes to a server.
+func (d *Dispatcher) countServer(slot int, now time.Duration) {
+	if slot < 0 || d.cfg.Limits.ServerRate <= 0 {
+		return
+	}
+	for len(d.limits.servers) <= slot {
+		d.limits.servers = append(d.limits.servers, 0)
+	}
+	d.limits.servers[slot].count(d.cfg.Limits.ServerRate, now)
+}

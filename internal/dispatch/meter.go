@@ -1,0 +1,85 @@
+package dispatch
+
+import (
+	"sync"
+	"time"
+)
+
+// Bytes are counted after they were read: a token bucket that may be overdrawn.
+// It is kept as the time at which the debt is paid, by the algorithm of [gcra].
+
+const (
+	// leastBurst is how many bytes may always be read at once after a rest.
+	leastBurst = 64 << 10
+	// A piece is what a flow that is limited reads at a go: so many parts of a
+	// second's bytes, within bounds. Small ones let many flows have a share of
+	// the service's bandwidth each, large ones cost less.
+	piecesPerSecond       = 50
+	leastPiece, mostPiece = 4 << 10, 1 << 20
+)
+
+// A meter measures the bytes of a flow, or of all.
+type meter struct {
+	mu     sync.Mutex    // guards all below; nothing else is locked under it
+	bytes  gcra          // when what was read is paid for
+	paused time.Duration // until when the flow was told to wait
+}
+
+// spend counts n bytes under a rate and returns how long there are to be no
+// more; 0 is no limit.
+func (m *meter) spend(n int, rate int64, now time.Duration) time.Duration {
+	if rate <= 0 {
+		return 0
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.bytes.arrive(timeFor(int64(n), rate), now)
+	return m.bytes.wait(timeFor(max(leastBurst, rate/10), rate), now)
+}
+
+// timeFor is how long bytes take at a rate.
+func timeFor(bytes, rate int64) time.Duration {
+	return time.Duration(min(float64(bytes)/float64(rate)*float64(time.Second), float64(longest)))
+}
+
+// pause notes that the flow was told to wait until then.
+func (m *meter) pause(until time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.paused = max(m.paused, until)
+}
+
+func (m *meter) pausedUntil() time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.paused
+}
+
+// meterTarget gives a target its share of the bandwidth.
+func (f *Flow) meterTarget(t *Target) {
+	lim := &f.d.cfg.Limits
+	rate := lim.Bandwidth
+	if own := lim.ConnBandwidth; own > 0 && (rate <= 0 || own < rate) {
+		rate = own
+	}
+	if rate <= 0 {
+		return
+	}
+	if f.meter == nil {
+		f.meter = &meter{}
+	}
+	d, own := f.d, f.meter
+	t.Spend = func(n int) time.Duration { return d.spend(own, n) }
+	t.Piece = int(min(max(rate/piecesPerSecond, leastPiece), mostPiece))
+}
+
+// spend counts what was read for a flow. It takes none of the Dispatcher's
+// locks.
+func (d *Dispatcher) spend(own *meter, n int) time.Duration {
+	now := d.now()
+	wait := max(d.all.spend(n, d.bandwidth.Load(), now), own.spend(n, d.connBandwidth.Load(), now))
+	if wait > 0 {
+		own.pause(now + wait)
+	}
+	return wait
+}
