@@ -124,7 +124,7 @@ func (x *Idlers) tell(d *dispatch.Dispatcher) {
 // connect makes an idler's connection. One that fails is tried again at another
 // turn, elsewhere if its server is blacklisted by then.
 func (x *Idlers) connect(ctx context.Context, d *dispatch.Dispatcher, i *idler) {
-	c, err := sock.Dial(ctx, plane.Target(i.target))
+	c, err := plane.Dial(ctx, plane.Target(i.target))
 	if err != nil {
 		if d.SpareFailed(i.target, plane.Blame(err)) {
 			x.log.Warn("can't connect to server", "server", i.target.Slot, "address", i.target, "error", err)

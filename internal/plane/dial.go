@@ -1,0 +1,28 @@
+package plane
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"time"
+
+	"pen/internal/sock"
+)
+
+// IsLate reports whether a connect that ran out of time was looked at so late
+// that nothing can be said of the server: this process stood still. Its answer
+// may be here already, and have been overlooked.
+func IsLate(took, timeout time.Duration) bool { return took > timeout+timeout/2+time.Second }
+
+// Dial connects as [sock.Dial] does. A time-out that is noticed late is not
+// held against the server, which is tried again. It blocks.
+func Dial(ctx context.Context, t sock.Target) (net.Conn, error) {
+	for {
+		begin := time.Now()
+		c, err := sock.Dial(ctx, t)
+		if !errors.Is(err, os.ErrDeadlineExceeded) || !IsLate(time.Since(begin), t.Timeout) || ctx.Err() != nil {
+			return c, err
+		}
+	}
+}
