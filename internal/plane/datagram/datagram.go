@@ -43,6 +43,7 @@ type Plane struct {
 	socket  socket
 	log     *slog.Logger
 	running sync.WaitGroup
+	woken   woken // flows to go on with
 
 	refused plane.Sometimes // datagrams that went nowhere
 	unread  plane.Sometimes // errors of the listener
@@ -70,7 +71,10 @@ func Listen(addr string, log *slog.Logger) (*Plane, error) {
 	if err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
-	return &Plane{socket: s, log: log, flows: map[peer]*flow{}, empty: make(chan struct{})}, nil
+	return &Plane{
+		socket: s, log: log, woken: woken{kick: make(chan struct{}, 1)},
+		flows: map[peer]*flow{}, empty: make(chan struct{}),
+	}, nil
 }
 
 // Addr is the bound address.
@@ -85,6 +89,7 @@ func (p *Plane) Serve(ctx context.Context, d *dispatch.Dispatcher) error {
 	p.d = d
 	p.mu.Unlock()
 	p.running.Go(p.read)
+	p.running.Go(p.resumeAll)
 	<-ctx.Done()
 	p.retire()
 	<-p.empty
@@ -216,10 +221,14 @@ func (p *Plane) makeRoom() {
 }
 
 // connect goes through the servers that the flow offers to one that can be
-// sent to.
+// sent to, or has it wait without one. It reports false where neither is
+// possible.
 func (p *Plane) connect(f *flow) bool {
 	for {
 		t, ok := f.policy.Next()
+		if !ok && f.policy.Wait(func() { p.woken.add(f) }) {
+			return true
+		}
 		if !ok {
 			p.log.Debug("no server for client", "client", f.peer)
 			return false

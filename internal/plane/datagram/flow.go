@@ -21,8 +21,8 @@ import (
 const (
 	// kept is how long a datagram may be that is kept until there is an answer.
 	kept = 2048
-	// maxWaiting and maxWaitingBytes bound what waits for a server whose socket
-	// takes no more.
+	// maxWaiting and maxWaitingBytes bound what waits for a server, or for its
+	// socket that takes no more.
 	maxWaiting      = 64
 	maxWaitingBytes = 64 << 10
 	// A Unix client whose socket takes no more gets so many tries, one a turn.
@@ -50,6 +50,8 @@ type flow struct {
 	raw     syscall.RawConn
 	waiting [][]byte // datagrams for the server, which flush sends
 	size    int      // bytes of those
+
+	toServerPause pause // for the sake of bandwidth
 
 	last       []byte      // what the client sent last, if it is short
 	unanswered atomic.Bool // and nothing has come back since
@@ -82,7 +84,7 @@ func (f *flow) connect(t dispatch.Target) error {
 	f.target = t
 	to := plane.Target(t)
 	to.Datagram = true
-	c, err := sock.Dial(context.Background(), to)
+	c, err := plane.Dial(context.Background(), to)
 	if err != nil {
 		return err
 	}
@@ -92,34 +94,38 @@ func (f *flow) connect(t dispatch.Target) error {
 	}
 	raw.Control(func(fd uintptr) { f.serverFD.Store(int64(fd)) })
 	f.server, f.raw = c, raw
-	f.plane.running.Go(func() { f.receive(c, raw, t.LogAnswer) })
+	f.plane.running.Go(func() { f.receive(c, raw, t) })
 	return nil
 }
 
 // disconnect ends what connect began. What still waited is lost.
 func (f *flow) disconnect() {
-	if f.server == nil {
-		return
-	}
-	c := f.server
-	f.server = nil
+	c, n := f.server, len(f.waiting)
+	f.server, f.waiting, f.size = nil, nil, 0
 	f.serverFD.Store(-1)
-	if n := len(f.waiting); n > 0 {
+	if n > 0 {
 		f.plane.d.Refuse(dispatch.Overflow, n)
+	}
+	switch {
+	case c == nil:
+	case n > 0:
 		// flush may have the socket in use and wait for the Plane's lock, and Close
 		// waits for those who have it in use.
 		f.plane.running.Go(func() { c.Close() })
-	} else {
+	default:
 		c.Close()
 	}
-	f.waiting, f.size = nil, 0
 }
 
 // send sends what the client sent. It is kept until an answer comes, in case
 // that the server's machine refuses it.
 func (f *flow) send(b []byte) {
+	if f.server != nil && f.toServerPause.drops(f.target.Spend, len(b)) {
+		f.plane.d.Refuse(dispatch.Bandwidth, 1)
+		return
+	}
 	f.fromClient.Add(uint64(len(b)))
-	if f.target.Log != nil {
+	if f.server != nil && f.target.Log != nil {
 		f.target.Log(b)
 	}
 	if !f.transmit(b) {
@@ -174,7 +180,7 @@ func isLost(err error) bool {
 // write sends without waiting; EAGAIN says that the socket takes no more, or
 // that others wait already.
 func (f *flow) write(b []byte) error {
-	if len(f.waiting) > 0 {
+	if len(f.waiting) > 0 || f.server == nil {
 		return syscall.EAGAIN
 	}
 	var err error
@@ -187,7 +193,8 @@ func (f *flow) write(b []byte) error {
 	return err
 }
 
-// wait has a datagram wait until the server's socket takes more.
+// wait has a datagram wait until the server's socket takes more, or until there
+// is a server.
 func (f *flow) wait(b []byte) {
 	if len(f.waiting) == maxWaiting || f.size+len(b) > maxWaitingBytes {
 		f.plane.d.Refuse(dispatch.Overflow, 1)
@@ -195,7 +202,7 @@ func (f *flow) wait(b []byte) {
 	}
 	f.waiting = append(f.waiting, slices.Clone(b))
 	f.size += len(b)
-	if len(f.waiting) == 1 {
+	if len(f.waiting) == 1 && f.server != nil {
 		c, raw := f.server, f.raw
 		f.plane.running.Go(func() { raw.Write(func(fd uintptr) bool { return f.flush(c, int(fd)) }) })
 	}
@@ -223,18 +230,24 @@ func (f *flow) flush(c net.Conn, fd int) bool {
 
 // receive passes on what the server answers, until its socket is closed or
 // there is no server any more.
-func (f *flow) receive(c net.Conn, raw syscall.RawConn, log func([]byte)) {
+func (f *flow) receive(c net.Conn, raw syscall.RawConn, t dispatch.Target) {
+	var toClient pause
 	for {
 		b, n, err := read(raw)
 		if err != nil {
 			f.over(c, err)
 			return
 		}
+		if toClient.drops(t.Spend, n) {
+			f.plane.d.Refuse(dispatch.Bandwidth, 1)
+			buffers.Put(b)
+			continue
+		}
 		f.fromServer.Add(uint64(n))
 		f.answered.Store(true)
 		f.unanswered.Store(false)
-		if log != nil {
-			log(b[:n])
+		if t.LogAnswer != nil {
+			t.LogAnswer(b[:n])
 		}
 		f.answer(b[:n])
 		buffers.Put(b)

@@ -2,7 +2,9 @@ package loop
 
 import (
 	"context"
+	"errors"
 	"net/netip"
+	"os"
 	"syscall"
 	"time"
 
@@ -146,7 +148,11 @@ func (l *loop) admit(fd int32, from netip.AddrPort) {
 	f, err := l.d.Admit(from, c)
 	if err != nil {
 		l.p.log.Debug("client refused", "client", from, "reason", err)
-		closeFD(fd)
+		if errors.Is(err, dispatch.ErrLimited) {
+			resetFD(fd)
+		} else {
+			closeFD(fd)
+		}
 		return
 	}
 	to := l.p.leastLoaded(l)
@@ -197,6 +203,9 @@ func (l *loop) connect(id int32, r *record) {
 	for {
 		t, ok := f.Next()
 		if !ok {
+			if l.waits(id, r) {
+				return
+			}
 			if n := l.p.givenUp.Due(); n > 0 {
 				l.p.log.Warn("no server for client", "client", f.Client(), "clients", n)
 			}
@@ -216,9 +225,55 @@ func (l *loop) connect(id int32, r *record) {
 		case done:
 			l.up(id, r)
 		default:
-			l.wheel.arm(id, t.Timeout)
+			l.armConnect(id, r, t.Timeout)
 		}
 		return
+	}
+}
+
+// armConnect gives a connect its time.
+func (l *loop) armConnect(id int32, r *record, timeout time.Duration) {
+	l.wheel.arm(id, timeout)
+	r.due = r.timer.due
+}
+
+// outOfTime ends a connect that took too long, unless that is noticed so late
+// that its answer may have been overlooked: then it gets its time once more.
+func (l *loop) outOfTime(id int32, r *record) {
+	timeout := l.rs.flow(id).Target().Timeout
+	if late := time.Duration(l.tick()-r.due) * tick; plane.IsLate(timeout+late, timeout) {
+		l.armConnect(id, r, timeout)
+		return
+	}
+	l.next(id, r, os.ErrDeadlineExceeded)
+}
+
+// waits keeps a client that is to wait. It reports false for one that is to be
+// given up.
+func (l *loop) waits(id int32, r *record) bool {
+	gen := r.side[client].gen
+	if !l.rs.flow(id).Wait(func() { l.post(note{kind: noteWake, id: id, gen: gen}) }) {
+		return false
+	}
+	r.state = waiting
+	l.checkWaiting(id, r)
+	return true
+}
+
+// checkWaiting ends a connection whose client is gone before its wait is over.
+func (l *loop) checkWaiting(id int32, r *record) {
+	if r.side[client].ready&failed != 0 {
+		r.broken = true
+		l.finish(id, r)
+	}
+}
+
+// awake goes on with a connection that has waited, if it is still the one that
+// is meant.
+func (l *loop) awake(id int32, gen uint32) {
+	if r := l.rs.at(id); r.state == waiting && r.side[client].gen == gen {
+		r.state = connecting
+		l.connect(id, r)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 const (
 	free       uint8 = iota
 	connecting       // to a server
+	waiting          // for a place at a server, or until it may go on
 	relaying
 	draining  // its last bytes are on their way, then it ends
 	answering // the client gets the dummy page
@@ -39,7 +40,11 @@ type record struct {
 	last   uint8 // draining: which side
 	side   [2]side
 
+	reset uint32 // the server has reset its connection; atomic
+	first uint32 // the side whose end came first, plus 1; atomic
+
 	timer  timer
+	due    uint32 // connecting: the tick at which it is out of time
 	waited uint32 // draining: ticks without progress
 	unsent int32  // and how many bytes there were then
 	pause  uint8  // ticks to the next look
@@ -60,8 +65,9 @@ type half struct {
 	tail          int32  // buffer with bytes that were not taken, or -1
 	pipe          int32  // pipe with or for bulk, or -1
 	piped         int32  // bytes in the pipe
+	until         uint32 // the tick before which it reads nothing, or 0
 	full          uint8  // reads in a row that filled the buffer
-	logged        bool   // its loop has a function that is to see the bytes
+	tapped        bool   // its loop has a tap that is told of what is read
 	over          bool   // nothing more will be moved
 	ends          bool   // its end is the end of both
 }
@@ -86,6 +92,7 @@ func (c *carrier) Traffic() dispatch.Traffic {
 		FromClient: atomic.LoadUint64(&up.read), ToServer: atomic.LoadUint64(&up.written),
 		FromServer: atomic.LoadUint64(&down.read), ToClient: atomic.LoadUint64(&down.written),
 		ClientEOF: atomic.LoadUint32(&up.eof) != 0, ServerEOF: atomic.LoadUint32(&down.eof) != 0,
+		ClientFirst: atomic.LoadUint32(&c.rec.first) == client+1, ServerReset: atomic.LoadUint32(&c.rec.reset) != 0,
 		ClientFD: int(atomic.LoadInt32(&c.rec.side[client].fd)), ServerFD: int(atomic.LoadInt32(&c.rec.side[server].fd)),
 	}
 }

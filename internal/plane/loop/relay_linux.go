@@ -1,7 +1,7 @@
 package loop
 
 import (
-	"os"
+	"errors"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -30,6 +30,7 @@ const (
 func storeFD(s *side, fd int32)    { atomic.StoreInt32(&s.fd, fd) }
 func count(n *uint64, more int)    { atomic.StoreUint64(n, *n+uint64(more)) } // by one goroutine only
 func (h *half) hasBytes() bool     { return h.tail >= 0 || h.piped > 0 }
+func (h *half) paused() bool       { return h.until != 0 }
 func (h *half) setEOF()            { atomic.StoreUint32(&h.eof, 1) }
 func (r *record) relays() bool     { return r.state == relaying }
 func isAgain(e syscall.Errno) bool { return e == syscall.EAGAIN || e == syscall.EINTR }
@@ -37,9 +38,10 @@ func isAgain(e syscall.Errno) bool { return e == syscall.EAGAIN || e == syscall.
 // prepare notes what a target says of the connection to it.
 func (l *loop) prepare(id int32, r *record, t dispatch.Target) {
 	r.half[client].ends, r.half[server].ends = t.EndWithClient, t.EndWithServer
-	r.half[client].logged, r.half[server].logged = t.Log != nil, t.LogAnswer != nil
-	if t.Log != nil || t.LogAnswer != nil {
-		l.logs[id] = [2]func([]byte){t.Log, t.LogAnswer}
+	metered := t.Spend != nil
+	r.half[client].tapped, r.half[server].tapped = metered || t.Log != nil, metered || t.LogAnswer != nil
+	if r.half[client].tapped || r.half[server].tapped {
+		l.taps[id] = &tap{log: [2]func([]byte){t.Log, t.LogAnswer}, spend: t.Spend, piece: t.Piece}
 	}
 }
 
@@ -91,6 +93,8 @@ func (l *loop) act(token int32, gen uint32) {
 		if which == server {
 			l.connected(id, r)
 		}
+	case waiting:
+		l.checkWaiting(id, r)
 	case relaying:
 		l.relay(id, r, which)
 	case answering:
@@ -127,7 +131,8 @@ func (l *loop) relay(id int32, r *record, which uint8) {
 		return
 	}
 	// After the end of what it sends a reset is not seen by reading.
-	if sock.Failure(int(r.side[which].fd)) != nil {
+	if err := sock.Failure(int(r.side[which].fd)); err != nil {
+		r.noteReset(which, err)
 		l.abort(id, r, 1-which)
 	}
 }
@@ -148,15 +153,19 @@ func (l *loop) pump(id int32, r *record, from uint8) {
 		switch {
 		case h.hasBytes():
 			if dst.ready&canWrite == 0 {
-				l.setQuiet(id, r, from, h.piped > 0)
+				l.setQuiet(id, r, from, h.piped > 0 || h.paused())
 				return
 			}
 			errno := l.flush(h, dst)
 			if errno != 0 && !isAgain(errno) {
-				l.writeFailed(id, r, from)
+				l.writeFailed(id, r, from, errno)
 				return
 			}
 		case src.quiet:
+			if h.paused() {
+				l.returnPipe(h)
+				return
+			}
 			l.setQuiet(id, r, from, false)
 		case src.ready&canRead == 0:
 			l.returnPipe(h)
@@ -191,24 +200,27 @@ func (l *loop) setQuiet(id int32, r *record, which uint8, quiet bool) {
 // over.
 func (l *loop) move(id int32, r *record, from uint8) bool {
 	h, src, dst := &r.half[from], &r.side[from], &r.side[1-from]
-	n, errno := read(src.fd, l.buf)
+	buf := l.buf
+	if h.tapped {
+		buf = buf[:l.most(id, len(buf))]
+	}
+	n, errno := read(src.fd, buf)
 	if errno != 0 || n == 0 {
 		return l.noBytes(id, r, from, errno)
 	}
 	count(&h.read, n)
 	switch {
-	case n == len(l.buf):
+	case n == len(buf):
 		h.full = min(h.full+1, bulkReads)
 	case src.ready&ending == 0:
 		// All there was; what comes now is told by another event.
 		src.ready &^= canRead
 		h.full = 0
 	}
-	if h.logged {
-		h.full = 0
-		l.logs[id][from](l.buf[:n])
+	if h.tapped {
+		l.see(id, r, from, buf[:n])
 	}
-	m, errno := write(dst.fd, l.buf[:n])
+	m, errno := write(dst.fd, buf[:n])
 	switch {
 	case errno == 0:
 		count(&h.written, m)
@@ -216,11 +228,11 @@ func (l *loop) move(id int32, r *record, from uint8) bool {
 		m = 0
 		dst.ready &^= canWrite
 	default:
-		l.writeFailed(id, r, from)
+		l.writeFailed(id, r, from, errno)
 		return false
 	}
 	if m < n {
-		h.tail = l.tails.keep(l.buf[m:n])
+		h.tail = l.tails.keep(buf[m:n])
 	}
 	return true
 }
@@ -237,15 +249,28 @@ func (l *loop) noBytes(id int32, r *record, from uint8, errno syscall.Errno) boo
 	case 0:
 		l.ended(id, r, from)
 	default:
+		r.noteReset(from, errno)
 		l.abort(id, r, 1-from)
 	}
 	return false
 }
 
+// noteReset notes that the server has ended its connection by a reset, if that
+// is the side, and what its error says.
+func (r *record) noteReset(which uint8, err error) {
+	if which == server && (errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)) {
+		atomic.StoreUint32(&r.reset, 1)
+	}
+}
+
 // moveBulk fills a pipe from one side, and empties it into the other.
 func (l *loop) moveBulk(id int32, r *record, from uint8) bool {
 	h, dst := &r.half[from], &r.side[1-from]
-	n, errno := splice(r.side[from].fd, l.pipes.at(h.pipe).w, pipeSize)
+	most := pipeSize
+	if h.tapped {
+		most = l.most(id, most)
+	}
+	n, errno := splice(r.side[from].fd, l.pipes.at(h.pipe).w, most)
 	switch {
 	case errno == syscall.EINVAL: // not this kind of socket
 		h.full = 0
@@ -259,8 +284,11 @@ func (l *loop) moveBulk(id int32, r *record, from uint8) bool {
 	if n < smallSplice {
 		h.full = 0
 	}
+	if h.tapped {
+		l.pay(id, r, from, n)
+	}
 	if errno := l.flush(h, dst); errno != 0 && !isAgain(errno) {
-		l.writeFailed(id, r, from)
+		l.writeFailed(id, r, from, errno)
 		return false
 	}
 	return true
@@ -323,11 +351,15 @@ func (l *loop) releaseHalf(h *half) {
 func (l *loop) ended(id int32, r *record, from uint8) {
 	h, other := &r.half[from], &r.half[1-from]
 	if other.eof == 0 && (r.broken || r.side[from].ready&failed != 0) && wasReset(r.side[from].fd) {
+		r.noteReset(from, syscall.ECONNRESET)
 		l.abort(id, r, 1-from)
 		return
 	}
 	l.releaseHalf(h)
 	h.over = true
+	if r.first == 0 {
+		atomic.StoreUint32(&r.first, uint32(from)+1)
+	}
 	switch {
 	case h.ends:
 		h.setEOF()
@@ -353,7 +385,8 @@ func (l *loop) ended(id int32, r *record, from uint8) {
 
 // writeFailed says that one side takes nothing any more. What it sent before
 // is still worth delivering: the other half does that, unless it is over.
-func (l *loop) writeFailed(id int32, r *record, from uint8) {
+func (l *loop) writeFailed(id int32, r *record, from uint8, errno syscall.Errno) {
+	r.noteReset(1-from, errno)
 	r.broken = true
 	r.half[from].over = true
 	l.releaseHalf(&r.half[from])
@@ -415,7 +448,7 @@ func (l *loop) finish(id int32, r *record) {
 			closeFD(fd)
 		}
 	}
-	delete(l.logs, id)
+	delete(l.taps, id)
 	l.rs.flow(id).Done()
 	l.rs.put(id)
 	l.live.Add(-1)
@@ -433,7 +466,9 @@ func (l *loop) kill(id int32, gen uint32) {
 func (l *loop) timeUp(id int32) {
 	switch r := l.rs.at(id); r.state {
 	case connecting:
-		l.next(id, r, os.ErrDeadlineExceeded)
+		l.outOfTime(id, r)
+	case relaying:
+		l.unpause(id, r)
 	case draining:
 		l.look(id, r)
 	case answering:

@@ -39,7 +39,7 @@ type loop struct {
 	live      atomic.Int32 // connections, and those on their way here
 
 	rs     records
-	logs   map[int32][2]func([]byte) // of the halves that are logged
+	taps   map[int32]*tap // of the connections with halves that are tapped
 	gen    uint32
 	wheel  wheel
 	pipes  pipes
@@ -59,8 +59,8 @@ type loop struct {
 // A note is what another goroutine wants of a loop.
 type note struct {
 	kind uint8
-	id   int32  // noteKill
-	gen  uint32 // noteKill
+	id   int32  // noteKill, noteWake
+	gen  uint32 // noteKill, noteWake
 	fd   int32  // noteAdopt
 	flow *dispatch.Flow
 	c    *carrier
@@ -68,6 +68,7 @@ type note struct {
 
 const (
 	noteKill  uint8 = iota // end a connection
+	noteWake               // a connection's wait is over
 	noteAdopt              // take over a connection
 	noteRoom               // there is room for another connection
 	noteStop               // accept nothing more
@@ -76,7 +77,7 @@ const (
 
 func newLoop(p *Plane) (*loop, error) {
 	l := &loop{
-		p: p, begin: time.Now(), logs: map[int32][2]func([]byte){}, buf: make([]byte, bufferSize),
+		p: p, begin: time.Now(), taps: map[int32]*tap{}, buf: make([]byte, bufferSize),
 		untold: !strings.Contains(os.Getenv("GODEBUG"), "asyncpreemptoff=1"),
 		ep:     -1, wake: -1,
 	}
@@ -113,10 +114,7 @@ func (l *loop) run(ctx context.Context, d *dispatch.Dispatcher) {
 	l.d = d
 	for !l.isOver() {
 		n := l.wait()
-		l.due = l.wheel.advance(l.tick(), l.due[:0])
-		for _, id := range l.due {
-			l.timeUp(id)
-		}
+		l.wheel.clock = l.tick()
 		// All events are noted before the first is acted on: where both sides of
 		// a connection have one, one turn does for both.
 		for _, e := range l.events[:n] {
@@ -134,11 +132,25 @@ func (l *loop) run(ctx context.Context, d *dispatch.Dispatcher) {
 				l.act(e.Fd, uint32(e.Pad))
 			}
 		}
+		l.timersUp(n)
 		l.accepting.resume(l)
 		l.again, l.turn = l.turn[:0], l.again
 		for _, token := range l.turn {
 			l.goOn(token)
 		}
+	}
+}
+
+// timersUp acts on the timers that are due, after all events: what has happened
+// in time must not count as late because this loop is. n is how many events
+// there were; with a full batch there may be more.
+func (l *loop) timersUp(n int) {
+	if n == eventBatch {
+		return
+	}
+	l.due = l.wheel.advance(l.wheel.clock, l.due[:0])
+	for _, id := range l.due {
+		l.timeUp(id)
 	}
 }
 
@@ -214,6 +226,8 @@ func (l *loop) readNotes() {
 		switch n.kind {
 		case noteKill:
 			l.kill(n.id, n.gen)
+		case noteWake:
+			l.awake(n.id, n.gen)
 		case noteAdopt:
 			l.adopt(n.fd, n.flow, n.c)
 		case noteRoom:

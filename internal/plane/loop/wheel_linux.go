@@ -23,6 +23,7 @@ func (t *timer) reset() { *t = timer{next: -1, prev: -1} }
 // due after more than a turn stays in its slot until then.
 type wheel struct {
 	rs    *records
+	clock uint32 // the tick that it is, from which on timers are set
 	now   uint32 // ticks that are done
 	slots [wheelSize]int32
 	used  [wheelSize / 64]uint64 // which slots have timers
@@ -36,12 +37,14 @@ func (w *wheel) init(rs *records) {
 	}
 }
 
+// ticks is a time in ticks, one at least.
+func ticks(d time.Duration) uint32 { return uint32(min(max(1, (d+tick-1)/tick), 1<<30)) }
+
 // arm sets a record's timer to go off after a time, a tick late at most.
 func (w *wheel) arm(id int32, after time.Duration) {
 	w.disarm(id)
 	t := &w.rs.at(id).timer
-	ticks := min(max(1, (after+tick-1)/tick), 1<<30)
-	t.due, t.set = w.now+uint32(ticks), true
+	t.due, t.set = w.clock+ticks(after), true
 	slot := t.due % wheelSize
 	t.next, t.prev = w.slots[slot], -1
 	if t.next >= 0 {
@@ -76,6 +79,7 @@ func (w *wheel) disarm(id int32) {
 // advance goes on to a tick and appends the records to out whose timers went
 // off.
 func (w *wheel) advance(to uint32, out []int32) []int32 {
+	w.clock = to
 	if to-w.now > wheelSize {
 		w.now = to - wheelSize // each slot once
 	}

@@ -23,7 +23,7 @@ type Listen func(t *testing.T, addr string) plane.Plane
 
 // Run runs the suite as sub-tests of t.
 func Run(t *testing.T, listen Listen) {
-	for _, group := range [][]conformance{closing, failing, admitting, addressing, ending, moving, keeping} {
+	for _, group := range [][]conformance{closing, failing, admitting, addressing, ending, moving, keeping, limiting, metering} {
 		for _, c := range group {
 			t.Run(c.name, func(t *testing.T) {
 				testenv.CheckLeaks(t)
@@ -58,9 +58,17 @@ func start(t *testing.T, listen Listen, addr string, cfg dispatch.Config) *servi
 		plane: listen(t, addr), cancel: cancel, over: make(chan struct{}),
 		d: dispatch.New(cfg, func() time.Duration { return time.Since(begin) }),
 	}
+	ticking, endTicks := context.WithCancel(context.Background())
+	ticks := make(chan struct{})
+	go func() {
+		defer close(ticks)
+		plane.Tick(ticking, s.d)
+	}()
 	go func() {
 		defer close(s.over)
 		s.err = s.plane.Serve(ctx, s.d)
+		endTicks()
+		<-ticks
 	}()
 	t.Cleanup(func() { s.stop(t) })
 	return s

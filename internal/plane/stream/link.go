@@ -2,9 +2,11 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"pen/internal/dispatch"
@@ -14,16 +16,20 @@ import (
 // carries one flow.
 type link struct {
 	client   conn
-	clientFD int         // its descriptor
-	up       half        // from the client to the server
-	down     half        // from the server to the client
-	broken   atomic.Bool // an error was seen on one side, or it was killed: to be reset
-	ended    atomic.Bool // the end of one way was the end of both
+	clientFD int                  // its descriptor
+	up       half                 // from the client to the server
+	down     half                 // from the server to the client
+	broken   atomic.Bool          // an error was seen on one side, or it was killed: to be reset
+	ended    atomic.Bool          // the end of one way was the end of both
+	first    atomic.Pointer[half] // the one whose source ended first
+	byServer atomic.Bool          // the server has reset its connection
 
 	mu       sync.Mutex // guards all below
 	server   conn
 	serverFD int                // its descriptor, or -1
 	cancel   context.CancelFunc // ends the connect that is under way
+	quit     chan struct{}      // closed when both ways are to stop
+	stopped  bool               // it is
 }
 
 // A half is one direction of a link.
@@ -36,10 +42,14 @@ type half struct {
 	over          atomic.Bool   // nothing more will be moved
 	last          bool          // its end is the end of both
 	log           func([]byte)  // sees all bytes, unless it is nil
+	// spend, unless it is nil, says how long to pause after bytes, of which piece
+	// are to be read at a go.
+	spend func(int) time.Duration
+	piece int
 }
 
 func newLink(client conn) *link {
-	return &link{client: client, clientFD: descriptor(client), serverFD: -1}
+	return &link{client: client, clientFD: descriptor(client), serverFD: -1, quit: make(chan struct{})}
 }
 
 // connecting notes how to end the connect that begins. It reports false for a
@@ -68,6 +78,8 @@ func (l *link) relay(t dispatch.Target, pipes *pipes) {
 	l.down.link, l.down.other, l.down.src, l.down.dst = l, &l.up, l.server, l.client
 	l.up.last, l.down.last = t.EndWithClient, t.EndWithServer
 	l.up.log, l.down.log = t.Log, t.LogAnswer
+	l.up.spend, l.up.piece = t.Spend, t.Piece
+	l.down.spend, l.down.piece = t.Spend, t.Piece
 	var down sync.WaitGroup
 	down.Go(func() { l.down.run(pipes) })
 	l.up.run(pipes)
@@ -77,6 +89,7 @@ func (l *link) relay(t dispatch.Target, pipes *pipes) {
 // run moves this half's bytes to the end.
 func (h *half) run(pipes *pipes) {
 	readErr, writeErr := h.pump(pipes)
+	h.noteEnd(readErr, writeErr)
 	switch {
 	case h.link.ended.Load():
 	case writeErr != nil:
@@ -87,9 +100,13 @@ func (h *half) run(pipes *pipes) {
 		if h.other.over.Load() {
 			h.abort(h.src)
 		}
-	case readErr != nil, !h.other.eof.Load() && wasReset(h.src):
+	case readErr != nil:
+		h.abort(h.dst)
+	case !h.other.eof.Load() && wasReset(h.src):
+		h.noteEnd(syscall.ECONNRESET, nil)
 		h.abort(h.dst)
 	default:
+		h.link.first.CompareAndSwap(nil, h)
 		h.eof.Store(true)
 		h.dst.CloseWrite()
 		h.over.Store(true)
@@ -97,17 +114,65 @@ func (h *half) run(pipes *pipes) {
 			h.link.end(h.dst)
 		} else if h.other.over.Load() {
 			h.dst.SetReadDeadline(time.Unix(1, 0)) // ends the other half's watch
-		} else if watch(h.src) != nil {
+		} else if err := watch(h.src); err != nil {
+			h.noteEnd(err, nil)
 			h.abort(h.dst)
 		}
 	}
 }
+
+// noteEnd notes that the server has reset its connection, if errors say so.
+func (h *half) noteEnd(readErr, writeErr error) {
+	err := writeErr
+	if h == &h.link.down {
+		err = readErr
+	}
+	if errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
+		h.link.byServer.Store(true)
+	}
+}
+
+// pause waits for a time, or until the link is to stop.
+func (l *link) pause(d time.Duration) {
+	over := time.NewTimer(d)
+	defer over.Stop()
+	select {
+	case <-over.C:
+	case <-l.quit:
+	}
+}
+
+// stop ends what waits for time to pass.
+func (l *link) stop() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.stopped {
+		l.stopped = true
+		close(l.quit)
+	}
+}
+
+// await waits for a flow to be woken, and reports whether the client is still
+// there. A read deadline in the past is what wakes: so nothing but the client's
+// connection is waited for.
+func (l *link) await() bool {
+	if await(l.client) != nil {
+		l.broken.Store(true)
+		return false
+	}
+	l.client.SetReadDeadline(time.Time{}) // it was no deadline
+	return !l.broken.Load()
+}
+
+// wake ends await. It does not block.
+func (l *link) wake() { l.client.SetReadDeadline(time.Unix(1, 0)) }
 
 // end stops both ways, after what was written to one side has arrived there:
 // to close it with bytes unread would take them back.
 func (l *link) end(last conn) {
 	drain(last)
 	l.ended.Store(true)
+	l.stop()
 	l.both(func(c conn) { c.SetDeadline(time.Unix(1, 0)) })
 }
 
@@ -123,6 +188,7 @@ func (h *half) abort(last conn) {
 
 // reset ends both sides with a reset. It may be called at any time.
 func (l *link) reset() {
+	l.stop()
 	l.both(func(c conn) {
 		if tcp, ok := c.(*net.TCPConn); ok {
 			tcp.SetLinger(0)
@@ -170,6 +236,7 @@ func (l *link) Traffic() dispatch.Traffic {
 		FromClient: l.up.read.Load(), ToServer: l.up.written.Load(),
 		FromServer: l.down.read.Load(), ToClient: l.down.written.Load(),
 		ClientEOF: l.up.eof.Load(), ServerEOF: l.down.eof.Load(),
+		ClientFirst: l.first.Load() == &l.up, ServerReset: l.byServer.Load(),
 		ClientFD: l.clientFD, ServerFD: serverFD,
 	}
 }

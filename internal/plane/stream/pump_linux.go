@@ -30,7 +30,8 @@ type pump struct {
 	pipes    *pipes
 	src, dst syscall.RawConn
 	bulk     bool
-	copies   bool // always, since somebody looks at the bytes
+	copies   bool // always, since somebody looks at the bytes or pieces are small
+	piece    int  // how many bytes to read at a go, if that is limited
 	buf      *[bufferSize]byte
 	pipe     *pipe
 
@@ -43,7 +44,11 @@ type pump struct {
 
 // pump moves bytes until the source ends or one of the sides fails.
 func (h *half) pump(pipes *pipes) (readErr, writeErr error) {
-	p := &pump{pipes: pipes, copies: h.log != nil}
+	p := &pump{pipes: pipes, copies: h.log != nil, piece: pipeSize}
+	if h.spend != nil {
+		p.piece = h.piece
+		p.copies = p.copies || p.piece < smallSplice
+	}
 	if p.src, readErr = h.src.SyscallConn(); readErr != nil {
 		return readErr, nil
 	}
@@ -71,6 +76,12 @@ func (h *half) pump(pipes *pipes) (readErr, writeErr error) {
 			return nil, err
 		}
 		h.written.Add(n)
+		if h.spend != nil {
+			if pause := h.spend(int(n)); pause > 0 {
+				p.giveBack()
+				h.link.pause(pause)
+			}
+		}
 	}
 }
 
@@ -80,12 +91,14 @@ func (p *pump) fill(fd uintptr) bool {
 	for {
 		p.piped = p.bulk && p.borrowPipe()
 		if p.piped {
-			p.n, p.err = splice(int(fd), p.pipe.w, pipeSize)
+			p.n, p.err = splice(int(fd), p.pipe.w, min(p.piece, pipeSize))
 			p.bulk = p.n >= smallSplice
 		} else {
-			p.n, p.err = unix.Read(int(fd), p.borrowBuffer())
+			buf := p.borrowBuffer()
+			buf = buf[:min(p.piece, len(buf))]
+			p.n, p.err = unix.Read(int(fd), buf)
 			p.end = p.n
-			p.bulk = p.n == bufferSize && !p.copies
+			p.bulk = p.n == len(buf) && !p.copies
 		}
 		switch p.err {
 		case nil:
@@ -178,6 +191,9 @@ func watch(c conn) error {
 	}
 	return cmp.Or(err, werr)
 }
+
+// await waits until c fails, or a read deadline ends it; then it returns nil.
+func await(c conn) error { return watch(c) }
 
 // wasReset tells a reset from an orderly end of stream on a connection that
 // the program has not ended itself: the error of a reset is reported only once,

@@ -3,7 +3,9 @@
 package stream
 
 import (
+	"errors"
 	"io"
+	"os"
 	"sync"
 )
 
@@ -18,8 +20,12 @@ func (*pipes) close() {}
 func (h *half) pump(*pipes) (readErr, writeErr error) {
 	buf := buffers.Get().(*[32 << 10]byte)
 	defer buffers.Put(buf)
+	piece := buf[:]
+	if h.spend != nil {
+		piece = buf[:min(len(buf), h.piece)]
+	}
 	for {
-		n, err := h.src.Read(buf[:])
+		n, err := h.src.Read(piece)
 		h.read.Add(uint64(n))
 		if n > 0 && h.log != nil {
 			h.log(buf[:n])
@@ -29,6 +35,11 @@ func (h *half) pump(*pipes) (readErr, writeErr error) {
 			h.written.Add(uint64(m))
 			if werr != nil {
 				return nil, werr
+			}
+			if h.spend != nil {
+				if pause := h.spend(n); pause > 0 {
+					h.link.pause(pause)
+				}
 			}
 		}
 		if err == io.EOF {
@@ -43,6 +54,20 @@ func (h *half) pump(*pipes) (readErr, writeErr error) {
 // watch, wasReset and drain need system calls that are Linux's here; without
 // them a reset after the end of a stream is noticed by keep-alive probes.
 func watch(conn) error { return nil }
+
+// await waits until c is closed, or a read deadline ends it; then it returns
+// nil.
+func await(c conn) error {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	err = raw.Read(func(uintptr) bool { return false })
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil
+	}
+	return err
+}
 
 func wasReset(conn) bool { return false }
 

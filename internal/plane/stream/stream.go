@@ -122,7 +122,11 @@ func (p *Plane) admit(d *dispatch.Dispatcher, client conn) {
 	f, err := d.Admit(from, l)
 	if err != nil {
 		p.log.Debug("client refused", "client", from, "reason", err)
-		client.Close()
+		if errors.Is(err, dispatch.ErrLimited) {
+			l.reset()
+		} else {
+			client.Close()
+		}
 		return
 	}
 	p.conns.Go(func() { p.serve(d, f, l, from) })
@@ -154,6 +158,12 @@ func (p *Plane) connect(d *dispatch.Dispatcher, f *dispatch.Flow, l *link, from 
 	}
 	for {
 		t, ok := f.Next()
+		if !ok && f.Wait(l.wake) {
+			if !l.await() {
+				return t, false
+			}
+			continue
+		}
 		if !ok {
 			if n := p.givenUp.Due(); n > 0 {
 				p.log.Warn("no server for client", "client", from, "clients", n)
@@ -163,7 +173,7 @@ func (p *Plane) connect(d *dispatch.Dispatcher, f *dispatch.Flow, l *link, from 
 		if idler := p.idlers.Take(t, d); idler != nil {
 			return t, l.connected(idler.(conn))
 		}
-		server, err := sock.Dial(ctx, plane.Target(t))
+		server, err := plane.Dial(ctx, plane.Target(t))
 		if err == nil {
 			return t, l.connected(server.(conn))
 		}
