@@ -34,11 +34,19 @@ func Refused(t testing.TB) netip.AddrPort {
 // can be, is full: the system drops what else comes.
 func Blackhole(t testing.TB) netip.AddrPort {
 	t.Helper()
+	ln, _ := FullListener(t)
+	return ln.AddrPort()
+}
+
+// FullListener is the listener of a [Blackhole]. As soon as the connections in
+// its queue, of which there are so many, are accepted, it is like any other.
+func FullListener(t testing.TB) (ln *Listener, queued int) {
+	t.Helper()
 	const (
 		answer = 100 * time.Millisecond // more than the system takes on loopback
 		tries  = 100
 	)
-	ln := Listen(t, "tcp", Loopback)
+	ln = Listen(t, "tcp", Loopback)
 	raw, err := ln.Listener.(syscall.Conn).SyscallConn()
 	if err != nil {
 		t.Fatal(err)
@@ -48,12 +56,14 @@ func Blackhole(t testing.TB) netip.AddrPort {
 	}
 	// Two in a row without an answer: the queue is full and stays so.
 	for range tries {
-		if !connects(t, ln.Addr(), answer) && !connects(t, ln.Addr(), 3*answer) {
-			return ln.AddrPort()
+		if connects(t, ln.Addr(), answer) || connects(t, ln.Addr(), 3*answer) {
+			queued++
+			continue
 		}
+		return ln, queued
 	}
 	t.Fatalf("%v still answers after %d connections", ln.Addr(), tries)
-	return netip.AddrPort{}
+	return nil, 0
 }
 
 // connects reports whether a connect is answered in time. The connection stays

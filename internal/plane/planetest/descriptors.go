@@ -22,6 +22,17 @@ func noDescriptors(t *testing.T, listen Listen) {
 		outOfDescriptors(t, listen)
 		return
 	}
+	child := again(t)
+	child.Env = append(os.Environ(), childEnv+"=1")
+	out, err := child.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
+		t.Errorf("in a process of its own: %v\n%s", err, out)
+	}
+}
+
+// again is this test in a process of its own.
+func again(t *testing.T) *exec.Cmd {
+	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -30,12 +41,7 @@ func noDescriptors(t *testing.T, listen Listen) {
 	for name := range strings.SplitSeq(t.Name(), "/") {
 		pattern = append(pattern, "^"+regexp.QuoteMeta(name)+"$")
 	}
-	child := exec.Command(exe, "-test.run="+strings.Join(pattern, "/"), "-test.v", "-test.timeout=2m")
-	child.Env = append(os.Environ(), childEnv+"=1")
-	out, err := child.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
-		t.Errorf("in a process of its own: %v\n%s", err, out)
-	}
+	return exec.Command(exe, "-test.run="+strings.Join(pattern, "/"), "-test.v", "-test.timeout=2m")
 }
 
 // While no descriptor is to be had, flows go on and the accept loop keeps
