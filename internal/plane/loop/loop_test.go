@@ -284,6 +284,22 @@ func TestWheel(t *testing.T) {
 	})
 }
 
+// A timer that is set while the wheel is behind is not early.
+func TestWheelIsBehind(t *testing.T) {
+	var rs records
+	var w wheel
+	w.init(&rs)
+	id, _ := rs.take(nil)
+	w.clock = 5 * wheelSize
+	w.arm(id, 10*tick)
+	if due := w.advance(w.clock+9, nil); len(due) != 0 {
+		t.Error("a timer went off too early")
+	}
+	if due := w.advance(w.clock+1, nil); len(due) != 1 {
+		t.Error("a timer did not go off")
+	}
+}
+
 func BenchmarkMessages(b *testing.B) {
 	ln := testenv.Listen(b, "tcp", testenv.Loopback)
 	s := serve(b, ln.AddrPort(), nil)
