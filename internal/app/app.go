@@ -13,6 +13,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -63,7 +64,8 @@ type App struct {
 	serving  sync.WaitGroup // planes and the control server
 	stopping context.Context
 	stop     context.CancelFunc
-	done     chan struct{} // closed when the exit command was given
+	ticks    sync.WaitGroup // those who end waits of flows, after the planes
+	done     chan struct{}  // closed when the exit command was given
 	exitOnce sync.Once
 	cleanup  cleanups
 
@@ -76,10 +78,11 @@ type App struct {
 	countries *geoip.DB                // nil where none is wanted
 	services  map[string]*service      // replaced, never changed
 	tables    map[string]*client.Table // client tables that services share
-	ending    []*dispatch.Dispatcher   // of services that are gone
+	ending    []*service               // that are gone but for their last connections
 	undo      []config.Config          // what was replaced, for rollback, oldest first
 	control   *control.Server
 	started   bool
+	ticking   context.Context // from Start to the end of all flows
 }
 
 // inForce is the configuration in force, with what the control socket asks of
@@ -203,11 +206,17 @@ func (a *App) Start() error {
 	if err := a.startCountries(cfg); err != nil {
 		return err
 	}
+	ticking, endTicks := context.WithCancel(context.Background())
+	a.cleanup.add("waits", func() error {
+		endTicks()
+		a.ticks.Wait()
+		return nil
+	})
 	a.mu.Lock()
-	a.started = true
+	a.started, a.ticking = true, ticking
 	a.serveAll()
 	a.mu.Unlock()
-	a.serving.Go(a.endIdle)
+	a.serving.Go(a.sweep)
 	a.serving.Go(a.follow)
 	a.names.Start()
 	a.cleanup.add("names", func() error {
@@ -239,25 +248,33 @@ func (a *App) Start() error {
 	return nil
 }
 
-// idleTurn is how often idle connections are looked for, at least.
-const idleTurn = time.Second
+const (
+	// sweepTurn is how often flows are looked at, at least, and evenTurn where
+	// what ends is to end evenly.
+	sweepTurn = time.Second
+	evenTurn  = 100 * time.Millisecond
+)
 
-// endIdle ends idle connections until the App is stopped. What is idle is seen
-// late by a quarter of the time-out, or by idleTurn.
-func (a *App) endIdle() {
+// sweep ends what is over, until the App is stopped. What is idle is seen late by
+// a quarter of the time-out, or by sweepTurn.
+func (a *App) sweep() {
 	for {
-		turn := idleTurn
+		turn := sweepTurn
 		for _, s := range a.Config().All() {
 			if idle := idleTimeout(s); idle > 0 {
 				turn = min(turn, max(idle/4, 10*time.Millisecond))
 			}
 		}
+		all := a.dispatchers()
+		if slices.ContainsFunc(all, (*dispatch.Dispatcher).Sweeps) {
+			turn = min(turn, evenTurn)
+		}
 		select {
 		case <-a.stopping.Done():
 			return
 		case <-time.After(turn):
-			for _, d := range a.dispatchers() {
-				d.EndIdle()
+			for _, d := range all {
+				d.Sweep()
 			}
 		}
 	}

@@ -83,13 +83,24 @@ func (a *App) policy(s config.Service, find *answerer) (dispatch.Config, error) 
 		EndWithServer:  s.FastClose == "up" || s.FastClose == "both",
 		Idlers:         s.Idlers,
 		IdleTimeout:    idleTimeout(s),
+		MaxAge:         s.MaxAge,
+		CloseDown:      s.CloseDown,
+		Rebalance:      s.Rebalance,
 		FlowCost:       flowCost(s),
+		Limits:         dispatch.Limits(s.Limits),
+		Prefix4:        s.Prefix4,
+		Prefix6:        s.Prefix6,
+		Queue:          s.Queue,
+		QueueTime:      s.QueueTime,
+		EarlyEnd:       s.Outlier.Within,
 	}
 	if s.Source != "" {
 		out.Source, _ = netip.ParseAddr(s.Source) // checked when it was set
 	}
-	out.Pool.Algorithm = algorithm(s)
-	out.Pool.Blacklist = s.Blacklist
+	out.Pool = pool.Settings{
+		Algorithm: algorithm(s), Bound: s.Bound, Blacklist: s.Blacklist, SlowStart: s.SlowStart, Panic: s.Panic,
+		Outlier: pool.Outlier{Failures: s.Outlier.Failures, Resets: s.Outlier.Resets, Max: s.Outlier.Max, Share: s.Outlier.Share},
+	}
 	port, err := defaultPort(s)
 	if err != nil {
 		return out, err
@@ -104,6 +115,9 @@ func (a *App) policy(s config.Service, find *answerer) (dispatch.Config, error) 
 			return out, fmt.Errorf("server %d: %w", slot, err)
 		}
 		out.Pool.Servers = append(out.Pool.Servers, c)
+	}
+	if out.Pool.Algorithm == pool.Maglev {
+		out.Pool.Maglev = pool.NewMaglev(out.Pool.Servers)
 	}
 	if out.Pool.Emergency, err = poolServer(s.Emergency, port, find); err != nil {
 		return out, fmt.Errorf("emergency server: %w", err)
@@ -180,10 +194,18 @@ func (a *App) sayLimit(cfg config.Config) {
 	}
 }
 
-// algorithm is the one that the flags select: prio before weight before hash
-// before round-robin.
+// algorithms are the words of the balance verb.
+var algorithms = map[string]pool.Algorithm{
+	"roundrobin": pool.SmoothRoundRobin, "leastconn": pool.LeastConn, "p2c": pool.PowerOfTwo, "random": pool.Random,
+	"hash": pool.StaticHash, "maglev": pool.Maglev, "first": pool.First, "least_time": pool.LeastTime,
+}
+
+// algorithm is the one that balance names, or else that the flags select: prio
+// before weight before hash before round-robin.
 func algorithm(cfg config.Service) pool.Algorithm {
 	switch {
+	case cfg.Balance != "":
+		return algorithms[cfg.Balance]
 	case cfg.Prio:
 		return pool.Prio
 	case cfg.Weight:
@@ -231,12 +253,15 @@ func defaultPort(s config.Service) (int, error) {
 	return sock.LookupPort(port)
 }
 
+// admins are the words of a server's state.
+var admins = map[config.State]pool.Admin{config.Enabled: pool.Enabled, config.Draining: pool.Draining, config.Disabled: pool.Disabled}
+
 // poolServer makes the pool's view of a server; an unused one stays so.
 func poolServer(s config.Server, port int, find *answerer) (pool.Config, error) {
 	if !s.Used() {
 		return pool.Config{}, nil
 	}
-	c := pool.Config{Max: s.Max, Hard: s.Hard, Weight: s.EffectiveWeight(), Prio: s.Prio, ACL: s.ACL}
+	c := pool.Config{Max: s.Max, Hard: s.Hard, Weight: s.EffectiveWeight(), Prio: s.Prio, ACL: s.ACL, Name: s.Name, Admin: admins[s.State]}
 	if s.IsPath() {
 		c.Path = s.Host
 		return c, nil

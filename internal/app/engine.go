@@ -49,6 +49,9 @@ func (a *App) Change(cmd config.Command) error {
 	if blacklists {
 		a.services[cmd.Service].d.Blacklist(slot, d)
 	}
+	if slot, within, ok := cmd.Draining(scoped); ok {
+		a.services[cmd.Service].d.Drain(slot, within)
+	}
 	return nil
 }
 

@@ -27,6 +27,7 @@ type service struct {
 	// listeners by the addresses that the configuration gives. The map is
 	// replaced, never changed.
 	listeners map[string]listener
+	endTick   context.CancelFunc // nil before Start
 }
 
 var _ control.Service = (*service)(nil)
@@ -107,6 +108,7 @@ func (a *App) use(next draft) {
 		running := a.services[s.Name]
 		if running == nil {
 			running = &service{app: a, name: s.Name, d: dispatch.New(policy, a.now)}
+			running.endTick = a.tick(running.d)
 		} else {
 			running.d.Configure(policy)
 		}
@@ -119,17 +121,28 @@ func (a *App) use(next draft) {
 			}
 		}
 		running.retire(listeners)
-		services[s.Name] = &service{a, s.Name, running.d, listeners}
+		services[s.Name] = &service{a, s.Name, running.d, listeners, running.endTick}
 	}
 	for name, s := range a.services {
 		if services[name] == nil {
 			s.retire(nil)
-			a.ending = append(a.ending, s.d)
+			a.ending = append(a.ending, s)
 		}
 	}
 	a.services = services
 	a.fitTables(next.cfg)
 	a.cfg.Store(&inForce{next.cfg, next.policies[0].ACLs, services})
+}
+
+// tick has a Dispatcher end the waits of its flows, from Start to the end of all
+// flows or of its service's last one.
+func (a *App) tick(d *dispatch.Dispatcher) context.CancelFunc {
+	if !a.started {
+		return nil
+	}
+	ctx, end := context.WithCancel(a.ticking)
+	a.ticks.Go(func() { plane.Tick(ctx, d) })
+	return end
 }
 
 // serve has a plane carry traffic until it is retired or the App is stopped;
@@ -157,7 +170,7 @@ func (a *App) serveAll() {
 		for addr, l := range s.listeners {
 			listeners[addr] = a.serve(l.plane, s.d)
 		}
-		services[name] = &service{a, name, s.d, listeners}
+		services[name] = &service{a, name, s.d, listeners, a.tick(s.d)}
 	}
 	a.services = services
 	cfg := *a.cfg.Load()
@@ -225,8 +238,17 @@ func (a *App) fitTables(cfg config.Config) {
 func (a *App) dispatchers() []*dispatch.Dispatcher {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.ending = slices.DeleteFunc(a.ending, func(d *dispatch.Dispatcher) bool { return d.Flows() == 0 })
-	all := slices.Clone(a.ending)
+	a.ending = slices.DeleteFunc(a.ending, func(s *service) bool {
+		over := s.d.Flows() == 0
+		if over {
+			s.endTick()
+		}
+		return over
+	})
+	var all []*dispatch.Dispatcher
+	for _, s := range a.ending {
+		all = append(all, s.d)
+	}
 	for _, s := range a.services {
 		all = append(all, s.d)
 	}

@@ -298,6 +298,10 @@ func (r *reader) after(cmd Command) {
 		} else if r.section == cmd.Args[0] {
 			r.section = ""
 		}
+	case "drain":
+		if len(cmd.Args) > 1 { // the time is for what runs
+			r.run = append(r.run, cmd)
+		}
 	case "server":
 		if t, ok := value(cmd.Args, "blacklist"); ok {
 			// Of the server's keys this one is for what runs.

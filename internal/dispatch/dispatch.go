@@ -74,9 +74,14 @@ type Config struct {
 	// EndWithClient and EndWithServer have a flow end as a whole when that side
 	// sends no more.
 	EndWithClient, EndWithServer bool
-	// IdleTimeout is after what time without a byte EndIdle ends a flow; 0
-	// means never.
-	IdleTimeout time.Duration
+	// IdleTimeout is after what time without a byte Sweep ends a flow, and MaxAge
+	// after what time from its begin, or up to a tenth earlier; 0 means never.
+	IdleTimeout, MaxAge time.Duration
+	// CloseDown has Sweep end the flows of servers that checks find down.
+	CloseDown bool
+	// Rebalance is how many flows a second Sweep may end because their clients
+	// belong to another server; they are forgotten, so that they choose anew.
+	Rebalance int
 	// Idlers is how many connections to servers are kept ready for clients that
 	// are still to come, see [Dispatcher.Spares].
 	Idlers int
@@ -115,7 +120,9 @@ type Dispatcher struct {
 	waiting chan struct{} // closed and dropped when a flow waits
 	woken   []func()      // called by unlock
 
-	early, well uint64 // see judgeEnd
+	early   uint64        // connections that servers ended early
+	drains  map[int]drain // by slot
+	movedAt time.Duration // when the last flow was moved
 }
 
 // New returns a Dispatcher with the given configuration. now is a clock that
@@ -246,25 +253,6 @@ func (d *Dispatcher) Kill(id int) bool {
 	}
 	c.Kill()
 	return true
-}
-
-// EndIdle ends the flows that have moved nothing since it was first called
-// IdleTimeout ago or longer. The caller calls it again and again; how often
-// is how exact it is.
-func (d *Dispatcher) EndIdle() {
-	var idle []Carrier
-	d.mu.Lock()
-	if now, limit := d.now(), d.cfg.IdleTimeout; limit > 0 {
-		for f := range d.flows.live {
-			if f.up && f.idleFor(now) >= limit {
-				idle = append(idle, f.carrier)
-			}
-		}
-	}
-	d.mu.Unlock()
-	for _, c := range idle {
-		c.Kill()
-	}
 }
 
 // KillAll ends all live flows, as at the end of the time for draining.

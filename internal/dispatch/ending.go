@@ -14,14 +14,9 @@ func (f *Flow) judgeEnd(s *pool.Server, t Traffic, now time.Duration) {
 	byServer := (t.ServerEOF || t.ServerReset) && !t.ClientFirst
 	switch {
 	case answered:
-		f.d.wentWell(s)
+		f.d.pool.WentWell(s)
 	case byServer && now-f.upAt < f.d.cfg.EarlyEnd:
-		f.d.earlyEnd(s)
+		f.d.early++
+		f.d.pool.EarlyEnd(s, now)
 	}
 }
-
-// earlyEnd notes that a server has ended a connection early.
-func (d *Dispatcher) earlyEnd(*pool.Server) { d.early++ }
-
-// wentWell notes that a server has answered.
-func (d *Dispatcher) wentWell(*pool.Server) { d.well++ }

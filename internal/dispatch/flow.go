@@ -101,7 +101,12 @@ type Flow struct {
 	// What servers that it has left were credited with.
 	credited struct{ sent, received uint64 }
 
-	moved   uint64        // bytes, when EndIdle last saw a change
+	trace func(*pool.Server, pool.Verdict) // of Explain
+
+	takenAt time.Duration // when its server became its target
+	jitter  float64       // share of MaxAge by which it ends earlier
+	ending  bool          // it was ended so that its client goes elsewhere
+	moved   uint64        // bytes, when Sweep last saw a change
 	movedAt time.Duration // and when that was
 	upAt    time.Duration // when the flow came to its server
 	meter   *meter        // of its bytes, or nil
@@ -178,7 +183,7 @@ func (f *Flow) take(s *pool.Server, now time.Duration) {
 	d := f.d
 	f.trial = d.pool.Take(s)
 	d.countServer(s.Slot, now)
-	f.server = s
+	f.server, f.takenAt = s, now
 	d.last = s.Slot
 }
 
@@ -278,7 +283,7 @@ func (f *Flow) pick(now time.Duration) *pool.Server {
 	d := f.d
 	f.first = f.remembered
 	if d.cfg.NoTracking || d.pool.At(f.first) == nil {
-		f.first = d.pool.Pick(f.client, now)
+		f.first = d.pool.Pick(f.who(), now)
 	}
 	f.next = f.first + 1
 	switch {
@@ -292,15 +297,33 @@ func (f *Flow) pick(now time.Duration) *pool.Server {
 	return d.pool.At(f.first)
 }
 
-// admitted is the admission test of section 7. The abuse and the emergency
-// server ignore access lists.
+// admitted is the admission test of section 7.
 func (f *Flow) admitted(s *pool.Server, now time.Duration) bool {
-	returning := s.Slot >= 0 && s.Slot == f.remembered
-	if f.d.pool.Admit(s, returning, now) != pool.Admitted || f.d.overRate(s.Slot, now) {
-		return false
+	v := f.verdict(s, now)
+	if f.trace != nil {
+		f.trace(s, v)
 	}
-	return s.Slot < 0 || f.d.cfg.ACLs.Permits(s.ACL, f.client.Addr())
+	return v == pool.Admitted
 }
+
+// verdict is the outcome of the admission test. The abuse and the emergency
+// server ignore access lists.
+func (f *Flow) verdict(s *pool.Server, now time.Duration) pool.Verdict {
+	returning := s.Slot >= 0 && s.Slot == f.remembered
+	v := f.d.pool.Admit(s, returning, now)
+	switch {
+	case v != pool.Admitted:
+		return v
+	case f.d.overRate(s.Slot, now):
+		return OverRate
+	case s.Slot >= 0 && !f.d.cfg.ACLs.Permits(s.ACL, f.client.Addr()):
+		return NotPermitted
+	}
+	return pool.Admitted
+}
+
+// who is the client as algorithms see it.
+func (f *Flow) who() netip.AddrPort { return netip.AddrPortFrom(f.key, f.client.Port()) }
 
 // Failed says that the connect to the last target failed, or that a server was
 // lost with which the flow was up: it is no longer counted, and it is
@@ -356,6 +379,8 @@ func (f *Flow) Up() {
 	f.up, f.known, f.trial, f.movedAt, f.upAt = true, true, false, now, now
 	f.settle()
 	slot, key := f.server.Slot, f.key
+	f.jitter = jitter()
+	d.pool.Observe(f.server, now-f.takenAt, now)
 	d.pool.Succeed(f.server, now)
 	d.mu.Unlock()
 	switch {

@@ -88,7 +88,7 @@ func TestPausedIsNotIdle(t *testing.T) {
 		idle bool
 	}{{wait, false}, {wait + 9*time.Second, false}, {wait + 10*time.Second, true}} {
 		clk.t = step.at
-		d.EndIdle()
+		d.Sweep()
 		if c.killed != step.idle {
 			t.Errorf("after %v: ended %v", step.at, c.killed)
 		}

@@ -374,12 +374,12 @@ func TestIdleFlowsEnd(t *testing.T) {
 	idle, busy := dial(t, "", s.addr), dial(t, "", s.addr)
 	ask(t, idle, "x", "a")
 	ask(t, busy, "x", "a")
-	s.EndIdle()
+	s.Sweep()
 	s.clock.Add(int64(20 * time.Second))
 	ask(t, busy, "x", "a")
-	s.EndIdle()
+	s.Sweep()
 	s.clock.Add(int64(20 * time.Second))
-	s.EndIdle()
+	s.Sweep()
 	if n := len(s.Status().Flows); n != 1 {
 		t.Errorf("%d flows, want the busy one", n)
 	}

@@ -103,13 +103,13 @@ func idle(t *testing.T, listen Listen) {
 	s := start(t, listen, testenv.Loopback, cfg)
 	client, server := s.dial(t), ln.Next(t)
 	exchange(t, client, server)
-	s.d.EndIdle()
+	s.d.Sweep()
 	exchange(t, client, server)
 
 	cfg.IdleTimeout = time.Millisecond
 	s.d.Configure(cfg)
 	testenv.Eventually(t, "the idle flow is ended", func() bool {
-		s.d.EndIdle()
+		s.d.Sweep()
 		return len(s.d.Status().Flows) == 0
 	})
 	testenv.WantReset(t, client, 0)

@@ -79,8 +79,8 @@ var metering = []conformance{
 		cfg.IdleTimeout = time.Nanosecond
 		cfg.Limits.ConnBandwidth = 1
 		s.d.Configure(cfg)
-		s.d.EndIdle()
-		s.d.EndIdle()
+		s.d.Sweep()
+		s.d.Sweep()
 		if n := len(s.d.Status().Flows); n != 1 {
 			t.Errorf("%d flows, want 1", n)
 		}

@@ -1,0 +1,120 @@
+package dispatch
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"pen/internal/client"
+	"pen/internal/pool"
+)
+
+// Verdicts of the Dispatcher's own, beyond those of a Pool.
+const (
+	OverRate     pool.Verdict = iota + 100 // the server has got as many flows as it may for now
+	NotPermitted                           // its access list denies the client
+)
+
+// VerdictText is a verdict in a few words.
+func VerdictText(v pool.Verdict) string {
+	switch v {
+	case OverRate:
+		return "new-connection rate is reached"
+	case NotPermitted:
+		return "its access list denies the client"
+	}
+	return v.String()
+}
+
+// A Step is a server that was looked at, and what came of it.
+type Step struct {
+	Slot    int // negative: the emergency or the abuse server
+	Name    string
+	Addr    netip.AddrPort // where Path is empty
+	Path    string
+	Verdict pool.Verdict
+}
+
+// An Explanation is where a new flow of a client would go, and why.
+type Explanation struct {
+	Key        netip.Addr // what the client is known by
+	Denied     bool       // by the service's access list
+	Full       bool       // there are as many flows as there may be
+	Remembered int        // slot of the server that it used last, or pool.None
+	Known      client.Entry
+	IsKnown    bool
+	Age        time.Duration // since its last connection, if it is known
+	// Limit is which limit it is over, if Over; then it is held for Hold, if that
+	// is not 0, or else diverted to the abuse server or refused.
+	Limit Reason
+	Over  bool
+	Hold  time.Duration
+	Chose int    // slot that was chosen first, or pool.None
+	Steps []Step // in order; the last one is where the client goes, if Goes
+	Goes  bool
+	Queue bool // it would wait for a place
+	Panic bool // health and ejection are not looked at now
+}
+
+// Explain tells where a new flow of a client would go now, and why. It makes the
+// real choice on a copy of the state, so nothing is changed. Its cost grows with
+// the number of servers.
+func (d *Dispatcher) Explain(from netip.AddrPort) Explanation {
+	from = netip.AddrPortFrom(from.Addr().Unmap().WithZone(""), from.Port())
+	key := d.key(from.Addr())
+	e := Explanation{Key: key, Remembered: pool.None, Chose: pool.None}
+	table := d.clients.Load()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := d.now()
+	e.Known, e.IsKnown = table.Get(key)
+	e.Age = now - e.Known.Last
+	if slot, ok := table.Lookup(key, now); ok {
+		e.Remembered = slot
+	}
+	e.Denied = !d.cfg.ACLs.Permits(d.cfg.ClientACL, from.Addr())
+	if e.Full = d.flows.used >= d.cfg.ConnMax; e.Full {
+		return e
+	}
+	diverted := e.Denied
+	if !e.Denied {
+		e.Hold, e.Limit, e.Over = d.overLimit(key, now)
+		if held := e.Hold > 0 && e.Hold <= d.cfg.Limits.Delay && d.limits.held.n < maxHeld; e.Over && !held {
+			e.Hold, diverted = 0, true
+		}
+	}
+	if diverted && d.pool.Abuse() == nil {
+		return e
+	}
+	f := d.shadow(now)
+	f.client, f.key, f.remembered = from, key, e.Remembered
+	if f.diverted = diverted; diverted {
+		f.stage = stageAbuse
+	}
+	f.trace = func(s *pool.Server, v pool.Verdict) {
+		if len(e.Steps) == 0 || e.Steps[len(e.Steps)-1].Slot != s.Slot {
+			e.Steps = append(e.Steps, Step{Slot: s.Slot, Name: s.Name, Addr: s.Addr, Path: s.Path})
+		}
+		e.Steps[len(e.Steps)-1].Verdict = v
+	}
+	_, e.Goes = f.Next()
+	if e.Queue = f.waits == queued; !diverted {
+		e.Chose = f.first
+	}
+	e.Panic = f.d.pool.Panicking()
+	return e
+}
+
+// shadow returns a flow of a Dispatcher that decides as d does at this moment,
+// and shares nothing with it that it changes.
+func (d *Dispatcher) shadow(now time.Duration) *Flow {
+	s := &Dispatcher{now: func() time.Duration { return now }, cfg: d.cfg, pool: d.pool.Clone()}
+	s.limits.servers = slices.Clone(d.limits.servers)
+	s.limits.rate = d.limits.rate
+	for f := d.queue.first; f != nil; f = f.behind {
+		waiting := *f
+		waiting.d, waiting.wake, waiting.ahead, waiting.behind = s, nil, nil, nil
+		s.queue.insert(&waiting, nil)
+	}
+	return &Flow{d: s, why: NoServer}
+}

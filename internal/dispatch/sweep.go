@@ -1,0 +1,199 @@
+package dispatch
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"pen/internal/pool"
+)
+
+// A drain ends the flows of a server that takes no new ones, spread over a time.
+type drain struct {
+	from, until time.Duration
+	flows       int // at the begin
+}
+
+// Sweep lets time pass for what lives: it ends the flows that have moved nothing
+// for IdleTimeout, that are older than MaxAge, that are left of a server which
+// is to be empty, or that belong elsewhere, see Rebalance. The owner calls it
+// again and again; how often is how exact it is, and how even. Its cost grows
+// with the number of flows where any of these is set. It does not block.
+func (d *Dispatcher) Sweep() {
+	d.mu.Lock()
+	now := d.now()
+	d.pool.Tick(now)
+	d.offerAll(now)
+	var over []Carrier
+	if d.sweeps() {
+		s := d.newSweep(now)
+		for f := range d.flows.live {
+			if f.up && s.ends(f) {
+				over = append(over, f.carrier)
+			}
+		}
+	}
+	d.unlock()
+	for _, c := range over {
+		c.Kill()
+	}
+}
+
+// Sweeps reports whether Sweep has anything to do that should be done evenly,
+// some times a second.
+func (d *Dispatcher) Sweeps() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.cfg.MaxAge > 0 || d.cfg.CloseDown || d.cfg.Rebalance > 0 || len(d.drains) > 0 || d.cfg.Pool.SlowStart > 0
+}
+
+func (d *Dispatcher) sweeps() bool {
+	return d.cfg.IdleTimeout > 0 || d.cfg.MaxAge > 0 || d.cfg.CloseDown || d.cfg.Rebalance > 0 || len(d.drains) > 0
+}
+
+// Drain ends the flows of the server of a slot within a time, spread over it, as
+// long as the server is draining or disabled. 0 ends them at the next Sweep. It
+// reports whether there is such a server.
+func (d *Dispatcher) Drain(slot int, within time.Duration) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := d.pool.At(slot)
+	if s == nil {
+		return false
+	}
+	if d.drains == nil {
+		d.drains = map[int]drain{}
+	}
+	now := d.now()
+	d.drains[slot] = drain{now, now + within, s.Conns()}
+	return true
+}
+
+// A sweep is one look at all flows.
+type sweep struct {
+	d      *Dispatcher
+	now    time.Duration
+	end    map[int]int // by slot: flows that are to end because of a drain
+	moves  int         // flows that may be moved
+	excess map[int]int // by slot: flows above its share, where the algorithm goes by counts
+}
+
+func (d *Dispatcher) newSweep(now time.Duration) *sweep {
+	s := &sweep{d: d, now: now}
+	for slot, dr := range d.drains {
+		server := d.pool.At(slot)
+		if server == nil || server.Admin == pool.Enabled {
+			delete(d.drains, slot)
+			continue
+		}
+		stay := 0
+		if now < dr.until {
+			left := float64(dr.until-now) / float64(dr.until-dr.from)
+			stay = int(float64(dr.flows) * left)
+		}
+		if n := server.Conns() - stay; n > 0 {
+			if s.end == nil {
+				s.end = map[int]int{}
+			}
+			s.end[slot] = n
+		} else if stay == 0 && server.Conns() == 0 {
+			delete(d.drains, slot)
+		}
+	}
+	s.planMoves()
+	return s
+}
+
+// planMoves says how many flows may be moved now: as many as Rebalance allows
+// for the time since the last sweep, at most those of a second.
+func (s *sweep) planMoves() {
+	d := s.d
+	if d.cfg.Rebalance == 0 {
+		d.movedAt = s.now
+		return
+	}
+	gap := time.Second / time.Duration(d.cfg.Rebalance)
+	d.movedAt = max(d.movedAt, s.now-time.Second)
+	if gap > 0 {
+		s.moves = int((s.now - d.movedAt) / gap)
+		d.movedAt += time.Duration(s.moves) * gap
+	}
+	if s.moves > 0 {
+		s.excess = d.pool.Excess(s.now)
+	}
+}
+
+// ends reports whether a flow is to end now.
+func (s *sweep) ends(f *Flow) bool {
+	cfg, slot := &s.d.cfg, f.server.Slot
+	switch {
+	case cfg.IdleTimeout > 0 && f.idleFor(s.now) >= cfg.IdleTimeout:
+		return true
+	case cfg.MaxAge > 0 && s.now-f.upAt >= cfg.MaxAge-time.Duration(f.jitter*float64(cfg.MaxAge)):
+		return true
+	case s.end[slot] > 0:
+		s.end[slot]--
+		return true
+	case cfg.CloseDown && s.d.pool.Unhealthy(f.server):
+		return true
+	}
+	if s.moves > 0 && s.belongsElsewhere(f) {
+		s.moves--
+		s.d.clients.Load().Forget(f.key) // it is to choose anew
+		return true
+	}
+	return false
+}
+
+// belongsElsewhere reports whether a new client like this one would go to
+// another server, which takes it.
+func (s *sweep) belongsElsewhere(f *Flow) bool {
+	p, slot := s.d.pool, f.server.Slot
+	if slot == pool.AbuseSlot || f.ending {
+		return false
+	}
+	preferred, ok := p.Preferred(f.who())
+	switch {
+	case slot == pool.EmergencySlot && !ok:
+		preferred = p.Next(0, s.now)
+	case !ok:
+		if s.excess[slot] == 0 {
+			return false
+		}
+		s.excess[slot]--
+		f.ending = true
+		return true
+	}
+	to := p.At(preferred)
+	if preferred == slot || to == nil || f.verdict(to, s.now) != pool.Admitted || p.HalfOpen(to) {
+		return false
+	}
+	f.ending = true
+	return true
+}
+
+// maxJitter is by what share of MaxAge a flow may end earlier, so that flows
+// that began together do not end together.
+const maxJitter = 0.1
+
+func jitter() float64 { return maxJitter * rand.Float64() }
+
+// SetHealth records what checks found of the server of a slot. It reports
+// whether there is such a server.
+func (d *Dispatcher) SetHealth(slot int, h pool.Health) bool {
+	return d.learn(func(now time.Duration) bool { return d.pool.SetHealth(slot, h, now) })
+}
+
+// SetAgent records what the agent of the server of a slot reports. It reports
+// whether there is such a server.
+func (d *Dispatcher) SetAgent(slot int, a pool.Agent) bool {
+	return d.learn(func(now time.Duration) bool { return d.pool.SetAgent(slot, a, now) })
+}
+
+func (d *Dispatcher) learn(set func(now time.Duration) bool) bool {
+	d.mu.Lock()
+	defer d.unlock()
+	now := d.now()
+	ok := set(now)
+	d.offerAll(now) // to those who wait
+	return ok
+}

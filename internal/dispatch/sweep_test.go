@@ -1,0 +1,180 @@
+package dispatch
+
+import (
+	"testing"
+	"time"
+
+	"pen/internal/pool"
+)
+
+// crowd brings n clients to their servers, and returns their flows.
+func crowd(t *testing.T, d *Dispatcher, n int) []*Flow {
+	t.Helper()
+	var flows []*Flow
+	for i := range n {
+		_, f := tries(t, d, from(i))
+		flows = append(flows, f)
+	}
+	return flows
+}
+
+// end ends the flows that were killed, and counts them.
+func end(flows []*Flow) (n int) {
+	for i, f := range flows {
+		if f != nil && f.carrier.(*carrier).killed {
+			f.Done()
+			flows[i] = nil
+			n++
+		}
+	}
+	return n
+}
+
+// What is left of a server that drains is ended evenly over the time, and no
+// more than that.
+func TestDrainIsEven(t *testing.T) {
+	var c clock
+	cfg := config(1)
+	d := New(cfg, c.now)
+	flows := crowd(t, d, 100)
+	cfg.Pool.Servers[0].Admin = pool.Draining
+	d.Configure(cfg)
+	if !d.Drain(0, 10*time.Second) || d.Drain(1, time.Second) {
+		t.Fatal("not the servers that there are")
+	}
+	if _, f := tries(t, d, from(3)); f != nil {
+		t.Error("a draining server got a client")
+	}
+	for s := range 10 {
+		c.t += time.Second
+		d.Sweep()
+		if n := end(flows); n != 10 {
+			t.Errorf("second %d: %d flows ended, want 10", s+1, n)
+		}
+	}
+	if d.Flows() != 0 || d.Sweeps() && func() bool { d.Sweep(); return d.Sweeps() }() {
+		t.Error("the drain does not end")
+	}
+}
+
+// A server that is enabled again keeps its flows.
+func TestDrainEndsWithItsState(t *testing.T) {
+	var c clock
+	cfg := config(1)
+	d := New(cfg, c.now)
+	flows := crowd(t, d, 10)
+	cfg.Pool.Servers = []pool.Config{cfg.Pool.Servers[0]}
+	cfg.Pool.Servers[0].Admin = pool.Disabled
+	d.Configure(cfg)
+	d.Drain(0, 10*time.Second)
+	cfg.Pool.Servers = []pool.Config{cfg.Pool.Servers[0]}
+	cfg.Pool.Servers[0].Admin = pool.Enabled
+	d.Configure(cfg)
+	c.t += time.Minute
+	d.Sweep()
+	if n := end(flows); n != 0 {
+		t.Errorf("%d flows ended", n)
+	}
+}
+
+// Flows end when they are old, each at its own time within the last tenth.
+func TestMaxAge(t *testing.T) {
+	var c clock
+	cfg := config(1)
+	cfg.MaxAge = 100 * time.Second
+	d := New(cfg, c.now)
+	flows := crowd(t, d, 200)
+	c.t = 90*time.Second - 1
+	d.Sweep()
+	if n := end(flows); n != 0 {
+		t.Errorf("%d flows ended early", n)
+	}
+	most := 0
+	for c.t < 100*time.Second {
+		c.t += time.Second
+		d.Sweep()
+		most = max(most, end(flows))
+	}
+	if d.Flows() != 0 {
+		t.Errorf("%d flows are too old", d.Flows())
+	}
+	if most > 100 {
+		t.Errorf("%d of 200 flows ended in one second", most)
+	}
+}
+
+func TestCloseDown(t *testing.T) {
+	var c clock
+	cfg := config(2)
+	d := New(cfg, c.now)
+	flows := crowd(t, d, 10)
+	d.SetHealth(1, pool.HealthDown)
+	d.Sweep()
+	if n := end(flows); n != 0 {
+		t.Errorf("%d flows ended though they are to be kept", n)
+	}
+	cfg.CloseDown = true
+	d.Configure(cfg)
+	d.Sweep()
+	if n := end(flows); n != 5 {
+		t.Errorf("%d flows ended, want the five of the server that is down", n)
+	}
+}
+
+// Clients that belong to another server are moved there, so many a second.
+func TestRebalance(t *testing.T) {
+	for _, alg := range []pool.Algorithm{pool.Maglev, pool.Prio, pool.LeastConn, pool.RoundRobin, pool.First} {
+		var c clock
+		cfg := config(2)
+		cfg.Pool.Servers[1].Prio = 1
+		cfg.Pool.Algorithm, cfg.Rebalance = alg, 10
+		d := New(cfg, c.now)
+		d.SetHealth(0, pool.HealthDown)
+		flows := crowd(t, d, 100)
+		d.SetHealth(0, pool.HealthUp)
+		for range 40 {
+			c.t += time.Second
+			d.Sweep()
+			n := 0
+			for i, f := range flows {
+				if !f.carrier.(*carrier).killed {
+					continue
+				}
+				n++
+				who := f.Client()
+				f.Done()
+				_, flows[i] = tries(t, d, who) // it comes back
+			}
+			if n > 10 {
+				t.Errorf("%v: %d flows were moved in a second", alg, n)
+			}
+		}
+		got := d.Servers()[0].Conns
+		want := map[pool.Algorithm][2]int{pool.Maglev: {40, 60}, pool.Prio: {100, 100}, pool.First: {100, 100}, pool.LeastConn: {35, 50}, pool.RoundRobin: {35, 50}}[alg]
+		if got < want[0] || got > want[1] {
+			t.Errorf("%v: %d of 100 are at the server that came back, want %v", alg, got, want)
+		}
+	}
+}
+
+// Clients of the emergency server go back when there is a server again.
+func TestRebalanceFromEmergency(t *testing.T) {
+	var c clock
+	cfg := config(1)
+	cfg.Pool.Emergency = server("192.0.2.9:9")
+	cfg.Rebalance = 100
+	d := New(cfg, c.now)
+	d.SetHealth(0, pool.HealthDown)
+	flows := crowd(t, d, 5)
+	c.t += time.Second
+	d.Sweep()
+	if n := end(flows); n != 0 {
+		t.Errorf("%d were moved to nowhere", n)
+	}
+	d.SetHealth(0, pool.HealthUp)
+	c.t += time.Second
+	d.Sweep()
+	if n := end(flows); n != 5 {
+		t.Errorf("%d of 5 were moved back", n)
+	}
+}
