@@ -192,6 +192,40 @@ func TestBorrowedIsGivenBack(t *testing.T) {
 	}
 }
 
+// Bulk that is limited is spliced as well, in pieces, and takes its time.
+func TestLimitedBulkIsSpliced(t *testing.T) {
+	testenv.CheckLeaks(t)
+	const rate, size = 8 << 20, 8 << 20
+	ln := testenv.Listen(t, "tcp", testenv.Loopback)
+	s := serve(t, ln.AddrPort(), func(cfg *dispatch.Config) { cfg.Limits.ConnBandwidth = rate })
+	client, server := testenv.Dial(t, s.Addr()), ln.Next(t)
+	begin := time.Now()
+	written := make(chan error, 1)
+	go func() {
+		_, err := client.Write(make([]byte, size))
+		client.CloseWrite()
+		written <- err
+	}()
+	testenv.WantEnd(t, server, size)
+	if took := time.Since(begin); took < 700*time.Millisecond {
+		t.Errorf("what takes a second took %v", took)
+	}
+	if err := <-written; err != nil {
+		t.Error(err)
+	}
+	s.stop()
+	piped := 0
+	for _, l := range s.loops {
+		piped += len(l.pipes.all)
+		if len(l.taps) != 0 {
+			t.Errorf("%d taps are left", len(l.taps))
+		}
+	}
+	if piped == 0 {
+		t.Error("no bulk went through a pipe")
+	}
+}
+
 func TestPipes(t *testing.T) {
 	testenv.CheckLeaks(t)
 	testenv.NeedDescriptors(t, 2*maxPipes+100)

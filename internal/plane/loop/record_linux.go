@@ -1,7 +1,9 @@
 package loop
 
 import (
+	"errors"
 	"sync/atomic"
+	"syscall"
 
 	"pen/internal/dispatch"
 )
@@ -70,6 +72,14 @@ type half struct {
 	tapped        bool   // its loop has a tap that is told of what is read
 	over          bool   // nothing more will be moved
 	ends          bool   // its end is the end of both
+}
+
+// noteReset notes that the server has ended its connection by a reset, if that
+// is the side, and what its error says.
+func (r *record) noteReset(which uint8, err error) {
+	if which == server && (errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)) {
+		atomic.StoreUint32(&r.reset, 1)
+	}
 }
 
 // A carrier is what the Dispatcher knows of a connection. It outlives the

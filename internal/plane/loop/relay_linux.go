@@ -1,7 +1,6 @@
 package loop
 
 import (
-	"errors"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -253,14 +252,6 @@ func (l *loop) noBytes(id int32, r *record, from uint8, errno syscall.Errno) boo
 		l.abort(id, r, 1-from)
 	}
 	return false
-}
-
-// noteReset notes that the server has ended its connection by a reset, if that
-// is the side, and what its error says.
-func (r *record) noteReset(which uint8, err error) {
-	if which == server && (errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)) {
-		atomic.StoreUint32(&r.reset, 1)
-	}
 }
 
 // moveBulk fills a pipe from one side, and empties it into the other.
