@@ -21,7 +21,7 @@ func TestPlanesAgree(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
 	planes := map[string]planetest.Listen{
 		"loop": func(t *testing.T, addr string) plane.Plane {
-			p, err := loop.Listen(addr, 0, 2, log)
+			p, err := loop.Listen(addr, 0, 2, nil, log)
 			if err != nil {
 				t.Fatal(err)
 			}

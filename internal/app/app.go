@@ -7,6 +7,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,6 +28,7 @@ import (
 	"pen/internal/dispatch"
 	"pen/internal/geoip"
 	"pen/internal/names"
+	"pen/internal/plane/loop"
 	"pen/internal/process"
 	"pen/internal/sock"
 )
@@ -57,6 +59,7 @@ type App struct {
 	base    config.Config
 	run     []config.Command // to be run once started
 	nofile  uint64           // descriptors that the process may open
+	share   *loop.Share      // of Go\'s processors
 	names   *names.Watcher
 	renamed chan struct{}    // a name has got another address
 	budget  *dispatch.Budget // of descriptors for connections
@@ -102,6 +105,7 @@ func New(inv config.Invocation, opt Options) (*App, error) {
 	}
 	opt.Names.OnChange, opt.Names.Log = a.moved, opt.Log
 	a.names = names.New(opt.Names)
+	a.share = loop.NewShare(cmp.Or(opt.Loops, defaultLoops()))
 	a.budget = dispatch.NewBudget(a.descriptors())
 	a.stopping, a.stop = context.WithCancel(context.Background())
 	if err := a.setup(inv.Config); err != nil {
@@ -213,11 +217,14 @@ func (a *App) Start() error {
 		return nil
 	})
 	a.mu.Lock()
+	a.restoreNew(config.Config{}, cfg)
+	a.cleanup.add("client tables", a.saveAll)
 	a.started, a.ticking = true, ticking
 	a.serveAll()
 	a.mu.Unlock()
 	a.serving.Go(a.sweep)
 	a.serving.Go(a.follow)
+	a.serving.Go(a.saveTables)
 	a.names.Start()
 	a.cleanup.add("names", func() error {
 		a.names.Close()

@@ -132,6 +132,9 @@ func (a *App) apply(next config.Config, again bool) error {
 	}
 	a.use(draft{next, policies, bound})
 	a.names.Set(queries)
+	if a.started {
+		a.restoreNew(old, next)
+	}
 	if next.Log != old.Log {
 		if err := closeLog(a.requests.Swap(log)); err != nil {
 			a.opt.Log.Warn("the old log of requests", "error", err)

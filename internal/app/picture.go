@@ -45,6 +45,10 @@ func (a *App) servers(states []pool.Status, cfg config.Service) []stats.Server {
 		o := stats.Server{
 			Slot: s.Slot, Used: s.Used(), Conns: s.Conns, Max: s.Max, Hard: s.Hard,
 			Prio: s.Prio, Sent: s.Sent, Received: s.Received,
+			Name: s.Name, State: string(s.State), Share: s.Share,
+		}
+		if s.Until > 0 {
+			o.Until = a.wall(s.Until)
 		}
 		if i < len(cfg.Servers) {
 			o.Weight = cfg.Servers[i].Weight // as it was given: 0 where it was not

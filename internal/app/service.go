@@ -93,7 +93,7 @@ func (a *App) listen(s config.Service, addr string) (plane.Plane, error) {
 		return datagram.Listen(addr, log)
 	}
 	if usesLoops(s) {
-		return loop.Listen(addr, s.Backlog, cmp.Or(a.opt.Loops, defaultLoops()), log)
+		return loop.Listen(addr, s.Backlog, cmp.Or(a.opt.Loops, defaultLoops()), a.share, log)
 	}
 	return stream.Listen(addr, s.Backlog, log)
 }

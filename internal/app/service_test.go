@@ -2,6 +2,7 @@ package app
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"net"
 	"os"
@@ -157,5 +158,46 @@ func TestPlanAndRollback(t *testing.T) {
 	write("timeout much\n")
 	if _, err := a.Plan(file); err == nil {
 		t.Error("a plan of a broken file")
+	}
+}
+
+// Clients keep their servers over a restart, also where servers have other
+// slots; a damaged file is said and left alone.
+func TestTableFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "clients")
+	first, second := named(t, "first"), named(t, "second")
+	args := []string{"-O", "table_file " + file, "127.0.0.1:0"}
+	a := start(t, append(args, first, second)...)
+	visit(t, a.Addr()) // first
+	run(t, a, "server 0 blacklist 99")
+	if got := visit(t, a.Addr()); got != "second" {
+		t.Fatal(got)
+	}
+	if err := a.Stop(0); err != nil {
+		t.Fatal(err)
+	}
+	b := start(t, append(args, second, first)...)
+	if got := visit(t, b.Addr()); got != "second" {
+		t.Errorf("after a restart: %s", got)
+	}
+	c := start(t, append(args, first, second)...)
+	if got := visit(t, c.Addr()); got != "second" {
+		t.Errorf("after a restart with other slots: %s", got)
+	}
+	damaged, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged[len(damaged)/2] ^= 1
+	other := filepath.Join(t.TempDir(), "damaged")
+	if err := os.WriteFile(other, damaged, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d := start(t, "-O", "table_file "+other, "127.0.0.1:0", first, second)
+	if n := len(d.services[""].d.Clients()); n != 0 {
+		t.Errorf("%d clients of a damaged file", n)
+	}
+	if kept, err := os.ReadFile(other + ".damaged"); err != nil || !bytes.Equal(kept, damaged) {
+		t.Errorf("the damaged file is lost: %v", err)
 	}
 }

@@ -20,7 +20,7 @@ func checking() []Verb {
 			Help: "let servers say themselves how they are: ask their agent at a port, or have them report at least that often to agent_listen",
 		},
 		global(text("agent_listen", "[HOST:]PORT", "", "agent-listen", "address for servers to report to", func(c *Config) *string { return &c.AgentListen })),
-		global(text("table_file", "FILE", "", "table-file", "file that keeps the client tables over a restart", func(c *Config) *string { return &c.TableFile })),
+		text("table_file", "FILE", "", "table-file", "file that keeps the client table over a restart", func(c *Config) *string { return &c.TableFile }),
 	}
 }
 

@@ -33,7 +33,6 @@ type Config struct {
 
 	Chroot      string
 	AgentListen string // address for servers to report to
-	TableFile   string // keeps the client tables
 	Log         string // file, or HOST:PORT, for requests
 	WebStats    string // file for the status page
 	Control     string // address of the control socket
@@ -49,10 +48,11 @@ type Config struct {
 
 // A Service is a listener with its rules and its servers.
 type Service struct {
-	Name    string   // "" for the first one
-	Listen  string   // words: [HOST:]PORT, or the path of a Unix socket; "" is none
-	Table   string   // of clients, shared with others that name it; "" is its own
-	Servers []Server // by slot; the last one is not the zero Server
+	Name      string   // "" for the first one
+	Listen    string   // words: [HOST:]PORT, or the path of a Unix socket; "" is none
+	TableFile string   // keeps the client table
+	Table     string   // of clients, shared with others that name it; "" is its own
+	Servers   []Server // by slot; the last one is not the zero Server
 	// Emergency takes clients when no other server does, Abuse those that the
 	// access list denies.
 	Emergency, Abuse Server

@@ -113,7 +113,7 @@ func configs() *rapid.Generator[Config] {
 		}
 		c.Debug = rapid.IntRange(1, maxInt).Draw(t, "number")
 		c.ControlACL = rapid.IntRange(0, 9).Draw(t, "list")
-		for _, s := range []*string{&c.Control, &c.WebStats, &c.PidFile, &c.User, &c.Chroot, &c.Log, &c.GeoIPDB, &c.AgentListen, &c.TableFile} {
+		for _, s := range []*string{&c.Control, &c.WebStats, &c.PidFile, &c.User, &c.Chroot, &c.Log, &c.GeoIPDB, &c.AgentListen} {
 			*s = word().Draw(t, "word")
 		}
 		for i := range c.ACLs {
@@ -156,6 +156,7 @@ func services(name string) *rapid.Generator[Service] {
 		c.ClientACL = rapid.IntRange(0, 9).Draw(t, "list")
 		listen := rapid.SliceOfNDistinct(word().Filter(func(s string) bool { return s != "" }), 0, 3, rapid.ID).Draw(t, "listen")
 		c.Listen = strings.Join(listen, " ")
+		c.TableFile = rapid.SampledFrom([]string{"", "/var/lib/pen/clients"}).Draw(t, "table file")
 		c.Table = rapid.SampledFrom([]string{"", "shared"}).Draw(t, "table")
 		c.Balance = rapid.SampledFrom(append(balances, "")).Draw(t, "balance")
 		if slices.Contains(bounded, c.Balance) {

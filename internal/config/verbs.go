@@ -73,6 +73,7 @@ func runtimeVerbs() []Verb {
 		{Name: "plan", global: true, Kind: Question, Args: "FILE", Help: "what reading a file would change, and how many clients would lose their server", set: words(1)},
 		{Name: "write", global: true, Kind: Action, Args: "[FILE]", Help: "save all settings"},
 		{Name: "connection", Kind: Question, Args: "N", Help: "a connection's state", set: words(1)},
+		{Name: "explain", Kind: Question, Args: "ADDRESS[:PORT]", Help: "where a new connection of that client would go, and why", set: words(1)},
 		{Name: "help", global: true, Kind: Question, Args: "[COMMAND]", Help: "the list of commands, or what one of them does"},
 		{Name: "mode", Kind: Question, Help: "how servers are chosen", show: Config.Mode},
 		{Name: "pid", global: true, Kind: Question, Help: "the process id"},
@@ -80,6 +81,7 @@ func runtimeVerbs() []Verb {
 		{Name: "servers", Kind: Question, Help: "the table of servers"},
 		{Name: "services", global: true, Kind: Question, Help: "the services: name, addresses, servers, connections"},
 		{Name: "socket", Kind: Question, Args: "N", Help: "the connection that a descriptor belongs to", set: words(1)},
+		{Name: "state", Kind: Question, Help: "the state of each server, and the reason for it"},
 		{Name: "status", Kind: Question, Help: "the status page"},
 	}
 }

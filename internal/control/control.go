@@ -64,6 +64,8 @@ type Service interface {
 	Idlers() int
 	// Snapshot returns the state of everything.
 	Snapshot() stats.Snapshot
+	// Explain tells where a client at an address would go, and why.
+	Explain(address string) (string, error)
 }
 
 // A Server answers the clients of one control socket.

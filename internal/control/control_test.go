@@ -67,6 +67,8 @@ func (e *engine) Services() []stats.Service {
 
 func (e *engine) Plan(string) (string, error) { return "nothing changes\n", nil }
 
+func (e *engine) Explain(address string) (string, error) { return "goes to server 0\n", nil }
+
 func (e *engine) Idlers() int { return 2 }
 
 func (e *engine) Servers() []stats.Server {

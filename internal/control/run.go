@@ -57,6 +57,12 @@ var serviceQuestions = map[string]func(s Service, cfg config.Config, args []stri
 		now := s.Snapshot()
 		return stats.RecentText(now.Clients, now.Time, within), nil
 	},
+	"explain": func(s Service, _ config.Config, args []string) (string, error) {
+		return s.Explain(args[0])
+	},
+	"state": func(s Service, _ config.Config, _ []string) (string, error) {
+		return stats.StatesText(s.Servers(), time.Now()), nil
+	},
 	"status": func(s Service, _ config.Config, _ []string) (string, error) {
 		var b strings.Builder
 		err := stats.HTML(&b, s.Snapshot())

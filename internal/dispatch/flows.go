@@ -147,6 +147,9 @@ func (d *Dispatcher) Status() Status {
 	return st
 }
 
+// Table is the client table that is in use.
+func (d *Dispatcher) Table() *client.Table { return d.clients.Load() }
+
 // Clients returns the client table, without the bytes of live flows.
 func (d *Dispatcher) Clients() []client.Entry { return d.clients.Load().Dump() }
 

@@ -66,6 +66,15 @@ type Server struct {
 	Received uint64 // bytes read from it
 
 	FailedAt time.Time // last connection failure; zero: not blacklisted
+
+	Name  string
+	State string    // in a word or a few
+	Until time.Time // when the state ends by itself, if it does
+	// Share is the weight that counts now.
+	Share float64
+	// Check is what the last check, and the agent, have found; empty where
+	// nobody asks.
+	Check string
 }
 
 // A Client is one remembered client.
@@ -124,6 +133,36 @@ func ServersText(servers []Server) string {
 	for _, s := range servers {
 		fmt.Fprintf(&b, "%d addr %s port %d conn %d max %d hard %d weight %d prio %d sx %d rx %d\n",
 			s.Slot, s.addr(), s.Port, s.Conns, s.Max, s.Hard, s.Weight, s.Prio, s.Sent, s.Received)
+	}
+	return b.String()
+}
+
+// StatesText is the reply to the command "state": a line for each server, at a
+// moment.
+func StatesText(servers []Server, now time.Time) string {
+	var b strings.Builder
+	for _, s := range servers {
+		if !s.Used {
+			continue
+		}
+		fmt.Fprintf(&b, "%d %s", s.Slot, s.addr())
+		if s.Port != 0 && !strings.HasPrefix(s.Addr, "/") {
+			fmt.Fprintf(&b, " port %d", s.Port)
+		}
+		if s.Name != "" {
+			fmt.Fprintf(&b, " name %s", s.Name)
+		}
+		fmt.Fprintf(&b, " conn %d state %s", s.Conns, strings.ReplaceAll(s.State, " ", "_"))
+		if s.Until.After(now) {
+			fmt.Fprintf(&b, " for %v", s.Until.Sub(now).Round(time.Second/10))
+		}
+		if s.State == "warming" {
+			fmt.Fprintf(&b, " weight %.2f", s.Share)
+		}
+		if s.Check != "" {
+			fmt.Fprintf(&b, " check %s", s.Check)
+		}
+		b.WriteByte('\n')
 	}
 	return b.String()
 }

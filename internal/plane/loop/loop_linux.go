@@ -20,6 +20,7 @@ import (
 // A Plane serves one listener.
 type Plane struct {
 	log      *slog.Logger
+	share    *Share
 	at       net.Addr
 	listener int // of all loops
 	idlers   *idlers.Idlers
@@ -39,13 +40,14 @@ var _ plane.Plane = (*Plane)(nil)
 //
 // Each loop needs a processor of Go's most of the time. One more than there are
 // loops (GOMAXPROCS) has others run at once, and keeps Go from taking away a
-// loop's while it waits for events.
-func Listen(addr string, backlog, n int, log *slog.Logger) (*Plane, error) {
+// loop's while it waits for events. Planes that share these processors share
+// a Share; nil is a plane that has them for itself.
+func Listen(addr string, backlog, n int, share *Share, log *slog.Logger) (*Plane, error) {
 	fd, at, err := sock.ListenFD(addr, backlog)
 	if err != nil {
 		return nil, err
 	}
-	p := &Plane{log: log, at: at, listener: fd, idlers: idlers.New(log)}
+	p := &Plane{log: log, share: share, at: at, listener: fd, idlers: idlers.New(log)}
 	for range n {
 		l, err := newLoop(p)
 		if err != nil {
@@ -87,6 +89,8 @@ func (p *Plane) Serve(ctx context.Context, d *dispatch.Dispatcher) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	p.running.Go(func() { p.idlers.Run(ctx, d) })
+	p.share.add(len(p.loops))
+	defer p.share.add(-len(p.loops))
 	var loops sync.WaitGroup
 	for _, l := range p.loops {
 		loops.Go(func() { l.run(ctx, d) })

@@ -10,6 +10,6 @@ import (
 )
 
 // Listen fails: there are no event loops on this system.
-func Listen(string, int, int, *slog.Logger) (plane.Plane, error) {
+func Listen(string, int, int, *Share, *slog.Logger) (plane.Plane, error) {
 	return nil, errors.New("plane loop: not possible on this system, want plane stream")
 }

@@ -175,7 +175,7 @@ func (l *loop) wait() int {
 	if pause := int(acceptPause / time.Millisecond); l.accepting.paused && (timeout < 0 || timeout > pause) {
 		timeout = pause
 	}
-	if l.untold {
+	if l.untold && l.p.share.suffices() {
 		most := -1 // without a time-out the kernel has no timer to set
 		if timeout >= 0 {
 			most = min(timeout, 1)

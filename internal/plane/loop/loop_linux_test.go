@@ -36,7 +36,7 @@ func TestPlane(t *testing.T) {
 
 func listen(t testing.TB, addr string) *Plane {
 	t.Helper()
-	p, err := Listen(addr, 0, loops, slog.New(slog.DiscardHandler))
+	p, err := Listen(addr, 0, loops, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

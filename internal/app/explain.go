@@ -1,0 +1,111 @@
+package app
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"pen/internal/dispatch"
+	"pen/internal/pool"
+)
+
+// Explain implements [control.Service]: it tells in words where a new connection
+// of a client would go now, and why.
+func (s *service) Explain(text string) (string, error) {
+	from, err := netip.ParseAddrPort(text)
+	if err != nil {
+		addr, aerr := netip.ParseAddr(text)
+		if aerr != nil {
+			return "", fmt.Errorf("explain: %q is not an address, want such as 192.0.2.7, 2001:db8::7 or 192.0.2.7:1234", text)
+		}
+		from = netip.AddrPortFrom(addr, 0)
+	}
+	return s.explain(s.d.Explain(from)), nil
+}
+
+// explain puts an explanation into lines: what is known of the client, each
+// server that was looked at, and the outcome.
+func (s *service) explain(e dispatch.Explanation) string {
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	line("client %s: %s", e.Key, s.memory(e))
+	if e.Denied {
+		line("access list %d denies it", s.config().ClientACL)
+	}
+	if e.Full {
+		line("refused: there are as many connections as there may be")
+		return b.String()
+	}
+	if e.Over {
+		line("over a limit: %s", e.Limit)
+	}
+	if e.Panic {
+		line("too few servers are well: checks and failures are not believed")
+	}
+	if e.Chose != pool.None && e.Chose != e.Remembered {
+		line("chosen by %s: server %d", s.choice(), e.Chose)
+	}
+	for _, step := range e.Steps {
+		line("%s: %s", place(step), dispatch.VerdictText(step.Verdict))
+	}
+	switch {
+	case e.Hold > 0:
+		line("held for %v, and then: as above", e.Hold.Round(time.Millisecond))
+	case e.Queue:
+		line("waits for a place: all servers are full")
+	case e.Goes:
+		line("goes to %s", place(e.Steps[len(e.Steps)-1]))
+	default:
+		line("refused: no server takes it")
+	}
+	return b.String()
+}
+
+// memory is what the client table knows of the client.
+func (s *service) memory(e dispatch.Explanation) string {
+	ago := e.Age.Round(time.Second)
+	switch {
+	case !e.IsKnown:
+		return "not seen before"
+	case e.Remembered == pool.None:
+		return fmt.Sprintf("seen %v ago, %d connections, without a server now", ago, e.Known.Connects)
+	case s.config().RoundRobin:
+		return fmt.Sprintf("seen %v ago at server %d, which is not looked at (roundrobin)", ago, e.Remembered)
+	}
+	return fmt.Sprintf("seen %v ago, %d connections, remembered at server %d", ago, e.Known.Connects, e.Remembered)
+}
+
+// choice is the name of the algorithm.
+func (s *service) choice() string {
+	cfg := s.config()
+	switch {
+	case cfg.Balance != "":
+		return "balance " + cfg.Balance
+	case cfg.Prio:
+		return "prio"
+	case cfg.Weight:
+		return "weight"
+	case cfg.Hash:
+		return "hash"
+	}
+	return "turns"
+}
+
+// place names a server.
+func place(step dispatch.Step) string {
+	at := step.Path
+	if at == "" {
+		at = step.Addr.String()
+	}
+	switch step.Slot {
+	case pool.EmergencySlot:
+		return "emergency server " + at
+	case pool.AbuseSlot:
+		return "abuse server " + at
+	}
+	if step.Name != "" {
+		return fmt.Sprintf("server %d %s (%s)", step.Slot, step.Name, at)
+	}
+	return fmt.Sprintf("server %d (%s)", step.Slot, at)
+}

@@ -1,0 +1,105 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"time"
+
+	"pen/internal/client"
+	"pen/internal/config"
+	"pen/internal/process"
+)
+
+// saveTurn is how often client tables are saved, besides at the end.
+const saveTurn = time.Minute
+
+// saveTables saves the client tables that have a file, again and again until the
+// App is stopped. The last time is by Stop, when nothing moves any more.
+func (a *App) saveTables() {
+	for {
+		select {
+		case <-a.stopping.Done():
+			return
+		case <-time.After(saveTurn):
+			if err := a.saveAll(); err != nil {
+				a.opt.Log.Error("the client table is not saved", "error", err)
+			}
+		}
+	}
+}
+
+func (a *App) saveAll() error {
+	now := a.cfg.Load()
+	var errs []error
+	for _, s := range now.All() {
+		if s.TableFile == "" {
+			continue
+		}
+		meta := client.Meta{Saved: time.Now()}
+		for _, server := range s.Servers {
+			meta.Servers = append(meta.Servers, identity(server))
+		}
+		table := now.services[s.Name].d.Table()
+		err := process.WriteFileAtomic(s.TableFile, 0o600, func(w io.Writer) error { return table.Save(w, meta, a.now()) })
+		if err != nil {
+			errs = append(errs, inService(s.Name, fmt.Errorf("table_file %s: %w", s.TableFile, err)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// identity is what a server is known by in a saved table, wherever it stands in
+// the configuration.
+func identity(s config.Server) string {
+	switch {
+	case !s.Used():
+		return ""
+	case s.Name != "":
+		return s.Name
+	case s.Service != "":
+		return s.Host + ":" + s.Service
+	}
+	return fmt.Sprintf("%s:%d", s.Host, s.Port)
+}
+
+// restore puts the clients of a saved table back. A file that is missing is that
+// of a first start; a damaged one is left alone and said.
+func (a *App) restore(s config.Service, table *client.Table) {
+	log := a.opt.Log.With("file", s.TableFile)
+	f, err := os.Open(s.TableFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	var got client.Restored
+	if err == nil {
+		defer f.Close()
+		got, err = table.Restore(f, client.Restoring{
+			Slot: func(server string) int {
+				return slices.IndexFunc(s.Servers, func(c config.Server) bool { return c.Used() && identity(c) == server })
+			},
+			Now: a.now(), Wall: time.Now(),
+		})
+	}
+	if err != nil {
+		// It is kept for whoever wants to look: the next save takes its name.
+		aside := s.TableFile + ".damaged"
+		log.Error("the saved client table can't be used", "error", err, "moved", aside, "moving", os.Rename(s.TableFile, aside))
+		return
+	}
+	log.Info("client table restored", "clients", got.Kept, "saved", got.Saved.Format(time.DateTime))
+}
+
+// restoreNew restores the tables of services that have a file now and had none,
+// or another one. Called with mu held.
+func (a *App) restoreNew(old, next config.Config) {
+	for _, s := range next.All() {
+		was, there := old.In(s.Name)
+		if s.TableFile != "" && (!there || was.TableFile != s.TableFile) {
+			a.restore(s, a.services[s.Name].d.Table())
+		}
+	}
+}
