@@ -224,6 +224,42 @@ func TestBlacklistAndLocalFailures(t *testing.T) {
 	wantSlots(t, "0 came back", visit(t, d, from(5)), 0)
 }
 
+// A server that failed is tried by one flow at a time, until a connect
+// succeeds; however that flow ends, the next one may try.
+func TestTrial(t *testing.T) {
+	for name, end := range map[string]func(f *Flow){
+		"the client goes away": func(f *Flow) { f.Done() },
+		"a local failure":      func(f *Flow) { f.Failed(ErrLocal); f.Done() },
+	} {
+		clk := &clock{}
+		cfg := config(2)
+		cfg.Pool.Algorithm = pool.Prio // server 0 where that is possible
+		cfg.Idlers = 3
+		d := New(cfg, clk.now)
+		_, older := tries(t, d, from(9))
+		wantSlots(t, name+": it fails", visit(t, d, from(1), 0), 0, 1)
+		clk.t = 30 * time.Second
+		f, _ := d.Admit(from(2), &carrier{})
+		if target, ok := f.Next(); !ok || target.Slot != 0 {
+			t.Fatalf("%s: nobody tries it: %v", name, target)
+		}
+		wantSlots(t, name+": meanwhile", visit(t, d, from(3)), 1)
+		older.Done() // it was there before
+		wantSlots(t, name+": meanwhile, an older one ends", visit(t, d, from(4)), 1)
+		_, spares := d.Spares(nil)
+		for _, s := range spares {
+			if s.Slot == 0 {
+				t.Errorf("%s: a kept connection tries it", name)
+			}
+		}
+		end(f)
+		wantSlots(t, name+": the next one tries", visit(t, d, from(5)), 0)
+		_, a := tries(t, d, from(6))
+		wantSlots(t, name+": it is back", visit(t, d, from(7)), 0)
+		a.Done()
+	}
+}
+
 func TestRoom(t *testing.T) {
 	cfg := config(1)
 	cfg.ConnMax = 2

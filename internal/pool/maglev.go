@@ -21,20 +21,22 @@ type MaglevTable struct {
 // and weights of those that have a weight, and not on their slots or states:
 // peers with the same servers have the same table. It takes some milliseconds,
 // for thousands of servers some ten, so it is called without a lock.
-func NewMaglev(servers []Config) *MaglevTable {
-	queue := maglevQueue(servers)
+func NewMaglev(servers []Config) *MaglevTable { return newMaglev(servers, maglevSize) }
+
+func newMaglev(servers []Config, size uint64) *MaglevTable {
+	queue := maglevQueue(servers, size)
 	t := &MaglevTable{}
 	if len(queue) == 0 {
 		return t
 	}
-	t.slots = make([]int32, maglevSize)
+	t.slots = make([]int32, size)
 	for i := range t.slots {
 		t.slots[i] = None
 	}
-	for range maglevSize {
+	for range size {
 		e := queue[0]
 		for t.slots[e.place] != None {
-			e.place = (e.place + e.skip) % maglevSize
+			e.place = (e.place + e.skip) % size
 		}
 		t.slots[e.place] = int32(e.slot)
 		e.taken++
@@ -48,7 +50,7 @@ func (t *MaglevTable) at(h uint64) int {
 	if t == nil || len(t.slots) == 0 {
 		return None
 	}
-	return int(t.slots[reduce(h, maglevSize)])
+	return int(t.slots[reduce(h, uint64(len(t.slots)))])
 }
 
 // An entrant is a server that takes places in the table in the order that its
@@ -66,7 +68,7 @@ type entrant struct {
 type maglevHeap []*entrant
 
 // maglevQueue returns the servers that have a weight.
-func maglevQueue(servers []Config) maglevHeap {
+func maglevQueue(servers []Config, size uint64) maglevHeap {
 	var queue maglevHeap
 	for slot, c := range servers {
 		if c.Used() && c.Weight > 0 {
@@ -81,8 +83,8 @@ func maglevQueue(servers []Config) maglevHeap {
 		}
 		h := hashName(e.name, same)
 		e.order = i
-		e.place = reduce(h, maglevSize)
-		e.skip = 1 + reduce(scramble(h+golden), maglevSize-1)
+		e.place = reduce(h, size)
+		e.skip = 1 + reduce(scramble(h+golden), size-1)
 	}
 	heap.Init(&queue)
 	return queue

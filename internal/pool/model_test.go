@@ -407,6 +407,9 @@ func randomSettings(t *rapid.T, a Algorithm) Settings {
 			}
 		}),
 	}
+	if a == Maglev {
+		set.Maglev = newMaglev(set.Servers, 251) // made in no time
+	}
 	return set
 }
 

@@ -2,9 +2,9 @@
 // counts, and the algorithms that choose one of them.
 //
 // A Pool is plain data without a lock of its own; the dispatcher's lock guards
-// it. Time is passed in, on any clock that never goes back. Every choice costs
-// O(1) or O(log n) and allocates nothing; when panic mode begins or ends, the
-// indices are built again, once.
+// it. Time is passed in, on any clock that begins at 0 and never goes back.
+// Every choice costs O(1) or O(log n) and allocates nothing; but when a panic
+// begins or ends, every server is looked at, once.
 package pool
 
 import (
