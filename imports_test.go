@@ -27,6 +27,7 @@ var mayImport = map[string][]string{
 	"internal/sock":           {},
 	"internal/process":        {},
 	"internal/manual":         {"internal/config"},
+	"internal/health":         {"internal/check", "internal/sock"},
 	"internal/hostnames":      {},
 	"internal/names":          {},
 	"internal/weblog":         {},

@@ -1,0 +1,202 @@
+package health
+
+import (
+	"container/heap"
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"pen/internal/check"
+)
+
+const defaultParallel = 128
+
+// Options say how a Monitor works.
+type Options struct {
+	Log *slog.Logger
+	// OnChange is told of each change of a check's state, and OnReport of each
+	// report of an agent that differs from its last one; either may be nil. Of a
+	// check that is dry_run they are told nothing. The calls for one key come
+	// one after the other, those for several keys from several goroutines. They
+	// must return soon, and must not wait for Set or Close.
+	OnChange func(Key, check.State)
+	OnReport func(Key, check.Report)
+	Probe    Prober           // nil is the function Probe
+	Now      func() time.Time // nil is time.Now
+	Parallel int              // checks under way at once; 0 is 128
+}
+
+// A Monitor checks servers, each in its interval. One goroutine keeps the time
+// for all; there is one more for each check that is under way. Its methods may
+// be called from any goroutine.
+type Monitor struct {
+	opt     Options
+	wake    chan struct{}
+	running sync.WaitGroup
+
+	setting sync.Mutex // held by Set and Close; guards the next two
+	cancel  context.CancelFunc
+	closed  bool
+
+	mu      sync.Mutex // guards all below
+	targets map[Key]*target
+	order   []*target // as they were set
+	waiting queue
+	busy    int // checks under way
+	pulse   pulse
+	said    time.Time // when a shortage of ours was last logged
+}
+
+// A target is a check and what is known. It is in the queue, or under way.
+type target struct {
+	Target
+	machine check.Machine
+	status  Status    // without what is above
+	short   time.Time // since when this machine has lacked what the check needs
+	journal journal
+
+	due    time.Time
+	index  int // in the queue
+	began  time.Time
+	lost   time.Duration // of the pulse when it began
+	cancel context.CancelFunc
+	ended  chan struct{} // closed when the check is over; nil while none is under way
+	gone   bool          // nobody wants to know any more
+}
+
+// A Status is what is known of a target.
+type Status struct {
+	Target
+	State    check.State
+	Since    time.Time     // of the state
+	Checked  time.Time     // when the last check ended; zero before there was one
+	Reason   string        // of its result
+	Duration time.Duration // of the last check
+	Report   *check.Report // an agent's last; nil if there was none. Not to be changed
+
+	Checks      uint64
+	Failures    uint64 // that counted
+	Ignored     uint64 // failures that did not, since this process was late
+	Local       uint64 // checks that could not be made, for lack of something on this machine
+	Transitions uint64 // changes of state
+}
+
+// New returns a Monitor without targets. It starts nothing.
+func New(o Options) *Monitor {
+	if o.Probe == nil {
+		o.Probe = Probe
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Parallel == 0 {
+		o.Parallel = defaultParallel
+	}
+	return &Monitor{opt: o, wake: make(chan struct{}, 1), targets: map[Key]*target{}, pulse: pulse{every: beat}}
+}
+
+// Set makes the targets the ones that are checked. Those whose keys were there
+// before go on as they are, with the new subscribers; new ones begin at some
+// time in their first interval; of those that are not there any more nothing is
+// heard once Set has returned, so it waits for their checks, which are broken
+// off, and for the functions of the Options. Targets with equal keys become
+// one. After Close it does nothing.
+func (m *Monitor) Set(targets []Target) {
+	m.setting.Lock()
+	defer m.setting.Unlock()
+	if m.closed {
+		return
+	}
+	for _, ended := range m.replace(targets) {
+		<-ended
+	}
+	if m.cancel == nil {
+		ctx, cancel := context.WithCancel(context.Background())
+		m.cancel = cancel
+		m.running.Go(func() { m.run(ctx) })
+	}
+	m.poke()
+}
+
+// replace does what Set says, and returns what to wait for.
+func (m *Monitor) replace(targets []Target) (ending []chan struct{}) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := m.opt.Now()
+	old := m.targets
+	m.targets, m.order = make(map[Key]*target, len(targets)), nil
+	for _, want := range targets {
+		if t := m.targets[want.Key]; t != nil { // shared
+			t.Subscribers = slices.Concat(t.Subscribers, want.Subscribers)
+			continue
+		}
+		t := old[want.Key]
+		if t == nil {
+			t = &target{machine: check.NewMachine(want.Spec), status: Status{Since: now}}
+			t.due = now.Add(rand.N(want.Spec.Interval))
+			t.Key = want.Key
+			heap.Push(&m.waiting, t)
+		}
+		t.Subscribers = want.Subscribers
+		delete(old, want.Key)
+		m.targets[want.Key] = t
+		m.order = append(m.order, t)
+	}
+	for _, t := range old {
+		t.gone = true
+		if t.ended == nil {
+			heap.Remove(&m.waiting, t.index)
+			continue
+		}
+		t.cancel()
+		ending = append(ending, t.ended)
+	}
+	return ending
+}
+
+// Close breaks off all checks and waits for them.
+func (m *Monitor) Close() {
+	m.setting.Lock()
+	defer m.setting.Unlock()
+	m.closed = true
+	if m.cancel != nil {
+		m.cancel()
+	}
+	m.running.Wait()
+}
+
+// States returns what is known of the targets, in the order in which they were
+// set.
+func (m *Monitor) States() []Status {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := make([]Status, 0, len(m.order))
+	for _, t := range m.order {
+		s := t.status
+		s.Target, s.State = t.Target, t.machine.State()
+		all = append(all, s)
+	}
+	return all
+}
+
+// State returns the state of one target; ok is whether there is one.
+func (m *Monitor) State(k Key) (s check.State, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := m.targets[k]
+	if t == nil {
+		return check.Unknown, false
+	}
+	return t.machine.State(), true
+}
+
+// poke has the scheduler look again at what there is to do.
+func (m *Monitor) poke() {
+	select {
+	case m.wake <- struct{}{}:
+	default:
+	}
+}

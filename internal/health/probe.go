@@ -1,0 +1,173 @@
+package health
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"pen/internal/check"
+	"pen/internal/sock"
+)
+
+// maxBytes is how much is read of what a server says in one check.
+const maxBytes = 64 << 10
+
+// An Outcome is a check's result, and what an agent said.
+type Outcome struct {
+	check.Result
+	Report *check.Report // of an agent that answered; otherwise nil
+}
+
+// A Prober makes one check. It blocks until the check has ended: that is soon
+// after its timeout, or after ctx is done. It is called from many goroutines.
+type Prober func(ctx context.Context, t Target) Outcome
+
+// Probe is the [Prober] that asks the server. When it returns it has closed and
+// ended all that it made.
+func Probe(ctx context.Context, t Target) Outcome {
+	start := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, t.Spec.Timeout)
+	defer cancel()
+	var o Outcome
+	var reason string
+	var err error
+	switch t.Spec.Kind {
+	case check.Exec:
+		reason, err = runProgram(ctx, t)
+	case check.Agent:
+		o.Report, err = askAgent(ctx, t)
+	default:
+		reason, err = ask(ctx, t)
+	}
+	o.Result = result(t.Spec, o.Report, reason, err)
+	o.Duration = time.Since(start)
+	return o
+}
+
+// result judges how a check ended. An agent that can't be asked says nothing:
+// whether the server answers is for other checks.
+func result(spec check.Spec, report *check.Report, reason string, err error) check.Result {
+	switch {
+	case err != nil && isLocal(err, spec.Kind):
+		return check.Result{Verdict: check.Local, Reason: explain(err, spec.Timeout)}
+	case err != nil && spec.Kind == check.Agent:
+		return check.Result{Verdict: check.Silent, Reason: explain(err, spec.Timeout)}
+	case err != nil:
+		return check.Result{Verdict: check.Failed, Reason: explain(err, spec.Timeout)}
+	case report == nil:
+		return check.Result{Verdict: check.Passed, Reason: check.Reason(reason)}
+	}
+	r := check.Result{Verdict: check.Silent, Reason: check.Reason(report.String())}
+	switch report.State {
+	case check.Up:
+		r.Verdict = check.Passed
+	case check.Down:
+		r.Verdict = check.Failed
+	}
+	return r
+}
+
+// ask makes a check by one connection. reason is what is good about it.
+func ask(ctx context.Context, t Target) (reason string, err error) {
+	c, err := dial(ctx, t)
+	if err != nil {
+		return "", err
+	}
+	defer c.Close()
+	if t.Spec.IsTLS() {
+		if c, err = handshake(c, t); err != nil {
+			return "", err
+		}
+	}
+	switch t.Spec.Kind {
+	case check.HTTP, check.HTTPS:
+		return askHTTP(c, t)
+	case check.Send:
+		return sendExpect(c, t.Spec)
+	case check.UDP:
+		return sendExpectDatagram(c, t.Spec)
+	case check.DNS:
+		return askDNS(c, t.Spec.Arg)
+	}
+	return "connected", nil
+}
+
+// dial connects. The connection gives no more than maxBytes, and nothing once
+// ctx is done.
+func dial(ctx context.Context, t Target) (net.Conn, error) {
+	c, err := sock.Dial(ctx, sock.Target{Addr: t.at(), Path: t.Path, Datagram: t.Spec.IsDatagram(), Timeout: t.Spec.Timeout})
+	if err != nil {
+		return nil, err
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		c.SetDeadline(deadline)
+	}
+	over := time.Unix(1, 0)
+	stop := context.AfterFunc(ctx, func() { c.SetDeadline(over) })
+	return &limited{Conn: c, left: maxBytes, stop: stop}, nil
+}
+
+var errTooMuch = fmt.Errorf("more than %d bytes", maxBytes)
+
+// limited is a connection that gives a limited number of bytes.
+type limited struct {
+	net.Conn
+	left int
+	stop func() bool
+}
+
+func (l *limited) Read(b []byte) (int, error) {
+	if l.left == 0 {
+		return 0, errTooMuch
+	}
+	n, err := l.Conn.Read(b[:min(len(b), l.left)])
+	l.left -= n
+	return n, err
+}
+
+func (l *limited) Close() error {
+	l.stop()
+	return l.Conn.Close()
+}
+
+// isLocal reports whether it was for lack of something on this machine that a
+// check could not be made.
+func isLocal(err error, kind check.Kind) bool {
+	if kind == check.Exec && errors.Is(err, syscall.EAGAIN) {
+		return true // too many processes
+	}
+	return sock.IsLocal(err) || errors.Is(err, syscall.ENETDOWN)
+}
+
+// explain says in a few words why a check failed.
+func explain(err error, timeout time.Duration) string {
+	var mismatch *unexpected
+	var errno syscall.Errno
+	switch {
+	case errors.As(err, &mismatch):
+		return check.Reason(mismatch.Error())
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
+		return fmt.Sprintf("timeout after %v", timeout)
+	case errors.As(err, &errno):
+		return errno.Error()
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "connection closed"
+	}
+	return check.Reason(err.Error())
+}
+
+// unexpected is the error that a server said something else.
+type unexpected struct {
+	want string
+	got  []byte
+}
+
+func (u *unexpected) Error() string {
+	const most = 40 // bytes of each that are shown
+	return fmt.Sprintf("expected %.*q, got %.*q", most, u.want, most, u.got)
+}
