@@ -43,8 +43,8 @@ var mayImport = map[string][]string{
 		"internal/plane", "internal/dispatch", "internal/pool", "internal/acl", "internal/testenv",
 	},
 	"internal/app": {
-		"internal/accesslog", "internal/acl", "internal/client", "internal/config", "internal/control", "internal/dispatch",
-		"internal/geoip", "internal/names", "internal/plane", "internal/plane/datagram", "internal/plane/loop", "internal/plane/stream", "internal/pool", "internal/process", "internal/sock", "internal/stats",
+		"internal/accesslog", "internal/acl", "internal/check", "internal/client", "internal/config", "internal/control", "internal/dispatch",
+		"internal/geoip", "internal/health", "internal/names", "internal/plane", "internal/plane/datagram", "internal/plane/loop", "internal/plane/stream", "internal/pool", "internal/process", "internal/sock", "internal/stats",
 	},
 	"cmd/pen":        {"internal/app", "internal/config", "internal/process", "internal/sock"},
 	"cmd/penctl":     {},

@@ -60,6 +60,7 @@ type App struct {
 	run     []config.Command // to be run once started
 	nofile  uint64           // descriptors that the process may open
 	share   *loop.Share      // of Go\'s processors
+	checks  *checks
 	names   *names.Watcher
 	renamed chan struct{}    // a name has got another address
 	budget  *dispatch.Budget // of descriptors for connections
@@ -80,6 +81,7 @@ type App struct {
 	actions   []config.Command         // that stood in it
 	countries *geoip.DB                // nil where none is wanted
 	services  map[string]*service      // replaced, never changed
+	policies  []dispatch.Config        // of the services, in their order
 	tables    map[string]*client.Table // client tables that services share
 	ending    []*service               // that are gone but for their last connections
 	undo      []config.Config          // what was replaced, for rollback, oldest first
@@ -105,6 +107,7 @@ func New(inv config.Invocation, opt Options) (*App, error) {
 	}
 	opt.Names.OnChange, opt.Names.Log = a.moved, opt.Log
 	a.names = names.New(opt.Names)
+	a.checks = a.newChecks()
 	a.share = loop.NewShare(cmp.Or(opt.Loops, defaultLoops()))
 	a.budget = dispatch.NewBudget(a.descriptors())
 	a.stopping, a.stop = context.WithCancel(context.Background())
@@ -226,6 +229,10 @@ func (a *App) Start() error {
 	a.serving.Go(a.follow)
 	a.serving.Go(a.saveTables)
 	a.names.Start()
+	a.cleanup.add("checks", func() error {
+		a.checks.monitor.Close()
+		return nil
+	})
 	a.cleanup.add("names", func() error {
 		a.names.Close()
 		return nil

@@ -47,7 +47,7 @@ func (s *service) explain(e dispatch.Explanation) string {
 		line("chosen by %s: server %d", s.choice(), e.Chose)
 	}
 	for _, step := range e.Steps {
-		line("%s: %s", place(step), dispatch.VerdictText(step.Verdict))
+		line("%s: %s", whereIs(step), dispatch.VerdictText(step.Verdict))
 	}
 	switch {
 	case e.Hold > 0:
@@ -55,7 +55,7 @@ func (s *service) explain(e dispatch.Explanation) string {
 	case e.Queue:
 		line("waits for a place: all servers are full")
 	case e.Goes:
-		line("goes to %s", place(e.Steps[len(e.Steps)-1]))
+		line("goes to %s", whereIs(e.Steps[len(e.Steps)-1]))
 	default:
 		line("refused: no server takes it")
 	}
@@ -92,8 +92,8 @@ func (s *service) choice() string {
 	return "turns"
 }
 
-// place names a server.
-func place(step dispatch.Step) string {
+// whereIs names a server.
+func whereIs(step dispatch.Step) string {
 	at := step.Path
 	if at == "" {
 		at = step.Addr.String()

@@ -36,7 +36,13 @@ func (s *service) Idlers() int { return s.d.ReadySpares() }
 
 // Servers implements [control.Service].
 func (s *service) Servers() []stats.Server {
-	return s.app.servers(s.d.Servers(), s.config().Service)
+	out := s.app.servers(s.d.Servers(), s.config().Service)
+	for slot, words := range s.app.checks.found(s.d) {
+		if slot < len(out) {
+			out[slot].Check = words
+		}
+	}
+	return out
 }
 
 func (a *App) servers(states []pool.Status, cfg config.Service) []stats.Server {

@@ -132,6 +132,10 @@ func (a *App) use(next draft) {
 	a.services = services
 	a.fitTables(next.cfg)
 	a.cfg.Store(&inForce{next.cfg, next.policies[0].ACLs, services})
+	a.policies = next.policies
+	if a.started {
+		a.checks.set(next.cfg, next.policies, services)
+	}
 }
 
 // tick has a Dispatcher end the waits of its flows, from Start to the end of all
@@ -176,6 +180,7 @@ func (a *App) serveAll() {
 	cfg := *a.cfg.Load()
 	cfg.services = services
 	a.cfg.Store(&cfg)
+	a.checks.set(cfg.Config, a.policies, services)
 }
 
 // retire ends the listeners that are not among those that stay.
