@@ -1,0 +1,103 @@
+package health
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Serve takes the connections of agents until ctx is done, and closes the
+// listener. When it returns, every connection is closed and nothing that it
+// started is running. It blocks, and can be called once.
+func (r *Receiver) Serve(ctx context.Context, ln net.Listener) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer cancel()
+	running.Go(func() {
+		<-ctx.Done()
+		ln.Close()
+	})
+	running.Go(func() { r.watch(ctx) })
+	const shortest, longest = 5 * time.Millisecond, time.Second
+	pause := shortest
+	for ctx.Err() == nil {
+		c, err := ln.Accept()
+		switch {
+		case err == nil:
+			pause = shortest
+			if p := r.admit(c); p != nil {
+				running.Go(func() { r.serve(ctx, p, c) })
+			}
+		case errors.Is(err, net.ErrClosed):
+			return nil
+		default:
+			r.opt.Log.Warn("can't accept a connection of a server's agent", "error", err)
+			select {
+			case <-time.After(pause):
+				pause = min(2*pause, longest)
+			case <-ctx.Done():
+			}
+		}
+	}
+	return nil
+}
+
+// admit returns whose connection it is, or closes it and returns nil.
+func (r *Receiver) admit(c net.Conn) *reporter {
+	from, _ := netip.ParseAddrPort(c.RemoteAddr().String())
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p := r.reporters[from.Addr().Unmap()]
+	switch {
+	case p == nil:
+		r.strangers++
+	case r.conns == maxReporters:
+		r.refused++
+	default:
+		if len(p.conns) >= maxOfOneServer {
+			p.conns[0].Close()
+			p.conns = p.conns[1:]
+		}
+		p.conns = append(p.conns, c)
+		r.conns++
+		return p
+	}
+	c.Close()
+	return nil
+}
+
+// serve reads lines until the connection ends, or is silent for the time in
+// which a line should have come.
+func (r *Receiver) serve(ctx context.Context, p *reporter, c net.Conn) {
+	stop := context.AfterFunc(ctx, func() { c.Close() })
+	defer func() {
+		stop()
+		c.Close()
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.conns--
+		if i := slices.Index(p.conns, closer(c)); i >= 0 {
+			p.conns = slices.Delete(p.conns, i, i+1)
+		}
+	}()
+	lines := newAgentReader(c)
+	for {
+		r.mu.Lock()
+		every := p.Every
+		r.mu.Unlock()
+		c.SetReadDeadline(time.Now().Add(every))
+		line, err := readAgentLine(lines)
+		if errors.Is(err, errLongLine) {
+			r.bad(p)
+			return
+		}
+		if err != nil || line != "" && !r.line(p, line) {
+			return
+		}
+	}
+}
