@@ -131,7 +131,6 @@ func TestMissedReports(t *testing.T) {
 func TestReceiver(t *testing.T) {
 	testenv.CheckLeaks(t)
 	h := newHall()
-	self := netip.MustParseAddr("127.0.0.1")
 	h.Set([]Reporter{{Addr: netip.MustParseAddr("::ffff:127.0.0.1"), Every: testenv.Limit}})
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
 	h.serve(t, ln.Listener)
@@ -186,14 +185,21 @@ func TestReceiver(t *testing.T) {
 	if len(h.States()) > 0 {
 		t.Errorf("states %+v", h.States())
 	}
+}
 
-	// Nobody holds a connection in silence for longer than the time agreed.
-	h.Set([]Reporter{{Addr: self, Every: 200 * time.Millisecond}})
+// Nobody holds a connection in silence for longer than the time agreed.
+func TestReceiverEndsSilence(t *testing.T) {
+	testenv.CheckLeaks(t)
+	h := newHall()
+	h.Set([]Reporter{{Addr: netip.MustParseAddr("127.0.0.1"), Every: 200 * time.Millisecond}})
+	ln := testenv.Listen(t, "tcp", testenv.Loopback)
+	h.serve(t, ln.Listener)
 	testenv.WantClosed(t, testenv.Dial(t, ln.Addr()))
-	slow := testenv.Dial(t, ln.Addr())
-	testenv.Write(t, slow, "u")
-	testenv.WantClosed(t, slow)
-	told("127.0.0.1 is down")
+	part := testenv.Dial(t, ln.Addr())
+	testenv.Write(t, part, "u")
+	testenv.WantClosed(t, part)
+	testenv.Eventually(t, "it is down", func() bool { return h.States()[0].State == check.Down })
+	want(t, "told", h.news(), "127.0.0.1 is down")
 }
 
 // More connections than there is room for are closed, and there is room again
