@@ -12,9 +12,6 @@ const sec = time.Second
 // verdict, its state, and whether a panic lifts it.
 func TestStates(t *testing.T) {
 	const now = 60 * sec
-	set := func(panics int) Settings {
-		return Settings{Servers: farm(1), Blacklist: 30 * sec, Outlier: Outlier{Failures: 1}, Panic: panics}
-	}
 	for _, tt := range []struct {
 		name    string
 		happens func(p *Pool, set *Settings)
@@ -49,7 +46,7 @@ func TestStates(t *testing.T) {
 		}, IsDisabled, StateDisabled, false},
 	} {
 		for _, panics := range []int{0, 100} {
-			p, s := New(), set(panics)
+			p, s := New(), Settings{Servers: farm(1), Blacklist: 30 * sec, Outlier: Outlier{Failures: 1}, Panic: panics}
 			p.Configure(s, 0)
 			tt.happens(p, &s)
 			p.Configure(s, now)
