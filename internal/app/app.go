@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -86,6 +87,7 @@ type App struct {
 	ending    []*service               // that are gone but for their last connections
 	undo      []config.Config          // what was replaced, for rollback, oldest first
 	control   *control.Server
+	agents    net.Listener // for the reports of agents; may be nil
 	started   bool
 	ticking   context.Context // from Start to the end of all flows
 }
@@ -145,6 +147,9 @@ func (a *App) setup(cfg config.Config) error {
 	if err := a.openControl(cfg); err != nil {
 		return err
 	}
+	if err := a.openAgents(cfg); err != nil {
+		return err
+	}
 	bound, err := a.bind(cfg)
 	if err != nil {
 		return err
@@ -196,6 +201,25 @@ func (a *App) openControl(cfg config.Config) error {
 	return nil
 }
 
+// openAgents binds the listener for the reports of agents.
+func (a *App) openAgents(cfg config.Config) error {
+	if cfg.AgentListen == "" {
+		return nil
+	}
+	ln, err := sock.Listen(cfg.AgentListen, 0)
+	if err != nil {
+		return fmt.Errorf("agent_listen: %w", err)
+	}
+	a.agents = ln
+	a.cleanup.add("reports of agents", func() error {
+		if a.started {
+			return nil // Serve has closed it
+		}
+		return ln.Close()
+	})
+	return nil
+}
+
 // Start begins to serve and runs the commands that were given to be run. It
 // does not block.
 func (a *App) Start() error {
@@ -237,6 +261,13 @@ func (a *App) Start() error {
 		a.names.Close()
 		return nil
 	})
+	if a.agents != nil {
+		a.serving.Go(func() {
+			if err := a.checks.receiver.Serve(a.stopping, a.agents); err != nil {
+				a.opt.Log.Error("reports of agents", "error", err)
+			}
+		})
+	}
 	if a.control != nil {
 		a.serving.Go(func() {
 			if err := a.control.Serve(a.stopping); err != nil {

@@ -1,8 +1,11 @@
 package app
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
+	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,17 +26,24 @@ type place struct {
 
 // checks tell the services what is found of their servers.
 type checks struct {
-	monitor *health.Monitor
+	monitor  *health.Monitor
+	receiver *health.Receiver
 
 	mu     sync.Mutex // guards all below; the Dispatchers' are taken under it
 	places map[health.Key][]place
 	keys   map[place][]health.Key
-	agents map[place]pool.Agent // what agents have said
+	agents map[place]pool.Agent   // what agents have said
+	hosts  map[netip.Addr][]place // of servers that report by themselves
 }
 
 func (a *App) newChecks() *checks {
 	c := &checks{agents: map[place]pool.Agent{}}
 	c.monitor = health.New(health.Options{Log: a.opt.Log, OnChange: c.changed, OnReport: c.reported})
+	c.receiver = health.NewReceiver(health.ReceiverOptions{
+		Log:      a.opt.Log,
+		OnChange: func(addr netip.Addr, s check.State) { c.heard(addr, check.Report{State: s, Weight: -1}) },
+		OnReport: c.heard,
+	})
 	return c
 }
 
@@ -64,6 +74,15 @@ func (c *checks) reported(k health.Key, r check.Report) {
 	}
 }
 
+// heard is called by the receiver.
+func (c *checks) heard(addr netip.Addr, r check.Report) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range c.hosts[addr] {
+		c.hear(p, r)
+	}
+}
+
 // hear takes a report; what it does not speak of stays as it is.
 func (c *checks) hear(p place, r check.Report) {
 	now, ok := c.agents[p]
@@ -83,37 +102,60 @@ func (c *checks) hear(p place, r check.Report) {
 	p.d.SetAgent(p.slot, now)
 }
 
-// set makes the checks of a configuration the ones that are made, and tells the
-// services what is known already.
-func (c *checks) set(cfg config.Config, policies []dispatch.Config, services map[string]*service) {
-	places, keys := map[health.Key][]place{}, map[place][]health.Key{}
-	var targets []health.Target
+// A roster is who is to be checked, and for whom.
+type roster struct {
+	places  map[health.Key][]place
+	keys    map[place][]health.Key
+	targets []health.Target
+
+	hosts     map[netip.Addr][]place
+	reporters []health.Reporter
+	agents    map[place]bool // which have an agent of either sort
+}
+
+// rosterOf lists the servers of a configuration.
+func rosterOf(cfg config.Config, policies []dispatch.Config, services map[string]*service) roster {
+	r := roster{places: map[health.Key][]place{}, keys: map[place][]health.Key{}, hosts: map[netip.Addr][]place{}, agents: map[place]bool{}}
 	for i, s := range cfg.All() {
 		for slot, server := range policies[i].Pool.Servers {
 			if !server.Used() {
 				continue
 			}
 			p := place{services[s.Name].d, slot}
+			who := []health.Subscriber{{Service: s.Name, Server: cmp.Or(server.Name, strconv.Itoa(slot))}}
 			for _, spec := range []check.Spec{s.Check, s.Agent} {
-				if spec == (check.Spec{}) {
-					continue
+				if spec != (check.Spec{}) {
+					r.check(p, health.Key{Addr: server.Addr, Path: server.Path, Spec: spec}, who)
 				}
-				k := health.Key{Addr: server.Addr, Path: server.Path, Spec: spec}
-				places[k] = append(places[k], p)
-				keys[p] = append(keys[p], k)
-				name := server.Name
-				if name == "" {
-					name = strconv.Itoa(slot)
-				}
-				targets = append(targets, health.Target{Key: k, Subscribers: []health.Subscriber{{Service: s.Name, Server: name}}})
+			}
+			if host := server.Addr.Addr(); s.AgentPush > 0 && host.IsValid() {
+				r.agents[p] = true
+				r.hosts[host] = append(r.hosts[host], p)
+				r.reporters = append(r.reporters, health.Reporter{Addr: host, Every: s.AgentPush, Subscribers: who})
 			}
 		}
 	}
+	return r
+}
+
+func (r *roster) check(p place, k health.Key, who []health.Subscriber) {
+	if k.Spec.Kind == check.Agent {
+		r.agents[p] = true
+	}
+	r.places[k] = append(r.places[k], p)
+	r.keys[p] = append(r.keys[p], k)
+	r.targets = append(r.targets, health.Target{Key: k, Subscribers: who})
+}
+
+// set makes the checks of a configuration the ones that are made, and tells the
+// services what is known already.
+func (c *checks) set(r roster) {
 	c.mu.Lock()
-	c.forget(keys)
-	c.places, c.keys = places, keys
+	c.forget(r)
+	c.places, c.keys, c.hosts = r.places, r.keys, r.hosts
 	c.mu.Unlock()
-	c.monitor.Set(targets)
+	c.monitor.Set(r.targets)
+	c.receiver.Set(r.reporters)
 	for _, st := range c.monitor.States() {
 		if st.Spec.DryRun {
 			continue
@@ -123,23 +165,25 @@ func (c *checks) set(cfg config.Config, policies []dispatch.Config, services map
 			c.reported(st.Key, *st.Report)
 		}
 	}
+	for _, st := range c.receiver.States() {
+		if st.Report != nil {
+			c.heard(st.Addr, *st.Report)
+		}
+	}
 }
 
 // forget takes back what was found of servers that are checked otherwise from
 // now on. Called with mu held.
-func (c *checks) forget(keys map[place][]health.Key) {
-	for p, old := range c.keys {
-		still := map[health.Key]bool{}
-		for _, k := range keys[p] {
-			still[k] = true
+func (c *checks) forget(r roster) {
+	for p := range c.agents {
+		if !r.agents[p] {
+			delete(c.agents, p)
+			p.d.SetAgent(p.slot, pool.Agent{Weight: -1})
 		}
+	}
+	for p, old := range c.keys {
 		for _, k := range old {
-			switch {
-			case still[k]:
-			case k.Spec.Kind == check.Agent:
-				delete(c.agents, p)
-				p.d.SetAgent(p.slot, pool.Agent{Weight: -1})
-			default:
+			if k.Spec.Kind != check.Agent && !slices.Contains(r.keys[p], k) {
 				p.d.SetHealth(p.slot, pool.HealthUnknown)
 			}
 		}

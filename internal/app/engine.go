@@ -58,12 +58,12 @@ func (a *App) Change(cmd config.Command) error {
 // A startOnly is what can only be set at the start. Who reaches the control
 // socket must not allow himself the exit command.
 type startOnly struct {
-	control, pidFile, user, chroot string
-	foreground, exitEnabled        bool
+	control, agents, pidFile, user, chroot string
+	foreground, exitEnabled                bool
 }
 
 func startOnlyOf(c config.Config) startOnly {
-	return startOnly{c.Control, c.PidFile, c.User, c.Chroot, c.Foreground, c.ExitEnabled}
+	return startOnly{c.Control, c.AgentListen, c.PidFile, c.User, c.Chroot, c.Foreground, c.ExitEnabled}
 }
 
 // A birthOnly is what can only be set before a service listens.
@@ -80,7 +80,7 @@ func birthOnlyOf(s config.Service) birthOnly { return birthOnly{s.Plane, s.UDP, 
 func keepStartOnly(next *config.Config, old config.Config) bool {
 	k := startOnlyOf(old)
 	changed := startOnlyOf(*next) != k
-	next.Control, next.PidFile, next.User, next.Chroot = k.control, k.pidFile, k.user, k.chroot
+	next.Control, next.AgentListen, next.PidFile, next.User, next.Chroot = k.control, k.agents, k.pidFile, k.user, k.chroot
 	next.Foreground, next.ExitEnabled = k.foreground, k.exitEnabled
 	keep := func(s *config.Service, old config.Service) {
 		k := birthOnlyOf(old)

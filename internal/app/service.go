@@ -134,7 +134,7 @@ func (a *App) use(next draft) {
 	a.cfg.Store(&inForce{next.cfg, next.policies[0].ACLs, services})
 	a.policies = next.policies
 	if a.started {
-		a.checks.set(next.cfg, next.policies, services)
+		a.checks.set(rosterOf(next.cfg, next.policies, services))
 	}
 }
 
@@ -180,7 +180,7 @@ func (a *App) serveAll() {
 	cfg := *a.cfg.Load()
 	cfg.services = services
 	a.cfg.Store(&cfg)
-	a.checks.set(cfg.Config, a.policies, services)
+	a.checks.set(rosterOf(cfg.Config, a.policies, services))
 }
 
 // retire ends the listeners that are not among those that stay.

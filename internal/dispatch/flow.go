@@ -361,13 +361,13 @@ func (f *Flow) release(now time.Duration) {
 }
 
 // Blacklisted reports whether the server that the flow uses has failed for
-// somebody else since. A connection stays until it breaks; what is sent in
-// datagrams had better go to another server.
+// somebody else since, or is found down by checks. A connection stays until it
+// breaks; what is sent in datagrams had better go to another server.
 func (f *Flow) Blacklisted() bool {
 	d := f.d
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return f.server != nil && d.pool.Blacklisted(f.server, d.now())
+	return f.server != nil && (d.pool.Blacklisted(f.server, d.now()) || d.pool.Unhealthy(f.server))
 }
 
 // Up says that the connection to the last target is made: the client table
