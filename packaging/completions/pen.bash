@@ -17,7 +17,7 @@ _pen_dir() {
 }
 _pen_user() { mapfile -t COMPREPLY < <(compgen -u -- "$cur"); }
 _pen_list() { _pen_words 0 1 2 3 4 5 6 7 8 9; }
-_pen_command() { _pen_words abort_on_error abuse acl agent agent_listen ascii backlog balance blacklist check chroot client_acl clients_max close conn_max connection control control_acl debug disable drain dummy emergency enable exit exit_enabled foreground geoip_db hash help idle_timeout idlers include keepalive limit listen log max_age mode multi_accept on_down outlier panic pending_max pid pidfile plan plane prio protocol queue rebalance recent rollback roundrobin server servers service services slow_start socket source status stubborn table table_file tcp_fastclose timeout tracking tracking_prefix transparent udp user web_stats weight write; }
+_pen_command() { _pen_words abort_on_error abuse acl agent agent_listen ascii backlog balance blacklist check chroot client_acl clients_max close conn_max connection control control_acl debug disable drain dummy emergency enable exit exit_enabled explain foreground geoip_db hash help idle_timeout idlers include keepalive limit listen log max_age mode multi_accept on_down outlier panic pending_max pid pidfile plan plane prio protocol queue rebalance recent rollback roundrobin server servers service services slow_start socket source state status stubborn table table_file tcp_fastclose timeout tracking tracking_prefix transparent udp user web_stats weight write; }
 _pen_host() { mapfile -t COMPREPLY < <(compgen -A hostname -- "$cur"); }
 
 # What a running Pen says is not trusted: words of other characters are left
@@ -90,7 +90,7 @@ _penctl() {
 		first=3
 	fi
 	case $((n - first)):$first in
-	0:2) _pen_words no abort_on_error abuse acl agent agent_listen ascii backlog balance blacklist check chroot client_acl clients_max close conn_max connection control control_acl debug disable drain dummy emergency enable exit exit_enabled foreground geoip_db hash help idle_timeout idlers include keepalive limit listen log max_age mode multi_accept on_down outlier panic pending_max pid pidfile plan plane prio protocol queue rebalance recent rollback roundrobin server servers service services slow_start socket source status stubborn table table_file tcp_fastclose timeout tracking tracking_prefix transparent udp user web_stats weight write ;;
+	0:2) _pen_words no abort_on_error abuse acl agent agent_listen ascii backlog balance blacklist check chroot client_acl clients_max close conn_max connection control control_acl debug disable drain dummy emergency enable exit exit_enabled explain foreground geoip_db hash help idle_timeout idlers include keepalive limit listen log max_age mode multi_accept on_down outlier panic pending_max pid pidfile plan plane prio protocol queue rebalance recent rollback roundrobin server servers service services slow_start socket source state status stubborn table table_file tcp_fastclose timeout tracking tracking_prefix transparent udp user web_stats weight write ;;
 	0:3) _pen_words abort_on_error abuse acl agent agent_listen ascii balance check chroot control dummy emergency exit_enabled foreground geoip_db hash keepalive limit listen log outlier pidfile prio queue roundrobin service source stubborn table table_file transparent udp user web_stats weight ;;
 	1:3) [[ ${words[3]} == acl ]] && _pen_list ;;
 	*:2) _penctl_argument "${words[2]}" $((n - 2)) ;;

@@ -41,6 +41,7 @@ _pen_command() {
 		'enable:have a server take clients again, after drain or disable'
 		'exit:end Pen, if -X allows it'
 		'exit_enabled:allow the exit command'
+		'explain:where a new connection of that client would go, and why'
 		'foreground:stay in the foreground, log to standard error'
 		'geoip_db:MaxMind DB file (.mmdb) for access lists by country, read again at HUP; with -j inside of its folder'
 		'hash:choose a new client'\''s server by its address'
@@ -77,10 +78,11 @@ _pen_command() {
 		'slow_start:how long a server that comes back gets less than its share'
 		'socket:the connection that a descriptor belongs to'
 		'source:local address for connections to servers'
+		'state:the state of each server, and the reason for it'
 		'status:the status page'
 		'stubborn:no failover: if the chosen server is not there, close'
 		'table:client table to share with the services that name the same one'
-		'table_file:file that keeps the client tables over a restart'
+		'table_file:file that keeps the client table over a restart'
 		'tcp_fastclose:end a connection when its server (up), its client (down) or either one (both) has ended'
 		'timeout:how long a server may take to accept a connection'
 		'tracking:how long a client is remembered; 0: for ever'
@@ -126,7 +128,7 @@ _pen_negatable() {
 		'source:local address for connections to servers'
 		'stubborn:no failover: if the chosen server is not there, close'
 		'table:client table to share with the services that name the same one'
-		'table_file:file that keeps the client tables over a restart'
+		'table_file:file that keeps the client table over a restart'
 		'transparent:connect to servers from the client'\''s address; needs routes, see docs/transparent.md'
 		'udp:balance datagrams: UDP, or a Unix socket'\''s'
 		'user:user to run as'
@@ -192,7 +194,7 @@ _pen_options() {
 		--source='[local address for connections to servers]:none:_pen_none' \
 		'(-s --stubborn)'{-s,--stubborn}'[no failover: if the chosen server is not there, close]' \
 		--table='[client table to share with the services that name the same one]:user:_pen_user' \
-		--table-file='[file that keeps the client tables over a restart]:file:_pen_file' \
+		--table-file='[file that keeps the client table over a restart]:file:_pen_file' \
 		--tcp-fastclose='[end a connection when its server (up), its client (down) or either one (both) has ended]:value:(up down both off)' \
 		'(-t --timeout)'{-t+,--timeout=}'[how long a server may take to accept a connection]:none:_pen_none' \
 		'(-T --tracking)'{-T+,--tracking=}'[how long a client is remembered; 0: for ever]:none:_pen_none' \
