@@ -54,6 +54,7 @@ func (a *App) build(cfg config.Config, countries *geoip.DB) ([]dispatch.Config, 
 			return nil, nil, inService(s.Name, err)
 		}
 		policy.ACLs = acls
+		policy.Tell = a.tellOf(s.Name)
 		if cfg.Log != "" {
 			policy.Log = a.logRequest
 		}
@@ -63,6 +64,13 @@ func (a *App) build(cfg config.Config, countries *geoip.DB) ([]dispatch.Config, 
 		out = append(out, policy)
 	}
 	return out, find.queries, nil
+}
+
+// tellOf returns what logs changes of a service's servers.
+func (a *App) tellOf(service string) func(dispatch.Target, string) {
+	return func(t dispatch.Target, what string) {
+		a.opt.Log.Warn("server "+what, "service", service, "server", t.Slot, "address", t)
+	}
 }
 
 // policy makes the policy of one service.

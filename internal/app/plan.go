@@ -3,9 +3,9 @@ package app
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"strings"
 
+	"pen/internal/acl"
 	"pen/internal/client"
 	"pen/internal/config"
 	"pen/internal/geoip"
@@ -46,7 +46,7 @@ func (a *App) Plan(file string) (string, error) {
 	}
 	for _, was := range old.All() {
 		clients := a.services[was.Name].d.Clients()
-		if n := movedClients(clients, was, next, countries); n > 0 {
+		if n := movedClients(clients, was, a.cfg.Load().acls, next, countries); n > 0 {
 			name := was.Name
 			if name == "" {
 				name = "first service"
@@ -60,29 +60,29 @@ func (a *App) Plan(file string) (string, error) {
 }
 
 // movedClients counts the clients whose servers no longer take them.
-func movedClients(clients []client.Entry, was config.Service, next config.Config, countries *geoip.DB) int {
+func movedClients(clients []client.Entry, was config.Service, olds *acl.Lists, next config.Config, countries *geoip.DB) int {
 	is, there := next.In(was.Name)
 	acls, err := lists(next, countries)
+	if err != nil {
+		return 0 // build has said so before
+	}
 	n := 0
 	for _, c := range clients {
 		if c.Server < 0 || c.Server >= len(was.Servers) {
 			continue
 		}
-		if !there || c.Server >= len(is.Servers) {
-			n++
-			continue
-		}
-		before, after := was.Servers[c.Server], is.Servers[c.Server]
-		if !after.Used() || after.Host != before.Host || after.Port != before.Port || after.Service != before.Service || after.State != config.Enabled ||
-			err == nil && deniedNow(acls.Permits, after.ACL, is.ClientACL, c.Addr) {
+		if !there || c.Server >= len(is.Servers) || leaves(was.Servers[c.Server], is.Servers[c.Server]) ||
+			!acls.Permits(is.Servers[c.Server].ACL, c.Addr) && olds.Permits(was.Servers[c.Server].ACL, c.Addr) {
 			n++
 		}
 	}
 	return n
 }
 
-func deniedNow(permits func(list int, addr netip.Addr) bool, server, service int, addr netip.Addr) bool {
-	return !permits(server, addr) || !permits(service, addr)
+// leaves reports whether a change of a server makes its clients go elsewhere.
+func leaves(was, is config.Server) bool {
+	return !is.Used() || is.Host != was.Host || is.Port != was.Port || is.Service != was.Service ||
+		is.State != config.Enabled && was.State == config.Enabled
 }
 
 // remember keeps the configuration that is replaced, for rollback. Called with

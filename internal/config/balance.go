@@ -37,10 +37,10 @@ const maxPrefix4, maxPrefix6 = 32, 128
 // balancing are the verbs of choosing servers, beyond Pen's.
 func balancing() []Verb {
 	return []Verb{
-		{
+		asked(Verb{
 			Name: "balance", Args: strings.Join(balances, "|") + " [bound FACTOR]", Long: "balance", several: true, Negatable: true, set: setBalance, save: saveBalance,
 			Help: "how a new client's server is chosen, weights observed; with bound, hash and maglev give no server more than FACTOR of its share",
-		},
+		}),
 		{
 			Name: "tracking_prefix", Args: "[IPV4 [IPV6]]", Long: "tracking-prefix", several: true, set: setPrefix, save: savePrefix,
 			Help: "lengths of the networks whose clients count as one, such as 24 56",
@@ -49,10 +49,10 @@ func balancing() []Verb {
 		duration("slow_start", "", "slow-start", "how long a server that comes back gets less than its share", 0, func(c *Config) *time.Duration { return &c.SlowStart }),
 		duration("max_age", "", "max-age", "connections are ended after this, or up to a tenth earlier; 0: never", 0, func(c *Config) *time.Duration { return &c.MaxAge }),
 		integer("rebalance", "", "rebalance", "connections a second that may be ended because their client belongs to another server; 0: none", 0, maxInt, func(c *Config) *int { return &c.Rebalance }),
-		{
+		asked(Verb{
 			Name: "outlier", Args: "KEY VALUE...", Long: "outlier", several: true, Negatable: true, set: setOutlier, save: saveOutlier,
 			Help: "when clients' experience has a server left alone: failures N, resets N, within TIME, max TIME, share PERCENT",
-		},
+		}),
 		integer("panic", "", "panic", "percent of the servers; if fewer take clients, checks and failures are not believed; 0: never", 0, 100, func(c *Config) *int { return &c.Panic }),
 		{
 			Name: "on_down", Args: "[keep|close]", Long: "on-down", Help: "what becomes of the connections of a server that checks find down",

@@ -10,15 +10,15 @@ import (
 // checking are the verbs of looking after servers.
 func checking() []Verb {
 	return []Verb{
-		{
-			Name: "check", Args: "KIND ...|off", Negatable: true, set: setCheck,
-			Help: "ask servers whether they work: tcp, tls, http PATH, https PATH, send STRING expect STRING, udp send STRING expect STRING, dns NAME or exec FILE, and options",
+		asked(Verb{
+			Name: "check", Args: "tcp|tls|http|https|send|expect|udp|dns|exec|off WORD...", Negatable: true, set: setCheck,
+			Help: "ask servers whether they work: tcp, tls, http PATH, https PATH, send STRING expect STRING, expect STRING, udp send STRING expect STRING, dns NAME, exec FILE, with options",
 			save: saveSpec("check", func(c *Config) *check.Spec { return &c.Check }),
-		},
-		{
-			Name: "agent", Args: "port N ...|push TIME|off", Long: "agent", several: true, Negatable: true, set: setAgent, save: saveAgent,
-			Help: "let servers say themselves how they are: ask their agent at a port, or have them report at least that often to agent_listen",
-		},
+		}),
+		asked(Verb{
+			Name: "agent", Args: "port|push|off WORD...", Long: "agent", several: true, Negatable: true, set: setAgent, save: saveAgent,
+			Help: "let servers say themselves how they are: ask their agents (port N), or have them report to agent_listen at least so often (push TIME)",
+		}),
 		global(text("agent_listen", "[HOST:]PORT", "", "agent-listen", "address for servers to report to", func(c *Config) *string { return &c.AgentListen })),
 		text("table_file", "FILE", "", "table-file", "file that keeps the client table over a restart", func(c *Config) *string { return &c.TableFile }),
 	}

@@ -124,3 +124,19 @@ func sentence(format string, v Verb) Verb {
 	v.show = func(c Config) string { return fmt.Sprintf(format, value(c)) }
 	return v
 }
+
+// asked has a setting answer with what it is saved as, or with "off".
+func asked(v Verb) Verb {
+	v.Args = "[" + v.Args + "]"
+	v.show = func(c Config) string {
+		lines := v.save(c)
+		for i, line := range lines {
+			if line == "no "+v.Name {
+				lines[i] = "off"
+			}
+			lines[i] = strings.TrimPrefix(lines[i], v.Name+" ")
+		}
+		return strings.Join(lines, "\n")
+	}
+	return v
+}

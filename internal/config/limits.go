@@ -62,14 +62,14 @@ func limiting() []Verb {
 		names = append(names, l.name)
 	}
 	return []Verb{
-		{
+		asked(Verb{
 			Name: "limit", Args: strings.Join(names, "|") + " VALUE", Long: "limit", several: true, Negatable: true, set: setLimit, save: saveLimits,
 			Help: "bound connections (N), new connections (N/s) or bytes (such as 10M/s); delay: how long clients above a rate may wait; no limit NAME takes one back",
-		},
-		{
+		}),
+		asked(Verb{
 			Name: "queue", Args: "N TIME", Long: "queue", several: true, Negatable: true, set: setQueue, save: saveQueue,
 			Help: "clients that may wait when all servers are full, and how long",
-		},
+		}),
 	}
 }
 

@@ -78,7 +78,11 @@ func (o *options) operands(args []string) {
 	}
 }
 
+// isFile reports whether an operand is a file rather than an address.
 func (o *options) isFile(name string) bool {
+	if !strings.Contains(name, ":") && strings.ContainsAny(name, "./") {
+		return true
+	}
 	f, err := o.open(name)
 	if err == nil {
 		f.Close()

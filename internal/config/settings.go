@@ -58,7 +58,7 @@ func settings() []Verb {
 		named(text("table", "NAME", "", "table", "client table to share with the services that name the same one", func(c *Config) *string { return &c.Table })),
 		global(text("log", "FILE|HOST:PORT", "l", "log", "where to log requests: a file, or penlogd's address", func(c *Config) *string { return &c.Log })),
 		global(text("pidfile", "FILE", "p", "pidfile", "file for the process id", func(c *Config) *string { return &c.PidFile })),
-		global(text("user", "NAME", "u", "user", "user to run as", func(c *Config) *string { return &c.User })),
+		global(text("user", "USER", "u", "user", "user to run as", func(c *Config) *string { return &c.User })),
 		global(text("web_stats", "FILE", "w", "web-stats", "file for the status page, written at USR1", func(c *Config) *string { return &c.WebStats })),
 
 		lastResort("emergency", "e", "server for when no other one is there", func(c *Config) *Server { return &c.Emergency }),

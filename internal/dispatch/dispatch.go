@@ -85,6 +85,9 @@ type Config struct {
 	// Idlers is how many connections to servers are kept ready for clients that
 	// are still to come, see [Dispatcher.Spares].
 	Idlers int
+	// Tell is called when clients' experience changes the state of a server,
+	// beyond a failed connect, which planes log. It must not block.
+	Tell func(t Target, what string)
 	// Log is called with what a plane reads from a client, piece by piece, and
 	// the server's address without its port. It must not block or keep the
 	// bytes. Where it is nil, planes need not look at any byte.

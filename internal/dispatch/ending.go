@@ -17,6 +17,16 @@ func (f *Flow) judgeEnd(s *pool.Server, t Traffic, now time.Duration) {
 		f.d.pool.WentWell(s)
 	case byServer && now-f.upAt < f.d.cfg.EarlyEnd:
 		f.d.early++
-		f.d.pool.EarlyEnd(s, now)
+		if f.d.pool.EarlyEnd(s, now) {
+			f.d.tell(s, "left alone: it ends connections without a byte")
+		}
+	}
+}
+
+// tell tells of a server as soon as the lock is given back by unlock.
+func (d *Dispatcher) tell(s *pool.Server, what string) {
+	if tell := d.cfg.Tell; tell != nil {
+		t := d.target(s)
+		d.woken = append(d.woken, func() { tell(t, what) })
 	}
 }

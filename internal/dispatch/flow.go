@@ -381,8 +381,11 @@ func (f *Flow) Up() {
 	slot, key := f.server.Slot, f.key
 	f.jitter = jitter()
 	d.pool.Observe(f.server, now-f.takenAt, now)
+	if d.pool.HalfOpen(f.server) {
+		d.tell(f.server, "takes connections again")
+	}
 	d.pool.Succeed(f.server, now)
-	d.mu.Unlock()
+	d.unlock()
 	switch {
 	case slot >= 0:
 		d.clients.Load().Assign(key, slot, now)

@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -176,5 +177,39 @@ func TestRebalanceFromEmergency(t *testing.T) {
 	d.Sweep()
 	if n := end(flows); n != 5 {
 		t.Errorf("%d of 5 were moved back", n)
+	}
+}
+
+// What clients meet at a server is told once: that it ends connections, and
+// that it works again.
+func TestTell(t *testing.T) {
+	var c clock
+	var told []string
+	cfg := config(1)
+	cfg.EarlyEnd = time.Second
+	cfg.Pool.Outlier = pool.Outlier{Resets: 2}
+	var d *Dispatcher
+	cfg.Tell = func(t Target, what string) {
+		d.Numbers() // it may ask
+		told = append(told, t.String()+" "+what)
+	}
+	d = New(cfg, c.now)
+	for range 2 {
+		_, f := tries(t, d, from(1))
+		f.carrier.(*carrier).moved.ServerEOF = true
+		f.Done()
+	}
+	if _, f := tries(t, d, from(1)); f != nil {
+		t.Fatal("the server is still used")
+	}
+	c.t += cfg.Pool.Blacklist
+	for range 2 {
+		_, f := tries(t, d, from(1))
+		f.carrier.(*carrier).moved.FromServer = 1
+		f.Done()
+	}
+	want := []string{"192.0.2.1:1000 left alone: it ends connections without a byte", "192.0.2.1:1000 takes connections again"}
+	if !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q", told, want)
 	}
 }

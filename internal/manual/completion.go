@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"embed"
 	"fmt"
+	"slices"
 	"strings"
 	"text/template"
 
@@ -40,7 +41,7 @@ type script struct {
 }
 
 // serverKeys are the keys of the server command.
-var serverKeys = []string{"acl", "address", "blacklist", "hard", "max", "port", "prio", "weight"}
+var serverKeys = []string{"acl", "address", "blacklist", "hard", "max", "name", "port", "prio", "state", "weight"}
 
 // Completions returns the scripts for shells by the names of their files.
 func Completions() (map[string]string, error) {
@@ -83,9 +84,12 @@ func (s *script) command(v config.Verb) {
 	if v.Name == "server" { // its keys may come in any number: the templates have it
 		return
 	}
-	for i, word := range strings.Fields(v.Args) {
+	for i, word := range strings.Fields(inner(v.Args)) {
 		p := placeOf(word)
 		p.At = []string{fmt.Sprintf("%s:%d", v.Name, i+1)}
+		if i == 0 && slices.Contains([]string{"enable", "drain", "disable"}, v.Name) {
+			p.Kind = "slot"
+		}
 		if i == 0 && strings.HasSuffix(v.Name, "acl") {
 			p.Kind = "list"
 		}
@@ -109,23 +113,28 @@ func (s script) write(name string) (string, error) {
 
 // placeOf tells from how an argument is written what can stand there.
 func placeOf(arg string) place {
-	if inner, ok := strings.CutPrefix(arg, "["); ok && strings.HasSuffix(inner, "]") {
-		arg = inner[:len(inner)-1]
-	}
 	p := place{Kind: "none"}
-	for _, choice := range strings.Split(arg, "|") {
+	for _, choice := range strings.Split(strings.Trim(inner(arg), "[]"), "|") {
 		name, _, _ := strings.Cut(choice, "[")
 		kind := map[string]string{
-			"FILE": "file", "PATH": "file", "DIR": "dir", "NAME": "user", "COMMAND": "command", "HOST": "host",
+			"FILE": "file", "PATH": "file", "DIR": "dir", "USER": "user", "COMMAND": "command", "HOST": "host",
 		}[name]
 		switch {
-		case name != "" && name == strings.ToLower(name):
+		case name != "" && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_") == "":
 			p.Kind, p.Words = "words", append(p.Words, name)
 		case kind != "" && p.Kind == "none":
 			p.Kind = kind
 		}
 	}
 	return p
+}
+
+// inner is what stands in brackets that are around all of it.
+func inner(args string) string {
+	if text, ok := strings.CutPrefix(args, "["); ok && strings.HasSuffix(text, "]") {
+		return text[:len(text)-1]
+	}
+	return args
 }
 
 // add joins places that offer the same.

@@ -56,16 +56,16 @@ _pen() {
 	-F|--config|-C|--control|--geoip-db|-l|--log|-p|--pidfile|--table-file|-w|--web-stats) _pen_file ;;
 	-O|--command) _pen_command ;;
 	-B|--abuse|-e|--emergency) _pen_host ;;
-	--agent) _pen_words off ;;
-	--agent-listen|-q|--backlog|-b|--blacklist|--client-acl|-c|--clients|-x|--connections|--control-acl|--idle-timeout|--idlers|--listen|--max-age|-m|--multi-accept|--outlier|--panic|--pending|--queue|--rebalance|--slow-start|--source|-t|--timeout|-T|--tracking|--tracking-prefix) _pen_none ;;
-	--balance) _pen_words roundrobin leastconn p2c random hash maglev first least_time  ;;
+	--agent) _pen_words port push ;;
+	--agent-listen|-q|--backlog|-b|--blacklist|--client-acl|-c|--clients|-x|--connections|--control-acl|--idle-timeout|--idlers|--listen|--max-age|-m|--multi-accept|--outlier|--panic|--pending|--queue|--rebalance|--slow-start|--source|--table|-t|--timeout|-T|--tracking|--tracking-prefix) _pen_none ;;
+	--balance) _pen_words roundrobin leastconn p2c random hash maglev first ;;
 	-j|--chroot) _pen_dir ;;
 	--limit) _pen_words client_conns client_rate conns rate server_rate bandwidth conn_bandwidth ;;
 	--on-down) _pen_words keep close ;;
 	--plane) _pen_words auto loop stream ;;
 	--protocol) _pen_words tcp udp ;;
-	--table|-u|--user) _pen_user ;;
 	--tcp-fastclose) _pen_words up down both off ;;
+	-u|--user) _pen_user ;;
 	*)
 		if [[ $cur == -* ]]; then
 			_pen_words -F --config -O --command -d --debug -B --abuse --agent --agent-listen -a --ascii -q --backlog --balance -b --blacklist -j --chroot --client-acl -c --clients -x --connections -C --control --control-acl --dummy -e --emergency -X --exit -f --foreground --geoip-db -h --hash --idle-timeout --idlers --keepalive --limit --listen -l --log --max-age -m --multi-accept --on-down --outlier --panic --pending -p --pidfile --plane --prio --protocol --queue --rebalance -r --roundrobin --slow-start --source -s --stubborn --table --table-file --tcp-fastclose -t --timeout -T --tracking --tracking-prefix --transparent -U --udp -u --user -w --web-stats -W --weight -N --hash-untracked --check -V --version --help
@@ -101,10 +101,10 @@ _penctl() {
 _penctl_argument() { # COMMAND PLACE
 	case $1:$2 in
 	server:1) _penctl_slot ;;
-	server:2) _pen_words acl address blacklist hard max port prio weight remove ;;
+	server:2) _pen_words acl address blacklist hard max name port prio state weight remove ;;
 	server:*)
 		case $(($2 % 2)):${words[-2]} in
-		0:*) _pen_words acl address blacklist hard max port prio weight ;;
+		0:*) _pen_words acl address blacklist hard max name port prio state weight ;;
 		1:acl) _pen_list ;;
 		1:address) _penctl_host ;;
 		esac
@@ -113,20 +113,21 @@ _penctl_argument() { # COMMAND PLACE
 	acl:1|client_acl:1|control_acl:1) _pen_list ;;
 	acl:2) _pen_words permit deny ;;
 	acl:4) _pen_words country ;;
-	agent:1) _pen_words port ;;
-	agent:3) _pen_words ... push ;;
-	agent:4) _pen_words off ;;
+	agent:1) _pen_words port push off ;;
 	balance:1) _pen_words roundrobin leastconn p2c random hash maglev first least_time ;;
-	check:2) _pen_words ... off ;;
+	balance:2) _pen_words bound ;;
+	check:1) _pen_words tcp tls http https send expect udp dns exec off ;;
 	chroot:1) _pen_dir ;;
 	control:1|geoip_db:1|include:1|log:1|pidfile:1|plan:1|table_file:1|web_stats:1|write:1) _pen_file ;;
+	disable:1|drain:1|enable:1) _penctl_slot ;;
+	drain:2) _pen_words within ;;
 	help:1|service:2) _pen_command ;;
 	limit:1) _pen_words client_conns client_rate conns rate server_rate bandwidth conn_bandwidth delay ;;
 	on_down:1) _pen_words keep close ;;
 	plane:1) _pen_words auto loop stream ;;
 	protocol:1) _pen_words tcp udp ;;
-	service:1|table:1|user:1) _pen_user ;;
 	tcp_fastclose:1) _pen_words up down both off ;;
+	user:1) _pen_user ;;
 	esac
 }
 

@@ -6,11 +6,11 @@ complete -c pen -s F -l config -r -F -d 'read commands from a file, again at HUP
 complete -c pen -s O -l command -x -a '(__pen_command)' -d 'run a command, as penctl would; -o is the same'
 complete -c pen -s d -l debug -d 'more detail in the log; more with each -d'
 complete -c pen -s B -l abuse -x -a '(__pen_host)' -d 'server for clients that the access list denies'
-complete -c pen -l agent -x -a '(__pen_words off)' -d 'let servers say themselves how they are: ask their agent at a port, or have them report at least that often to agent_listen'
+complete -c pen -l agent -x -a '(__pen_words port push)' -d 'let servers say themselves how they are: ask their agents (port N), or have them report to agent_listen at least so often (push TIME)'
 complete -c pen -l agent-listen -x -a '(__pen_none)' -d 'address for servers to report to'
 complete -c pen -s a -l ascii -d 'with -d -d -d, show the communication as text, not in hexadecimal'
 complete -c pen -s q -l backlog -x -a '(__pen_none)' -d 'connections that may wait to be accepted; 0: what the kernel allows'
-complete -c pen -l balance -x -a '(__pen_words roundrobin leastconn p2c random hash maglev first least_time )' -d 'how a new client\'s server is chosen, weights observed; with bound, hash and maglev give no server more than FACTOR of its share'
+complete -c pen -l balance -x -a '(__pen_words roundrobin leastconn p2c random hash maglev first)' -d 'how a new client\'s server is chosen, weights observed; with bound, hash and maglev give no server more than FACTOR of its share'
 complete -c pen -s b -l blacklist -x -a '(__pen_none)' -d 'how long a failed server is left alone'
 complete -c pen -s j -l chroot -x -a '(__pen_dir)' -d 'folder to make the root, once everything listens'
 complete -c pen -l client-acl -x -a '(__pen_none)' -d 'number of the access list for clients'
@@ -46,7 +46,7 @@ complete -c pen -s r -l roundrobin -d 'do not use the client table to choose'
 complete -c pen -l slow-start -x -a '(__pen_none)' -d 'how long a server that comes back gets less than its share'
 complete -c pen -l source -x -a '(__pen_none)' -d 'local address for connections to servers'
 complete -c pen -s s -l stubborn -d 'no failover: if the chosen server is not there, close'
-complete -c pen -l table -x -a '(__pen_user)' -d 'client table to share with the services that name the same one'
+complete -c pen -l table -x -a '(__pen_none)' -d 'client table to share with the services that name the same one'
 complete -c pen -l table-file -r -F -d 'file that keeps the client table over a restart'
 complete -c pen -l tcp-fastclose -x -a '(__pen_words up down both off)' -d 'end a connection when its server (up), its client (down) or either one (both) has ended'
 complete -c pen -s t -l timeout -x -a '(__pen_none)' -d 'how long a server may take to accept a connection'
@@ -95,13 +95,13 @@ function __pen_command
 	printf '%s\t%s\n' abort_on_error 'end by SIGABRT, with a core, where an error keeps Pen from starting'
 	printf '%s\t%s\n' abuse 'server for clients that the access list denies'
 	printf '%s\t%s\n' acl 'add an entry to an access list; no acl N empties it'
-	printf '%s\t%s\n' agent 'let servers say themselves how they are: ask their agent at a port, or have them report at least that often to agent_listen'
+	printf '%s\t%s\n' agent 'let servers say themselves how they are: ask their agents (port N), or have them report to agent_listen at least so often (push TIME)'
 	printf '%s\t%s\n' agent_listen 'address for servers to report to'
 	printf '%s\t%s\n' ascii 'with -d -d -d, show the communication as text, not in hexadecimal'
 	printf '%s\t%s\n' backlog 'connections that may wait to be accepted; 0: what the kernel allows'
 	printf '%s\t%s\n' balance 'how a new client\'s server is chosen, weights observed; with bound, hash and maglev give no server more than FACTOR of its share'
 	printf '%s\t%s\n' blacklist 'how long a failed server is left alone'
-	printf '%s\t%s\n' check 'ask servers whether they work: tcp, tls, http PATH, https PATH, send STRING expect STRING, udp send STRING expect STRING, dns NAME or exec FILE, and options'
+	printf '%s\t%s\n' check 'ask servers whether they work: tcp, tls, http PATH, https PATH, send STRING expect STRING, expect STRING, udp send STRING expect STRING, dns NAME, exec FILE, with options'
 	printf '%s\t%s\n' chroot 'folder to make the root, once everything listens'
 	printf '%s\t%s\n' client_acl 'number of the access list for clients'
 	printf '%s\t%s\n' clients_max 'clients that are remembered'
@@ -176,11 +176,11 @@ function __pen_negatable
 	printf '%s\t%s\n' abort_on_error 'end by SIGABRT, with a core, where an error keeps Pen from starting'
 	printf '%s\t%s\n' abuse 'server for clients that the access list denies'
 	printf '%s\t%s\n' acl 'add an entry to an access list; no acl N empties it'
-	printf '%s\t%s\n' agent 'let servers say themselves how they are: ask their agent at a port, or have them report at least that often to agent_listen'
+	printf '%s\t%s\n' agent 'let servers say themselves how they are: ask their agents (port N), or have them report to agent_listen at least so often (push TIME)'
 	printf '%s\t%s\n' agent_listen 'address for servers to report to'
 	printf '%s\t%s\n' ascii 'with -d -d -d, show the communication as text, not in hexadecimal'
 	printf '%s\t%s\n' balance 'how a new client\'s server is chosen, weights observed; with bound, hash and maglev give no server more than FACTOR of its share'
-	printf '%s\t%s\n' check 'ask servers whether they work: tcp, tls, http PATH, https PATH, send STRING expect STRING, udp send STRING expect STRING, dns NAME or exec FILE, and options'
+	printf '%s\t%s\n' check 'ask servers whether they work: tcp, tls, http PATH, https PATH, send STRING expect STRING, expect STRING, udp send STRING expect STRING, dns NAME, exec FILE, with options'
 	printf '%s\t%s\n' chroot 'folder to make the root, once everything listens'
 	printf '%s\t%s\n' control 'address of the control socket'
 	printf '%s\t%s\n' dummy 'answer every client with the same page, without a server'
@@ -250,11 +250,11 @@ function __penctl
 		case server:1
 			__penctl_slot
 		case server:2
-			__pen_words acl address blacklist hard max port prio weight remove
+			__pen_words acl address blacklist hard max name port prio state weight remove
 		case 'server:*'
 			switch (math $place % 2):$words[-1]
 				case '0:*'
-					__pen_words acl address blacklist hard max port prio weight
+					__pen_words acl address blacklist hard max name port prio state weight
 				case 1:acl
 					__pen_list
 				case 1:address
@@ -269,19 +269,21 @@ function __penctl
 		case acl:4
 			__pen_words country
 		case agent:1
-			__pen_words port
-		case agent:3
-			__pen_words ... push
-		case agent:4
-			__pen_words off
+			__pen_words port push off
 		case balance:1
 			__pen_words roundrobin leastconn p2c random hash maglev first least_time
-		case check:2
-			__pen_words ... off
+		case balance:2
+			__pen_words bound
+		case check:1
+			__pen_words tcp tls http https send expect udp dns exec off
 		case chroot:1
 			__pen_dir
 		case control:1 geoip_db:1 include:1 log:1 pidfile:1 plan:1 table_file:1 web_stats:1 write:1
 			__pen_file
+		case disable:1 drain:1 enable:1
+			__penctl_slot
+		case drain:2
+			__pen_words within
 		case help:1 service:2
 			__pen_command
 		case limit:1
@@ -292,10 +294,10 @@ function __penctl
 			__pen_words auto loop stream
 		case protocol:1
 			__pen_words tcp udp
-		case service:1 table:1 user:1
-			__pen_user
 		case tcp_fastclose:1
 			__pen_words up down both off
+		case user:1
+			__pen_user
 	end
 end
 

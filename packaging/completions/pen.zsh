@@ -18,13 +18,13 @@ _pen_command() {
 		'abort_on_error:end by SIGABRT, with a core, where an error keeps Pen from starting'
 		'abuse:server for clients that the access list denies'
 		'acl:add an entry to an access list; no acl N empties it'
-		'agent:let servers say themselves how they are: ask their agent at a port, or have them report at least that often to agent_listen'
+		'agent:let servers say themselves how they are: ask their agents (port N), or have them report to agent_listen at least so often (push TIME)'
 		'agent_listen:address for servers to report to'
 		'ascii:with -d -d -d, show the communication as text, not in hexadecimal'
 		'backlog:connections that may wait to be accepted; 0: what the kernel allows'
 		'balance:how a new client'\''s server is chosen, weights observed; with bound, hash and maglev give no server more than FACTOR of its share'
 		'blacklist:how long a failed server is left alone'
-		'check:ask servers whether they work: tcp, tls, http PATH, https PATH, send STRING expect STRING, udp send STRING expect STRING, dns NAME or exec FILE, and options'
+		'check:ask servers whether they work: tcp, tls, http PATH, https PATH, send STRING expect STRING, expect STRING, udp send STRING expect STRING, dns NAME, exec FILE, with options'
 		'chroot:folder to make the root, once everything listens'
 		'client_acl:number of the access list for clients'
 		'clients_max:clients that are remembered'
@@ -102,11 +102,11 @@ _pen_negatable() {
 		'abort_on_error:end by SIGABRT, with a core, where an error keeps Pen from starting'
 		'abuse:server for clients that the access list denies'
 		'acl:add an entry to an access list; no acl N empties it'
-		'agent:let servers say themselves how they are: ask their agent at a port, or have them report at least that often to agent_listen'
+		'agent:let servers say themselves how they are: ask their agents (port N), or have them report to agent_listen at least so often (push TIME)'
 		'agent_listen:address for servers to report to'
 		'ascii:with -d -d -d, show the communication as text, not in hexadecimal'
 		'balance:how a new client'\''s server is chosen, weights observed; with bound, hash and maglev give no server more than FACTOR of its share'
-		'check:ask servers whether they work: tcp, tls, http PATH, https PATH, send STRING expect STRING, udp send STRING expect STRING, dns NAME or exec FILE, and options'
+		'check:ask servers whether they work: tcp, tls, http PATH, https PATH, send STRING expect STRING, expect STRING, udp send STRING expect STRING, dns NAME, exec FILE, with options'
 		'chroot:folder to make the root, once everything listens'
 		'control:address of the control socket'
 		'dummy:answer every client with the same page, without a server'
@@ -153,11 +153,11 @@ _pen_options() {
 		'*'{-O+,--command=}'[run a command, as penctl would; -o is the same]:command:_pen_command' \
 		'*'{-d,--debug}'[more detail in the log; more with each -d]' \
 		'(-B --abuse)'{-B+,--abuse=}'[server for clients that the access list denies]:host:_pen_host' \
-		--agent='[let servers say themselves how they are: ask their agent at a port, or have them report at least that often to agent_listen]:value:(off)' \
+		--agent='[let servers say themselves how they are: ask their agents (port N), or have them report to agent_listen at least so often (push TIME)]:value:(port push)' \
 		--agent-listen='[address for servers to report to]:none:_pen_none' \
 		'(-a --ascii)'{-a,--ascii}'[with -d -d -d, show the communication as text, not in hexadecimal]' \
 		'(-q --backlog)'{-q+,--backlog=}'[connections that may wait to be accepted; 0: what the kernel allows]:none:_pen_none' \
-		--balance='[how a new client'\''s server is chosen, weights observed; with bound, hash and maglev give no server more than FACTOR of its share]:value:(roundrobin leastconn p2c random hash maglev first least_time )' \
+		--balance='[how a new client'\''s server is chosen, weights observed; with bound, hash and maglev give no server more than FACTOR of its share]:value:(roundrobin leastconn p2c random hash maglev first)' \
 		'(-b --blacklist)'{-b+,--blacklist=}'[how long a failed server is left alone]:none:_pen_none' \
 		'(-j --chroot)'{-j+,--chroot=}'[folder to make the root, once everything listens]:dir:_pen_dir' \
 		--client-acl='[number of the access list for clients]:none:_pen_none' \
@@ -193,7 +193,7 @@ _pen_options() {
 		--slow-start='[how long a server that comes back gets less than its share]:none:_pen_none' \
 		--source='[local address for connections to servers]:none:_pen_none' \
 		'(-s --stubborn)'{-s,--stubborn}'[no failover: if the chosen server is not there, close]' \
-		--table='[client table to share with the services that name the same one]:user:_pen_user' \
+		--table='[client table to share with the services that name the same one]:none:_pen_none' \
 		--table-file='[file that keeps the client table over a restart]:file:_pen_file' \
 		--tcp-fastclose='[end a connection when its server (up), its client (down) or either one (both) has ended]:value:(up down both off)' \
 		'(-t --timeout)'{-t+,--timeout=}'[how long a server may take to accept a connection]:none:_pen_none' \
@@ -237,10 +237,10 @@ _penctl() {
 _penctl_argument() { # COMMAND PLACE
 	case $1:$2 in
 	server:1) _penctl_slot ;;
-	server:2) _pen_words acl address blacklist hard max port prio weight remove ;;
+	server:2) _pen_words acl address blacklist hard max name port prio state weight remove ;;
 	server:*)
 		case $(( $2 % 2 )):$words[CURRENT-1] in
-		0:*) _pen_words acl address blacklist hard max port prio weight ;;
+		0:*) _pen_words acl address blacklist hard max name port prio state weight ;;
 		1:acl) _pen_list ;;
 		1:address) _penctl_host ;;
 		esac
@@ -249,20 +249,21 @@ _penctl_argument() { # COMMAND PLACE
 	acl:1|client_acl:1|control_acl:1) _pen_list ;;
 	acl:2) _pen_words permit deny ;;
 	acl:4) _pen_words country ;;
-	agent:1) _pen_words port ;;
-	agent:3) _pen_words ... push ;;
-	agent:4) _pen_words off ;;
+	agent:1) _pen_words port push off ;;
 	balance:1) _pen_words roundrobin leastconn p2c random hash maglev first least_time ;;
-	check:2) _pen_words ... off ;;
+	balance:2) _pen_words bound ;;
+	check:1) _pen_words tcp tls http https send expect udp dns exec off ;;
 	chroot:1) _pen_dir ;;
 	control:1|geoip_db:1|include:1|log:1|pidfile:1|plan:1|table_file:1|web_stats:1|write:1) _pen_file ;;
+	disable:1|drain:1|enable:1) _penctl_slot ;;
+	drain:2) _pen_words within ;;
 	help:1|service:2) _pen_command ;;
 	limit:1) _pen_words client_conns client_rate conns rate server_rate bandwidth conn_bandwidth delay ;;
 	on_down:1) _pen_words keep close ;;
 	plane:1) _pen_words auto loop stream ;;
 	protocol:1) _pen_words tcp udp ;;
-	service:1|table:1|user:1) _pen_user ;;
 	tcp_fastclose:1) _pen_words up down both off ;;
+	user:1) _pen_user ;;
 	esac
 }
 

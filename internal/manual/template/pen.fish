@@ -98,7 +98,7 @@ function __penctl
 			end
 {{- range .CommandArgs}}
 		case {{join .At " "}}
-			{{if eq .Kind "host"}}__penctl{{else}}__pen{{end}}_{{.Kind}}{{range .Words}} {{.}}{{end}}
+			{{if or (eq .Kind "host") (eq .Kind "slot")}}__penctl{{else}}__pen{{end}}_{{.Kind}}{{range .Words}} {{.}}{{end}}
 {{- end}}
 	end
 end

@@ -87,7 +87,7 @@ _penctl_argument() { # COMMAND PLACE
 		esac
 		;;
 {{- range .CommandArgs}}
-	{{join .At "|"}}) {{if eq .Kind "host"}}_penctl{{else}}_pen{{end}}_{{.Kind}}{{range .Words}} {{.}}{{end}} ;;
+	{{join .At "|"}}) {{if or (eq .Kind "host") (eq .Kind "slot")}}_penctl{{else}}_pen{{end}}_{{.Kind}}{{range .Words}} {{.}}{{end}} ;;
 {{- end}}
 	esac
 }
