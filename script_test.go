@@ -80,7 +80,7 @@ func runScripts(t *testing.T, plane string) {
 			"servers": servers, "stopserver": stopServer, "startserver": startServer,
 			"nginx": nginx, "dns": dns, "killserver": killServer,
 			"port": port, "pen": startPen, "signal": signalPen, "ended": penEnded, "logged": logged,
-			"ctl": ctl, "visit": visit, "hold": hold, "drop": drop, "countrydb": countryDB,
+			"ctl": ctl, "visit": visit, "hold": hold, "drop": drop, "gone": gone, "countrydb": countryDB,
 			"load": startLoad, "endload": endLoad, "wrk": startWrk, "endwrk": endWrk, "eventually": eventually,
 		},
 	})
@@ -414,6 +414,11 @@ func drop(ts *testscript.TestScript, neg bool, args []string) {
 		return
 	}
 	w.held[args[0]].Close()
+}
+
+// gone ADDRESS waits until nobody listens there.
+func gone(ts *testscript.TestScript, neg bool, args []string) {
+	waitFor(ts, "the end of the listener at "+args[0], func() bool { return !reachable(args[0]) })
 }
 
 // eventually COMMAND... -- TEXT runs a penctl command until its reply contains

@@ -189,12 +189,12 @@ func (s *service) closeFlow(args []string) (string, error) {
 // WriteStats writes the status page where web_stats says, or else a report to
 // the log, as the USR1 signal asks for.
 func (a *App) WriteStats() {
-	name, s := a.Config().WebStats, a.cfg.Load().services[""].Snapshot()
+	name, all := a.Config().WebStats, a.snapshots()
 	var err error
 	if name != "" {
-		err = process.WriteFileAtomic(name, 0o644, func(w io.Writer) error { return stats.HTML(w, s) })
+		err = process.WriteFileAtomic(name, 0o644, func(w io.Writer) error { return stats.HTML(w, all...) })
 	} else {
-		err = stats.Text(logWriter{a.opt.Log}, s)
+		err = stats.Text(logWriter{a.opt.Log}, all...)
 	}
 	if err != nil {
 		a.opt.Log.Error("can't write statistics", "error", err)

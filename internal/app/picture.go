@@ -76,11 +76,21 @@ func (a *App) servers(states []pool.Status, cfg config.Service) []stats.Server {
 // wall turns a time of the Dispatcher's clock into one of the calendar.
 func (a *App) wall(d time.Duration) time.Time { return a.start.Add(d) }
 
+// snapshots are those of all services.
+func (a *App) snapshots() []stats.Snapshot {
+	now := a.cfg.Load()
+	var out []stats.Snapshot
+	for _, c := range now.All() {
+		out = append(out, now.services[c.Name].Snapshot())
+	}
+	return out
+}
+
 // Snapshot implements [control.Service].
 func (s *service) Snapshot() stats.Snapshot {
 	a, st := s.app, s.d.Status()
 	out := stats.Snapshot{
-		Time: a.wall(st.Now), Current: st.Last, Servers: a.servers(st.Servers, s.config().Service),
+		Name: s.name, Time: a.wall(st.Now), Current: st.Last, Servers: a.servers(st.Servers, s.config().Service),
 		ClientsMax: st.ClientsMax, ConnMax: st.ConnMax, ConnUsed: len(st.Flows),
 	}
 	for _, c := range st.Clients {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -199,5 +200,16 @@ func TestTableFile(t *testing.T) {
 	}
 	if kept, err := os.ReadFile(other + ".damaged"); err != nil || !bytes.Equal(kept, damaged) {
 		t.Errorf("the damaged file is lost: %v", err)
+	}
+}
+
+// The report and the page tell of all services.
+func TestStatsOfAllServices(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "page.html")
+	a := start(t, "-w", file, "-O", "service web", "127.0.0.1:0", named(t, "first"))
+	a.WriteStats()
+	page, err := os.ReadFile(file)
+	if err != nil || strings.Count(string(page), "<h2>Active clients</h2>") != 2 || !strings.Contains(string(page), "<h1>Service web</h1>") {
+		t.Errorf("%v\n%s", err, page)
 	}
 }

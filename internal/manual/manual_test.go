@@ -84,7 +84,10 @@ func TestPlaceOf(t *testing.T) {
 		{"[FILE|HOST:PORT]", "file", ""},
 		{"[[HOST:]PORT|PATH]", "file", ""},
 		{"HOST[:PORT[:MAX[:HARD]]]", "host", ""},
-		{"[NAME]", "user", ""},
+		{"[NAME]", "none", ""},
+		{"[USER]", "user", ""},
+		{"[tcp|udp]", "words", "tcp udp"},
+		{"[within", "words", "within"},
 		{"up|down|both|off", "words", "up down both off"},
 		{"[MASK]|country", "words", "country"},
 	} {
@@ -103,7 +106,11 @@ func TestServerKeys(t *testing.T) {
 	}
 	_, said, _ := strings.Cut(err.Error(), "want ")
 	for _, key := range serverKeys {
-		if _, err := config.ParseLine("server 0 " + key + " 1"); key != "address" && err != nil {
+		value := map[string]string{"name": "web1", "state": "drain"}[key]
+		if value == "" {
+			value = "1"
+		}
+		if _, err := config.ParseLine("server 0 " + key + " " + value); key != "address" && err != nil {
 			t.Errorf("%s: %v", key, err)
 		}
 	}

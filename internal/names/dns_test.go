@@ -147,14 +147,7 @@ func (z *zone) exchange(ctx context.Context, network, _ string, question *dns.Ms
 // of loopback.
 func (z *zone) serve(t testing.TB, tcp bool) netip.AddrPort {
 	t.Helper()
-	ln, err := net.Listen("tcp", testenv.Loopback)
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn, err := net.ListenPacket("udp", ln.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln, conn := pair(t)
 	z.start(t, "udp", &dns.Server{PacketConn: conn})
 	if tcp {
 		z.start(t, "tcp", &dns.Server{Listener: ln})
@@ -162,6 +155,27 @@ func (z *zone) serve(t testing.TB, tcp bool) netip.AddrPort {
 		ln.Close()
 	}
 	return conn.LocalAddr().(*net.UDPAddr).AddrPort()
+}
+
+// pair listens on a port that is free in both protocols, which takes several
+// tries where others take ports as well.
+func pair(t testing.TB) (net.Listener, net.PacketConn) {
+	t.Helper()
+	var last error
+	for range 100 {
+		ln, err := net.Listen("tcp", testenv.Loopback)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn, err := net.ListenPacket("udp", ln.Addr().String())
+		if err == nil {
+			return ln, conn
+		}
+		last = err
+		ln.Close()
+	}
+	t.Fatal(last)
+	return nil, nil
 }
 
 func (z *zone) start(t testing.TB, network string, s *dns.Server) {

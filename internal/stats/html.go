@@ -9,11 +9,23 @@ import (
 
 // HTML writes the status page (option -w, command "status"): the servers, the
 // clients that are remembered and the connections that are open, as three
-// tables. It returns the first error of w.
-func HTML(w io.Writer, s Snapshot) error {
+// tables for each service. It returns the first error of w.
+func HTML(w io.Writer, services ...Snapshot) error {
 	b := bufio.NewWriter(w)
 	fmt.Fprint(b, "<html>\n<head>\n<title>Pen status page</title>\n</head>\n",
 		"<body bgcolor=\"#ffffff\"><h1>Pen status page</h1>\n")
+	for _, s := range services {
+		if s.Name != "" {
+			fmt.Fprintf(b, "<h1>Service %s</h1>\n", html.EscapeString(s.Name))
+		}
+		s.tables(b)
+	}
+	fmt.Fprint(b, "</body>\n</html>\n")
+	return b.Flush()
+}
+
+// tables writes what is known of one service.
+func (s Snapshot) tables(b *bufio.Writer) {
 	fmt.Fprintf(b, "%s<p>\n", html.EscapeString(s.summary()))
 	tableStart(b, "server", "address", "status", "port", "connections", "max soft", "max hard",
 		"sent", "received", "weight", "prio")
@@ -45,8 +57,6 @@ func HTML(w io.Writer, s Snapshot) error {
 	if len(s.Refused) > 0 {
 		fmt.Fprintf(b, "<p>%s</p>\n", html.EscapeString(s.refused()))
 	}
-	fmt.Fprint(b, "</body>\n</html>\n")
-	return b.Flush()
 }
 
 func tableStart(b *bufio.Writer, columns ...string) {

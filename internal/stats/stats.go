@@ -15,6 +15,7 @@ import (
 // A Snapshot is what Pen was doing at Time. Who makes it owns it; nothing here
 // changes it.
 type Snapshot struct {
+	Name    string    // of the service; "" for the first one
 	Time    time.Time // shown in its own location
 	Current int       // slot of the server last tried
 	Servers []Server  // one for each slot, gaps included
@@ -211,8 +212,19 @@ func ConnectionText(c Conn) string {
 
 // Text writes the report that USR1 asks for where no status page is set. It
 // returns the first error of w.
-func Text(w io.Writer, s Snapshot) error {
+func Text(w io.Writer, services ...Snapshot) error {
 	b := bufio.NewWriter(w)
+	for _, s := range services {
+		if s.Name != "" {
+			fmt.Fprintf(b, "Service %s\n", s.Name)
+		}
+		s.report(b)
+	}
+	return b.Flush()
+}
+
+// report writes what is known of one service.
+func (s Snapshot) report(b *bufio.Writer) {
 	fmt.Fprintln(b, s.summary())
 	for _, v := range s.Servers {
 		fmt.Fprintf(b, "Server %d status:\naddress %s\n%d\nport %d\n%d connections (%d soft, %d hard)\n%d sent, %d received\n\n",
@@ -237,7 +249,6 @@ func Text(w io.Writer, s Snapshot) error {
 	if len(s.Refused) > 0 {
 		fmt.Fprintln(b, s.refused())
 	}
-	return b.Flush()
 }
 
 // refused is a line, empty where nothing was refused.
