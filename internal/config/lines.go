@@ -105,6 +105,9 @@ func (cmd Command) check() error {
 			cmd = cmd.standIn(&c)
 		}
 	}
+	if v.Name == "server" {
+		return cmd.applyWith(tryServerCommand, &c)
+	}
 	return cmd.apply(&c)
 }
 
@@ -123,7 +126,10 @@ func (cmd Command) standIn(c *Config) Command {
 
 // apply changes a Config that owns its slices, or returns an error and changes
 // nothing.
-func (cmd Command) apply(c *Config) error {
+func (cmd Command) apply(c *Config) error { return cmd.applyWith(cmd.Verb.set, c) }
+
+// applyWith is apply with a function in the place of the verb's own.
+func (cmd Command) applyWith(set func(c *Config, no bool, args []string) error, c *Config) error {
 	v := cmd.Verb
 	switch {
 	case cmd.No || v.flag || len(cmd.Args) > 0 || v.Name == "server" || v.Name == "acl":
@@ -134,7 +140,7 @@ func (cmd Command) apply(c *Config) error {
 	default:
 		return fmt.Errorf("%s: an argument is missing: %s %s", v.Name, v.Name, v.value())
 	}
-	err := v.set(c, cmd.No, cmd.Args)
+	err := set(c, cmd.No, cmd.Args)
 	if err == nil || errors.As(err, new(notBuilt)) {
 		return err
 	}

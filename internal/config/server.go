@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -142,23 +141,41 @@ func (s Server) port() string {
 // SLOT remove. SLOT may be a range, for servers that are alike or that DNS lists
 // under one name.
 func setServerCommand(c *Config, args []string) error {
-	if len(args) < 2 {
-		return errors.New("want a slot and what to set: server N address HOST port P ...")
-	}
-	first, last, err := c.slotsOf(args[0])
+	first, servers, err := c.serversOf(args)
 	if err != nil {
 		return err
-	}
-	servers := make([]Server, last-first+1)
-	for i := range servers {
-		if servers[i], err = c.changed(first+i, args[0], args[1:]); err != nil {
-			return err
-		}
 	}
 	for i, s := range servers {
 		c.setServer(first+i, s)
 	}
 	return nil
+}
+
+// tryServerCommand reports what is wrong with a server command. It makes no
+// table, which would be as long as the slot's number says: each line is tried,
+// and a file may have thousands.
+func tryServerCommand(c *Config, _ bool, args []string) error {
+	_, _, err := c.serversOf(args)
+	return err
+}
+
+// serversOf returns what a server command makes of the servers that it speaks
+// of, which stand from a slot on.
+func (c *Config) serversOf(args []string) (first int, servers []Server, err error) {
+	if len(args) < 2 {
+		return 0, nil, errors.New("want a slot and what to set: server N address HOST port P ...")
+	}
+	first, last, err := c.slotsOf(args[0])
+	if err != nil {
+		return 0, nil, err
+	}
+	servers = make([]Server, last-first+1)
+	for i := range servers {
+		if servers[i], err = c.changed(first+i, args[0], args[1:]); err != nil {
+			return 0, nil, err
+		}
+	}
+	return first, servers, nil
 }
 
 // changed returns a server with its keys set, of a command that calls it word.
@@ -214,9 +231,18 @@ func (c Service) slotOf(word string) (int, error) {
 	return 0, fmt.Errorf("%q is not the number of a slot, want 0 to %d", word, maxSlot)
 }
 
-// named finds the slot of the server of a name, or -1.
+// named finds the slot of the server of a name, or -1. Most servers have none,
+// and a table may be long.
 func (c Service) named(name string) int {
-	return slices.IndexFunc(c.Servers, func(s Server) bool { return s.Name == name && name != "" })
+	if name == "" {
+		return -1
+	}
+	for slot := range c.Servers {
+		if c.Servers[slot].Name == name {
+			return slot
+		}
+	}
+	return -1
 }
 
 // usedSlot is slotOf for a command that needs a server there.

@@ -38,9 +38,15 @@ func (c Config) In(name string) (Config, bool) {
 	return c, true
 }
 
-// indexOf finds a service by its name, which is not empty.
-func (c Config) indexOf(name string) int {
-	return slices.IndexFunc(c.Services, func(s Service) bool { return s.Name == name })
+// indexOf finds a service by its name, which is not empty. A Service is large,
+// so none is copied.
+func (c *Config) indexOf(name string) int {
+	for i := range c.Services {
+		if c.Services[i].Name == name {
+			return i
+		}
+	}
+	return -1
 }
 
 // in applies a command to one service. After an error c is as it was, but for
