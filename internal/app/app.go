@@ -42,8 +42,9 @@ type Options struct {
 	SetDebug func(level int)
 	// Output gets the replies to commands given at the start; nil discards.
 	Output io.Writer
-	// Loops is how many event loops carry connections; see loop.Listen. 0 is one
-	// fewer than the processors that Go may use, one at least.
+	// Loops is how many event loops carry the connections of a listener; see
+	// loop.Listen. 0 is one fewer than the processors that Go may use, one at
+	// least. Where there are many listeners each has fewer.
 	Loops int
 	// Names says how addresses are looked up, if not as the system does.
 	Names names.Options

@@ -5,8 +5,6 @@ import (
 	"math"
 	"net"
 	"net/netip"
-	"runtime"
-	"slices"
 	"time"
 
 	"pen/internal/acl"
@@ -27,16 +25,6 @@ const (
 	scarce   = 16
 	minConns = 500
 )
-
-// UsesLoops reports whether connections are carried by event loops.
-func UsesLoops(cfg config.Config) bool { return slices.ContainsFunc(cfg.All(), usesLoops) }
-
-func usesLoops(s config.Service) bool {
-	return !s.UDP && (s.Plane == "loop" || s.Plane == "" && runtime.GOOS == "linux")
-}
-
-// defaultLoops is how many event loops a listener has.
-func defaultLoops() int { return max(1, runtime.GOMAXPROCS(0)-1) }
 
 // build makes the policies of all services from the user's configuration and
 // the data base of countries, which is nil if there is none. It also returns the

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -53,13 +52,17 @@ type draft struct {
 // bind makes the listeners that a configuration wants and that are not there.
 // After an error none of them is left. Called with mu held.
 func (a *App) bind(cfg config.Config) (map[planeKey]plane.Plane, error) {
+	loops, err := a.loopsEach(cfg)
+	if err != nil {
+		return nil, err
+	}
 	bound := map[planeKey]plane.Plane{}
 	for _, s := range cfg.All() {
 		for _, addr := range s.Listeners() {
 			if running := a.services[s.Name]; running != nil && running.listeners[addr].plane != nil {
 				continue
 			}
-			p, err := a.listen(s, addr)
+			p, err := a.listen(s, addr, loops)
 			if err != nil {
 				closeAll(bound)
 				return nil, inService(s.Name, err)
@@ -84,7 +87,7 @@ func inService(name string, err error) error {
 	return fmt.Errorf("service %s: %w", name, err)
 }
 
-func (a *App) listen(s config.Service, addr string) (plane.Plane, error) {
+func (a *App) listen(s config.Service, addr string, loops int) (plane.Plane, error) {
 	log := a.opt.Log
 	if s.Name != "" {
 		log = log.With("service", s.Name)
@@ -93,7 +96,7 @@ func (a *App) listen(s config.Service, addr string) (plane.Plane, error) {
 		return datagram.Listen(addr, log)
 	}
 	if usesLoops(s) {
-		return loop.Listen(addr, s.Backlog, cmp.Or(a.opt.Loops, defaultLoops()), a.share, log)
+		return loop.Listen(addr, s.Backlog, loops, a.share, log)
 	}
 	return stream.Listen(addr, s.Backlog, log)
 }
