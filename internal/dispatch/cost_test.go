@@ -32,18 +32,74 @@ func TestReturningClientDoesNotAllocate(t *testing.T) {
 	}
 }
 
+// balances are the words of the balance verb, and of the flags.
+var balances = []struct {
+	name      string
+	algorithm pool.Algorithm
+}{
+	{"turns", pool.RoundRobin},
+	{"hashed", pool.Hash},
+	{"hashedport", pool.HashPort},
+	{"weight", pool.Weight},
+	{"prio", pool.Prio},
+	{"roundrobin", pool.SmoothRoundRobin},
+	{"leastconn", pool.LeastConn},
+	{"p2c", pool.PowerOfTwo},
+	{"random", pool.Random},
+	{"hash", pool.StaticHash},
+	{"maglev", pool.Maglev},
+	{"first", pool.First},
+	{"least_time", pool.LeastTime},
+}
+
 // BenchmarkPick shows what a client costs that is not remembered.
 func BenchmarkPick(b *testing.B) {
-	names := []string{"roundrobin", "hash", "hashport", "weight", "prio"}
-	for alg, name := range names {
+	for _, balance := range balances {
 		for _, n := range []int{1, 100, 10_000} {
-			b.Run(fmt.Sprintf("%s/%d", name, n), func(b *testing.B) {
+			b.Run(fmt.Sprintf("%s/%d", balance.name, n), func(b *testing.B) {
 				cfg := config(n)
-				cfg.Pool.Algorithm = pool.Algorithm(alg)
+				cfg.Pool.Algorithm = balance.algorithm
 				cfg.NoTracking = true
 				benchmarkFlows(b, New(cfg, (&clock{}).now), 50)
 			})
 		}
+	}
+}
+
+// BenchmarkQuestions shows how long new flows wait while somebody asks about ten
+// thousand servers and as many flows: all of it, but for the client table, is
+// done under the Dispatcher's lock.
+func BenchmarkQuestions(b *testing.B) {
+	const n = 10_000
+	cfg := config(n)
+	cfg.ConnMax, cfg.ClientsMax = n+1, n
+	d := New(cfg, (&clock{}).now)
+	for i := range n {
+		f, err := d.Admit(from(i), &carrier{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		f.Next()
+		f.Up()
+	}
+	for _, q := range []struct {
+		name string
+		ask  func()
+	}{
+		{"numbers", func() { d.Numbers() }},
+		{"servers", func() { d.Servers() }},
+		{"clients", func() { d.Clients() }}, // without that lock; a part of status
+		{"status", func() { d.Status() }},
+		{"explain", func() { d.Explain(from(n + 1)) }},
+		{"sweep", d.Sweep},
+		{"configure", func() { d.Configure(cfg) }},
+	} {
+		b.Run(q.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				q.ask()
+			}
+		})
 	}
 }
 

@@ -111,11 +111,21 @@ func (d *Dispatcher) Flows() int {
 	return d.flows.used
 }
 
-// Servers returns the state of all slots, with the bytes of live flows.
-func (d *Dispatcher) Servers() []pool.Status {
+// sizes are how many slots and flows there are: memory for all of them is made
+// before the lock is held, while flows need not wait for it.
+func (d *Dispatcher) sizes() (servers, flows int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	servers := d.pool.Status()
+	return d.pool.Len(), d.flows.used
+}
+
+// Servers returns the state of all slots, with the bytes of live flows.
+func (d *Dispatcher) Servers() []pool.Status {
+	n, _ := d.sizes()
+	servers := make([]pool.Status, 0, n)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	servers = d.pool.AppendStatus(servers)
 	for f := range d.flows.live {
 		f.status(servers)
 	}
@@ -123,28 +133,44 @@ func (d *Dispatcher) Servers() []pool.Status {
 }
 
 // Status returns everything. Its cost grows with the number of servers, flows
-// and clients; new flows wait for the time that the first two take.
+// and clients; new flows wait for the time that the first two take: a millisecond
+// for ten thousand of each.
 func (d *Dispatcher) Status() Status {
-	st := Status{Clients: d.Clients(), ClientsMax: d.clients.Load().Max()}
+	servers, flows := d.sizes()
+	st := Status{
+		Servers: make([]pool.Status, 0, servers), Flows: make([]FlowStatus, 0, flows),
+		Clients: d.Clients(), ClientsMax: d.clients.Load().Max(),
+	}
+	keys := make([]netip.Addr, 0, flows)
 	known := make(map[netip.Addr]*client.Entry, len(st.Clients))
 	for i := range st.Clients {
 		known[st.Clients[i].Addr] = &st.Clients[i]
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	st.Now, st.Last, st.ConnMax, st.Refused = d.now(), d.last, d.cfg.ConnMax, d.refused
-	st.EarlyEnds = d.early
-	st.Servers = d.pool.Status()
-	for f := range d.flows.live {
-		fs := f.status(st.Servers)
-		if c := known[f.key]; c != nil {
+	keys = d.fill(&st, keys)
+	for i, key := range keys {
+		if c := known[key]; c != nil {
+			fs := &st.Flows[i]
 			fs.Client = c.Slot
 			c.Sent += fs.ToClient
 			c.Received += fs.FromClient
 		}
-		st.Flows = append(st.Flows, fs)
 	}
 	return st
+}
+
+// fill is what Status does under the lock. It appends what the clients of the
+// flows are known by.
+func (d *Dispatcher) fill(st *Status, keys []netip.Addr) []netip.Addr {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	st.Now, st.Last, st.ConnMax, st.Refused = d.now(), d.last, d.cfg.ConnMax, d.refused
+	st.EarlyEnds = d.early
+	st.Servers = d.pool.AppendStatus(st.Servers)
+	for f := range d.flows.live {
+		st.Flows = append(st.Flows, f.status(st.Servers))
+		keys = append(keys, f.key)
+	}
+	return keys
 }
 
 // Table is the client table that is in use.

@@ -224,8 +224,10 @@ func (p *Pool) count(s *Server, n int) {
 func (p *Pool) Clone() *Pool {
 	c := *p
 	c.servers = make([]*Server, len(p.servers))
+	copies := make([]Server, len(p.servers)) // one allocation for all
 	for i, s := range p.servers {
-		c.servers[i] = s.clone()
+		copies[i] = *s
+		c.servers[i] = &copies[i]
 	}
 	c.emergency, c.abuse = p.emergency.clone(), p.abuse.clone()
 	own := func(all []*Server) []*Server {

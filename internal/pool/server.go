@@ -132,18 +132,22 @@ type Status struct {
 
 // Status returns all slots of the table in order. The states are those of the
 // latest time that any method was given.
-func (p *Pool) Status() []Status {
-	all := make([]Status, len(p.servers))
-	for i, s := range p.servers {
-		all[i] = Status{
+func (p *Pool) Status() []Status { return p.AppendStatus(make([]Status, 0, len(p.servers))) }
+
+// AppendStatus appends what Status returns, for whoever makes room for it before
+// the lock is held.
+func (p *Pool) AppendStatus(all []Status) []Status {
+	for _, s := range p.servers {
+		status := Status{
 			Slot: s.Slot, Config: s.Config, Conns: s.conns, Sent: s.sent, Received: s.received,
 			Failed: s.failed, FailedAt: s.failedAt,
 			State: p.state(s), Share: float64(s.share()) / wholeShare, Health: s.health, Agent: s.agent,
 			Failures: s.failures, Resets: s.resets, Ejections: s.level, ConnectTime: time.Duration(s.connectTime(p.now)),
 		}
 		if s.away(p.now) {
-			all[i].Until = s.until
+			status.Until = s.until
 		}
+		all = append(all, status)
 	}
 	return all
 }
