@@ -8,7 +8,8 @@ BUILD      = CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version
 PROGRAMS   = git:git gcc:gcc /usr/include/stdio.h:libc6-dev nginx:nginx-core /usr/lib/nginx/modules/ngx_stream_module.so:libnginx-mod-stream \
              curl:curl wrk:wrk redis-server:redis-server redis-cli:redis-tools haproxy:haproxy pen:pen \
              dnsmasq:dnsmasq-base unbound:unbound dnsperf:dnsperf dig:bind9-dnsutils ip:iproute2 /usr/sbin/nft:nftables \
-             mandoc:mandoc fish:fish zsh:zsh /usr/share/zoneinfo/Europe/Helsinki:tzdata
+             mandoc:mandoc fish:fish zsh:zsh /usr/share/zoneinfo/Europe/Helsinki:tzdata \
+             /usr/lib/postgresql/*/bin/initdb:postgresql
 
 # Where install puts things; DESTDIR is for those who make packages.
 PREFIX    ?= /usr/local
@@ -44,8 +45,9 @@ lint: ## format, vet, staticcheck
 	$(GO) vet ./...
 	$(TOOL) staticcheck ./...
 
-faults: need ## the slow tests of what goes wrong, in full; some ten minutes
+faults: need ## the slow tests of what goes wrong, in full; some fifteen minutes
 	$(GO) test -race -timeout 30m -run 'TestDNSServerKilled|TestScripts/.*/(failover|reload)' -count 5 .
+	$(GO) test -race -timeout 30m -run 'TestFaultyServers|TestPenStopped' -thorough -stopped 30s -v .
 	$(GO) test -timeout 30m -run TestManyClients -clients 1000000 -v .
 
 bench: need build ## the figures of bench/README.md: 6 passes of the main loads, 4 of the others; some twenty minutes
