@@ -52,7 +52,7 @@ func TestMaglevDisruption(t *testing.T) {
 		{1000, 50, 3.44},
 		{1000, 100, 3.97},
 	} {
-		rounds := max(3, 100/tt.n)
+		rounds := max(3, 300/tt.n)
 		moved := 0
 		for round := range rounds {
 			all := farm(tt.n)
