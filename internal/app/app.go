@@ -151,7 +151,7 @@ func (a *App) setup(cfg config.Config) error {
 	if err := a.openAgents(cfg); err != nil {
 		return err
 	}
-	bound, err := a.bind(cfg)
+	bound, err := a.bind(cfg, nil)
 	if err != nil {
 		return err
 	}
@@ -162,7 +162,7 @@ func (a *App) setup(cfg config.Config) error {
 		return nil // Serve has closed them
 	})
 	a.opt.SetDebug(cfg.Debug)
-	a.use(draft{cfg, policies, bound})
+	a.use(draft{cfg, policies, nil, bound})
 	a.names.Set(queries)
 	return nil
 }

@@ -123,14 +123,15 @@ func (a *App) apply(next config.Config, again bool) error {
 			return err
 		}
 	}
-	bound, err := a.bind(next)
+	heirs := a.heirs(next)
+	bound, err := a.bind(next, heirs)
 	if err != nil {
 		if next.Log != old.Log {
 			closeLog(log)
 		}
 		return err
 	}
-	a.use(draft{next, policies, bound})
+	a.use(draft{next, policies, heirs, bound})
 	a.names.Set(queries)
 	if a.started {
 		a.restoreNew(old, next)

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -46,12 +47,44 @@ type planeKey struct{ service, address string }
 type draft struct {
 	cfg      config.Config
 	policies []dispatch.Config // of cfg.All()
+	heirs    map[string]*service
 	bound    map[planeKey]plane.Plane
+}
+
+// heirs returns what runs already of the services of a configuration, by their
+// names there. A new service with an address of one that is gone is the old one
+// by another name: it goes on with its connections, clients and counts. Called
+// with mu held.
+func (a *App) heirs(cfg config.Config) map[string]*service {
+	out := map[string]*service{}
+	left := maps.Clone(a.services)
+	for _, s := range cfg.All() {
+		if running := left[s.Name]; running != nil {
+			out[s.Name] = running
+			delete(left, s.Name)
+		}
+	}
+	for _, s := range cfg.All() {
+		for name, running := range left {
+			if out[s.Name] == nil && a.isRename(name, s) {
+				out[s.Name] = running
+				delete(left, name)
+			}
+		}
+	}
+	return out
+}
+
+// isRename reports whether a service is the one that had another name.
+func (a *App) isRename(name string, s config.Service) bool {
+	was, ok := a.Config().In(name)
+	return ok && birthOnlyOf(was.Service) == birthOnlyOf(s) &&
+		slices.ContainsFunc(s.Listeners(), func(addr string) bool { return slices.Contains(was.Listeners(), addr) })
 }
 
 // bind makes the listeners that a configuration wants and that are not there.
 // After an error none of them is left. Called with mu held.
-func (a *App) bind(cfg config.Config) (map[planeKey]plane.Plane, error) {
+func (a *App) bind(cfg config.Config, heirs map[string]*service) (map[planeKey]plane.Plane, error) {
 	loops, err := a.loopsEach(cfg)
 	if err != nil {
 		return nil, err
@@ -59,18 +92,28 @@ func (a *App) bind(cfg config.Config) (map[planeKey]plane.Plane, error) {
 	bound := map[planeKey]plane.Plane{}
 	for _, s := range cfg.All() {
 		for _, addr := range s.Listeners() {
-			if running := a.services[s.Name]; running != nil && running.listeners[addr].plane != nil {
+			if running := heirs[s.Name]; running != nil && running.listeners[addr].plane != nil {
 				continue
 			}
 			p, err := a.listen(s, addr, loops)
 			if err != nil {
 				closeAll(bound)
-				return nil, inService(s.Name, err)
+				return nil, inService(s.Name, a.taken(addr, err))
 			}
 			bound[planeKey{s.Name, addr}] = p
 		}
 	}
 	return bound, nil
+}
+
+// taken says which service has an address that another one wants.
+func (a *App) taken(addr string, err error) error {
+	for name, s := range a.services {
+		if _, ok := s.listeners[addr]; ok {
+			return fmt.Errorf("%w: %s listens there, and must give it up before", err, cmp.Or(name, "the first service"))
+		}
+	}
+	return err
 }
 
 func closeAll(planes map[planeKey]plane.Plane) {
@@ -108,7 +151,7 @@ func (a *App) use(next draft) {
 	for i, s := range next.cfg.All() {
 		policy := next.policies[i]
 		policy.Clients, policy.Budget = a.table(s), a.budget
-		running := a.services[s.Name]
+		running := next.heirs[s.Name]
 		if running == nil {
 			running = &service{app: a, name: s.Name, d: dispatch.New(policy, a.now)}
 			running.endTick = a.tick(running.d)
@@ -126,8 +169,12 @@ func (a *App) use(next draft) {
 		running.retire(listeners)
 		services[s.Name] = &service{a, s.Name, running.d, listeners, running.endTick}
 	}
-	for name, s := range a.services {
-		if services[name] == nil {
+	stay := map[*service]bool{}
+	for _, s := range next.heirs {
+		stay[s] = true
+	}
+	for _, s := range a.services {
+		if !stay[s] {
 			s.retire(nil)
 			a.ending = append(a.ending, s)
 		}

@@ -74,6 +74,33 @@ func TestServiceEnds(t *testing.T) {
 	}
 }
 
+// A service that has another name after a change of the file is the same one.
+func TestServiceIsRenamed(t *testing.T) {
+	a := start(t, "127.0.0.1:0", named(t, "first"))
+	run(t, a, "service old", "service old server 0 address 127.0.0.1 port "+portOf(named(t, "second")), "service old listen 127.0.0.2:0")
+	old := a.cfg.Load().services["old"]
+	addr := old.addresses()[0]
+	c := connect(t, addr)
+	if line, err := bufio.NewReader(c).ReadString('\n'); err != nil || line != "second\n" {
+		t.Fatal(line, err)
+	}
+	next := a.Config().Clone()
+	next.Services[0].Name, next.Services[0].Listen = "new", "127.0.0.2:0 127.0.0.3:0"
+	a.mu.Lock()
+	err := a.apply(next, false)
+	a.mu.Unlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := a.cfg.Load().services["new"]
+	if web == nil || web.d != old.d || len(web.addresses()) != 2 || web.addresses()[0] != addr {
+		t.Fatalf("it is another one: %+v", web)
+	}
+	if n := web.d.Flows(); n != 1 {
+		t.Errorf("%d connections, want the one from before", n)
+	}
+}
+
 // An address that can't be had keeps a change of several services from being
 // made at all.
 func TestServicesChangeTogether(t *testing.T) {
