@@ -3,7 +3,6 @@ package app
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -190,28 +189,26 @@ func (c *checks) forget(r roster) {
 	}
 }
 
-// found is what is known of each slot of a service, in words.
-func (c *checks) found(d *dispatch.Dispatcher) map[int]string {
+// found is what is known of the first n slots of a service, in words. Its cost
+// does not grow with the other services.
+func (c *checks) found(d *dispatch.Dispatcher, n int) map[int]string {
+	keys := map[int][]health.Key{}
 	c.mu.Lock()
-	keys := maps.Clone(c.keys)
-	c.mu.Unlock()
-	if len(keys) == 0 {
-		return nil
-	}
-	known := map[health.Key]health.Status{}
-	for _, st := range c.monitor.States() {
-		known[st.Key] = st
-	}
-	out := map[int]string{}
-	for p, ks := range keys {
-		if p.d != d {
-			continue
+	for slot := range n {
+		if ks := c.keys[place{d, slot}]; ks != nil {
+			keys[slot] = ks
 		}
+	}
+	c.mu.Unlock()
+	out := make(map[int]string, len(keys))
+	for slot, ks := range keys {
 		var words []string
 		for _, k := range ks {
-			words = append(words, inWords(known[k]))
+			st, _ := c.monitor.Status(k)
+			st.Key = k // also where it has just gone
+			words = append(words, inWords(st))
 		}
-		out[p.slot] = strings.Join(words, ", ")
+		out[slot] = strings.Join(words, ", ")
 	}
 	return out
 }

@@ -37,10 +37,8 @@ func (s *service) Idlers() int { return s.d.ReadySpares() }
 // Servers implements [control.Service].
 func (s *service) Servers() []stats.Server {
 	out := s.app.servers(s.d.Servers(), s.config().Service)
-	for slot, words := range s.app.checks.found(s.d) {
-		if slot < len(out) {
-			out[slot].Check = words
-		}
+	for slot, words := range s.app.checks.found(s.d, len(out)) {
+		out[slot].Check = words
 	}
 	return out
 }

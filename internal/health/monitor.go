@@ -175,11 +175,27 @@ func (m *Monitor) States() []Status {
 	defer m.mu.Unlock()
 	all := make([]Status, 0, len(m.order))
 	for _, t := range m.order {
-		s := t.status
-		s.Target, s.State = t.Target, t.machine.State()
-		all = append(all, s)
+		all = append(all, t.known())
 	}
 	return all
+}
+
+// Status returns what is known of one target; ok is whether there is one.
+func (m *Monitor) Status(k Key) (s Status, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := m.targets[k]
+	if t == nil {
+		return Status{}, false
+	}
+	return t.known(), true
+}
+
+// known is called with the Monitor's mu held.
+func (t *target) known() Status {
+	s := t.status
+	s.Target, s.State = t.Target, t.machine.State()
+	return s
 }
 
 // State returns the state of one target; ok is whether there is one.
