@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"slices"
 	"time"
 
 	"pen/internal/client"
@@ -66,6 +65,24 @@ func identity(s config.Server) string {
 	return fmt.Sprintf("%s:%d", s.Host, s.Port)
 }
 
+// slotsByIdentity returns what finds the slot of a saved server, the first one if
+// several are alike, client.NoServer if it is gone.
+func slotsByIdentity(servers []config.Server) func(identity string) int {
+	slots := make(map[string]int, len(servers))
+	for slot, s := range servers {
+		id := identity(s)
+		if _, there := slots[id]; s.Used() && !there {
+			slots[id] = slot
+		}
+	}
+	return func(identity string) int {
+		if slot, ok := slots[identity]; ok {
+			return slot
+		}
+		return client.NoServer
+	}
+}
+
 // restore puts the clients of a saved table back. A file that is missing is that
 // of a first start; a damaged one is left alone and said.
 func (a *App) restore(s config.Service, table *client.Table) {
@@ -78,10 +95,7 @@ func (a *App) restore(s config.Service, table *client.Table) {
 	if err == nil {
 		defer f.Close()
 		got, err = table.Restore(f, client.Restoring{
-			Slot: func(server string) int {
-				return slices.IndexFunc(s.Servers, func(c config.Server) bool { return c.Used() && identity(c) == server })
-			},
-			Now: a.now(), Wall: time.Now(),
+			Slot: slotsByIdentity(s.Servers), Now: a.now(), Wall: time.Now(),
 		})
 	}
 	if err != nil {
