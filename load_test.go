@@ -35,15 +35,19 @@ const loadWorkers = 50
 // load RATE begins RATE connections a second to Pen, counted from now on.
 // load -unmarked RATE counts only after the next killserver.
 func startLoad(ts *testscript.TestScript, _ bool, args []string) {
-	l := &load{addr: worldOf(ts).listen, quit: make(chan struct{}), begin: time.Now()}
-	if args[0] == "-unmarked" {
+	unmarked := args[0] == "-unmarked"
+	if unmarked {
 		args = args[1:]
-	} else {
-		l.mark()
 	}
 	rate, err := strconv.Atoi(args[0])
 	ts.Check(err)
-	worldOf(ts).load = l
+	worldOf(ts).load = newLoad(worldOf(ts).listen, rate, !unmarked)
+}
+
+// newLoad begins to make requests; marked is whether they count from now on.
+func newLoad(addr string, rate int, marked bool) *load {
+	l := &load{addr: addr, quit: make(chan struct{}), begin: time.Now()}
+	l.counting.Store(marked)
 	tickets := make(chan struct{}, 4*loadWorkers)
 	l.wg.Go(func() { l.pace(rate, tickets) })
 	for i := range loadWorkers {
@@ -54,6 +58,16 @@ func startLoad(ts *testscript.TestScript, _ bool, args []string) {
 			}
 		})
 	}
+	return l
+}
+
+// made is how many requests were counted.
+func (l *load) made() int64 { return l.ok.Load() + l.bad.Load() }
+
+// verdict is how the load went, to be called after its end.
+func (l *load) verdict() string {
+	return fmt.Sprintf("%d of %d requests failed, %.0f a second; the first: %q",
+		l.bad.Load(), l.made(), float64(l.made())/time.Since(l.begin).Seconds(), l.first)
 }
 
 // pace hands out tickets at the rate, as many as are due at each turn.
@@ -96,24 +110,32 @@ func (l *load) request(from *net.TCPAddr) {
 }
 
 func request(addr string, from *net.TCPAddr) error {
+	_, err := fetch(addr, from)
+	return err
+}
+
+// fetch makes a request with a connection of its own and returns what came after
+// the head of the answer, which must be a good one.
+func fetch(addr string, from *net.TCPAddr) (body string, err error) {
 	d := net.Dialer{Timeout: patience, LocalAddr: from}
 	c, err := d.Dial("tcp", addr)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(patience))
 	if _, err := io.WriteString(c, "GET / HTTP/1.0\r\n\r\n"); err != nil {
-		return err
+		return "", err
 	}
 	answer, err := io.ReadAll(c)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if !strings.HasPrefix(string(answer), "HTTP/1.1 200") {
-		return fmt.Errorf("answer %.40q", answer)
+		return "", fmt.Errorf("answer %.40q", answer)
 	}
-	return nil
+	_, body, _ = strings.Cut(string(answer), "\r\n\r\n")
+	return strings.TrimSpace(body), nil
 }
 
 func (l *load) mark() { l.counting.Store(true) }
@@ -129,7 +151,7 @@ func endLoad(ts *testscript.TestScript, _ bool, args []string) {
 	least, err := strconv.ParseInt(args[0], 10, 64)
 	ts.Check(err)
 	l := worldOf(ts).load
-	waitFor(ts, args[0]+" requests", func() bool { return l.ok.Load()+l.bad.Load() >= least })
+	waitFor(ts, args[0]+" requests", func() bool { return l.made() >= least })
 	l.stop()
 	worldOf(ts).load = nil
 	if n := l.bad.Load(); n > 0 {
