@@ -16,9 +16,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// manyClients is how many clients TestManyClients sends through Pen: `make
-// faults` takes a million.
-var manyClients = flag.Int("clients", 40_000, "distinct UDP clients in TestManyClients")
+// manyClients is how many clients TestManyClients sends through Pen, and how many
+// Pen remembers in TestRestoredClients: `make faults` takes a million.
+var manyClients = flag.Int("clients", 40_000, "clients in TestManyClients and TestRestoredClients")
 
 const (
 	// What a flow may cost in Pen's memory, and what Pen itself may.
