@@ -10,10 +10,14 @@ import (
 	"pen/internal/sock"
 )
 
+// unpunctual is how late a process notices the time that is not well: it stood
+// still, or starves.
+const unpunctual = 250 * time.Millisecond
+
 // IsLate reports whether a connect that ran out of time was looked at so late
 // that nothing can be said of the server: this process stood still. Its answer
 // may be here already, and have been overlooked.
-func IsLate(took, timeout time.Duration) bool { return took > timeout+timeout/2+time.Second }
+func IsLate(took, timeout time.Duration) bool { return took > timeout+unpunctual }
 
 // Dial connects as [sock.Dial] does. A time-out that is noticed late is not
 // held against the server, which is tried again. It blocks.

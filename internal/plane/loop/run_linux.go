@@ -186,15 +186,22 @@ func (l *loop) wait() int {
 	}
 	n, err := unix.EpollWait(l.ep, l.events[:], timeout)
 	if err != nil {
-		return 0
+		return l.poll(0)
 	}
 	return n
 }
 
 // poll waits for events, for so many milliseconds at most, without telling
 // Go's scheduler.
+//
+// The wait of a process that was stopped ends with an error when it goes on
+// (signal(7), EINTR), whatever has come meanwhile. That is to be seen before
+// timers say that it has not come in time.
 func (l *loop) poll(ms int) int {
 	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.ep), uintptr(unsafe.Pointer(&l.events[0])), eventBatch, uintptr(ms), 0, 0)
+	if errno != 0 && ms > 0 {
+		return l.poll(0)
+	}
 	if errno != 0 {
 		return 0
 	}

@@ -57,8 +57,9 @@ func stopped(t *testing.T, listen Listen) {
 		server.Next(t).Close()
 	}
 	conn := server.Next(t)
-	// The time that the process misses is what this is about.
-	time.Sleep(2*connectTime + 2*time.Second)
+	// The time that the process misses is what this is about: a little more than
+	// a connect may take.
+	time.Sleep(connectTime + time.Second)
 	if err := child.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
