@@ -29,10 +29,12 @@ func TestPenStopped(t *testing.T) {
 
 func testPenStopped(t *testing.T, plane string) {
 	s := newSite(t)
-	// The time to connect is longer than it may take to stop Pen.
-	web := s.add(t, "web", nginxKind, "roundrobin", "timeout 2", "check http /"+checkOptions, "outlier failures 1 resets 1")
-	cache := s.add(t, "cache", redisKind, "roundrobin", "timeout 2", `check send PING\r\n expect +PONG`+checkOptions)
-	names := s.add(t, "names", unboundKind, "roundrobin", "check dns who.test"+checkOptions)
+	// The times are longer than it may take to stop Pen, and one failed check
+	// would be enough.
+	const options = " interval 500ms timeout 3 rise 2 fall 1"
+	web := s.add(t, "web", nginxKind, "roundrobin", "timeout 3", "check http /"+options, "outlier failures 1 resets 1")
+	cache := s.add(t, "cache", redisKind, "roundrobin", "timeout 3", `check send PING\r\n expect +PONG`+options)
+	names := s.add(t, "names", unboundKind, "roundrobin", "check dns who.test"+options)
 	s.start(t, plane)
 	all := []*service{web, cache, names}
 	var crowds []*crowd
@@ -46,7 +48,8 @@ func testPenStopped(t *testing.T, plane string) {
 
 	// What is on its way to a server when Pen is stopped arrives only afterwards.
 	end := s.cut(t, blackholed, web.servers[1].addr, cache.servers[1].addr)
-	testenv.Eventually(t, "connects are under way", func() bool { return s.connecting(t) > 0 })
+	// Those of all clients, and of a check at least.
+	testenv.Eventually(t, "connects are under way", func() bool { return s.connecting(t) > 2*crowdSize })
 	s.pen.Process.Signal(syscall.SIGSTOP)
 	end()
 	testenv.Eventually(t, "Pen is stopped", func() bool {
@@ -61,8 +64,7 @@ func testPenStopped(t *testing.T, plane string) {
 	for _, c := range crowds {
 		c.wantMore(t, "after Pen went on")
 	}
-	// One check may have been under way, and two in a row make a server down.
-	testenv.Eventually(t, "servers are checked again", func() bool { return web.checked(t) >= before+2*(checkFall+2) })
+	testenv.Eventually(t, "servers are checked again", func() bool { return web.checked(t) >= before+2*3 })
 	for _, c := range crowds {
 		c.stop()
 		c.check(t, "until the end")
