@@ -232,12 +232,16 @@ func crowds(t *testing.T, victims []*victim, limit time.Duration) {
 	}
 }
 
-// What flapping may cost: lines of Pen's log about each server, for each minute
-// that has begun, and the time for which a client may be without an answer.
-const (
-	flapLines = 40
-	flapTime  = 10 * time.Second
-)
+// flapTime is for how long a client may be without an answer when a server is
+// up and down.
+const flapTime = 10 * time.Second
+
+// flapLines is how many lines of Pen's log one server may cost in a time: one
+// each time that it is left alone, and a few each minute for what checks find.
+func flapLines(took time.Duration) int {
+	const ofChecks = 6
+	return 1 + int(took/leftAlone) + ofChecks*(1+int(took/time.Minute))
+}
 
 // flap has victims refuse connections and accept them in quick turn.
 func flap(t *testing.T, victims []*victim) {
@@ -254,6 +258,7 @@ func flap(t *testing.T, victims []*victim) {
 	}
 	begin := time.Now()
 	crowds(t, victims, patience)
+	// How long each time lasts is what this is about.
 	for range times {
 		end := victims[0].site.cut(t, refusing, addrs...)
 		time.Sleep(down)
@@ -270,7 +275,7 @@ func flap(t *testing.T, victims []*victim) {
 		n, all := v.clients.of(v.daemon().addr)
 		t.Logf("%s: %d times down in %v: %d lines in the log, %d clients, of which the server had %d",
 			v.name, times, took.Round(time.Millisecond), lines, all, n)
-		if most := flapLines * (1 + int(took/time.Minute)); lines > most {
+		if most := flapLines(took); lines > most {
 			t.Errorf("%s: %d lines in the log, want at most %d", v.name, lines, most)
 		}
 		if v.clients.longest > flapTime {

@@ -87,11 +87,14 @@ func (s *site) addBefore(name string, k *kind, servers []*daemon, settings ...st
 	return svc
 }
 
+// leftAlone is how long a server is left alone to which no connect succeeds.
+const leftAlone = time.Second
+
 // config is Pen's configuration.
 func (s *site) config() string {
 	var b strings.Builder
 	for _, svc := range s.services {
-		fmt.Fprintf(&b, "service %s\nlisten %s\ntimeout 1\nblacklist 1\n%s\n", svc.name, svc.listen, strings.Join(svc.settings, "\n"))
+		fmt.Fprintf(&b, "service %s\nlisten %s\ntimeout 1\nblacklist %v\n%s\n", svc.name, svc.listen, leftAlone, strings.Join(svc.settings, "\n"))
 		if svc.kind.network == "udp" {
 			fmt.Fprintln(&b, "protocol udp")
 		}

@@ -57,7 +57,7 @@ func testPenStopped(t *testing.T, plane string) {
 		return strings.Contains(status, "State:\tT")
 	})
 	under := s.connecting(t)
-	time.Sleep(*stopped)
+	time.Sleep(*stopped) // the time that Pen misses is what this is about
 	before := web.checked(t)
 	s.pen.Process.Signal(syscall.SIGCONT)
 
