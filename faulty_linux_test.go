@@ -57,14 +57,15 @@ func resetting(t *testing.T, d *daemon) (end func()) {
 		return d.site.cut(t, refusing, d.addr)
 	}
 	d.end(syscall.SIGKILL)
+	// What the killed server has started, such as PostgreSQL's processes, may
+	// hold the address a little longer.
 	var ln net.Listener
-	err := d.site.net.In(func() (err error) {
-		ln, err = net.Listen("tcp", fmt.Sprintf("%s:%d", d.addr, d.kind.port))
-		return err
+	testenv.Eventually(t, "the address of a killed server", func() bool {
+		return d.site.net.In(func() (err error) {
+			ln, err = net.Listen("tcp", fmt.Sprintf("%s:%d", d.addr, d.kind.port))
+			return err
+		}) == nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for {
