@@ -61,7 +61,7 @@ type App struct {
 	base    config.Config
 	run     []config.Command // to be run once started
 	nofile  uint64           // descriptors that the process may open
-	share   *loop.Share      // of Go\'s processors
+	share   *loop.Share      // of Go's processors
 	checks  *checks
 	names   *names.Watcher
 	renamed chan struct{}    // a name has got another address

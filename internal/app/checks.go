@@ -23,6 +23,12 @@ type place struct {
 	slot int
 }
 
+// An opinion is what the agent of the server at an address says of it.
+type opinion struct {
+	pool.Agent
+	of string
+}
+
 // checks tell the services what is found of their servers.
 type checks struct {
 	monitor  *health.Monitor
@@ -31,12 +37,13 @@ type checks struct {
 	mu     sync.Mutex // guards all below; the Dispatchers' are taken under it
 	places map[health.Key][]place
 	keys   map[place][]health.Key
-	agents map[place]pool.Agent   // what agents have said
+	agents map[place]opinion      // what agents have said
+	asked  map[place]string       // the addresses of servers that have one
 	hosts  map[netip.Addr][]place // of servers that report by themselves
 }
 
 func (a *App) newChecks() *checks {
-	c := &checks{agents: map[place]pool.Agent{}}
+	c := &checks{agents: map[place]opinion{}}
 	c.monitor = health.New(health.Options{Log: a.opt.Log, OnChange: c.changed, OnReport: c.reported})
 	c.receiver = health.NewReceiver(health.ReceiverOptions{
 		Log:      a.opt.Log,
@@ -86,7 +93,7 @@ func (c *checks) heard(addr netip.Addr, r check.Report) {
 func (c *checks) hear(p place, r check.Report) {
 	now, ok := c.agents[p]
 	if !ok {
-		now.Weight = -1
+		now.Weight, now.of = -1, c.asked[p]
 	}
 	if r.Weight >= 0 {
 		now.Weight = r.Weight
@@ -98,7 +105,7 @@ func (c *checks) hear(p place, r check.Report) {
 		now.Admin = mode
 	}
 	c.agents[p] = now
-	p.d.SetAgent(p.slot, now)
+	p.d.SetAgent(p.slot, now.Agent)
 }
 
 // A roster is who is to be checked, and for whom.
@@ -109,12 +116,12 @@ type roster struct {
 
 	hosts     map[netip.Addr][]place
 	reporters []health.Reporter
-	agents    map[place]bool // which have an agent of either sort
+	asked     map[place]string // the addresses of servers that have an agent of either sort
 }
 
 // rosterOf lists the servers of a configuration.
 func rosterOf(cfg config.Config, policies []dispatch.Config, services map[string]*service) roster {
-	r := roster{places: map[health.Key][]place{}, keys: map[place][]health.Key{}, hosts: map[netip.Addr][]place{}, agents: map[place]bool{}}
+	r := roster{places: map[health.Key][]place{}, keys: map[place][]health.Key{}, hosts: map[netip.Addr][]place{}, asked: map[place]string{}}
 	for i, s := range cfg.All() {
 		for slot, server := range policies[i].Pool.Servers {
 			if !server.Used() {
@@ -127,8 +134,11 @@ func rosterOf(cfg config.Config, policies []dispatch.Config, services map[string
 					r.check(p, health.Key{Addr: server.Addr, Path: server.Path, Spec: spec}, who)
 				}
 			}
-			if host := server.Addr.Addr(); s.AgentPush > 0 && host.IsValid() {
-				r.agents[p] = true
+			host := server.Addr.Addr()
+			if s.Agent != (check.Spec{}) || s.AgentPush > 0 {
+				r.asked[p] = cmp.Or(server.Path, host.String())
+			}
+			if s.AgentPush > 0 && host.IsValid() {
 				r.hosts[host] = append(r.hosts[host], p)
 				r.reporters = append(r.reporters, health.Reporter{Addr: host, Every: s.AgentPush, Subscribers: who})
 			}
@@ -138,9 +148,6 @@ func rosterOf(cfg config.Config, policies []dispatch.Config, services map[string
 }
 
 func (r *roster) check(p place, k health.Key, who []health.Subscriber) {
-	if k.Spec.Kind == check.Agent {
-		r.agents[p] = true
-	}
 	r.places[k] = append(r.places[k], p)
 	r.keys[p] = append(r.keys[p], k)
 	r.targets = append(r.targets, health.Target{Key: k, Subscribers: who})
@@ -151,7 +158,7 @@ func (r *roster) check(p place, k health.Key, who []health.Subscriber) {
 func (c *checks) set(r roster) {
 	c.mu.Lock()
 	c.forget(r)
-	c.places, c.keys, c.hosts = r.places, r.keys, r.hosts
+	c.places, c.keys, c.hosts, c.asked = r.places, r.keys, r.hosts, r.asked
 	c.mu.Unlock()
 	c.monitor.Set(r.targets)
 	c.receiver.Set(r.reporters)
@@ -168,14 +175,16 @@ func (c *checks) set(r roster) {
 		if st.Report != nil {
 			c.heard(st.Addr, *st.Report)
 		}
+		// It may have been silent since.
+		c.heard(st.Addr, check.Report{State: st.State, Weight: -1})
 	}
 }
 
 // forget takes back what was found of servers that are checked otherwise from
 // now on. Called with mu held.
 func (c *checks) forget(r roster) {
-	for p := range c.agents {
-		if !r.agents[p] {
+	for p, was := range c.agents {
+		if r.asked[p] != was.of {
 			delete(c.agents, p)
 			p.d.SetAgent(p.slot, pool.Agent{Weight: -1})
 		}

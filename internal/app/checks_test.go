@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"pen/internal/check"
 	"pen/internal/pool"
 	"pen/internal/testenv"
 )
@@ -39,14 +40,40 @@ func TestAgentReports(t *testing.T) {
 	testenv.CheckLeaks(t)
 	a := start(t, "--agent-listen", "127.0.0.1:0", "-O", "agent push 300ms", "127.0.0.1:0", named(t, "first"))
 	testenv.Eventually(t, "a missed report", func() bool { return stateOf(a, 0) == pool.StateAgentDown })
+	run(t, a, "timeout 7", "service late", "service late server 0 address 127.0.0.1 port 9", "service late agent push 300ms")
+	for name, s := range a.cfg.Load().services {
+		if got := s.d.Servers()[0].State; got != pool.StateAgentDown {
+			t.Errorf("service %q: after a change a silent server is %s", name, got)
+		}
+	}
+	run(t, a, "no service late")
 	c := connect(t, a.agents.Addr().String())
 	testenv.Eventually(t, "a report", func() bool {
 		io.WriteString(c, "up drain\n") // as often as it takes, since the next one may be missed
 		return stateOf(a, 0) == pool.StateDraining
 	})
 	c.Close()
+	testenv.Eventually(t, "another missed report", func() bool { return a.checks.receiver.States()[0].State == check.Down })
+	run(t, a, "timeout 8", "server 0 state enabled")
+	if r := a.checks.receiver.States()[0].Report; r == nil {
+		t.Fatal("the last report is forgotten")
+	}
+	if !a.checks.agents[place{a.services[""].d, 0}].Down {
+		t.Error("a change brings a server back that says nothing")
+	}
 	run(t, a, "no agent")
 	testenv.Eventually(t, "the end of it", func() bool { return stateOf(a, 0) == pool.StateUp })
+}
+
+// An agent's opinion is of a server, not of its slot.
+func TestAgentOfAnotherServer(t *testing.T) {
+	agent := testenv.Serve(t, func(c testenv.Conn) { io.WriteString(c, "drain 50%\n") })
+	a := start(t, "-O", fmt.Sprintf("agent port %d interval 50ms", agent.Port()), "127.0.0.1:0", named(t, "first"))
+	testenv.Eventually(t, "drain", func() bool { return stateOf(a, 0) == pool.StateDraining })
+	run(t, a, "agent port 1 interval 10m", "server 0 address 127.0.0.9")
+	if got := stateOf(a, 0); got != pool.StateUp {
+		t.Errorf("another server in the slot is %s", got)
+	}
 }
 
 // One check serves all services that want the same of the same server.

@@ -49,9 +49,10 @@ func (s *service) explain(e dispatch.Explanation) string {
 	for _, step := range e.Steps {
 		line("%s: %s", whereIs(step), dispatch.VerdictText(step.Verdict))
 	}
+	if e.Hold > 0 {
+		line("is held for %v first", e.Hold.Round(time.Millisecond))
+	}
 	switch {
-	case e.Hold > 0:
-		line("held for %v, and then: as above", e.Hold.Round(time.Millisecond))
 	case e.Queue:
 		line("waits for a place: all servers are full")
 	case e.Goes:

@@ -88,20 +88,21 @@ func slotsByIdentity(servers []config.Server) func(identity string) int {
 func (a *App) restore(s config.Service, table *client.Table) {
 	log := a.opt.Log.With("file", s.TableFile)
 	f, err := os.Open(s.TableFile)
-	if errors.Is(err, fs.ErrNotExist) {
+	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			log.Error("the saved client table can't be read", "error", err)
+		}
 		return
 	}
-	var got client.Restored
-	if err == nil {
-		defer f.Close()
-		got, err = table.Restore(f, client.Restoring{
-			Slot: slotsByIdentity(s.Servers), Now: a.now(), Wall: time.Now(),
-		})
-	}
+	defer f.Close()
+	got, err := table.Restore(f, client.Restoring{Slot: slotsByIdentity(s.Servers), Now: a.now(), Wall: time.Now()})
 	if err != nil {
 		// It is kept for whoever wants to look: the next save takes its name.
 		aside := s.TableFile + ".damaged"
-		log.Error("the saved client table can't be used", "error", err, "moved", aside, "moving", os.Rename(s.TableFile, aside))
+		if rerr := os.Rename(s.TableFile, aside); rerr != nil {
+			err = errors.Join(err, rerr)
+		}
+		log.Error("the saved client table can't be used", "error", err, "moved", aside)
 		return
 	}
 	log.Info("client table restored", "clients", got.Kept, "saved", got.Saved.Format(time.DateTime))

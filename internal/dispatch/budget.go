@@ -14,9 +14,6 @@ type Budget struct {
 // NewBudget returns a budget of n.
 func NewBudget(n int) *Budget { return &Budget{left: n} }
 
-// Grow adds n, which may be negative: then flows that end make up for it.
-func (b *Budget) Grow(n int) { b.give(n) }
-
 func (b *Budget) take(n int) bool {
 	if b == nil {
 		return true

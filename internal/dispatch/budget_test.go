@@ -52,8 +52,10 @@ func TestBudgetIsShared(t *testing.T) {
 	if tcp.Room() != nil {
 		t.Error("no room, and all has been given back")
 	}
-	budget.Grow(-1)
-	if udp.Room() != nil || tcp.Room() != nil {
-		t.Error("two left, and no room")
+	if !budget.take(2) {
+		t.Fatal("three were given back")
+	}
+	if udp.Room() != nil || tcp.Room() == nil {
+		t.Error("one left, and no room for one or room for two")
 	}
 }

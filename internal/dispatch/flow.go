@@ -104,7 +104,6 @@ type Flow struct {
 	trace func(*pool.Server, pool.Verdict) // of Explain
 
 	takenAt time.Duration // when its server became its target
-	jitter  float64       // share of MaxAge by which it ends earlier
 	ending  bool          // it was ended so that its client goes elsewhere
 	moved   uint64        // bytes, when Sweep last saw a change
 	movedAt time.Duration // and when that was
@@ -379,12 +378,10 @@ func (f *Flow) Up() {
 	f.up, f.known, f.trial, f.movedAt, f.upAt = true, true, false, now, now
 	f.settle()
 	slot, key := f.server.Slot, f.key
-	f.jitter = jitter()
 	d.pool.Observe(f.server, now-f.takenAt, now)
-	if d.pool.HalfOpen(f.server) {
+	if d.pool.Succeed(f.server, now) {
 		d.tell(f.server, "takes connections again")
 	}
-	d.pool.Succeed(f.server, now)
 	d.unlock()
 	switch {
 	case slot >= 0:

@@ -1,7 +1,6 @@
 package dispatch
 
 import (
-	"math/rand/v2"
 	"time"
 
 	"pen/internal/pool"
@@ -24,7 +23,7 @@ func (d *Dispatcher) Sweep() {
 	d.pool.Tick(now)
 	d.offerAll(now)
 	var over []Carrier
-	if d.sweeps() {
+	if d.cfg.IdleTimeout > 0 || d.endsEvenly() {
 		s := d.newSweep(now)
 		for f := range d.flows.live {
 			if f.up && s.ends(f) {
@@ -43,11 +42,11 @@ func (d *Dispatcher) Sweep() {
 func (d *Dispatcher) Sweeps() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.cfg.MaxAge > 0 || d.cfg.CloseDown || d.cfg.Rebalance > 0 || len(d.drains) > 0 || d.cfg.Pool.SlowStart > 0
+	return d.endsEvenly() || d.cfg.Pool.SlowStart > 0
 }
 
-func (d *Dispatcher) sweeps() bool {
-	return d.cfg.IdleTimeout > 0 || d.cfg.MaxAge > 0 || d.cfg.CloseDown || d.cfg.Rebalance > 0 || len(d.drains) > 0
+func (d *Dispatcher) endsEvenly() bool {
+	return d.cfg.MaxAge > 0 || d.cfg.CloseDown || d.cfg.Rebalance > 0 || len(d.drains) > 0
 }
 
 // Drain ends the flows of the server of a slot within a time, spread over it, as
@@ -128,7 +127,7 @@ func (s *sweep) ends(f *Flow) bool {
 	switch {
 	case cfg.IdleTimeout > 0 && f.idleFor(s.now) >= cfg.IdleTimeout:
 		return true
-	case cfg.MaxAge > 0 && s.now-f.upAt >= cfg.MaxAge-time.Duration(f.jitter*float64(cfg.MaxAge)):
+	case cfg.MaxAge > 0 && s.now-f.upAt >= cfg.MaxAge-time.Duration(f.jitter()*float64(cfg.MaxAge)):
 		return true
 	case s.end[slot] > 0:
 		s.end[slot]--
@@ -175,7 +174,11 @@ func (s *sweep) belongsElsewhere(f *Flow) bool {
 // that began together do not end together.
 const maxJitter = 0.1
 
-func jitter() float64 { return maxJitter * rand.Float64() }
+// jitter is the flow's own share of that: its number and its begin, scattered.
+func (f *Flow) jitter() float64 {
+	h := (uint64(f.upAt) + uint64(f.id)) * 0x9e3779b97f4a7c15
+	return maxJitter * float64(h>>11) / (1 << 53)
+}
 
 // SetHealth records what checks found of the server of a slot. It reports
 // whether there is such a server.

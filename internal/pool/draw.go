@@ -79,6 +79,9 @@ const (
 // Observe tells LeastTime how long a connect to a server took.
 func (p *Pool) Observe(s *Server, d, now time.Duration) {
 	p.passTo(now)
+	if p.algorithm != LeastTime {
+		return // nobody asks
+	}
 	news := 1.0
 	if s.observed {
 		news = max(leastNews, 1-faded(p.now-s.observedAt))

@@ -118,16 +118,17 @@ func (p *Pool) retime(s *Server) {
 }
 
 // Succeed says that a connect succeeded. That ends a trial, and it is the
-// better knowledge where another connect failed a moment ago.
-func (p *Pool) Succeed(s *Server, now time.Duration) {
+// better knowledge where another connect failed a moment ago. It reports
+// whether the server was left alone, or on trial, and is not any more.
+func (p *Pool) Succeed(s *Server, now time.Duration) bool {
 	p.passTo(now)
 	s.failures = 0
 	if s.absence != failing && s.away(now) {
-		return // what it is left alone for is not that connects fail
+		return false // what it is left alone for is not that connects fail
 	}
 	s.failed = false
 	if s.absence == present {
-		return
+		return false
 	}
 	over := !s.away(now)
 	p.comeBack(s)
@@ -135,6 +136,7 @@ func (p *Pool) Succeed(s *Server, now time.Duration) {
 		p.warm(s)
 	}
 	p.place(s)
+	return true
 }
 
 // Forgo says that the flow that tries a server ends and knows nothing of it:

@@ -143,15 +143,10 @@ func (p *Pool) Len() int { return len(p.servers) }
 // available now.
 func (p *Pool) Numbers(now time.Duration) (used, available int) {
 	p.expire(now)
-	for _, s := range p.servers {
-		if s.Used() {
-			used++
-		}
-	}
 	for slot := p.available.next(0); slot >= 0; slot = p.available.next(slot + 1) {
 		available++
 	}
-	return used, available
+	return p.tally.used, available
 }
 
 // At returns the server of a slot, or nil where no server is.
