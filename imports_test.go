@@ -18,10 +18,11 @@ import (
 var mayImport = map[string][]string{
 	"internal/acl":            {},
 	"internal/accesslog":      {},
-	"internal/check":          {},
+	"internal/check":          {"internal/duration"},
+	"internal/duration":       {},
 	"internal/client":         {},
 	"internal/pool":           {},
-	"internal/config":         {"internal/check"},
+	"internal/config":         {"internal/check", "internal/duration"},
 	"internal/geoip":          {},
 	"internal/stats":          {},
 	"internal/sock":           {},
@@ -59,7 +60,7 @@ var mayImport = map[string][]string{
 // pure packages decide: plain data, no sockets, no files, no goroutines.
 var pure = []string{
 	"internal/acl", "internal/client", "internal/pool", "internal/dispatch", "internal/config", "internal/stats",
-	"internal/weblog", "internal/check",
+	"internal/weblog", "internal/check", "internal/duration",
 }
 
 // kernel packages may use system calls that the standard library lacks.

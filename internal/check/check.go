@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"pen/internal/duration"
 )
 
 // A Kind is a way to ask.
@@ -85,8 +87,8 @@ func (s Spec) String() string {
 		}
 	}
 	d := defaults(s.Kind)
-	option("interval", formatDuration(s.Interval), formatDuration(d.Interval))
-	option("timeout", formatDuration(s.Timeout), formatDuration(min(s.Interval, defaultTimeout)))
+	option("interval", duration.Format(s.Interval), duration.Format(d.Interval))
+	option("timeout", duration.Format(s.Timeout), duration.Format(min(s.Interval, defaultTimeout)))
 	option("rise", strconv.Itoa(s.Rise), strconv.Itoa(d.Rise))
 	option("fall", strconv.Itoa(s.Fall), strconv.Itoa(d.Fall))
 	option("port", strconv.Itoa(s.Port), "0")
@@ -128,11 +130,4 @@ func (s Spec) statusRange() string {
 		return strconv.Itoa(s.StatusMin)
 	}
 	return strconv.Itoa(s.StatusMin) + "-" + strconv.Itoa(s.StatusMax)
-}
-
-func formatDuration(d time.Duration) string {
-	if d%time.Second == 0 {
-		return strconv.FormatInt(int64(d/time.Second), 10)
-	}
-	return d.String()
 }

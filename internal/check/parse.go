@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"pen/internal/duration"
 )
 
 const (
@@ -183,11 +185,9 @@ func (s *Spec) complete() error {
 
 // parseDuration understands a bare number as seconds, and units as in 200ms.
 func parseDuration(text string, least, most time.Duration) (time.Duration, error) {
-	d := time.Duration(0)
-	if n, err := strconv.ParseInt(text, 10, 32); err == nil {
-		d = time.Duration(n) * time.Second
-	} else if d, err = time.ParseDuration(text); err != nil {
-		return 0, fmt.Errorf("%.40q is not a duration, want seconds such as 30, or 200ms, 5m", text)
+	d, err := duration.Parse(text)
+	if err != nil {
+		return 0, err
 	}
 	if d < least || d > most {
 		return 0, fmt.Errorf("%.40q is out of range, want %v to %v", text, least, most)

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"pen/internal/duration"
 )
 
 // balances are the words of the balance verb.
@@ -46,8 +48,8 @@ func balancing() []Verb {
 			Help: "lengths of the networks whose clients count as one, such as 24 56",
 			show: func(c Config) string { return prefix(c) },
 		},
-		duration("slow_start", "", "slow-start", "how long a server that comes back gets less than its share", 0, func(c *Config) *time.Duration { return &c.SlowStart }),
-		duration("max_age", "", "max-age", "connections are ended after this, or up to a tenth earlier; 0: never", 0, func(c *Config) *time.Duration { return &c.MaxAge }),
+		period("slow_start", "", "slow-start", "how long a server that comes back gets less than its share", 0, func(c *Config) *time.Duration { return &c.SlowStart }),
+		period("max_age", "", "max-age", "connections are ended after this, or up to a tenth earlier; 0: never", 0, func(c *Config) *time.Duration { return &c.MaxAge }),
 		integer("rebalance", "", "rebalance", "connections a second that may be ended because their client belongs to another server; 0: none", 0, maxInt, func(c *Config) *int { return &c.Rebalance }),
 		asked(Verb{
 			Name: "outlier", Args: "KEY VALUE...", Long: "outlier", several: true, Negatable: true, set: setOutlier, save: saveOutlier,
@@ -197,7 +199,7 @@ func saveOutlier(c Config) []string {
 		d   time.Duration
 	}{{"within", o.Within}, {"max", o.Max}} {
 		if f.d != 0 {
-			fmt.Fprintf(&b, " %s %s", f.key, formatDuration(f.d))
+			fmt.Fprintf(&b, " %s %s", f.key, duration.Format(f.d))
 		}
 	}
 	if b.Len() == len("outlier") {

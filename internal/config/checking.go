@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"pen/internal/check"
+	"pen/internal/duration"
 )
 
 // checking are the verbs of looking after servers.
@@ -79,7 +80,7 @@ func saveAgent(c Config) []string {
 		lines = append(lines, c.Agent.String())
 	}
 	if c.AgentPush > 0 {
-		lines = append(lines, "agent push "+formatDuration(c.AgentPush))
+		lines = append(lines, "agent push "+duration.Format(c.AgentPush))
 	}
 	if lines == nil {
 		return []string{"no agent"}

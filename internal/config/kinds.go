@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"pen/internal/duration"
 )
 
 // words checks that there are at least n arguments.
@@ -29,21 +31,21 @@ func boolean(name, short, long, help string, field func(*Config) *bool) Verb {
 	}
 }
 
-func duration(name, short, long, help string, least time.Duration, field func(*Config) *time.Duration) Verb {
+func period(name, short, long, help string, least time.Duration, field func(*Config) *time.Duration) Verb {
 	return Verb{
 		Name: name, Args: "[TIME]", Short: short, Long: long, Help: help,
 		set: func(c *Config, _ bool, args []string) error {
 			d, err := ParseDuration(args[0])
 			if err == nil && d < least {
-				err = fmt.Errorf("%q is too short, want at least %s", args[0], formatDuration(least))
+				err = fmt.Errorf("%q is too short, want at least %s", args[0], duration.Format(least))
 			}
 			if err == nil {
 				*field(c) = d
 			}
 			return err
 		},
-		show: func(c Config) string { return formatDuration(*field(&c)) },
-		save: func(c Config) []string { return []string{name + " " + formatDuration(*field(&c))} },
+		show: func(c Config) string { return duration.Format(*field(&c)) },
+		save: func(c Config) []string { return []string{name + " " + duration.Format(*field(&c))} },
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"pen/internal/duration"
 )
 
 // Limits bound what clients may take. 0 is no limit.
@@ -50,7 +52,7 @@ var limits = []limit{
 			if l.Delay == 0 {
 				return ""
 			}
-			return formatDuration(l.Delay)
+			return duration.Format(l.Delay)
 		},
 	},
 }
@@ -220,5 +222,5 @@ func saveQueue(c Config) []string {
 	if c.Queue == 0 {
 		return []string{"no queue"}
 	}
-	return []string{fmt.Sprintf("queue %d %s", c.Queue, formatDuration(c.QueueTime))}
+	return []string{fmt.Sprintf("queue %d %s", c.Queue, duration.Format(c.QueueTime))}
 }

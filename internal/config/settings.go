@@ -29,10 +29,10 @@ func settings() []Verb {
 		boolean("udp", "U", "udp", "balance datagrams: UDP, or a Unix socket's", func(c *Config) *bool { return &c.UDP }),
 		boolean("weight", "W", "weight", "choose the server with the fewest connections for its weight", func(c *Config) *bool { return &c.Weight }),
 
-		duration("blacklist", "b", "blacklist", "how long a failed server is left alone", 0, func(c *Config) *time.Duration { return &c.Blacklist }),
-		sentence("Idle timeout: %s seconds", duration("idle_timeout", "", "idle-timeout", "close connections that moved nothing for so long; 0: never", 0, func(c *Config) *time.Duration { return &c.IdleTimeout })),
-		duration("timeout", "t", "timeout", "how long a server may take to accept a connection", time.Millisecond, func(c *Config) *time.Duration { return &c.Timeout }),
-		duration("tracking", "T", "tracking", "how long a client is remembered; 0: for ever", 0, func(c *Config) *time.Duration { return &c.Tracking }),
+		period("blacklist", "b", "blacklist", "how long a failed server is left alone", 0, func(c *Config) *time.Duration { return &c.Blacklist }),
+		sentence("Idle timeout: %s seconds", period("idle_timeout", "", "idle-timeout", "close connections that moved nothing for so long; 0: never", 0, func(c *Config) *time.Duration { return &c.IdleTimeout })),
+		period("timeout", "t", "timeout", "how long a server may take to accept a connection", time.Millisecond, func(c *Config) *time.Duration { return &c.Timeout }),
+		period("tracking", "T", "tracking", "how long a client is remembered; 0: for ever", 0, func(c *Config) *time.Duration { return &c.Tracking }),
 
 		integer("backlog", "q", "backlog", "connections that may wait to be accepted; 0: what the kernel allows", 0, maxInt, func(c *Config) *int { return &c.Backlog }),
 		integer("clients_max", "c", "clients", "clients that are remembered", 1, maxInt, func(c *Config) *int { return &c.ClientsMax }),

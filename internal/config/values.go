@@ -6,30 +6,22 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"pen/internal/duration"
 )
 
 // ParseDuration understands a bare number as seconds, as in Pen, and units as
 // in "200ms" and "5m".
 func ParseDuration(s string) (time.Duration, error) {
 	const most = time.Duration(math.MaxInt32) * time.Second
-	d := time.Duration(0)
-	if n, err := strconv.ParseInt(s, 10, 32); err == nil {
-		d = time.Duration(n) * time.Second
-	} else if d, err = time.ParseDuration(s); err != nil || !strings.ContainsAny(s, "smh") {
-		return 0, fmt.Errorf("%q is not a duration, want seconds such as 30, or 200ms, 5m", s)
+	d, err := duration.Parse(s)
+	if err != nil {
+		return 0, err
 	}
 	if d < 0 || d > most {
 		return 0, fmt.Errorf("%q is out of range, want 0 to %d seconds", s, int64(most/time.Second))
 	}
 	return d, nil
-}
-
-// formatDuration is the opposite of ParseDuration.
-func formatDuration(d time.Duration) string {
-	if d%time.Second == 0 {
-		return strconv.FormatInt(int64(d/time.Second), 10)
-	}
-	return d.String()
 }
 
 // parseInt understands a whole number within bounds.
