@@ -156,53 +156,6 @@ func (d *Dispatcher) Configure(cfg Config) {
 	d.offerAll(now)
 }
 
-// Admit judges a new client and returns its flow, for which the caller must
-// call Done, or ErrDenied, ErrFull or ErrLimited. The client's address is
-// invalid if it came by a Unix socket.
-func (d *Dispatcher) Admit(client netip.AddrPort, c Carrier) (*Flow, error) {
-	client = netip.AddrPortFrom(client.Addr().Unmap().WithZone(""), client.Port())
-	now, key := d.now(), d.key(client.Addr())
-	remembered, known := d.clients.Load().Lookup(key, now)
-
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	denied := !d.cfg.ACLs.Permits(d.cfg.ClientACL, client.Addr())
-	if denied && d.pool.Abuse() == nil {
-		d.refused[Denied]++
-		return nil, ErrDenied
-	}
-	if d.flows.used >= d.cfg.ConnMax || !d.cfg.Budget.take(d.cfg.FlowCost) {
-		d.refused[Full]++
-		return nil, ErrFull
-	}
-	var hold time.Duration
-	divert := denied
-	if !denied {
-		var err error
-		if hold, divert, err = d.ladder(key, now); err != nil {
-			d.cfg.Budget.give(d.cfg.FlowCost)
-			return nil, err
-		}
-	}
-	f := d.flows.take()
-	f.d, f.client, f.key, f.carrier = d, client, key, c
-	f.hold, f.diverted, f.why = hold, divert, NoServer
-	f.budget, f.cost = d.cfg.Budget, d.cfg.FlowCost
-	if f.pending = !d.cfg.Dummy; f.pending {
-		d.pending++
-	}
-	f.remembered = pool.None
-	if known {
-		f.remembered = remembered
-	}
-	if divert {
-		f.stage = stageAbuse
-	} else {
-		d.countFlow(f, now)
-	}
-	return f, nil
-}
-
 // Room returns nil if another flow may be admitted, and otherwise a channel
 // that is closed when it is worth asking again. A plane that asks before it
 // accepts leaves its clients waiting in the kernel instead of refusing them.

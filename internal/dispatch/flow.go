@@ -54,6 +54,8 @@ type Target struct {
 	// comes meanwhile is dropped. Any goroutine may call it; it does not block.
 	Spend func(n int) time.Duration
 	Piece int
+	// Way is what [pool.Config] says of it.
+	Way any
 }
 
 // String returns the address.
@@ -244,7 +246,7 @@ func (d *Dispatcher) target(s *pool.Server) Target {
 	return Target{
 		Slot: s.Slot, Addr: s.Addr, Path: s.Path,
 		Timeout: cfg.ConnectTimeout, KeepAlive: cfg.KeepAlive, Source: cfg.Source,
-		EndWithClient: cfg.EndWithClient, EndWithServer: cfg.EndWithServer,
+		EndWithClient: cfg.EndWithClient, EndWithServer: cfg.EndWithServer, Way: s.Way,
 	}
 }
 
@@ -425,11 +427,8 @@ func (f *Flow) Done() {
 	if s != nil {
 		f.release(now)
 	}
-	f.settle()
 	d.uncountFlow(f)
-	f.budget.give(f.cost)
-	d.flows.put(f)
-	d.roomLocked()
+	f.vacate()
 	if s != nil {
 		d.offer(s, now)
 	}

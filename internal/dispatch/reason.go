@@ -16,16 +16,20 @@ const (
 	Stopping                // the listener takes nothing new
 	Displaced               // a flow that ended to make room for a new one
 	// The Dispatcher counts the following itself, but for Bandwidth.
-	ClientConns        // the client has as many flows as it may
-	ClientRate         // the client makes too many new flows
-	ConnsLimit         // the service has as many flows as it may
-	RateLimit          // the service gets too many new flows
-	Delayed            // not refused: held until it conformed to a rate
-	Diverted           // not refused: over a limit, and sent to the abuse server
-	QueueFull          // all servers were full, and the waiting queue as well
-	QueueTime          // no server had a place in time
-	Bandwidth          // a datagram above the bandwidth
-	Reasons     = iota // how many there are
+	ClientConns // the client has as many flows as it may
+	ClientRate  // the client makes too many new flows
+	ConnsLimit  // the service has as many flows as it may
+	RateLimit   // the service gets too many new flows
+	Delayed     // not refused: held until it conformed to a rate
+	Diverted    // not refused: over a limit, and sent to the abuse server
+	QueueFull   // all servers were full, and the waiting queue as well
+	QueueTime   // no server had a place in time
+	Bandwidth   // a datagram above the bandwidth
+	// Planes count these.
+	BadHeader         // no good PROXY header from a proxy that must send one
+	BadHello          // no TLS, or a broken or slow handshake
+	BadRequest        // an HTTP request that is not to be handed on
+	Reasons    = iota // how many there are
 )
 
 // String returns the reason in a word or two.
@@ -33,6 +37,7 @@ func (r Reason) String() string {
 	return [Reasons]string{
 		"denied", "full", "no server", "queue full", "not read", "not sent", "stopping", "displaced",
 		"client connections", "client rate", "connections limit", "rate", "delayed", "diverted", "waiting queue full", "queue time", "bandwidth",
+		"proxy header", "tls handshake", "http request",
 	}[r]
 }
 

@@ -16,6 +16,7 @@ type Config struct {
 	ACL    int    // number of the access list for its clients
 	Name   string // for the operator; may be empty
 	Admin  Admin
+	Way    any // what stands between a connection to it and its client's bytes; for planes
 }
 
 // Used reports whether there is a server at all.
