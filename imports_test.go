@@ -32,6 +32,7 @@ var mayImport = map[string][]string{
 	"internal/hostnames":      {},
 	"internal/names":          {},
 	"internal/weblog":         {},
+	"internal/wire":           {},
 	"internal/testenv":        {},
 	"internal/dispatch":       {"internal/acl", "internal/client", "internal/pool"},
 	"internal/control":        {"internal/config", "internal/stats"},

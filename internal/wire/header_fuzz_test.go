@@ -1,0 +1,93 @@
+package wire
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/pires/go-proxyproto"
+)
+
+// FuzzHeader: whatever comes, what is read says the same when it is written and
+// read again; it doesn't depend on how the bytes are split; and the library
+// agrees where both take something for a header.
+func FuzzHeader(f *testing.F) {
+	for _, r := range rules {
+		for in := range r.accept {
+			f.Add([]byte(in+"and more"), uint16(len(in)/2))
+		}
+		for _, in := range r.refuse {
+			f.Add([]byte(in), uint16(len(in)/2))
+		}
+	}
+	f.Fuzz(func(t *testing.T, b []byte, at uint16) {
+		h, n, err := ParseHeader(b)
+		if cut := b[:min(int(at), len(b))]; len(cut) < len(b) {
+			early, earlyN, earlyErr := ParseHeader(cut)
+			if earlyErr != ErrShort && (early != h || earlyN != n || (earlyErr == nil) != (err == nil)) {
+				t.Errorf("%d of %d bytes: %+v, %d, %v; all: %+v, %d, %v", at, len(b), early, earlyN, earlyErr, h, n, err)
+			}
+		}
+		if err != nil {
+			if h != (Header{}) || n != 0 || len(b) >= MaxHeader && err == ErrShort {
+				t.Errorf("%+v, %d bytes with %v", h, n, err)
+			}
+			return
+		}
+		if n > len(b) || n > MaxHeader {
+			t.Fatalf("a header of %d bytes in %d", n, len(b))
+		}
+		checkHeader(t, h, n)
+		compareHeader(t, h, b[:n])
+	})
+}
+
+// checkHeader tests what is so of every header of n bytes.
+func checkHeader(t *testing.T, h Header, n int) {
+	if h.Source.IsValid() != h.Destination.IsValid() || h.Source.Addr().Is4In6() || h.Source.Addr().Zone() != "" || len(h.UniqueID) > maxUniqueID {
+		t.Errorf("%+v", h)
+	}
+	if h.Local && h != (Header{Local: true}) {
+		t.Errorf("local, and %+v", h)
+	}
+	head := h.Append(nil, 2)
+	if again, m, err := ParseHeader(head); again != h || m != len(head) || err != nil {
+		t.Errorf("%+v of %d bytes is %q, which is %+v of %d bytes, %v", h, n, head, again, m, err)
+	}
+	line := h.Append(nil, 1)
+	want := Header{Source: h.Source, Destination: h.Destination}
+	if h.Datagram {
+		want = Header{}
+	}
+	if again, m, err := ParseHeader(line); again != want || m != len(line) || err != nil {
+		t.Errorf("%+v is %q, which is %+v of %d bytes, %v", h, line, again, m, err)
+	}
+}
+
+// compareHeader tests that the library reads the same, if it reads anything. It
+// refuses lines in which UNKNOWN is followed by a CR or LF, AF_UNSPEC that is
+// not LOCAL, and LOCAL of an unknown family.
+func compareHeader(t *testing.T, h Header, head []byte) {
+	p, payload, err := proxyproto.ParseUDPDatagram(head)
+	if err != nil {
+		if h.Source.IsValid() {
+			t.Errorf("%q: %+v, the library says %v", head, h, err)
+		}
+		return
+	}
+	source, destination, ok := p.IPs()
+	if len(payload) != 0 || p.Version == 2 && p.Command.IsLocal() != h.Local || h.Source.IsValid() != (ok && p.Command.IsProxy()) {
+		t.Errorf("%q: %+v, the library says %+v and leaves %q", head, h, p, payload)
+	}
+	if !h.Source.IsValid() {
+		return
+	}
+	from, to, _ := p.Ports()
+	for ip, is := range map[string]netip.AddrPort{source.String(): h.Source, destination.String(): h.Destination} {
+		if a, err := netip.ParseAddr(ip); err != nil || a != is.Addr() && source.String() != destination.String() {
+			t.Errorf("%q: %+v, the library says %v (%v)", head, h, ip, err)
+		}
+	}
+	if from != int(h.Source.Port()) || to != int(h.Destination.Port()) || p.TransportProtocol.IsDatagram() != h.Datagram {
+		t.Errorf("%q: %+v, the library says ports %d and %d, %v", head, h, from, to, p.TransportProtocol)
+	}
+}
