@@ -61,7 +61,7 @@ var mayImport = map[string][]string{
 // pure packages decide: plain data, no sockets, no files, no goroutines.
 var pure = []string{
 	"internal/acl", "internal/client", "internal/pool", "internal/dispatch", "internal/config", "internal/stats",
-	"internal/weblog", "internal/check", "internal/duration",
+	"internal/weblog", "internal/check", "internal/duration", "internal/wire",
 }
 
 // kernel packages may use system calls that the standard library lacks.

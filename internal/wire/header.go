@@ -2,17 +2,13 @@ package wire
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"net"
 	"net/netip"
 	"strconv"
 	"strings"
-
-	"github.com/pires/go-proxyproto"
 )
 
 // The limits of PROXY protocol headers, in bytes.
@@ -276,42 +272,74 @@ func checksum(head []byte, at int) uint32 {
 // and so is a unique ID of more than 128 bytes or a string with which the
 // header would be longer than [MaxHeader].
 func (h Header) Append(b []byte, version int) []byte {
-	out := proxyproto.HeaderProxyFromAddrs(byte(version), h.netAddr(h.Source), h.netAddr(h.Destination))
-	out.Command = proxyproto.PROXY // also with AF_UNSPEC, where the library has LOCAL
-	var err error
+	from, to := h.Source.Addr().Unmap().WithZone(""), h.Destination.Addr().Unmap().WithZone("")
+	known := from.IsValid() && to.IsValid()
+	if known && from.Is4() != to.Is4() {
+		from, to = netip.AddrFrom16(from.As16()), netip.AddrFrom16(to.As16())
+	}
 	switch {
-	case version == 1:
-	case h.Local:
-		out = &proxyproto.Header{Version: 2, Command: proxyproto.LOCAL}
+	case version != 1:
+		return h.appendBlock(b, from, to, known)
+	case !known || h.Datagram:
+		return append(b, signature1+"UNKNOWN\r\n"...)
+	case from.Is4():
+		b = append(b, signature1+"TCP4 "...)
 	default:
-		err = out.SetTLVs(h.tlvs(MaxHeader - fixed - addrBytes(byte(out.TransportProtocol))))
+		b = append(b, signature1+"TCP6 "...)
 	}
-	head, formatErr := out.Format()
-	if err = cmp.Or(err, formatErr); err != nil {
-		panic("wire: " + err.Error()) // the TLVs are short enough, the addresses whole and of one family
-	}
-	return append(b, head...)
+	b = append(from.AppendTo(b), ' ')
+	b = append(to.AppendTo(b), ' ')
+	b = append(strconv.AppendUint(b, uint64(h.Source.Port()), 10), ' ')
+	b = strconv.AppendUint(b, uint64(h.Destination.Port()), 10)
+	return append(b, "\r\n"...)
 }
 
-func (h Header) netAddr(a netip.AddrPort) net.Addr {
-	if h.Datagram {
-		return net.UDPAddrFromAddrPort(a)
+// appendBlock appends a header of version 2. Addresses, where they are known,
+// are of one family.
+func (h Header) appendBlock(b []byte, from, to netip.Addr, known bool) []byte {
+	start := len(b)
+	b = append(b, signature2...)
+	switch {
+	case h.Local:
+		return append(b, commandLocal, familyUnspec, 0, 0)
+	case !known:
+		b = append(b, commandProxy, familyUnspec, 0, 0)
+	default:
+		b = append(b, commandProxy, familyOf(from, h.Datagram), 0, 0)
+		b, _ = from.AppendBinary(b) // has no errors
+		b, _ = to.AppendBinary(b)
+		b = binary.BigEndian.AppendUint16(b, h.Source.Port())
+		b = binary.BigEndian.AppendUint16(b, h.Destination.Port())
 	}
-	return net.TCPAddrFromAddrPort(a)
-}
-
-// tlvs returns those of the strings that fit in some bytes.
-func (h Header) tlvs(room int) (list []proxyproto.TLV) {
-	add := func(kind proxyproto.PP2Type, value string) {
-		if value != "" && 3+len(value) <= room {
-			list = append(list, proxyproto.TLV{Type: kind, Value: []byte(value)})
-			room -= 3 + len(value)
-		}
-	}
-	add(tlvALPN, h.ALPN)
-	add(tlvAuthority, h.Authority)
+	end := start + MaxHeader
+	b = appendTLV(b, tlvALPN, h.ALPN, end)
+	b = appendTLV(b, tlvAuthority, h.Authority, end)
 	if len(h.UniqueID) <= maxUniqueID {
-		add(tlvUniqueID, h.UniqueID)
+		b = appendTLV(b, tlvUniqueID, h.UniqueID, end)
 	}
-	return list
+	binary.BigEndian.PutUint16(b[start+fixed-2:], uint16(len(b)-start-fixed))
+	return b
+}
+
+func familyOf(a netip.Addr, datagram bool) byte {
+	switch {
+	case a.Is4() && datagram:
+		return familyUDP4
+	case a.Is4():
+		return familyTCP4
+	case datagram:
+		return familyUDP6
+	}
+	return familyTCP6
+}
+
+// appendTLV appends a value that is not empty, unless b would be longer than
+// end.
+func appendTLV(b []byte, kind byte, value string, end int) []byte {
+	if value == "" || len(b)+3+len(value) > end {
+		return b
+	}
+	b = append(b, kind)
+	b = binary.BigEndian.AppendUint16(b, uint16(len(value)))
+	return append(b, value...)
 }

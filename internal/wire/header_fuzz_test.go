@@ -92,3 +92,29 @@ func same(a netip.AddrPort, ip net.IP, port int) bool {
 	b, ok := netip.AddrFromSlice(ip)
 	return ok && a == netip.AddrPortFrom(b.Unmap(), uint16(port))
 }
+
+// byLibrary is how the library writes a header.
+func byLibrary(t interface{ Fatal(...any) }, h Header, version int) []byte {
+	addr := func(a netip.AddrPort) net.Addr {
+		if h.Datagram {
+			return net.UDPAddrFromAddrPort(a)
+		}
+		return net.TCPAddrFromAddrPort(a)
+	}
+	p := proxyproto.HeaderProxyFromAddrs(byte(version), addr(h.Source), addr(h.Destination))
+	if !h.Local {
+		p.Command = proxyproto.PROXY // also for AF_UNSPEC, where the library has LOCAL
+	}
+	var tlvs []proxyproto.TLV
+	for i, value := range []string{h.ALPN, h.Authority, h.UniqueID} {
+		if value != "" {
+			tlvs = append(tlvs, proxyproto.TLV{Type: []proxyproto.PP2Type{tlvALPN, tlvAuthority, tlvUniqueID}[i], Value: []byte(value)})
+		}
+	}
+	err := p.SetTLVs(tlvs)
+	b, formatErr := p.Format()
+	if err != nil || formatErr != nil {
+		t.Fatal(err, formatErr)
+	}
+	return b
+}
