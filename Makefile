@@ -9,7 +9,7 @@ PROGRAMS   = git:git gcc:gcc /usr/include/stdio.h:libc6-dev nginx:nginx-core /us
              curl:curl wrk:wrk redis-server:redis-server redis-cli:redis-tools haproxy:haproxy pen:pen \
              dnsmasq:dnsmasq-base unbound:unbound dnsperf:dnsperf dig:bind9-dnsutils ip:iproute2 /usr/sbin/nft:nftables \
              mandoc:mandoc fish:fish zsh:zsh /usr/share/zoneinfo/Europe/Helsinki:tzdata \
-             /usr/lib/postgresql/*/bin/initdb:postgresql
+             /usr/lib/postgresql/*/bin/initdb:postgresql openssl:openssl gnutls-cli:gnutls-bin
 
 # Where install puts things; DESTDIR is for those who make packages.
 PREFIX    ?= /usr/local

@@ -34,6 +34,7 @@ var mayImport = map[string][]string{
 	"internal/weblog":         {},
 	"internal/wire":           {},
 	"internal/testenv":        {},
+	"internal/tlsterm":        {},
 	"internal/dispatch":       {"internal/acl", "internal/client", "internal/pool"},
 	"internal/control":        {"internal/config", "internal/stats"},
 	"internal/plane":          {"internal/dispatch", "internal/sock"},

@@ -1,0 +1,257 @@
+package tlsterm
+
+import (
+	"crypto/tls"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// sniServer returns a server with a folder, its address, and what moves its
+// clock ahead so that the folder is looked at again.
+func sniServer(t *testing.T, cfg ServerConfig, l *log) (s *Server, addr string, later func()) {
+	t.Helper()
+	s, err := NewServer(cfg, l.logger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	ahead := time.Duration(0)
+	s.dir.now = func() time.Time {
+		mu.Lock()
+		defer mu.Unlock()
+		return time.Now().Add(ahead)
+	}
+	return s, serve(t, s), func() {
+		mu.Lock()
+		defer mu.Unlock()
+		ahead += recheck
+	}
+}
+
+func TestFolder(t *testing.T) {
+	ca, dir := newAuthority(t, "ca"), t.TempDir()
+	var l log
+	_, addr, later := sniServer(t, ServerConfig{SNIDir: dir}, &l)
+	ask := func(name string) (tls.ConnectionState, error) {
+		t.Helper()
+		return visit(t, addr, &tls.Config{ServerName: name, RootCAs: ca.pool()})
+	}
+	for _, name := range []string{"", "a.example"} {
+		if _, err := ask(name); err == nil {
+			t.Errorf("%q is served from nothing", name)
+		}
+	}
+	writePair(t, dir, "a.example", ca.issue(t, "a.example"))
+	if _, err := ask("a.example"); err == nil {
+		t.Error("the folder is looked at for each client")
+	}
+	later()
+	if _, err := ask("a.example"); err != nil {
+		t.Errorf("a new name: %v", err)
+	}
+	next := ca.issue(t, "a.example")
+	writePair(t, dir, "a.example", next)
+	later()
+	state, err := ask("a.example")
+	if err != nil || !state.PeerCertificates[0].Equal(next.Leaf) {
+		t.Errorf("a new certificate: %v, %v", err, state.PeerCertificates)
+	}
+	for _, ext := range []string{".crt", ".key"} {
+		if err := os.Remove(filepath.Join(dir, "a.example"+ext)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	later()
+	if _, err := ask("a.example"); err == nil {
+		t.Error("a name that is gone is served")
+	}
+	if strings.Contains(l.String(), "WARN") {
+		t.Errorf("there was nothing to warn of: %s", &l)
+	}
+}
+
+// A name whose files are wrong is refused from the start, not served as others
+// are; and goes on as it was if they come to be wrong later.
+func TestFolderNeverOpens(t *testing.T) {
+	ca, dir := newAuthority(t, "ca"), t.TempDir()
+	client := ca.issue(t, "client")
+	for name, spoil := range map[string]func(base string) error{
+		"empty CA":   func(base string) error { return os.WriteFile(base+".ca", nil, 0o600) },
+		"garbage CA": func(base string) error { return os.WriteFile(base+".ca", []byte("garbage"), 0o600) },
+		"no key":     func(base string) error { return os.Remove(base + ".key") },
+		"no crt":     func(base string) error { return os.Remove(base + ".crt") },
+		"only CA":    func(base string) error { os.Remove(base + ".crt"); return os.Remove(base + ".key") },
+		"other key":  func(base string) error { return os.WriteFile(base+".key", keyPEM(t, newKeyPair(t)), 0o600) },
+		"CA gone":    func(base string) error { return os.Remove(base + ".ca") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			folder := t.TempDir()
+			base := filepath.Join(folder, "a.example")
+			prepare := func() {
+				writePair(t, folder, "a.example", ca.issue(t, "a.example"))
+				write(t, folder, "a.example.ca", ca.pem())
+			}
+			cfg := ServerConfig{
+				SNIDir: folder, CAFile: write(t, dir, "ca.pem", newAuthority(t, "other").pem()), RequireClient: true,
+				Certificates: []Pair{writePair(t, dir, "d", ca.issue(t, "a.example"))},
+			}
+			var l log
+			prepare()
+			s, addr, later := sniServer(t, cfg, &l)
+			show := &tls.Config{ServerName: "a.example", RootCAs: ca.pool()}
+			show.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &client, nil }
+			if _, err := visit(t, addr, show); err != nil {
+				t.Fatal(err)
+			}
+			if err := spoil(base); err != nil {
+				t.Fatal(err)
+			}
+			later()
+			if _, err := visit(t, addr, show); err != nil {
+				t.Errorf("what was in force is not: %v", err)
+			}
+			if _, err := visit(t, addr, &tls.Config{ServerName: "a.example", RootCAs: ca.pool()}); err == nil {
+				t.Error("a client without a certificate is let in")
+			}
+			if info := s.Certificates(); info[1].Error == "" || !strings.Contains(l.String(), "a.example") {
+				t.Errorf("nobody is told: %+v, %s", info[1], &l)
+			}
+			if name == "CA gone" { // and a reload says that this is meant
+				if err := s.Reload(); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := visit(t, addr, show); err == nil {
+					t.Error("after a reload the other authorities are not in force")
+				}
+				return
+			}
+			if _, addr, _ = sniServer(t, cfg, &l); !refused(t, addr, show) {
+				t.Error("a name that never was right is served")
+			}
+			prepare()
+			later()
+			if _, err := visit(t, addr, show); err == nil {
+				t.Error("the files are read for each client")
+			}
+			if s, addr, later = sniServer(t, cfg, &l); s == nil {
+				t.Fatal("no server")
+			}
+			later()
+			if _, err := visit(t, addr, show); err != nil {
+				t.Errorf("after it was mended: %v", err)
+			}
+		})
+	}
+}
+
+func refused(t *testing.T, addr string, cfg *tls.Config) bool {
+	t.Helper()
+	_, err := visit(t, addr, cfg)
+	return err != nil
+}
+
+// Names that are not there cost no memory and not a look at the disk each; and
+// of those that are there some are put by.
+func TestFolderIsBounded(t *testing.T) {
+	ca, dir := newAuthority(t, "ca"), t.TempDir()
+	cert := ca.issue(t, "a.example")
+	for i := range maxSites + 10 {
+		writePair(t, dir, fmt.Sprintf("n%d.example", i), cert)
+	}
+	s := newServer(t, ServerConfig{SNIDir: dir})
+	global := s.files.Load().clients
+	find := func(name string) *identity {
+		t.Helper()
+		id, err := s.dir.find(&tls.ClientHelloInfo{Conn: &gate{ctx: t.Context()}}, name, global)
+		<-computing // find comes back with a place
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	for i := range maxSites + 10 {
+		if find(fmt.Sprintf("n%d.example", i)) == nil {
+			t.Fatalf("name %d is not found", i)
+		}
+	}
+	if n := len(s.dir.known); n != maxSites || s.dir.used.Len() != n {
+		t.Errorf("%d names are kept, and %d in the list, want %d", n, s.dir.used.Len(), maxSites)
+	}
+	computing <- struct{}{} // nobody gives up a place
+	listed := s.dir.listed
+	s.dir.now = func() time.Time { return listed }
+	for i := range 10000 {
+		if id, err := s.dir.find(&tls.ClientHelloInfo{Conn: &gate{ctx: t.Context()}}, fmt.Sprintf("x%d.example", i), global); id != nil || err != nil {
+			t.Fatal(id, err)
+		}
+	}
+	<-computing
+	if len(s.dir.known) != maxSites || !s.dir.listed.Equal(listed) {
+		t.Errorf("%d names are kept", len(s.dir.known))
+	}
+}
+
+// Many who ask for a name at once have its files read once, and all get it.
+func TestFolderAtOnce(t *testing.T) {
+	ca, dir := newAuthority(t, "ca"), t.TempDir()
+	writePair(t, dir, "a.example", ca.issue(t, "a.example"))
+	s := newServer(t, ServerConfig{SNIDir: dir})
+	addr := serve(t, s)
+	var all sync.WaitGroup
+	for range 50 {
+		all.Go(func() {
+			if _, err := visit(t, addr, &tls.Config{ServerName: "a.example", RootCAs: ca.pool()}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+}
+
+func TestHostName(t *testing.T) {
+	long := strings.Repeat("a", 63)
+	for in, want := range map[string]string{
+		"a":                              "a",
+		"A.Example":                      "a.example",
+		"_x.a-b.example":                 "_x.a-b.example",
+		"xn--a.example":                  "xn--a.example",
+		long + ".b":                      long + ".b",
+		"":                               "",
+		".":                              "",
+		"..":                             "",
+		"../etc":                         "",
+		"a/b":                            "",
+		"a\x00b":                         "",
+		"a b":                            "",
+		"a..b":                           "",
+		".a":                             "",
+		"a.":                             "",
+		"-a":                             "",
+		"a-.b":                           "",
+		"*.a":                            "",
+		"å.example":                      "",
+		"\u212Aelvin":                    "",
+		long + "a":                       "",
+		strings.Repeat("a.", 126) + "aa": "",
+	} {
+		if got, ok := hostName(in); got != want || ok != (want != "") {
+			t.Errorf("%q is %q, %v, want %q", in, got, ok, want)
+		}
+	}
+}
+
+func FuzzHostName(f *testing.F) {
+	f.Add("a.example")
+	f.Add("../a")
+	f.Fuzz(func(t *testing.T, s string) {
+		name, ok := hostName(s)
+		if ok && (filepath.Base(name) != name || name == "." || name == ".." || len(name) > 253 || strings.ToLower(name) != name) {
+			t.Errorf("%q is taken for the name %q", s, name)
+		}
+	})
+}
