@@ -78,12 +78,14 @@ type App struct {
 	cfg      atomic.Pointer[inForce]       // stored under mu
 	requests atomic.Pointer[accesslog.Log] // nil: requests are not logged; stored under mu
 
-	mu        sync.Mutex               // one change at a time; guards all below
-	file      config.Config            // what the file meant when it was last read
-	actions   []config.Command         // that stood in it
-	countries *geoip.DB                // nil where none is wanted
-	services  map[string]*service      // replaced, never changed
-	policies  []dispatch.Config        // of the services, in their order
+	mu        sync.Mutex          // one change at a time; guards all below
+	file      config.Config       // what the file meant when it was last read
+	actions   []config.Command    // that stood in it
+	countries *geoip.DB           // nil where none is wanted
+	services  map[string]*service // replaced, never changed
+	policies  []dispatch.Config   // of the services, in their order
+	edges     edges
+	obsolete  bool                     // it was said that a protocol is
 	tables    map[string]*client.Table // client tables that services share
 	ending    []*service               // that are gone but for their last connections
 	undo      []config.Config          // what was replaced, for rollback, oldest first
@@ -127,7 +129,7 @@ func Check(cfg config.Config) error {
 	a := &App{names: names.New(names.Options{}), stopping: context.Background()}
 	db, err := checkCountries(cfg)
 	if err == nil {
-		_, _, err = a.build(cfg, db)
+		_, err = a.build(cfg, db)
 	}
 	return err
 }
@@ -138,7 +140,7 @@ func (a *App) setup(cfg config.Config) error {
 	if !cfg.Listens() {
 		return errors.New("no address to listen on; want: pen [OPTION]... [HOST:]PORT SERVER...")
 	}
-	policies, queries, err := a.build(cfg, nil) // Start opens the data base of countries
+	b, err := a.build(cfg, nil) // Start opens the data base of countries
 	if err != nil {
 		return err
 	}
@@ -162,8 +164,8 @@ func (a *App) setup(cfg config.Config) error {
 		return nil // Serve has closed them
 	})
 	a.opt.SetDebug(cfg.Debug)
-	a.use(draft{cfg, policies, nil, bound})
-	a.names.Set(queries)
+	a.use(draft{cfg, b, nil, bound})
+	a.names.Set(b.queries)
 	return nil
 }
 
@@ -248,6 +250,7 @@ func (a *App) Start() error {
 	a.restoreNew(config.Config{}, cfg)
 	a.cleanup.add("client tables", a.saveAll)
 	a.started, a.ticking = true, ticking
+	a.runTLS()
 	a.serveAll()
 	a.mu.Unlock()
 	a.serving.Go(a.sweep)

@@ -27,19 +27,25 @@ const (
 )
 
 // build makes the policies of all services from the user's configuration and
-// the data base of countries, which is nil if there is none. It also returns the
-// names in it. It may block on look-ups of names that were not resolved before.
-func (a *App) build(cfg config.Config, countries *geoip.DB) ([]dispatch.Config, []names.Query, error) {
+// the data base of countries, which is nil if there is none. It may block on files
+// and on look-ups of names that were not resolved before.
+func (a *App) build(cfg config.Config, countries *geoip.DB) (built, error) {
 	acls, err := lists(cfg, countries)
 	if err != nil {
-		return nil, nil, err
+		return built{}, err
 	}
-	var out []dispatch.Config
+	if err := cfg.CheckEdges(); err != nil {
+		return built{}, err
+	}
+	var out built
+	if out.edges, err = a.edges.prepare(a, cfg); err != nil {
+		return out, err
+	}
 	find := &answerer{ctx: a.stopping, watcher: a.names, known: map[string]netip.Addr{}}
 	for _, s := range cfg.All() {
-		policy, err := a.policy(s, find)
+		policy, err := a.policy(s, out.edges, find)
 		if err != nil {
-			return nil, nil, inService(s.Name, err)
+			return out, inService(s.Name, err)
 		}
 		policy.ACLs = acls
 		policy.Tell = a.tellOf(s.Name)
@@ -49,9 +55,17 @@ func (a *App) build(cfg config.Config, countries *geoip.DB) ([]dispatch.Config, 
 		if cfg.Debug >= dumpLevel {
 			policy.Dump = a.dump(cfg.ASCII)
 		}
-		out = append(out, policy)
+		out.policies = append(out.policies, policy)
 	}
-	return out, find.queries, nil
+	out.queries = find.queries
+	return out, nil
+}
+
+// What is built is a configuration as it is used.
+type built struct {
+	policies []dispatch.Config // of cfg.All()
+	queries  []names.Query     // the names in it
+	edges    edges
 }
 
 // tellOf returns what logs changes of a service's servers.
@@ -62,7 +76,7 @@ func (a *App) tellOf(service string) func(dispatch.Target, string) {
 }
 
 // policy makes the policy of one service.
-func (a *App) policy(s config.Service, find *answerer) (dispatch.Config, error) {
+func (a *App) policy(s config.Service, e edges, find *answerer) (dispatch.Config, error) {
 	out := dispatch.Config{
 		ClientACL:      s.ClientACL,
 		NoTracking:     s.RoundRobin,
@@ -110,6 +124,7 @@ func (a *App) policy(s config.Service, find *answerer) (dispatch.Config, error) 
 		if err != nil {
 			return out, fmt.Errorf("server %d: %w", slot, err)
 		}
+		c.Way = e.way(s, server)
 		out.Pool.Servers = append(out.Pool.Servers, c)
 	}
 	if out.Pool.Algorithm == pool.Maglev {
@@ -121,6 +136,7 @@ func (a *App) policy(s config.Service, find *answerer) (dispatch.Config, error) 
 	if out.Pool.Abuse, err = poolServer(s.Abuse, port, find); err != nil {
 		return out, fmt.Errorf("abuse server: %w", err)
 	}
+	out.Pool.Emergency.Way, out.Pool.Abuse.Way = e.way(s, s.Emergency), e.way(s, s.Abuse)
 	return out, nil
 }
 

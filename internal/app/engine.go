@@ -110,7 +110,7 @@ func (a *App) apply(next config.Config, again bool) error {
 	if err != nil {
 		return err
 	}
-	policies, queries, err := a.build(next, countries)
+	b, err := a.build(next, countries)
 	if err != nil {
 		return err
 	}
@@ -131,8 +131,8 @@ func (a *App) apply(next config.Config, again bool) error {
 		}
 		return err
 	}
-	a.use(draft{next, policies, heirs, bound})
-	a.names.Set(queries)
+	a.use(draft{next, b, heirs, bound})
+	a.names.Set(b.queries)
 	if a.started {
 		a.restoreNew(old, next)
 	}

@@ -23,8 +23,10 @@ const (
 // UsesLoops reports whether connections are carried by event loops.
 func UsesLoops(cfg config.Config) bool { return slices.ContainsFunc(cfg.All(), usesLoops) }
 
+// usesLoops reports whether event loops carry a service's connections. They only
+// relay: what has edges is carried otherwise, whatever plane says.
 func usesLoops(s config.Service) bool {
-	return !s.UDP && (s.Plane == "loop" || s.Plane == "" && runtime.GOOS == "linux")
+	return !s.UDP && !s.HasEdges() && (s.Plane == "loop" || s.Plane == "" && runtime.GOOS == "linux")
 }
 
 // defaultLoops is how many event loops a listener has that is alone.

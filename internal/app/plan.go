@@ -28,7 +28,7 @@ func (a *App) Plan(file string) (string, error) {
 	late := keepStartOnly(&next, old)
 	countries, err := a.openCountries(next, false)
 	if err == nil {
-		_, _, err = a.build(next, countries)
+		_, err = a.build(next, countries)
 	}
 	if err == nil {
 		err = mayServe(next)

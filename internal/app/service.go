@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
 	"maps"
+	"net"
 	"slices"
 	"strings"
 
@@ -45,10 +47,10 @@ type planeKey struct{ service, address string }
 // A draft is a configuration that is ready to be used: all that can fail is
 // done.
 type draft struct {
-	cfg      config.Config
-	policies []dispatch.Config // of cfg.All()
-	heirs    map[string]*service
-	bound    map[planeKey]plane.Plane
+	cfg config.Config
+	built
+	heirs map[string]*service
+	bound map[planeKey]plane.Plane
 }
 
 // heirs returns what runs already of the services of a configuration, by their
@@ -92,10 +94,14 @@ func (a *App) bind(cfg config.Config, heirs map[string]*service) (map[planeKey]p
 	bound := map[planeKey]plane.Plane{}
 	for _, s := range cfg.All() {
 		for _, addr := range s.Listeners() {
-			if running := heirs[s.Name]; running != nil && running.listeners[addr].plane != nil {
+			var old plane.Plane
+			if running := heirs[s.Name]; running != nil {
+				old = running.listeners[addr].plane
+			}
+			if old != nil && !outgrown(old, s) {
 				continue
 			}
-			p, err := a.listen(s, addr, loops)
+			p, err := a.listen(s, addr, loops, old)
 			if err != nil {
 				closeAll(bound)
 				return nil, inService(s.Name, a.taken(addr, err))
@@ -130,10 +136,37 @@ func inService(name string, err error) error {
 	return fmt.Errorf("service %s: %w", name, err)
 }
 
-func (a *App) listen(s config.Service, addr string, loops int) (plane.Plane, error) {
-	log := a.opt.Log
-	if s.Name != "" {
-		log = log.With("service", s.Name)
+// outgrown reports whether a plane can't do what a service needs now.
+func outgrown(p plane.Plane, s config.Service) bool {
+	_, loops := p.(sharer)
+	return loops && s.HasEdges()
+}
+
+// A sharer is a plane whose socket another plane can take over: one of event
+// loops.
+type sharer interface {
+	Share() (net.Listener, error)
+	Leave()
+}
+
+// log is where a service logs.
+func (a *App) log(service string) *slog.Logger {
+	if service == "" {
+		return a.opt.Log
+	}
+	return a.opt.Log.With("service", service)
+}
+
+// listen makes a plane: for the socket of an old one that it takes the place of,
+// so that no client finds the door closed, or for a new socket.
+func (a *App) listen(s config.Service, addr string, loops int, old plane.Plane) (plane.Plane, error) {
+	log := a.log(s.Name)
+	if old, ok := old.(sharer); ok {
+		ln, err := old.Share()
+		if err != nil {
+			return nil, err
+		}
+		return stream.New(ln, log), nil
 	}
 	if s.UDP {
 		return datagram.Listen(addr, log)
@@ -158,16 +191,12 @@ func (a *App) use(next draft) {
 		} else {
 			running.d.Configure(policy)
 		}
-		listeners := map[string]listener{}
-		for _, addr := range s.Listeners() {
-			if p := next.bound[planeKey{s.Name, addr}]; p != nil {
-				listeners[addr] = a.serve(p, running.d)
-			} else {
-				listeners[addr] = running.listeners[addr]
-			}
-		}
-		running.retire(listeners)
-		services[s.Name] = &service{a, s.Name, running.d, listeners, running.endTick}
+		services[s.Name] = &service{a, s.Name, running.d, running.listeners, running.endTick}
+	}
+	a.useTLS(next.edges)
+	ends := a.edgesOf(next.cfg, services)
+	for _, s := range next.cfg.All() {
+		a.useListeners(services[s.Name], s, ends[s.Name], next.bound)
 	}
 	stay := map[*service]bool{}
 	for _, s := range next.heirs {
@@ -183,9 +212,31 @@ func (a *App) use(next draft) {
 	a.fitTables(next.cfg)
 	a.cfg.Store(&inForce{next.cfg, next.policies[0].ACLs, services})
 	a.policies = next.policies
+	a.sayObsolete(next.cfg)
 	if a.started {
 		a.checks.set(rosterOf(next.cfg, next.policies, services))
 	}
+}
+
+// useListeners has a service listen where its configuration says.
+func (a *App) useListeners(running *service, s config.Service, e *stream.Edge, bound map[planeKey]plane.Plane) {
+	listeners := map[string]listener{}
+	for _, addr := range s.Listeners() {
+		old := running.listeners[addr]
+		p := bound[planeKey{s.Name, addr}]
+		if p == nil {
+			setEdges(old.plane, s, e)
+			listeners[addr] = old
+			continue
+		}
+		setEdges(p, s, e)
+		if old, ok := old.plane.(sharer); ok {
+			old.Leave()
+		}
+		listeners[addr] = a.serve(p, running.d)
+	}
+	running.retire(listeners)
+	running.listeners = listeners
 }
 
 // tick has a Dispatcher end the waits of its flows, from Start to the end of all
@@ -236,7 +287,7 @@ func (a *App) serveAll() {
 // retire ends the listeners that are not among those that stay.
 func (s *service) retire(stay map[string]listener) {
 	for addr, l := range s.listeners {
-		if _, ok := stay[addr]; !ok {
+		if stay[addr].plane != l.plane {
 			l.retire()
 		}
 	}

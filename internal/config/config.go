@@ -98,6 +98,16 @@ type Service struct {
 	Limits           Limits
 	Queue            int // clients that may wait for a server; 0: none
 	QueueTime        time.Duration
+
+	// What is read off or put on connections, see edges.go and tls.go.
+	TLS           TLS       // of clients
+	ServerTLS     ServerTLS // to servers
+	AcceptProxy   string    // words: networks of proxies that send a PROXY header; unix, first
+	SendProxy     SendProxy
+	Routes        []Route // replaced, never changed
+	HTTP          bool    // tell servers about clients in each request
+	HTTPForwarded bool    // in the Forwarded field as well
+	HTTPTrust     string  // words: networks of clients that are proxies
 }
 
 // A Server is one server as the operator describes it. The zero Server is an
@@ -113,6 +123,9 @@ type Server struct {
 	ACL       int
 	Name      string // "" where it has none but its slot's number
 	State     State
+	SendProxy string // "v1", "v2" or "off"; "" is as the service says
+	TLS       string // "on" or "off"; "" likewise
+	TLSName   string // what its certificate must be for; "" likewise
 }
 
 // A State is whether the operator lets a server take clients.

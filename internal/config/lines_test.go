@@ -200,7 +200,7 @@ var lineErrors = []struct{ line, want string }{
 	{"emergency [::1", "the bracket is not closed"},
 	{"emergency [::1]80", "want a colon behind the bracket"},
 	{"emergency a:1:2:3:4:5:6", "too many fields"},
-	{"ssl_ciphers", "not built yet: ssl_ciphers"},
+	{"dsr_if", "not built yet: dsr_if"},
 	{"tcp_fastclose sometimes", `"sometimes" is none of up, down, both, off`},
 	{"source here", "unable to set source address to 'here'"},
 	{"source", "an argument is missing"},

@@ -66,7 +66,7 @@ func mergeFields(before, after, out reflect.Value) {
 		case Service, []Service, Server, []Server, [ACLCount][]ACLEntry:
 			continue // they are merged by their parts
 		}
-		if !before.Field(i).Equal(after.Field(i)) {
+		if !reflect.DeepEqual(before.Field(i).Interface(), after.Field(i).Interface()) {
 			out.Field(i).Set(after.Field(i))
 		}
 	}

@@ -128,6 +128,18 @@ func setSomething(t *testing.T, name string, field reflect.Value) {
 	case *Limits:
 		v.Bandwidth = 1
 		return
+	case *TLS:
+		v.More = []Certificate{{Cert: "f"}}
+		return
+	case *ServerTLS:
+		v.On = true
+		return
+	case *SendProxy:
+		v.Version = 2
+		return
+	case *[]Route:
+		*v = []Route{{By: "default", Service: "web"}}
+		return
 	case *float64:
 		*v = 1.5
 		return

@@ -129,10 +129,6 @@ func (o *options) setting(v *Verb, value string) {
 	if v.Short != "" {
 		cmd.Origin = "option -" + v.Short
 	}
-	if v.notBuilt {
-		o.fail("", notBuilt(strings.TrimPrefix(cmd.Origin, "option ")))
-		return
-	}
 	switch {
 	case v.flag:
 	case v.several:

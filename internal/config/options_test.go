@@ -137,7 +137,7 @@ func TestParseArgsErrors(t *testing.T) {
 		{"80 a:8o!", []string{`server "a:8o!": port "8o!" is not a number`}},
 		{"80 ::1:80", []string{`server "::1:80": no host`}},
 		{"80 a:1:2:3:4:5:6", []string{"too many fields"}},
-		{"-H 80", []string{"not built yet: -H"}},
+		{"-L tls9 80", []string{`option -L: ssl_protocol: "tls9" is none of ssl2, `}},
 		{"-e a:-b! -w", []string{`option -e: emergency: server "a:-b!": port "-b!" is not a number`, "'w'"}},
 	} {
 		args := strings.Fields(tt.args)
@@ -153,16 +153,6 @@ func TestParseArgsErrors(t *testing.T) {
 			if !strings.Contains(errs[i].Error(), want) {
 				t.Errorf("%s: %v, want %q", tt.args, errs[i], want)
 			}
-		}
-	}
-}
-
-func TestNotBuiltOptions(t *testing.T) {
-	for _, letter := range "HEKGARZL" {
-		args := []string{"-" + string(letter), "x", "80"}
-		_, errs := ParseArgs(args, files(nil))
-		if len(errs) != 1 || errs[0].Error() != "not built yet: "+args[0] {
-			t.Errorf("%s: %v", args[0], errs)
 		}
 	}
 }

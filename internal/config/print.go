@@ -8,7 +8,7 @@ import (
 // saved is the order in which write saves C Pen's settings (specification,
 // section 20).
 var saved = []string{
-	"acl", "ascii", "blacklist", "client_acl", "control_acl", "debug", "hash", "log", "roundrobin", "server", "stubborn", "tcp_fastclose",
+	"acl", "ascii", "blacklist", "client_acl", "control_acl", "debug", "hash", "http", "log", "roundrobin", "server", "stubborn", "tcp_fastclose",
 	"timeout", "tracking", "web_stats", "weight", "prio",
 }
 
@@ -16,9 +16,12 @@ var saved = []string{
 // They are saved where they differ from the default, so that a file does not
 // speak against an option without need.
 var savedIfSet = []string{
-	"abort_on_error", "abuse", "agent", "agent_listen", "backlog", "balance", "check", "chroot", "clients_max", "conn_max", "control", "dummy", "emergency", "exit_enabled",
-	"foreground", "geoip_db", "idle_timeout", "idlers", "keepalive", "limit", "listen", "max_age", "multi_accept", "on_down", "outlier", "panic", "pending_max", "pidfile", "plane", "queue", "rebalance", "slow_start",
-	"source", "table", "table_file", "tracking_prefix", "transparent", "udp", "user",
+	"abort_on_error", "abuse", "accept_proxy", "acme", "acme_ca", "acme_ca_root", "acme_email", "acme_storage", "agent", "agent_listen", "backlog",
+	"balance", "check", "chroot", "clients_max", "conn_max", "control", "dummy", "emergency", "exit_enabled", "foreground", "geoip_db",
+	"http_forwarded", "http_trust", "idle_timeout", "idlers", "keepalive", "limit", "listen", "max_age", "multi_accept", "on_down", "outlier", "panic",
+	"pending_max", "pidfile", "plane", "queue", "rebalance", "route", "send_proxy", "slow_start", "source", "ssl", "ssl_alpn", "ssl_ca_file",
+	"ssl_ca_path", "ssl_certificate", "ssl_certificate_key", "ssl_ciphers", "ssl_ocsp_response", "ssl_protocol", "ssl_require_client", "ssl_sni_path",
+	"table", "table_file", "tls", "tracking_prefix", "transparent", "udp", "user",
 }
 
 // Print writes a Config as commands, one a line. To read them on top of the

@@ -20,7 +20,7 @@ func TestPrint(t *testing.T) {
 	want := strings.Join([]string{
 		"no acl 0", "no acl 1", "acl 1 deny 10.0.0.0 255.0.0.0", "acl 1 permit country SE", "no acl 2", "no acl 3", "no acl 4", "no acl 5",
 		"no acl 6", "no acl 7", "no acl 8", "no acl 9", "no ascii", "blacklist 30", "client_acl 0", "control_acl 0",
-		"debug 0", "no hash", "no log", "no roundrobin", "server 1 acl 0 address b port 2 max 0 hard 0 weight 0", "no stubborn", "tcp_fastclose off",
+		"debug 0", "no hash", "no http", "no log", "no roundrobin", "server 1 acl 0 address b port 2 max 0 hard 0 weight 0", "no stubborn", "tcp_fastclose off",
 		"timeout 5", "tracking 0", "no web_stats", "weight", "no prio", "emergency e:1", "geoip_db f", "listen 80", "",
 	}, "\n")
 	if got != want {

@@ -109,8 +109,19 @@ func (s *Server) set(key, value string) error {
 		s.Name = value
 	case "state":
 		s.State, err = parseState(value)
+	case "send_proxy":
+		s.SendProxy = value
+		_, err = parseProxyVersion(value)
+	case "tls":
+		s.TLS = value
+		if value != "on" && value != "off" {
+			err = fmt.Errorf("tls %q is none of on, off", value)
+		}
+	case "tls_name":
+		s.TLSName = value
+		err = parseWord(value)
 	default:
-		return fmt.Errorf("unknown key %q, want acl, address, port, name, max, hard, blacklist, weight, prio or state", key)
+		return fmt.Errorf("unknown key %q, want acl, address, port, name, max, hard, blacklist, weight, prio, state, send_proxy, tls or tls_name", key)
 	}
 	return err
 }
@@ -378,6 +389,11 @@ func (s Server) line(slot int, prio bool) string {
 	}
 	if s.State != Enabled {
 		fmt.Fprintf(&b, " state %s", s.State)
+	}
+	for _, edge := range []struct{ key, value string }{{"send_proxy", s.SendProxy}, {"tls", s.TLS}, {"tls_name", s.TLSName}} {
+		if edge.value != "" {
+			fmt.Fprintf(&b, " %s %s", edge.key, edge.value)
+		}
 	}
 	return b.String()
 }

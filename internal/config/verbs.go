@@ -59,7 +59,7 @@ func find(name string) *Verb {
 var table []Verb
 
 func init() {
-	table = slices.Concat(settings(), balancing(), checking(), limiting(), runtimeVerbs(), unused(), later())
+	table = slices.Concat(settings(), balancing(), checking(), limiting(), securing(), edging(), runtimeVerbs(), unused(), later())
 	slices.SortFunc(table, func(a, b Verb) int { return strings.Compare(a.Name, b.Name) })
 }
 
@@ -89,10 +89,13 @@ func runtimeVerbs() []Verb {
 // unused are words that are accepted and have no effect.
 func unused() []Verb {
 	var all []Verb
-	for _, name := range []string{"block", "delayed_forward", "epoll", "kqueue", "poll", "select", "tcp_nodelay"} {
+	for _, name := range []string{"block", "delayed_forward", "epoll", "kqueue", "poll", "select", "ssl_compatible", "tcp_nodelay"} {
 		v := Verb{Name: name, Negatable: true, flag: true, Unused: true, Help: "accepted, without effect", set: words(0)}
-		if name == "poll" {
+		switch name {
+		case "poll":
 			v.Short, v.Long = "P", "poll"
+		case "ssl_compatible":
+			v.Short, v.Long = "Z", "ssl-compatible"
 		}
 		all = append(all, v)
 	}
@@ -104,30 +107,16 @@ func unused() []Verb {
 func later() []Verb {
 	var all []Verb
 	for _, l := range []struct {
-		name, args, short, long string
-		off                     string              // the value that asks for what is
-		show                    func(Config) string // where Pen replies
+		name, args string
+		off        string              // the value that asks for what is
+		show       func(Config) string // where Pen replies
 	}{
 		{name: "dsr_if", args: "IF"},
 		{name: "dsr_ip", args: "IP"},
-		{name: "http", short: "H", long: "http"},
-		{name: "ssl", args: "FILE", short: "E", long: "ssl"},
-		{name: "ssl_ca_file", args: "FILE", short: "G", long: "ssl-ca-file"},
-		{name: "ssl_ca_path", args: "DIR", short: "A", long: "ssl-ca-path"},
-		{name: "ssl_certificate_key", args: "FILE", short: "K", long: "ssl-key"},
-		{name: "ssl_ciphers", args: "LIST"},
-		{name: "ssl_client_renegotiation_interval", args: "SECONDS"},
-		{name: "ssl_compatible", short: "Z", long: "ssl-compatible"},
-		{name: "ssl_ocsp_response", args: "FILE"},
-		{name: "ssl_option", args: "OPTION"},
-		{name: "ssl_protocol", args: "PROTOCOL", short: "L", long: "ssl-protocol"},
-		{name: "ssl_require_client", short: "R", long: "ssl-require-client"},
-		{name: "ssl_sni_path", args: "DIR"},
 		{name: "tarpit_acl", args: "[N]", off: "-1", show: func(Config) string { return "tarpit_acl = -1" }},
 	} {
 		v := Verb{
-			Name: l.name, Args: l.args, Short: l.short, Long: l.long, Help: "not built yet",
-			Negatable: true, flag: l.args == "", notBuilt: true, show: l.show,
+			Name: l.name, Args: l.args, Help: "not built yet", Negatable: true, notBuilt: true, show: l.show,
 		}
 		v.set = func(_ *Config, no bool, args []string) error {
 			if no || len(args) > 0 && args[0] == l.off {
@@ -140,7 +129,7 @@ func later() []Verb {
 	return all
 }
 
-// notBuilt is the error for a verb or an option that is not built yet.
+// notBuilt is the error for a verb that is not built yet.
 type notBuilt string
 
 func (n notBuilt) Error() string { return "not built yet: " + string(n) }

@@ -41,7 +41,7 @@ type script struct {
 }
 
 // serverKeys are the keys of the server command.
-var serverKeys = []string{"acl", "address", "blacklist", "hard", "max", "name", "port", "prio", "state", "weight"}
+var serverKeys = []string{"acl", "address", "blacklist", "hard", "max", "name", "port", "prio", "send_proxy", "state", "tls", "tls_name", "weight"}
 
 // Completions returns the scripts for shells by the names of their files.
 func Completions() (map[string]string, error) {

@@ -106,7 +106,7 @@ func TestServerKeys(t *testing.T) {
 	}
 	_, said, _ := strings.Cut(err.Error(), "want ")
 	for _, key := range serverKeys {
-		value := map[string]string{"name": "web1", "state": "drain"}[key]
+		value := map[string]string{"name": "web1", "state": "drain", "send_proxy": "v2", "tls": "on"}[key]
 		if value == "" {
 			value = "1"
 		}

@@ -11,6 +11,7 @@ import (
 type maker struct {
 	suites []uint16
 	alpn   []string
+	oldest uint16 // protocol
 }
 
 // An identity is a certificate together with what its clients have to show. It
@@ -49,7 +50,7 @@ func (m *maker) make(source string, cert tls.Certificate, staple []byte, clients
 		}
 	}
 	id.config = &tls.Config{
-		MinVersion:   tls.VersionTLS12,
+		MinVersion:   m.oldest,
 		CipherSuites: m.suites,
 		NextProtos:   m.alpn,
 		Certificates: []tls.Certificate{sent},

@@ -52,6 +52,8 @@ type ServerConfig struct {
 	// Ciphers is a list as OpenSSL has it, of suites for TLS 1.2. The default
 	// is those with ECDHE and AEAD. Those of TLS 1.3 are not to be chosen.
 	Ciphers string
+	// Only13 speaks no protocol that is older than TLS 1.3, rather than 1.2.
+	Only13 bool
 	// ALPN are the protocols to offer. With none the client's wish is ignored.
 	ALPN []string
 	// ACME says what to get certificates for; nil: nothing.
@@ -109,7 +111,10 @@ func NewServer(cfg ServerConfig, log *slog.Logger) (*Server, error) {
 			return nil, fmt.Errorf("ALPN protocol %q, want 1 to 255 bytes, and not %q, which is ACME's", p, acmeProtocol)
 		}
 	}
-	s := &Server{cfg: cfg, maker: &maker{suites: suites, alpn: cfg.ALPN}, log: log}
+	s := &Server{cfg: cfg, maker: &maker{suites: suites, alpn: cfg.ALPN, oldest: tls.VersionTLS12}, log: log}
+	if cfg.Only13 {
+		s.maker.oldest = tls.VersionTLS13
+	}
 	s.managed.Store(&map[string]*identity{})
 	next, err := s.load(nil, time.Now())
 	if err != nil {

@@ -53,16 +53,16 @@ type Hello struct {
 // [MaxHello] bytes is refused as soon as it says so. While more is needed a
 // call looks only at the headers of records and allocates nothing.
 func ParseHello(b []byte) (Hello, error) {
-	size, err := span(b)
+	size, err := extent(b)
 	if err != nil {
 		return Hello{}, err
 	}
 	return parseBody(gather(b, size)[handshakeHead:])
 }
 
-// span returns how many bytes the hello has, without the headers of its
+// extent returns how many bytes the hello has, without the headers of its
 // records, if b has all of it.
-func span(b []byte) (int, error) {
+func extent(b []byte) (int, error) {
 	if len(b) > 0 && b[0] != recordHandshake || len(b) > 1 && b[1] != recordMajor {
 		return 0, ErrNotTLS
 	}

@@ -17,7 +17,7 @@ _pen_dir() {
 }
 _pen_user() { mapfile -t COMPREPLY < <(compgen -u -- "$cur"); }
 _pen_list() { _pen_words 0 1 2 3 4 5 6 7 8 9; }
-_pen_command() { _pen_words abort_on_error abuse acl agent agent_listen ascii backlog balance blacklist check chroot client_acl clients_max close conn_max connection control control_acl debug disable drain dummy emergency enable exit exit_enabled explain foreground geoip_db hash help idle_timeout idlers include keepalive limit listen log max_age mode multi_accept on_down outlier panic pending_max pid pidfile plan plane prio protocol queue rebalance recent rollback roundrobin server servers service services slow_start socket source state status stubborn table table_file tcp_fastclose timeout tracking tracking_prefix transparent udp user web_stats weight write; }
+_pen_command() { _pen_words abort_on_error abuse accept_proxy acl acme acme_ca acme_ca_root acme_email acme_storage agent agent_listen ascii backlog balance blacklist check chroot client_acl clients_max close conn_max connection control control_acl debug disable drain dummy emergency enable exit exit_enabled explain foreground geoip_db hash help http http_forwarded http_trust idle_timeout idlers include keepalive limit listen log max_age mode multi_accept on_down outlier panic pending_max pid pidfile plan plane prio protocol queue rebalance recent rollback roundrobin route send_proxy server servers service services slow_start socket source ssl ssl_alpn ssl_ca_file ssl_ca_path ssl_certificate ssl_certificate_key ssl_ciphers ssl_ocsp_response ssl_option ssl_protocol ssl_require_client ssl_sni_path state status stubborn table table_file tcp_fastclose timeout tls tracking tracking_prefix transparent udp user web_stats weight write; }
 _pen_host() { mapfile -t COMPREPLY < <(compgen -A hostname -- "$cur"); }
 
 # What a running Pen says is not trusted: words of other characters are left
@@ -53,22 +53,25 @@ _pen() {
 		option=${cur%%=*} cur=${cur#*=}
 	fi
 	case $option in
-	-F|--config|-C|--control|--geoip-db|-l|--log|-p|--pidfile|--table-file|-w|--web-stats) _pen_file ;;
+	-F|--config|--acme-ca-root|-C|--control|--geoip-db|-l|--log|-p|--pidfile|-E|--ssl|-G|--ssl-ca-file|-K|--ssl-key|--table-file|-w|--web-stats) _pen_file ;;
 	-O|--command) _pen_command ;;
 	-B|--abuse|-e|--emergency) _pen_host ;;
+	--accept-proxy) _pen_words unix first ;;
+	--acme|--acme-ca|--acme-email|--agent-listen|-q|--backlog|-b|--blacklist|--client-acl|-c|--clients|-x|--connections|--control-acl|--http-trust|--idle-timeout|--idlers|--listen|--max-age|-m|--multi-accept|--outlier|--panic|--pending|--queue|--rebalance|--route|--slow-start|--source|--ssl-alpn|--ssl-certificate|--ssl-ciphers|-L|--ssl-protocol|--table|-t|--timeout|-T|--tracking|--tracking-prefix) _pen_none ;;
+	--acme-storage|-j|--chroot|-A|--ssl-ca-path|--ssl-sni-path) _pen_dir ;;
 	--agent) _pen_words port push ;;
-	--agent-listen|-q|--backlog|-b|--blacklist|--client-acl|-c|--clients|-x|--connections|--control-acl|--idle-timeout|--idlers|--listen|--max-age|-m|--multi-accept|--outlier|--panic|--pending|--queue|--rebalance|--slow-start|--source|--table|-t|--timeout|-T|--tracking|--tracking-prefix) _pen_none ;;
 	--balance) _pen_words roundrobin leastconn p2c random hash maglev first ;;
-	-j|--chroot) _pen_dir ;;
 	--limit) _pen_words client_conns client_rate conns rate server_rate bandwidth conn_bandwidth ;;
 	--on-down) _pen_words keep close ;;
 	--plane) _pen_words auto loop stream ;;
 	--protocol) _pen_words tcp udp ;;
+	--send-proxy) _pen_words v1 v2 ;;
 	--tcp-fastclose) _pen_words up down both off ;;
+	--tls) _pen_words on ;;
 	-u|--user) _pen_user ;;
 	*)
 		if [[ $cur == -* ]]; then
-			_pen_words -F --config -O --command -d --debug -B --abuse --agent --agent-listen -a --ascii -q --backlog --balance -b --blacklist -j --chroot --client-acl -c --clients -x --connections -C --control --control-acl --dummy -e --emergency -X --exit -f --foreground --geoip-db -h --hash --idle-timeout --idlers --keepalive --limit --listen -l --log --max-age -m --multi-accept --on-down --outlier --panic --pending -p --pidfile --plane --prio --protocol --queue --rebalance -r --roundrobin --slow-start --source -s --stubborn --table --table-file --tcp-fastclose -t --timeout -T --tracking --tracking-prefix --transparent -U --udp -u --user -w --web-stats -W --weight -N --hash-untracked --check -V --version --help
+			_pen_words -F --config -O --command -d --debug -B --abuse --accept-proxy --acme --acme-ca --acme-ca-root --acme-email --acme-storage --agent --agent-listen -a --ascii -q --backlog --balance -b --blacklist -j --chroot --client-acl -c --clients -x --connections -C --control --control-acl --dummy -e --emergency -X --exit -f --foreground --geoip-db -h --hash -H --http --http-forwarded --http-trust --idle-timeout --idlers --keepalive --limit --listen -l --log --max-age -m --multi-accept --on-down --outlier --panic --pending -p --pidfile --plane --prio --protocol --queue --rebalance -r --roundrobin --route --send-proxy --slow-start --source -E --ssl --ssl-alpn -G --ssl-ca-file -A --ssl-ca-path --ssl-certificate -K --ssl-key --ssl-ciphers -L --ssl-protocol -R --ssl-require-client --ssl-sni-path -s --stubborn --table --table-file --tcp-fastclose -t --timeout --tls -T --tracking --tracking-prefix --transparent -U --udp -u --user -w --web-stats -W --weight -N --hash-untracked --check -V --version --help
 		else
 			_pen_file
 		fi
@@ -90,8 +93,8 @@ _penctl() {
 		first=3
 	fi
 	case $((n - first)):$first in
-	0:2) _pen_words no abort_on_error abuse acl agent agent_listen ascii backlog balance blacklist check chroot client_acl clients_max close conn_max connection control control_acl debug disable drain dummy emergency enable exit exit_enabled explain foreground geoip_db hash help idle_timeout idlers include keepalive limit listen log max_age mode multi_accept on_down outlier panic pending_max pid pidfile plan plane prio protocol queue rebalance recent rollback roundrobin server servers service services slow_start socket source state status stubborn table table_file tcp_fastclose timeout tracking tracking_prefix transparent udp user web_stats weight write ;;
-	0:3) _pen_words abort_on_error abuse acl agent agent_listen ascii balance check chroot control dummy emergency exit_enabled foreground geoip_db hash keepalive limit listen log outlier pidfile prio queue roundrobin service source stubborn table table_file transparent udp user web_stats weight ;;
+	0:2) _pen_words no abort_on_error abuse accept_proxy acl acme acme_ca acme_ca_root acme_email acme_storage agent agent_listen ascii backlog balance blacklist check chroot client_acl clients_max close conn_max connection control control_acl debug disable drain dummy emergency enable exit exit_enabled explain foreground geoip_db hash help http http_forwarded http_trust idle_timeout idlers include keepalive limit listen log max_age mode multi_accept on_down outlier panic pending_max pid pidfile plan plane prio protocol queue rebalance recent rollback roundrobin route send_proxy server servers service services slow_start socket source ssl ssl_alpn ssl_ca_file ssl_ca_path ssl_certificate ssl_certificate_key ssl_ciphers ssl_ocsp_response ssl_option ssl_protocol ssl_require_client ssl_sni_path state status stubborn table table_file tcp_fastclose timeout tls tracking tracking_prefix transparent udp user web_stats weight write ;;
+	0:3) _pen_words abort_on_error abuse accept_proxy acl acme acme_ca acme_ca_root acme_email acme_storage agent agent_listen ascii balance check chroot control dummy emergency exit_enabled foreground geoip_db hash http http_forwarded http_trust keepalive limit listen log outlier pidfile prio queue roundrobin route send_proxy service source ssl ssl_alpn ssl_ca_file ssl_ca_path ssl_certificate ssl_certificate_key ssl_ciphers ssl_ocsp_response ssl_protocol ssl_require_client ssl_sni_path stubborn table table_file tls transparent udp user web_stats weight ;;
 	1:3) [[ ${words[3]} == acl ]] && _pen_list ;;
 	*:2) _penctl_argument "${words[2]}" $((n - 2)) ;;
 	esac
@@ -101,24 +104,25 @@ _penctl() {
 _penctl_argument() { # COMMAND PLACE
 	case $1:$2 in
 	server:1) _penctl_slot ;;
-	server:2) _pen_words acl address blacklist hard max name port prio state weight remove ;;
+	server:2) _pen_words acl address blacklist hard max name port prio send_proxy state tls tls_name weight remove ;;
 	server:*)
 		case $(($2 % 2)):${words[-2]} in
-		0:*) _pen_words acl address blacklist hard max name port prio state weight ;;
+		0:*) _pen_words acl address blacklist hard max name port prio send_proxy state tls tls_name weight ;;
 		1:acl) _pen_list ;;
 		1:address) _penctl_host ;;
 		esac
 		;;
 	abuse:1|emergency:1) _penctl_host ;;
+	accept_proxy:1) _pen_words unix first ;;
 	acl:1|client_acl:1|control_acl:1) _pen_list ;;
 	acl:2) _pen_words permit deny ;;
 	acl:4) _pen_words country ;;
+	acme_ca_root:1|control:1|geoip_db:1|include:1|log:1|pidfile:1|plan:1|ssl:1|ssl_ca_file:1|ssl_certificate_key:1|ssl_ocsp_response:1|table_file:1|tls:5|tls:7|tls:9|web_stats:1|write:1) _pen_file ;;
+	acme_storage:1|chroot:1|ssl_ca_path:1|ssl_sni_path:1) _pen_dir ;;
 	agent:1) _pen_words port push off ;;
 	balance:1) _pen_words roundrobin leastconn p2c random hash maglev first least_time ;;
 	balance:2) _pen_words bound ;;
 	check:1) _pen_words tcp tls http https send expect udp dns exec off ;;
-	chroot:1) _pen_dir ;;
-	control:1|geoip_db:1|include:1|log:1|pidfile:1|plan:1|table_file:1|web_stats:1|write:1) _pen_file ;;
 	disable:1|drain:1|enable:1) _penctl_slot ;;
 	drain:2) _pen_words within ;;
 	help:1|service:2) _pen_command ;;
@@ -126,7 +130,20 @@ _penctl_argument() { # COMMAND PLACE
 	on_down:1) _pen_words keep close ;;
 	plane:1) _pen_words auto loop stream ;;
 	protocol:1) _pen_words tcp udp ;;
+	route:1) _pen_words sni ;;
+	route:3|tls:10) _pen_words alpn ;;
+	route:5) _pen_words default ;;
+	send_proxy:1) _pen_words v1 v2 off ;;
+	send_proxy:2) _pen_words each ;;
+	send_proxy:3) _pen_words unique_id ;;
+	ssl_option:1) _pen_words no_sslv2 no_sslv3 no_tlsv1 cipher_server_preference ;;
 	tcp_fastclose:1) _pen_words up down both off ;;
+	tls:1) _pen_words on off ;;
+	tls:2) _pen_words name ;;
+	tls:4) _pen_words ca ;;
+	tls:6) _pen_words cert ;;
+	tls:8) _pen_words key ;;
+	tls:12) _pen_words noverify ;;
 	user:1) _pen_user ;;
 	esac
 }

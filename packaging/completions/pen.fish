@@ -6,6 +6,12 @@ complete -c pen -s F -l config -r -F -d 'read commands from a file, again at HUP
 complete -c pen -s O -l command -x -a '(__pen_command)' -d 'run a command, as penctl would; -o is the same'
 complete -c pen -s d -l debug -d 'more detail in the log; more with each -d'
 complete -c pen -s B -l abuse -x -a '(__pen_host)' -d 'server for clients that the access list denies'
+complete -c pen -l accept-proxy -x -a '(__pen_words unix first)' -d 'proxies that must begin each connection or datagram with a PROXY header, which says who the client is; first: only the first datagram of a flow'
+complete -c pen -l acme -x -a '(__pen_none)' -d 'names to get certificates for, by ACME on this port (TLS-ALPN-01)'
+complete -c pen -l acme-ca -x -a '(__pen_none)' -d 'the authority\'s directory, if it is not Let\'s Encrypt'
+complete -c pen -l acme-ca-root -r -F -d 'PEM file with who signs the authority\'s own certificate, if it is a private one'
+complete -c pen -l acme-email -x -a '(__pen_none)' -d 'where the authority may write to'
+complete -c pen -l acme-storage -x -a '(__pen_dir)' -d 'folder for the account and the certificates'
 complete -c pen -l agent -x -a '(__pen_words port push)' -d 'let servers say themselves how they are: ask their agents (port N), or have them report to agent_listen at least so often (push TIME)'
 complete -c pen -l agent-listen -x -a '(__pen_none)' -d 'address for servers to report to'
 complete -c pen -s a -l ascii -d 'with -d -d -d, show the communication as text, not in hexadecimal'
@@ -24,6 +30,9 @@ complete -c pen -s X -l exit -d 'allow the exit command'
 complete -c pen -s f -l foreground -d 'stay in the foreground, log to standard error'
 complete -c pen -l geoip-db -r -F -d 'MaxMind DB file (.mmdb) for access lists by country, read again at HUP; with -j inside of its folder'
 complete -c pen -s h -l hash -d 'choose a new client\'s server by its address'
+complete -c pen -s H -l http -d 'tell servers about the client in each HTTP request: X-Forwarded-For, X-Forwarded-Proto'
+complete -c pen -l http-forwarded -d 'with http, the Forwarded field as well'
+complete -c pen -l http-trust -x -a '(__pen_none)' -d 'with http, clients that are proxies: their own fields are kept'
 complete -c pen -l idle-timeout -x -a '(__pen_none)' -d 'close connections that moved nothing for so long; 0: never'
 complete -c pen -l idlers -x -a '(__pen_none)' -d 'connections to servers that are kept ready for the next clients'
 complete -c pen -l keepalive -d 'probe servers that are silent, to notice dead ones'
@@ -43,13 +52,26 @@ complete -c pen -l protocol -x -a '(__pen_words tcp udp)' -d 'what is balanced; 
 complete -c pen -l queue -x -a '(__pen_none)' -d 'clients that may wait when all servers are full, and how long'
 complete -c pen -l rebalance -x -a '(__pen_none)' -d 'connections a second that may be ended because their client belongs to another server; 0: none'
 complete -c pen -s r -l roundrobin -d 'do not use the client table to choose'
+complete -c pen -l route -x -a '(__pen_none)' -d 'give connections to another service by the name or protocol that their TLS asks for, without ending it; no route [sni PATTERN|...] takes it back'
+complete -c pen -l send-proxy -x -a '(__pen_words v1 v2)' -d 'begin connections to servers with a PROXY header; each: every datagram, not only the first; unique_id: with an identifier'
 complete -c pen -l slow-start -x -a '(__pen_none)' -d 'how long a server that comes back gets less than its share'
 complete -c pen -l source -x -a '(__pen_none)' -d 'local address for connections to servers'
+complete -c pen -s E -l ssl -r -F -d 'PEM file with a certificate: clients speak TLS to it'
+complete -c pen -l ssl-alpn -x -a '(__pen_none)' -d 'protocols to offer to clients, the best first'
+complete -c pen -s G -l ssl-ca-file -r -F -d 'PEM file with who signs certificates of clients, which are asked for one then'
+complete -c pen -s A -l ssl-ca-path -x -a '(__pen_dir)' -d 'folder of such files'
+complete -c pen -l ssl-certificate -x -a '(__pen_none)' -d 'one more certificate, chosen by the name that clients ask for; no ssl_certificate [CERT] takes it back'
+complete -c pen -s K -l ssl-key -r -F -d 'PEM file with the key, if it is not in the same one'
+complete -c pen -l ssl-ciphers -x -a '(__pen_none)' -d 'OpenSSL\'s list of ciphers for TLS 1.2'
+complete -c pen -s L -l ssl-protocol -x -a '(__pen_none)' -d 'the oldest protocol: tls1.2 or tls1.3; older words are accepted, and mean tls1.2'
+complete -c pen -s R -l ssl-require-client -d 'refuse clients without a certificate'
+complete -c pen -l ssl-sni-path -x -a '(__pen_dir)' -d 'folder with NAME.crt and NAME.key, and NAME.ca and NAME.ocsp if need be, for each server name'
 complete -c pen -s s -l stubborn -d 'no failover: if the chosen server is not there, close'
 complete -c pen -l table -x -a '(__pen_none)' -d 'client table to share with the services that name the same one'
 complete -c pen -l table-file -r -F -d 'file that keeps the client table over a restart'
 complete -c pen -l tcp-fastclose -x -a '(__pen_words up down both off)' -d 'end a connection when its server (up), its client (down) or either one (both) has ended'
 complete -c pen -s t -l timeout -x -a '(__pen_none)' -d 'how long a server may take to accept a connection'
+complete -c pen -l tls -x -a '(__pen_words on)' -d 'speak TLS to servers, whose certificates are verified by name'
 complete -c pen -s T -l tracking -x -a '(__pen_none)' -d 'how long a client is remembered; 0: for ever'
 complete -c pen -l tracking-prefix -x -a '(__pen_none)' -d 'lengths of the networks whose clients count as one, such as 24 56'
 complete -c pen -l transparent -d 'connect to servers from the client\'s address; needs routes, see docs/transparent.md'
@@ -94,7 +116,13 @@ end
 function __pen_command
 	printf '%s\t%s\n' abort_on_error 'end by SIGABRT, with a core, where an error keeps Pen from starting'
 	printf '%s\t%s\n' abuse 'server for clients that the access list denies'
+	printf '%s\t%s\n' accept_proxy 'proxies that must begin each connection or datagram with a PROXY header, which says who the client is; first: only the first datagram of a flow'
 	printf '%s\t%s\n' acl 'add an entry to an access list; no acl N empties it'
+	printf '%s\t%s\n' acme 'names to get certificates for, by ACME on this port (TLS-ALPN-01)'
+	printf '%s\t%s\n' acme_ca 'the authority\'s directory, if it is not Let\'s Encrypt'
+	printf '%s\t%s\n' acme_ca_root 'PEM file with who signs the authority\'s own certificate, if it is a private one'
+	printf '%s\t%s\n' acme_email 'where the authority may write to'
+	printf '%s\t%s\n' acme_storage 'folder for the account and the certificates'
 	printf '%s\t%s\n' agent 'let servers say themselves how they are: ask their agents (port N), or have them report to agent_listen at least so often (push TIME)'
 	printf '%s\t%s\n' agent_listen 'address for servers to report to'
 	printf '%s\t%s\n' ascii 'with -d -d -d, show the communication as text, not in hexadecimal'
@@ -123,6 +151,9 @@ function __pen_command
 	printf '%s\t%s\n' geoip_db 'MaxMind DB file (.mmdb) for access lists by country, read again at HUP; with -j inside of its folder'
 	printf '%s\t%s\n' hash 'choose a new client\'s server by its address'
 	printf '%s\t%s\n' help 'the list of commands, or what one of them does'
+	printf '%s\t%s\n' http 'tell servers about the client in each HTTP request: X-Forwarded-For, X-Forwarded-Proto'
+	printf '%s\t%s\n' http_forwarded 'with http, the Forwarded field as well'
+	printf '%s\t%s\n' http_trust 'with http, clients that are proxies: their own fields are kept'
 	printf '%s\t%s\n' idle_timeout 'close connections that moved nothing for so long; 0: never'
 	printf '%s\t%s\n' idlers 'connections to servers that are kept ready for the next clients'
 	printf '%s\t%s\n' include 'run the commands in a file'
@@ -148,6 +179,8 @@ function __pen_command
 	printf '%s\t%s\n' recent 'clients seen in the last 300 seconds'
 	printf '%s\t%s\n' rollback 'take the last change of the configuration back, then the one before it'
 	printf '%s\t%s\n' roundrobin 'do not use the client table to choose'
+	printf '%s\t%s\n' route 'give connections to another service by the name or protocol that their TLS asks for, without ending it; no route [sni PATTERN|...] takes it back'
+	printf '%s\t%s\n' send_proxy 'begin connections to servers with a PROXY header; each: every datagram, not only the first; unique_id: with an identifier'
 	printf '%s\t%s\n' server 'set a server\'s, or those of a range of slots: address, port, name, max, hard, weight, prio, acl, state; blacklist it for a time'
 	printf '%s\t%s\n' servers 'the table of servers'
 	printf '%s\t%s\n' service 'what follows in a file, or the command, is for that service; no service NAME ends it'
@@ -155,6 +188,18 @@ function __pen_command
 	printf '%s\t%s\n' slow_start 'how long a server that comes back gets less than its share'
 	printf '%s\t%s\n' socket 'the connection that a descriptor belongs to'
 	printf '%s\t%s\n' source 'local address for connections to servers'
+	printf '%s\t%s\n' ssl 'PEM file with a certificate: clients speak TLS to it'
+	printf '%s\t%s\n' ssl_alpn 'protocols to offer to clients, the best first'
+	printf '%s\t%s\n' ssl_ca_file 'PEM file with who signs certificates of clients, which are asked for one then'
+	printf '%s\t%s\n' ssl_ca_path 'folder of such files'
+	printf '%s\t%s\n' ssl_certificate 'one more certificate, chosen by the name that clients ask for; no ssl_certificate [CERT] takes it back'
+	printf '%s\t%s\n' ssl_certificate_key 'PEM file with the key, if it is not in the same one'
+	printf '%s\t%s\n' ssl_ciphers 'OpenSSL\'s list of ciphers for TLS 1.2'
+	printf '%s\t%s\n' ssl_ocsp_response 'file with an OCSP response to staple to the certificate, once it is verified'
+	printf '%s\t%s\n' ssl_option 'no_tlsv1.2 wants TLS 1.3; the others hold anyway'
+	printf '%s\t%s\n' ssl_protocol 'the oldest protocol: tls1.2 or tls1.3; older words are accepted, and mean tls1.2'
+	printf '%s\t%s\n' ssl_require_client 'refuse clients without a certificate'
+	printf '%s\t%s\n' ssl_sni_path 'folder with NAME.crt and NAME.key, and NAME.ca and NAME.ocsp if need be, for each server name'
 	printf '%s\t%s\n' state 'the state of each server, and the reason for it'
 	printf '%s\t%s\n' status 'the status page'
 	printf '%s\t%s\n' stubborn 'no failover: if the chosen server is not there, close'
@@ -162,6 +207,7 @@ function __pen_command
 	printf '%s\t%s\n' table_file 'file that keeps the client table over a restart'
 	printf '%s\t%s\n' tcp_fastclose 'end a connection when its server (up), its client (down) or either one (both) has ended'
 	printf '%s\t%s\n' timeout 'how long a server may take to accept a connection'
+	printf '%s\t%s\n' tls 'speak TLS to servers, whose certificates are verified by name'
 	printf '%s\t%s\n' tracking 'how long a client is remembered; 0: for ever'
 	printf '%s\t%s\n' tracking_prefix 'lengths of the networks whose clients count as one, such as 24 56'
 	printf '%s\t%s\n' transparent 'connect to servers from the client\'s address; needs routes, see docs/transparent.md'
@@ -175,7 +221,13 @@ end
 function __pen_negatable
 	printf '%s\t%s\n' abort_on_error 'end by SIGABRT, with a core, where an error keeps Pen from starting'
 	printf '%s\t%s\n' abuse 'server for clients that the access list denies'
+	printf '%s\t%s\n' accept_proxy 'proxies that must begin each connection or datagram with a PROXY header, which says who the client is; first: only the first datagram of a flow'
 	printf '%s\t%s\n' acl 'add an entry to an access list; no acl N empties it'
+	printf '%s\t%s\n' acme 'names to get certificates for, by ACME on this port (TLS-ALPN-01)'
+	printf '%s\t%s\n' acme_ca 'the authority\'s directory, if it is not Let\'s Encrypt'
+	printf '%s\t%s\n' acme_ca_root 'PEM file with who signs the authority\'s own certificate, if it is a private one'
+	printf '%s\t%s\n' acme_email 'where the authority may write to'
+	printf '%s\t%s\n' acme_storage 'folder for the account and the certificates'
 	printf '%s\t%s\n' agent 'let servers say themselves how they are: ask their agents (port N), or have them report to agent_listen at least so often (push TIME)'
 	printf '%s\t%s\n' agent_listen 'address for servers to report to'
 	printf '%s\t%s\n' ascii 'with -d -d -d, show the communication as text, not in hexadecimal'
@@ -189,6 +241,9 @@ function __pen_negatable
 	printf '%s\t%s\n' foreground 'stay in the foreground, log to standard error'
 	printf '%s\t%s\n' geoip_db 'MaxMind DB file (.mmdb) for access lists by country, read again at HUP; with -j inside of its folder'
 	printf '%s\t%s\n' hash 'choose a new client\'s server by its address'
+	printf '%s\t%s\n' http 'tell servers about the client in each HTTP request: X-Forwarded-For, X-Forwarded-Proto'
+	printf '%s\t%s\n' http_forwarded 'with http, the Forwarded field as well'
+	printf '%s\t%s\n' http_trust 'with http, clients that are proxies: their own fields are kept'
 	printf '%s\t%s\n' keepalive 'probe servers that are silent, to notice dead ones'
 	printf '%s\t%s\n' limit 'bound connections (N), new connections (N/s) or bytes (such as 10M/s); delay: how long clients above a rate may wait; no limit NAME takes one back'
 	printf '%s\t%s\n' listen 'address for clients, or several'
@@ -198,11 +253,25 @@ function __pen_negatable
 	printf '%s\t%s\n' prio 'choose the server with the lowest prio'
 	printf '%s\t%s\n' queue 'clients that may wait when all servers are full, and how long'
 	printf '%s\t%s\n' roundrobin 'do not use the client table to choose'
+	printf '%s\t%s\n' route 'give connections to another service by the name or protocol that their TLS asks for, without ending it; no route [sni PATTERN|...] takes it back'
+	printf '%s\t%s\n' send_proxy 'begin connections to servers with a PROXY header; each: every datagram, not only the first; unique_id: with an identifier'
 	printf '%s\t%s\n' service 'what follows in a file, or the command, is for that service; no service NAME ends it'
 	printf '%s\t%s\n' source 'local address for connections to servers'
+	printf '%s\t%s\n' ssl 'PEM file with a certificate: clients speak TLS to it'
+	printf '%s\t%s\n' ssl_alpn 'protocols to offer to clients, the best first'
+	printf '%s\t%s\n' ssl_ca_file 'PEM file with who signs certificates of clients, which are asked for one then'
+	printf '%s\t%s\n' ssl_ca_path 'folder of such files'
+	printf '%s\t%s\n' ssl_certificate 'one more certificate, chosen by the name that clients ask for; no ssl_certificate [CERT] takes it back'
+	printf '%s\t%s\n' ssl_certificate_key 'PEM file with the key, if it is not in the same one'
+	printf '%s\t%s\n' ssl_ciphers 'OpenSSL\'s list of ciphers for TLS 1.2'
+	printf '%s\t%s\n' ssl_ocsp_response 'file with an OCSP response to staple to the certificate, once it is verified'
+	printf '%s\t%s\n' ssl_protocol 'the oldest protocol: tls1.2 or tls1.3; older words are accepted, and mean tls1.2'
+	printf '%s\t%s\n' ssl_require_client 'refuse clients without a certificate'
+	printf '%s\t%s\n' ssl_sni_path 'folder with NAME.crt and NAME.key, and NAME.ca and NAME.ocsp if need be, for each server name'
 	printf '%s\t%s\n' stubborn 'no failover: if the chosen server is not there, close'
 	printf '%s\t%s\n' table 'client table to share with the services that name the same one'
 	printf '%s\t%s\n' table_file 'file that keeps the client table over a restart'
+	printf '%s\t%s\n' tls 'speak TLS to servers, whose certificates are verified by name'
 	printf '%s\t%s\n' transparent 'connect to servers from the client\'s address; needs routes, see docs/transparent.md'
 	printf '%s\t%s\n' udp 'balance datagrams: UDP, or a Unix socket\'s'
 	printf '%s\t%s\n' user 'user to run as'
@@ -250,11 +319,11 @@ function __penctl
 		case server:1
 			__penctl_slot
 		case server:2
-			__pen_words acl address blacklist hard max name port prio state weight remove
+			__pen_words acl address blacklist hard max name port prio send_proxy state tls tls_name weight remove
 		case 'server:*'
 			switch (math $place % 2):$words[-1]
 				case '0:*'
-					__pen_words acl address blacklist hard max name port prio state weight
+					__pen_words acl address blacklist hard max name port prio send_proxy state tls tls_name weight
 				case 1:acl
 					__pen_list
 				case 1:address
@@ -262,12 +331,18 @@ function __penctl
 			end
 		case abuse:1 emergency:1
 			__penctl_host
+		case accept_proxy:1
+			__pen_words unix first
 		case acl:1 client_acl:1 control_acl:1
 			__pen_list
 		case acl:2
 			__pen_words permit deny
 		case acl:4
 			__pen_words country
+		case acme_ca_root:1 control:1 geoip_db:1 include:1 log:1 pidfile:1 plan:1 ssl:1 ssl_ca_file:1 ssl_certificate_key:1 ssl_ocsp_response:1 table_file:1 tls:5 tls:7 tls:9 web_stats:1 write:1
+			__pen_file
+		case acme_storage:1 chroot:1 ssl_ca_path:1 ssl_sni_path:1
+			__pen_dir
 		case agent:1
 			__pen_words port push off
 		case balance:1
@@ -276,10 +351,6 @@ function __penctl
 			__pen_words bound
 		case check:1
 			__pen_words tcp tls http https send expect udp dns exec off
-		case chroot:1
-			__pen_dir
-		case control:1 geoip_db:1 include:1 log:1 pidfile:1 plan:1 table_file:1 web_stats:1 write:1
-			__pen_file
 		case disable:1 drain:1 enable:1
 			__penctl_slot
 		case drain:2
@@ -294,8 +365,34 @@ function __penctl
 			__pen_words auto loop stream
 		case protocol:1
 			__pen_words tcp udp
+		case route:1
+			__pen_words sni
+		case route:3 tls:10
+			__pen_words alpn
+		case route:5
+			__pen_words default
+		case send_proxy:1
+			__pen_words v1 v2 off
+		case send_proxy:2
+			__pen_words each
+		case send_proxy:3
+			__pen_words unique_id
+		case ssl_option:1
+			__pen_words no_sslv2 no_sslv3 no_tlsv1 cipher_server_preference
 		case tcp_fastclose:1
 			__pen_words up down both off
+		case tls:1
+			__pen_words on off
+		case tls:2
+			__pen_words name
+		case tls:4
+			__pen_words ca
+		case tls:6
+			__pen_words cert
+		case tls:8
+			__pen_words key
+		case tls:12
+			__pen_words noverify
 		case user:1
 			__pen_user
 	end

@@ -17,7 +17,13 @@ _pen_command() {
 	local -a commands=(
 		'abort_on_error:end by SIGABRT, with a core, where an error keeps Pen from starting'
 		'abuse:server for clients that the access list denies'
+		'accept_proxy:proxies that must begin each connection or datagram with a PROXY header, which says who the client is; first: only the first datagram of a flow'
 		'acl:add an entry to an access list; no acl N empties it'
+		'acme:names to get certificates for, by ACME on this port (TLS-ALPN-01)'
+		'acme_ca:the authority'\''s directory, if it is not Let'\''s Encrypt'
+		'acme_ca_root:PEM file with who signs the authority'\''s own certificate, if it is a private one'
+		'acme_email:where the authority may write to'
+		'acme_storage:folder for the account and the certificates'
 		'agent:let servers say themselves how they are: ask their agents (port N), or have them report to agent_listen at least so often (push TIME)'
 		'agent_listen:address for servers to report to'
 		'ascii:with -d -d -d, show the communication as text, not in hexadecimal'
@@ -46,6 +52,9 @@ _pen_command() {
 		'geoip_db:MaxMind DB file (.mmdb) for access lists by country, read again at HUP; with -j inside of its folder'
 		'hash:choose a new client'\''s server by its address'
 		'help:the list of commands, or what one of them does'
+		'http:tell servers about the client in each HTTP request: X-Forwarded-For, X-Forwarded-Proto'
+		'http_forwarded:with http, the Forwarded field as well'
+		'http_trust:with http, clients that are proxies: their own fields are kept'
 		'idle_timeout:close connections that moved nothing for so long; 0: never'
 		'idlers:connections to servers that are kept ready for the next clients'
 		'include:run the commands in a file'
@@ -71,6 +80,8 @@ _pen_command() {
 		'recent:clients seen in the last 300 seconds'
 		'rollback:take the last change of the configuration back, then the one before it'
 		'roundrobin:do not use the client table to choose'
+		'route:give connections to another service by the name or protocol that their TLS asks for, without ending it; no route [sni PATTERN|...] takes it back'
+		'send_proxy:begin connections to servers with a PROXY header; each: every datagram, not only the first; unique_id: with an identifier'
 		'server:set a server'\''s, or those of a range of slots: address, port, name, max, hard, weight, prio, acl, state; blacklist it for a time'
 		'servers:the table of servers'
 		'service:what follows in a file, or the command, is for that service; no service NAME ends it'
@@ -78,6 +89,18 @@ _pen_command() {
 		'slow_start:how long a server that comes back gets less than its share'
 		'socket:the connection that a descriptor belongs to'
 		'source:local address for connections to servers'
+		'ssl:PEM file with a certificate: clients speak TLS to it'
+		'ssl_alpn:protocols to offer to clients, the best first'
+		'ssl_ca_file:PEM file with who signs certificates of clients, which are asked for one then'
+		'ssl_ca_path:folder of such files'
+		'ssl_certificate:one more certificate, chosen by the name that clients ask for; no ssl_certificate [CERT] takes it back'
+		'ssl_certificate_key:PEM file with the key, if it is not in the same one'
+		'ssl_ciphers:OpenSSL'\''s list of ciphers for TLS 1.2'
+		'ssl_ocsp_response:file with an OCSP response to staple to the certificate, once it is verified'
+		'ssl_option:no_tlsv1.2 wants TLS 1.3; the others hold anyway'
+		'ssl_protocol:the oldest protocol: tls1.2 or tls1.3; older words are accepted, and mean tls1.2'
+		'ssl_require_client:refuse clients without a certificate'
+		'ssl_sni_path:folder with NAME.crt and NAME.key, and NAME.ca and NAME.ocsp if need be, for each server name'
 		'state:the state of each server, and the reason for it'
 		'status:the status page'
 		'stubborn:no failover: if the chosen server is not there, close'
@@ -85,6 +108,7 @@ _pen_command() {
 		'table_file:file that keeps the client table over a restart'
 		'tcp_fastclose:end a connection when its server (up), its client (down) or either one (both) has ended'
 		'timeout:how long a server may take to accept a connection'
+		'tls:speak TLS to servers, whose certificates are verified by name'
 		'tracking:how long a client is remembered; 0: for ever'
 		'tracking_prefix:lengths of the networks whose clients count as one, such as 24 56'
 		'transparent:connect to servers from the client'\''s address; needs routes, see docs/transparent.md'
@@ -101,7 +125,13 @@ _pen_negatable() {
 	local -a commands=(
 		'abort_on_error:end by SIGABRT, with a core, where an error keeps Pen from starting'
 		'abuse:server for clients that the access list denies'
+		'accept_proxy:proxies that must begin each connection or datagram with a PROXY header, which says who the client is; first: only the first datagram of a flow'
 		'acl:add an entry to an access list; no acl N empties it'
+		'acme:names to get certificates for, by ACME on this port (TLS-ALPN-01)'
+		'acme_ca:the authority'\''s directory, if it is not Let'\''s Encrypt'
+		'acme_ca_root:PEM file with who signs the authority'\''s own certificate, if it is a private one'
+		'acme_email:where the authority may write to'
+		'acme_storage:folder for the account and the certificates'
 		'agent:let servers say themselves how they are: ask their agents (port N), or have them report to agent_listen at least so often (push TIME)'
 		'agent_listen:address for servers to report to'
 		'ascii:with -d -d -d, show the communication as text, not in hexadecimal'
@@ -115,6 +145,9 @@ _pen_negatable() {
 		'foreground:stay in the foreground, log to standard error'
 		'geoip_db:MaxMind DB file (.mmdb) for access lists by country, read again at HUP; with -j inside of its folder'
 		'hash:choose a new client'\''s server by its address'
+		'http:tell servers about the client in each HTTP request: X-Forwarded-For, X-Forwarded-Proto'
+		'http_forwarded:with http, the Forwarded field as well'
+		'http_trust:with http, clients that are proxies: their own fields are kept'
 		'keepalive:probe servers that are silent, to notice dead ones'
 		'limit:bound connections (N), new connections (N/s) or bytes (such as 10M/s); delay: how long clients above a rate may wait; no limit NAME takes one back'
 		'listen:address for clients, or several'
@@ -124,11 +157,25 @@ _pen_negatable() {
 		'prio:choose the server with the lowest prio'
 		'queue:clients that may wait when all servers are full, and how long'
 		'roundrobin:do not use the client table to choose'
+		'route:give connections to another service by the name or protocol that their TLS asks for, without ending it; no route [sni PATTERN|...] takes it back'
+		'send_proxy:begin connections to servers with a PROXY header; each: every datagram, not only the first; unique_id: with an identifier'
 		'service:what follows in a file, or the command, is for that service; no service NAME ends it'
 		'source:local address for connections to servers'
+		'ssl:PEM file with a certificate: clients speak TLS to it'
+		'ssl_alpn:protocols to offer to clients, the best first'
+		'ssl_ca_file:PEM file with who signs certificates of clients, which are asked for one then'
+		'ssl_ca_path:folder of such files'
+		'ssl_certificate:one more certificate, chosen by the name that clients ask for; no ssl_certificate [CERT] takes it back'
+		'ssl_certificate_key:PEM file with the key, if it is not in the same one'
+		'ssl_ciphers:OpenSSL'\''s list of ciphers for TLS 1.2'
+		'ssl_ocsp_response:file with an OCSP response to staple to the certificate, once it is verified'
+		'ssl_protocol:the oldest protocol: tls1.2 or tls1.3; older words are accepted, and mean tls1.2'
+		'ssl_require_client:refuse clients without a certificate'
+		'ssl_sni_path:folder with NAME.crt and NAME.key, and NAME.ca and NAME.ocsp if need be, for each server name'
 		'stubborn:no failover: if the chosen server is not there, close'
 		'table:client table to share with the services that name the same one'
 		'table_file:file that keeps the client table over a restart'
+		'tls:speak TLS to servers, whose certificates are verified by name'
 		'transparent:connect to servers from the client'\''s address; needs routes, see docs/transparent.md'
 		'udp:balance datagrams: UDP, or a Unix socket'\''s'
 		'user:user to run as'
@@ -153,6 +200,12 @@ _pen_options() {
 		'*'{-O+,--command=}'[run a command, as penctl would; -o is the same]:command:_pen_command' \
 		'*'{-d,--debug}'[more detail in the log; more with each -d]' \
 		'(-B --abuse)'{-B+,--abuse=}'[server for clients that the access list denies]:host:_pen_host' \
+		--accept-proxy='[proxies that must begin each connection or datagram with a PROXY header, which says who the client is; first: only the first datagram of a flow]:value:(unix first)' \
+		--acme='[names to get certificates for, by ACME on this port (TLS-ALPN-01)]:none:_pen_none' \
+		--acme-ca='[the authority'\''s directory, if it is not Let'\''s Encrypt]:none:_pen_none' \
+		--acme-ca-root='[PEM file with who signs the authority'\''s own certificate, if it is a private one]:file:_pen_file' \
+		--acme-email='[where the authority may write to]:none:_pen_none' \
+		--acme-storage='[folder for the account and the certificates]:dir:_pen_dir' \
 		--agent='[let servers say themselves how they are: ask their agents (port N), or have them report to agent_listen at least so often (push TIME)]:value:(port push)' \
 		--agent-listen='[address for servers to report to]:none:_pen_none' \
 		'(-a --ascii)'{-a,--ascii}'[with -d -d -d, show the communication as text, not in hexadecimal]' \
@@ -171,6 +224,9 @@ _pen_options() {
 		'(-f --foreground)'{-f,--foreground}'[stay in the foreground, log to standard error]' \
 		--geoip-db='[MaxMind DB file (.mmdb) for access lists by country, read again at HUP; with -j inside of its folder]:file:_pen_file' \
 		'(-h --hash)'{-h,--hash}'[choose a new client'\''s server by its address]' \
+		'(-H --http)'{-H,--http}'[tell servers about the client in each HTTP request: X-Forwarded-For, X-Forwarded-Proto]' \
+		--http-forwarded'[with http, the Forwarded field as well]' \
+		--http-trust='[with http, clients that are proxies: their own fields are kept]:none:_pen_none' \
 		--idle-timeout='[close connections that moved nothing for so long; 0: never]:none:_pen_none' \
 		--idlers='[connections to servers that are kept ready for the next clients]:none:_pen_none' \
 		--keepalive'[probe servers that are silent, to notice dead ones]' \
@@ -190,13 +246,26 @@ _pen_options() {
 		--queue='[clients that may wait when all servers are full, and how long]:none:_pen_none' \
 		--rebalance='[connections a second that may be ended because their client belongs to another server; 0: none]:none:_pen_none' \
 		'(-r --roundrobin)'{-r,--roundrobin}'[do not use the client table to choose]' \
+		--route='[give connections to another service by the name or protocol that their TLS asks for, without ending it; no route \[sni PATTERN|...\] takes it back]:none:_pen_none' \
+		--send-proxy='[begin connections to servers with a PROXY header; each: every datagram, not only the first; unique_id: with an identifier]:value:(v1 v2)' \
 		--slow-start='[how long a server that comes back gets less than its share]:none:_pen_none' \
 		--source='[local address for connections to servers]:none:_pen_none' \
+		'(-E --ssl)'{-E+,--ssl=}'[PEM file with a certificate: clients speak TLS to it]:file:_pen_file' \
+		--ssl-alpn='[protocols to offer to clients, the best first]:none:_pen_none' \
+		'(-G --ssl-ca-file)'{-G+,--ssl-ca-file=}'[PEM file with who signs certificates of clients, which are asked for one then]:file:_pen_file' \
+		'(-A --ssl-ca-path)'{-A+,--ssl-ca-path=}'[folder of such files]:dir:_pen_dir' \
+		--ssl-certificate='[one more certificate, chosen by the name that clients ask for; no ssl_certificate \[CERT\] takes it back]:none:_pen_none' \
+		'(-K --ssl-key)'{-K+,--ssl-key=}'[PEM file with the key, if it is not in the same one]:file:_pen_file' \
+		--ssl-ciphers='[OpenSSL'\''s list of ciphers for TLS 1.2]:none:_pen_none' \
+		'(-L --ssl-protocol)'{-L+,--ssl-protocol=}'[the oldest protocol: tls1.2 or tls1.3; older words are accepted, and mean tls1.2]:none:_pen_none' \
+		'(-R --ssl-require-client)'{-R,--ssl-require-client}'[refuse clients without a certificate]' \
+		--ssl-sni-path='[folder with NAME.crt and NAME.key, and NAME.ca and NAME.ocsp if need be, for each server name]:dir:_pen_dir' \
 		'(-s --stubborn)'{-s,--stubborn}'[no failover: if the chosen server is not there, close]' \
 		--table='[client table to share with the services that name the same one]:none:_pen_none' \
 		--table-file='[file that keeps the client table over a restart]:file:_pen_file' \
 		--tcp-fastclose='[end a connection when its server (up), its client (down) or either one (both) has ended]:value:(up down both off)' \
 		'(-t --timeout)'{-t+,--timeout=}'[how long a server may take to accept a connection]:none:_pen_none' \
+		--tls='[speak TLS to servers, whose certificates are verified by name]:value:(on)' \
 		'(-T --tracking)'{-T+,--tracking=}'[how long a client is remembered; 0: for ever]:none:_pen_none' \
 		--tracking-prefix='[lengths of the networks whose clients count as one, such as 24 56]:none:_pen_none' \
 		--transparent'[connect to servers from the client'\''s address; needs routes, see docs/transparent.md]' \
@@ -237,24 +306,25 @@ _penctl() {
 _penctl_argument() { # COMMAND PLACE
 	case $1:$2 in
 	server:1) _penctl_slot ;;
-	server:2) _pen_words acl address blacklist hard max name port prio state weight remove ;;
+	server:2) _pen_words acl address blacklist hard max name port prio send_proxy state tls tls_name weight remove ;;
 	server:*)
 		case $(( $2 % 2 )):$words[CURRENT-1] in
-		0:*) _pen_words acl address blacklist hard max name port prio state weight ;;
+		0:*) _pen_words acl address blacklist hard max name port prio send_proxy state tls tls_name weight ;;
 		1:acl) _pen_list ;;
 		1:address) _penctl_host ;;
 		esac
 		;;
 	abuse:1|emergency:1) _penctl_host ;;
+	accept_proxy:1) _pen_words unix first ;;
 	acl:1|client_acl:1|control_acl:1) _pen_list ;;
 	acl:2) _pen_words permit deny ;;
 	acl:4) _pen_words country ;;
+	acme_ca_root:1|control:1|geoip_db:1|include:1|log:1|pidfile:1|plan:1|ssl:1|ssl_ca_file:1|ssl_certificate_key:1|ssl_ocsp_response:1|table_file:1|tls:5|tls:7|tls:9|web_stats:1|write:1) _pen_file ;;
+	acme_storage:1|chroot:1|ssl_ca_path:1|ssl_sni_path:1) _pen_dir ;;
 	agent:1) _pen_words port push off ;;
 	balance:1) _pen_words roundrobin leastconn p2c random hash maglev first least_time ;;
 	balance:2) _pen_words bound ;;
 	check:1) _pen_words tcp tls http https send expect udp dns exec off ;;
-	chroot:1) _pen_dir ;;
-	control:1|geoip_db:1|include:1|log:1|pidfile:1|plan:1|table_file:1|web_stats:1|write:1) _pen_file ;;
 	disable:1|drain:1|enable:1) _penctl_slot ;;
 	drain:2) _pen_words within ;;
 	help:1|service:2) _pen_command ;;
@@ -262,7 +332,20 @@ _penctl_argument() { # COMMAND PLACE
 	on_down:1) _pen_words keep close ;;
 	plane:1) _pen_words auto loop stream ;;
 	protocol:1) _pen_words tcp udp ;;
+	route:1) _pen_words sni ;;
+	route:3|tls:10) _pen_words alpn ;;
+	route:5) _pen_words default ;;
+	send_proxy:1) _pen_words v1 v2 off ;;
+	send_proxy:2) _pen_words each ;;
+	send_proxy:3) _pen_words unique_id ;;
+	ssl_option:1) _pen_words no_sslv2 no_sslv3 no_tlsv1 cipher_server_preference ;;
 	tcp_fastclose:1) _pen_words up down both off ;;
+	tls:1) _pen_words on off ;;
+	tls:2) _pen_words name ;;
+	tls:4) _pen_words ca ;;
+	tls:6) _pen_words cert ;;
+	tls:8) _pen_words key ;;
+	tls:12) _pen_words noverify ;;
 	user:1) _pen_user ;;
 	esac
 }

@@ -21,11 +21,13 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"pen/internal/dispatch"
 	"pen/internal/plane"
 	"pen/internal/sock"
+	"pen/internal/wire"
 )
 
 const (
@@ -48,6 +50,8 @@ type Plane struct {
 	refused plane.Sometimes // datagrams that went nowhere
 	unread  plane.Sometimes // errors of the listener
 
+	accept atomic.Pointer[Accept]
+
 	mu    sync.Mutex // guards all below, and the flows; never held while waiting
 	d     *dispatch.Dispatcher
 	flows map[peer]*flow
@@ -57,6 +61,7 @@ type Plane struct {
 	fresh, proven list.List
 	retired       bool
 	empty         chan struct{} // closed when retired and without flows
+	dressed       []byte        // a datagram with its header, on its way out
 }
 
 var _ plane.Plane = (*Plane)(nil)
@@ -71,10 +76,12 @@ func Listen(addr string, log *slog.Logger) (*Plane, error) {
 	if err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
-	return &Plane{
+	p := &Plane{
 		socket: s, log: log, woken: woken{kick: make(chan struct{}, 1)},
 		flows: map[peer]*flow{}, empty: make(chan struct{}),
-	}, nil
+	}
+	p.SetAccept(&Accept{})
+	return p, nil
 }
 
 // Addr is the bound address.
@@ -142,28 +149,39 @@ func (p *Plane) read() {
 func (p *Plane) forward(from peer, b []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	h, b, err := p.identify(&from, b)
+	if err != nil {
+		p.d.Refuse(dispatch.BadHeader, 1)
+		p.drop(from)
+		return
+	}
 	f := p.flows[from]
 	switch {
 	case f == nil:
-		f = p.begin(from)
+		f = p.begin(from, h)
 	case f.policy.Blacklisted() && !p.move(f, errBlacklisted):
 		f = nil
 	}
 	if f == nil {
-		if n := p.refused.Due(); n > 0 {
-			p.log.Warn("datagrams dropped; status tells why", "client", from, "datagrams", n)
-		}
+		p.drop(from)
 		return
 	}
 	p.touch(f)
 	f.send(b)
 }
 
+// drop says, now and then, that something is dropped.
+func (p *Plane) drop(from peer) {
+	if n := p.refused.Due(); n > 0 {
+		p.log.Warn("datagrams dropped; status tells why", "client", from, "datagrams", n)
+	}
+}
+
 // errBlacklisted is why a flow leaves a server that others found dead.
 var errBlacklisted = fmt.Errorf("%w: the server is blacklisted", dispatch.ErrLocal)
 
 // begin makes a new client's flow, or returns nil where it gets none.
-func (p *Plane) begin(from peer) *flow {
+func (p *Plane) begin(from peer, h wire.Header) *flow {
 	if p.retired {
 		p.d.Refuse(dispatch.Stopping, 1)
 		return nil
@@ -171,9 +189,9 @@ func (p *Plane) begin(from peer) *flow {
 	if p.d.Room() != nil {
 		p.makeRoom()
 	}
-	f := &flow{plane: p, peer: from, control: sock.FromAsked(from.asked)}
+	f := &flow{plane: p, peer: from, header: h, control: sock.FromAsked(from.asked)}
 	f.serverFD.Store(-1)
-	policy, err := p.d.Admit(from.addr, f)
+	policy, err := p.d.Admit(h.Source, f)
 	if err != nil {
 		p.log.Debug("client refused", "client", from, "reason", err)
 		return nil
@@ -284,10 +302,15 @@ type peer struct {
 	addr  netip.AddrPort // of a UDP client
 	path  string         // of the socket of a Unix client; "" where it has none
 	asked netip.Addr     // the address of ours that was asked, if we listen on all
+	// client is who sent it, as the PROXY header of each datagram says.
+	client netip.AddrPort
 }
 
 // String returns the client's address.
 func (p peer) String() string {
+	if p.client.IsValid() {
+		return p.client.String()
+	}
 	if p.addr.IsValid() {
 		return p.addr.String()
 	}

@@ -16,6 +16,7 @@ import (
 	"pen/internal/dispatch"
 	"pen/internal/plane"
 	"pen/internal/sock"
+	"pen/internal/wire"
 )
 
 const (
@@ -40,6 +41,8 @@ type flow struct {
 	peer    peer
 	control []byte // has answers sent from the address that was asked
 	policy  *dispatch.Flow
+	header  wire.Header // what is known of the client, for its server
+	headed  bool        // the server knows it
 
 	place  *list.Element // in one of the Plane's lists
 	proven bool          // in which
@@ -93,7 +96,7 @@ func (f *flow) connect(t dispatch.Target) error {
 		return errors.Join(err, c.Close())
 	}
 	raw.Control(func(fd uintptr) { f.serverFD.Store(int64(fd)) })
-	f.server, f.raw = c, raw
+	f.server, f.raw, f.headed = c, raw, false
 	f.plane.running.Go(func() { f.receive(c, raw, t) })
 	return nil
 }
@@ -185,11 +188,12 @@ func (f *flow) write(b []byte) error {
 	}
 	var err error
 	if werr := f.raw.Write(func(fd uintptr) bool {
-		err = unix.Send(int(fd), b, unix.MSG_DONTWAIT)
+		err = unix.Send(int(fd), f.dress(b), unix.MSG_DONTWAIT)
 		return true
 	}); werr != nil {
 		return werr
 	}
+	f.headed = f.headed || err == nil
 	return err
 }
 
@@ -214,11 +218,12 @@ func (f *flow) flush(c net.Conn, fd int) bool {
 	defer f.plane.mu.Unlock()
 	for f.server == c && len(f.waiting) > 0 {
 		b := f.waiting[0]
-		err := unix.Send(fd, b, unix.MSG_DONTWAIT)
+		err := unix.Send(fd, f.dress(b), unix.MSG_DONTWAIT)
 		switch {
 		case errors.Is(err, syscall.EAGAIN):
 			return false
 		case err == nil:
+			f.headed = true
 			f.toServer.Add(uint64(len(b)))
 		default: // the receiver learns it as well
 			f.plane.d.Refuse(dispatch.Unsent, 1)

@@ -122,8 +122,8 @@ func (l *loop) acceptOne() (room <-chan struct{}, errno syscall.Errno) {
 	return nil, errno
 }
 
-// stopAccepting serves those who wait in the queue, if there is room, and then
-// accepts nothing more.
+// stopAccepting serves those who wait in the queue, if there is room and nobody
+// else does, and then accepts nothing more.
 func (l *loop) stopAccepting() {
 	a := &l.accepting
 	if a.stopped {
@@ -132,7 +132,7 @@ func (l *loop) stopAccepting() {
 	if !a.waiting && !a.paused {
 		l.listen(false)
 	}
-	for errno := syscall.Errno(0); errno == 0; {
+	for errno := syscall.Errno(0); errno == 0 && !l.p.left.Load(); {
 		var room <-chan struct{}
 		if room, errno = l.acceptOne(); room != nil {
 			break

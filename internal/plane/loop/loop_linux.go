@@ -31,6 +31,7 @@ type Plane struct {
 	admitting sync.Mutex // held from the question for room to the admission
 	loops     []*loop
 	accepting atomic.Int32 // loops that may still hand over a connection
+	left      atomic.Bool  // another plane has the socket
 }
 
 var _ plane.Plane = (*Plane)(nil)
@@ -70,11 +71,31 @@ func (p *Plane) Close() error {
 	return p.removeFile()
 }
 
+// Share returns another listener with the socket of this one, for a plane that
+// takes its place. It is the caller's to close.
+func (p *Plane) Share() (net.Listener, error) {
+	fd, err := unix.FcntlInt(uintptr(p.listener), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("dup", err)
+	}
+	f := os.NewFile(uintptr(fd), "listener")
+	defer f.Close()
+	ln, err := net.FileListener(f)
+	if unix, ok := ln.(*net.UnixListener); ok {
+		unix.SetUnlinkOnClose(true)
+	}
+	return ln, err
+}
+
+// Leave has the plane leave clients that wait, and the file of a Unix socket, to
+// whoever shares its socket. It is called before the plane is told to end.
+func (p *Plane) Leave() { p.left.Store(true) }
+
 func (p *Plane) closeListener() { p.closing.Do(func() { unix.Close(p.listener) }) }
 
 // removeFile removes the file of a Unix socket.
 func (p *Plane) removeFile() error {
-	if p.at.Network() != "unix" {
+	if p.at.Network() != "unix" || p.left.Load() {
 		return nil
 	}
 	if err := os.Remove(p.at.String()); !errors.Is(err, os.ErrNotExist) {

@@ -2,23 +2,24 @@ package stream
 
 import (
 	"io"
-	"time"
 
+	"pen/internal/edge"
 	"pen/internal/plane"
 )
 
 // answer gives the client the page when it has said something, whatever that
 // is, and ends the connection.
 func (l *link) answer() {
-	l.client.SetDeadline(time.Now().Add(plane.DummyTime))
+	edge.Within(l.client, plane.DummyTime)
+	client := side{l.client, l.clientTLS}
 	buf := make([]byte, 4096)
-	n, err := l.client.Read(buf)
+	n, err := client.Read(buf)
 	l.up.read.Add(uint64(n))
 	if err != nil {
 		return
 	}
-	n, _ = io.WriteString(l.client, plane.DummyPage)
+	n, _ = io.WriteString(client, plane.DummyPage)
 	l.down.written.Add(uint64(n))
-	l.client.CloseWrite()
+	client.CloseWrite()
 	drain(l.client)
 }

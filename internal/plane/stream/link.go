@@ -4,19 +4,29 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"pen/internal/dispatch"
+	"pen/internal/edge"
+	"pen/internal/wire"
 )
 
 // A link is a client's connection and, once there is one, its server's. It
 // carries one flow.
 type link struct {
-	client   conn
-	clientFD int                  // its descriptor
+	plane     *Plane
+	service   Service
+	client    conn
+	clientFD  int            // its descriptor
+	clientTLS *edge.Secure   // on it, or nil
+	serverTLS *edge.Secure   // on the server's, or nil
+	from      netip.AddrPort // who the client is; the zero one of a Unix socket
+	header    wire.Header    // what is known of the connection, for its server
+
 	up       half                 // from the client to the server
 	down     half                 // from the server to the client
 	broken   atomic.Bool          // an error was seen on one side, or it was killed: to be reset
@@ -27,7 +37,7 @@ type link struct {
 	mu       sync.Mutex // guards all below
 	server   conn
 	serverFD int                // its descriptor, or -1
-	cancel   context.CancelFunc // ends the connect that is under way
+	cancel   context.CancelFunc // ends the handshake or connect that is under way
 	quit     chan struct{}      // closed when both ways are to stop
 	stopped  bool               // it is
 }
@@ -36,23 +46,65 @@ type link struct {
 type half struct {
 	link          *link
 	other         *half
-	src, dst      conn
-	read, written atomic.Uint64 // bytes
-	eof           atomic.Bool   // the source sends no more, the destination knows
-	over          atomic.Bool   // nothing more will be moved
-	last          bool          // its end is the end of both
-	log           func([]byte)  // sees all bytes, unless it is nil
+	src, dst      side
+	requests      *wire.Requests // that pass here, or nil
+	read, written atomic.Uint64  // bytes
+	eof           atomic.Bool    // the source sends no more, the destination knows
+	over          atomic.Bool    // nothing more will be moved
+	last          bool           // its end is the end of both
+	log           func([]byte)   // sees all bytes, unless it is nil
 	// spend, unless it is nil, says how long to pause after bytes, of which piece
 	// are to be read at a go.
 	spend func(int) time.Duration
 	piece int
 }
 
-func newLink(client conn) *link {
-	return &link{client: client, clientFD: descriptor(client), serverFD: -1, quit: make(chan struct{})}
+// A side is one end of a link: a connection, with TLS on it where there is.
+type side struct {
+	conn
+	tls *edge.Secure
 }
 
-// connecting notes how to end the connect that begins. It reports false for a
+func (s side) Read(b []byte) (int, error) {
+	if s.tls != nil {
+		return s.tls.Read(b)
+	}
+	return s.conn.Read(b)
+}
+
+func (s side) Write(b []byte) (int, error) {
+	if s.tls != nil {
+		return s.tls.Write(b)
+	}
+	return s.conn.Write(b)
+}
+
+// CloseWrite says that no more will be written.
+func (s side) CloseWrite() error {
+	if s.tls != nil {
+		s.tls.CloseWrite()
+	}
+	return s.conn.CloseWrite()
+}
+
+func newLink(p *Plane, client conn) *link {
+	l := &link{plane: p, client: client, clientFD: descriptor(client), serverFD: -1, quit: make(chan struct{})}
+	l.from = addrPort(client.RemoteAddr())
+	l.header = wire.Header{Source: l.from, Destination: addrPort(client.LocalAddr())}
+	return l
+}
+
+// cancelled returns a context that is done when the link is killed or its owner
+// calls the function.
+func (l *link) cancelled() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	if !l.connecting(cancel) {
+		cancel()
+	}
+	return ctx, cancel
+}
+
+// connecting notes how to end the handshake or connect that begins. It reports false for a
 // link that was killed before.
 func (l *link) connecting(cancel context.CancelFunc) bool {
 	l.mu.Lock()
@@ -63,19 +115,23 @@ func (l *link) connecting(cancel context.CancelFunc) bool {
 
 // connected takes over the server's connection. It reports false for a link
 // that was killed meanwhile.
-func (l *link) connected(server conn) bool {
+func (l *link) connected(server side) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.cancel = nil
-	l.server, l.serverFD = server, descriptor(server)
+	l.server, l.serverFD, l.serverTLS = server.conn, descriptor(server), server.tls
 	return !l.broken.Load()
 }
 
 // relay moves bytes both ways until both have ended. The end of one way is
 // passed on and does not end the other; an error on one side ends both.
 func (l *link) relay(t dispatch.Target, pipes *pipes) {
-	l.up.link, l.up.other, l.up.src, l.up.dst = l, &l.down, l.client, l.server
-	l.down.link, l.down.other, l.down.src, l.down.dst = l, &l.up, l.server, l.client
+	client, server := side{l.client, l.clientTLS}, side{l.server, l.serverTLS}
+	l.up.link, l.up.other, l.up.src, l.up.dst = l, &l.down, client, server
+	l.down.link, l.down.other, l.down.src, l.down.dst = l, &l.up, server, client
+	if http := l.service.Edge.HTTP; http != nil {
+		l.up.requests = wire.NewRequests(http.forwarding(l))
+	}
 	l.up.last, l.down.last = t.EndWithClient, t.EndWithServer
 	l.up.log, l.down.log = t.Log, t.LogAnswer
 	l.up.spend, l.up.piece = t.Spend, t.Piece
@@ -88,7 +144,7 @@ func (l *link) relay(t dispatch.Target, pipes *pipes) {
 
 // run moves this half's bytes to the end.
 func (h *half) run(pipes *pipes) {
-	readErr, writeErr := h.pump(pipes)
+	readErr, writeErr := h.carry(pipes)
 	h.noteEnd(readErr, writeErr)
 	switch {
 	case h.link.ended.Load():
@@ -119,6 +175,15 @@ func (h *half) run(pipes *pipes) {
 			h.abort(h.dst)
 		}
 	}
+}
+
+// carry moves this half's bytes until its source ends or one side fails.
+func (h *half) carry(pipes *pipes) (readErr, writeErr error) {
+	if h.requests != nil {
+		return h.forward(pipes)
+	}
+	_, readErr, writeErr = h.move(pipes, unlimited)
+	return readErr, writeErr
 }
 
 // noteEnd notes that the server has reset its connection, if errors say so.
@@ -160,7 +225,7 @@ func (l *link) await() bool {
 		l.broken.Store(true)
 		return false
 	}
-	l.client.SetReadDeadline(time.Time{}) // it was no deadline
+	edge.Within(l.client, 0)
 	return !l.broken.Load()
 }
 

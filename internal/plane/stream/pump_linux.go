@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"os"
-	"sync"
 	"syscall"
 	"time"
 
@@ -12,16 +11,13 @@ import (
 )
 
 const (
-	bufferSize = 32 << 10
-	pipeSize   = 1 << 20 // what an unprivileged program may ask for
+	pipeSize = 1 << 20 // what an unprivileged program may ask for
 	// A half that reads less than this goes back from splicing to copying:
 	// two system calls either way, but no pipe to fetch.
 	smallSplice = 16 << 10
 	// How long a side may make no progress while it takes its last bytes.
 	drainPatience = 5 * time.Second
 )
-
-var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 
 // A pump moves the bytes of one half. Small messages are copied through a
 // buffer; a read that fills it begins bulk, which goes through a pipe. Both
@@ -42,28 +38,29 @@ type pump struct {
 	err    error
 }
 
-// pump moves bytes until the source ends or one of the sides fails.
-func (h *half) pump(pipes *pipes) (readErr, writeErr error) {
+// pump moves bytes between two sockets, as move does.
+func (h *half) pump(pipes *pipes, limit int64) (moved int64, readErr, writeErr error) {
 	p := &pump{pipes: pipes, copies: h.log != nil, piece: pipeSize}
 	if h.spend != nil {
 		p.piece = h.piece
 		p.copies = p.copies || p.piece < smallSplice
 	}
 	if p.src, readErr = h.src.SyscallConn(); readErr != nil {
-		return readErr, nil
+		return 0, readErr, nil
 	}
 	if p.dst, writeErr = h.dst.SyscallConn(); writeErr != nil {
-		return nil, writeErr
+		return 0, nil, writeErr
 	}
 	defer p.giveBack()
 	fill, flush := p.fill, p.flush // made once: a method value allocates
-	for {
+	for moved < limit {
+		p.piece = int(min(int64(p.piece), limit-moved))
 		err := p.src.Read(fill)
 		if err = cmp.Or(err, p.err); err != nil {
-			return err, nil
+			return moved, err, nil
 		}
 		if p.n == 0 {
-			return nil, nil
+			return moved, nil, nil
 		}
 		n := uint64(p.n)
 		h.read.Add(n)
@@ -73,9 +70,10 @@ func (h *half) pump(pipes *pipes) (readErr, writeErr error) {
 		err = p.dst.Write(flush)
 		if err = cmp.Or(err, p.err); err != nil {
 			h.written.Add(n - uint64(p.n))
-			return nil, err
+			return moved, nil, err
 		}
 		h.written.Add(n)
+		moved += int64(n)
 		if h.spend != nil {
 			if pause := h.spend(int(n)); pause > 0 {
 				p.giveBack()
@@ -83,6 +81,7 @@ func (h *half) pump(pipes *pipes) (readErr, writeErr error) {
 			}
 		}
 	}
+	return moved, nil, nil
 }
 
 // fill reads once. It reports false where there is nothing yet, to be called

@@ -25,10 +25,11 @@ func relay(t testing.TB) *rig {
 	r := &rig{over: make(chan struct{})}
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
 	r.client = testenv.Dial(t, ln.Addr())
-	r.link = newLink(ln.Next(t))
+	r.link = newLink(new(Plane), ln.Next(t))
+	r.link.service.Edge = new(Edge)
 	toServer := testenv.Dial(t, ln.Addr())
 	r.server = ln.Next(t)
-	r.link.connected(toServer)
+	r.link.connected(side{conn: toServer})
 	go func() {
 		defer close(r.over)
 		r.link.relay(dispatch.Target{}, &r.pipes)

@@ -8,19 +8,23 @@ package stream
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"pen/internal/dispatch"
+	"pen/internal/edge"
 	"pen/internal/plane"
 	"pen/internal/plane/idlers"
 	"pen/internal/sock"
+	"pen/internal/tlsterm"
 )
 
 // Pauses of the accept loop after an error, such as a lack of descriptors.
@@ -37,6 +41,7 @@ type Plane struct {
 	conns sync.WaitGroup
 
 	idlers *idlers.Idlers
+	edge   atomic.Pointer[Edge]
 
 	givenUp plane.Sometimes // clients for whom there was no server
 }
@@ -50,8 +55,20 @@ func Listen(addr string, backlog int, log *slog.Logger) (*Plane, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Plane{ln: ln, log: log, idlers: idlers.New(log)}, nil
+	return New(ln, log), nil
 }
+
+// New returns a plane for a listener that is bound already, of TCP or of a Unix
+// socket. The plane closes it.
+func New(ln net.Listener, log *slog.Logger) *Plane {
+	p := &Plane{ln: ln, log: log, idlers: idlers.New(log)}
+	p.SetEdge(&Edge{})
+	return p
+}
+
+// SetEdge has connections that are accepted from now on begin as e says. It may
+// be called at any time.
+func (p *Plane) SetEdge(e *Edge) { p.edge.Store(e) }
 
 // Addr is the bound address.
 func (p *Plane) Addr() net.Addr { return p.ln.Addr() }
@@ -115,32 +132,53 @@ func (p *Plane) accept(ctx context.Context, d *dispatch.Dispatcher) error {
 }
 
 // admit begins a client's flow, or refuses the client. It is part of the accept
-// loop, which must know of this flow when it asks for room for the next.
+// loop, which must know of this flow when it asks for room for the next. Where
+// the client or its service is not known yet, there is a place for it only.
 func (p *Plane) admit(d *dispatch.Dispatcher, client conn) {
-	l := newLink(client)
-	from := addrPort(client.RemoteAddr())
-	f, err := d.Admit(from, l)
+	l, s := newLink(p, client), Service{d, p.edge.Load()}
+	asks := s.Edge.asks(l)
+	var f *dispatch.Flow
+	var err error
+	if asks {
+		f, err = d.Open(l)
+	} else {
+		f, err = d.Admit(l.from, l)
+	}
 	if err != nil {
-		p.log.Debug("client refused", "client", from, "reason", err)
-		if errors.Is(err, dispatch.ErrLimited) {
-			l.reset()
-		} else {
-			client.Close()
-		}
+		p.refused(l, err)
+		l.close()
 		return
 	}
-	p.conns.Go(func() { p.serve(d, f, l, from) })
+	p.conns.Go(func() {
+		defer l.close()
+		if asks {
+			if f, s, err = p.open(f, l, s); err != nil {
+				p.refused(l, err)
+				return
+			}
+		}
+		defer f.Done()
+		l.service = s
+		p.serve(f, l)
+	})
 }
 
-// serve is one connection from its admission to close.
-func (p *Plane) serve(d *dispatch.Dispatcher, f *dispatch.Flow, l *link, from netip.AddrPort) {
-	defer l.close()
-	defer f.Done()
+// serve is one connection from when its client is known to its end.
+func (p *Plane) serve(f *dispatch.Flow, l *link) {
+	if tls := l.service.Edge.TLS; tls != nil {
+		if err := l.secure(tls); err != nil {
+			if !errors.Is(err, tlsterm.ErrChallenge) {
+				l.service.Dispatcher.Refuse(dispatch.BadHello, 1)
+			}
+			p.log.Debug("no TLS with client", "client", l.from, "reason", err)
+			return
+		}
+	}
 	if f.Dummy() {
 		l.answer()
 		return
 	}
-	t, ok := p.connect(d, f, l, from)
+	t, ok := p.connect(f, l)
 	if !ok {
 		return
 	}
@@ -150,12 +188,9 @@ func (p *Plane) serve(d *dispatch.Dispatcher, f *dispatch.Flow, l *link, from ne
 
 // connect goes through the servers that the flow offers until one accepts,
 // which it returns, or until there is an idler.
-func (p *Plane) connect(d *dispatch.Dispatcher, f *dispatch.Flow, l *link, from netip.AddrPort) (dispatch.Target, bool) {
-	ctx, cancel := context.WithCancel(context.Background())
+func (p *Plane) connect(f *dispatch.Flow, l *link) (dispatch.Target, bool) {
+	ctx, cancel := l.cancelled()
 	defer cancel()
-	if !l.connecting(cancel) {
-		return dispatch.Target{}, false
-	}
 	for {
 		t, ok := f.Next()
 		if !ok && f.Wait(l.wake) {
@@ -166,16 +201,13 @@ func (p *Plane) connect(d *dispatch.Dispatcher, f *dispatch.Flow, l *link, from 
 		}
 		if !ok {
 			if n := p.givenUp.Due(); n > 0 {
-				p.log.Warn("no server for client", "client", from, "clients", n)
+				p.log.Warn("no server for client", "client", l.from, "clients", n)
 			}
 			return t, false
 		}
-		if idler := p.idlers.Take(t, d); idler != nil {
-			return t, l.connected(idler.(conn))
-		}
-		server, err := plane.Dial(ctx, plane.Target(t))
+		server, err := p.dial(ctx, t, l)
 		if err == nil {
-			return t, l.connected(server.(conn))
+			return t, l.connected(server)
 		}
 		level := slog.LevelDebug
 		if f.Failed(plane.Blame(err)) {
@@ -186,6 +218,30 @@ func (p *Plane) connect(d *dispatch.Dispatcher, f *dispatch.Flow, l *link, from 
 			return t, false
 		}
 	}
+}
+
+// dial returns a connection to a server on which the client's bytes may follow.
+func (p *Plane) dial(ctx context.Context, t dispatch.Target, l *link) (side, error) {
+	c := p.idlers.Take(t, l.service.Dispatcher)
+	if c == nil {
+		var err error
+		if c, err = plane.Dial(ctx, plane.Target(t)); err != nil {
+			return side{}, err
+		}
+	}
+	way, ok := t.Way.(edge.Way)
+	if !ok {
+		return side{conn: c.(conn)}, nil
+	}
+	if way.UniqueID && l.header.UniqueID == "" {
+		l.header.UniqueID = rand.Text()
+	}
+	secure, err := way.Open(ctx, c, l.header, t.Timeout)
+	if err != nil {
+		c.Close()
+		return side{}, err
+	}
+	return side{c.(conn), secure}, nil
 }
 
 // addrPort returns an address without allocating; Unix clients have none.

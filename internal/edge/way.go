@@ -1,0 +1,50 @@
+package edge
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"time"
+
+	"pen/internal/tlsterm"
+	"pen/internal/wire"
+)
+
+// A Way is what stands between a connection to a server and the bytes of its
+// client. Those that are alike are equal.
+type Way struct {
+	Header   int             // version of the PROXY header that comes first, 1 or 2; 0: none
+	Each     bool            // every datagram has one, not only the first of a flow
+	UniqueID bool            // the header has an identifier of the connection
+	TLS      *tlsterm.Client // nil: none
+	Host     string          // what the server is called, for TLS
+}
+
+// Open readies a connection that was just made for the client's bytes: h is what
+// the header says. It takes at most timeout, and ends when ctx is done. What it
+// returns is nil where there is no TLS. After an error the connection is the
+// caller's to close.
+func (w Way) Open(ctx context.Context, c net.Conn, h wire.Header, timeout time.Duration) (*Secure, error) {
+	Within(c, timeout)
+	stop := context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	if w.Header != 0 {
+		if _, err := c.Write(h.Append(nil, w.Header)); err != nil {
+			return nil, fmt.Errorf("PROXY header: %w", err)
+		}
+	}
+	var secure *Secure
+	if w.TLS != nil {
+		u := &under{Conn: c}
+		t, err := w.TLS.Handshake(ctx, u, w.Host)
+		if err != nil {
+			return nil, fmt.Errorf("TLS: %w", err)
+		}
+		secure = &Secure{t, u}
+	}
+	if !stop() {
+		return nil, context.Cause(ctx)
+	}
+	Within(c, 0)
+	return secure, nil
+}

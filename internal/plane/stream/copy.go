@@ -1,0 +1,72 @@
+package stream
+
+import (
+	"io"
+	"math"
+)
+
+// unlimited is a limit of a half's moves that is none.
+const unlimited = math.MaxInt64
+
+// move moves bytes until limit bytes are moved, the source ends or one of the
+// sides fails. It returns how many are moved.
+func (h *half) move(pipes *pipes, limit int64) (moved int64, readErr, writeErr error) {
+	if h.src.tls == nil && h.dst.tls == nil {
+		return h.pump(pipes, limit)
+	}
+	return h.copy(limit)
+}
+
+// copy moves bytes through a buffer, as move does.
+func (h *half) copy(limit int64) (moved int64, readErr, writeErr error) {
+	in, err := newInput(h.src)
+	if err != nil {
+		return 0, err, nil
+	}
+	defer in.giveBack()
+	if h.spend != nil {
+		in.most = min(in.most, h.piece)
+	}
+	for moved < limit {
+		in.most = int(min(int64(in.most), limit-moved))
+		b, err := in.next()
+		if err == io.EOF {
+			return moved, nil, nil
+		}
+		if err != nil {
+			return moved, err, nil
+		}
+		h.took(b)
+		if err := h.put(b); err != nil {
+			return moved, nil, err
+		}
+		moved += int64(len(b))
+		h.pay(len(b))
+	}
+	return moved, nil, nil
+}
+
+// took notes what was read.
+func (h *half) took(b []byte) {
+	h.read.Add(uint64(len(b)))
+	if h.log != nil {
+		h.log(b)
+	}
+}
+
+// put writes bytes to the destination.
+func (h *half) put(b []byte) error {
+	n, err := h.dst.Write(b)
+	h.written.Add(uint64(n))
+	return err
+}
+
+// pay pauses for as long as the bandwidth asks for n bytes.
+func (h *half) pay(n int) {
+	if h.spend == nil {
+		return
+	}
+	if pause := h.spend(n); pause > 0 {
+		h.link.pause(pause)
+	}
+}

@@ -1,0 +1,185 @@
+package stream
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+
+	"pen/internal/dispatch"
+	"pen/internal/edge"
+	"pen/internal/tlsterm"
+	"pen/internal/wire"
+)
+
+// An Edge is what a plane does between accepting a connection and relaying its
+// bytes. It is not changed once a plane has it; the zero Edge does nothing.
+type Edge struct {
+	// Accept are the networks of proxies, which must begin each connection with
+	// a PROXY header: the client is who that says. From nobody else is a header
+	// looked for.
+	Accept     []netip.Prefix
+	AcceptUnix bool // from whoever comes by a Unix socket
+	// Routes give connections to other services, by what their ClientHello asks
+	// for, unless it is nil. Where none says the connection stays.
+	Routes *edge.Routes[Service]
+	// TLS ends the client's TLS here, unless it is nil.
+	TLS *tlsterm.Server
+	// HTTP tells servers about the client in each HTTP request, unless it is nil.
+	HTTP *HTTP
+}
+
+// HTTP is how requests tell their servers about their client.
+type HTTP struct {
+	Forwarded bool           // in RFC 7239's field as well
+	Trust     []netip.Prefix // clients that are proxies, whose own fields are kept
+}
+
+// A Service is whom a connection belongs to: a policy, with what is done before
+// that gets to see the bytes. Accept and Routes are those of the service that
+// listens, and of no other.
+type Service struct {
+	Dispatcher *dispatch.Dispatcher
+	Edge       *Edge
+}
+
+// asks reports whether the client of a connection, or its service, is known only
+// when it has said something.
+func (e *Edge) asks(l *link) bool { return e.Routes != nil || e.accepts(l) }
+
+// accepts reports whether a connection must begin with a PROXY header.
+func (e *Edge) accepts(l *link) bool {
+	if _, unix := l.client.(*net.UnixConn); unix {
+		return e.AcceptUnix
+	}
+	return edge.Contains(e.Accept, l.from.Addr())
+}
+
+// open finds out whose connection it is, and for which service, and admits it
+// there. place is what was taken for it before; what open returns is to be ended
+// in its stead, and nothing after an error.
+func (p *Plane) open(place *dispatch.Flow, l *link, s Service) (*dispatch.Flow, Service, error) {
+	to, err := l.identify(s)
+	if err == nil && to.Dispatcher == s.Dispatcher {
+		err = place.Admit(l.from)
+	}
+	if err != nil || to.Dispatcher != s.Dispatcher {
+		place.Done()
+		place = nil
+	}
+	if err == nil && place == nil {
+		place, err = to.Dispatcher.Admit(l.from, l)
+	}
+	return place, to, err
+}
+
+// identify reads or looks at what a connection begins with, as its service asks.
+func (l *link) identify(s Service) (Service, error) {
+	if s.Edge.accepts(l) {
+		if err := l.readHeader(); err != nil {
+			s.Dispatcher.Refuse(dispatch.BadHeader, 1)
+			return s, err
+		}
+	}
+	if s.Edge.Routes != nil {
+		hello, err := l.readHello()
+		if err != nil {
+			s.Dispatcher.Refuse(dispatch.BadHello, 1)
+			return s, err
+		}
+		if to, ok := s.Edge.Routes.Find(hello); ok {
+			s = to
+		}
+	}
+	edge.Within(l.client, 0)
+	return s, nil
+}
+
+// refused notes why a connection ends at its begin, and how.
+func (p *Plane) refused(l *link, err error) {
+	p.log.Debug("client refused", "client", l.from, "reason", err)
+	if !errors.Is(err, dispatch.ErrDenied) && !errors.Is(err, dispatch.ErrFull) {
+		l.broken.Store(true)
+	}
+}
+
+// readHeader takes the PROXY header off the connection. The addresses that it
+// gives are the client's and the one that the client asked for.
+func (l *link) readHeader() error {
+	edge.Within(l.client, edge.HeaderTime)
+	length := 0
+	err := l.peek(wire.MaxHeader, func(b []byte) (err error) {
+		var h wire.Header
+		if h, length, err = wire.ParseHeader(b); err == nil {
+			l.told(h)
+		}
+		return err
+	})
+	if err == nil {
+		_, err = io.CopyN(io.Discard, l.client, int64(length))
+	}
+	if err != nil {
+		return fmt.Errorf("PROXY header: %w", err)
+	}
+	return nil
+}
+
+// told takes over what a header says. One that gives no addresses, and one of
+// the proxy's own connection, leave those of the connection itself.
+func (l *link) told(h wire.Header) {
+	if h.Local {
+		return
+	}
+	l.header.ALPN, l.header.Authority, l.header.UniqueID = h.ALPN, h.Authority, h.UniqueID
+	if h.Source.IsValid() && !h.Datagram {
+		l.from = h.Source
+		l.header.Source, l.header.Destination = h.Source, h.Destination
+	}
+}
+
+// readHello returns what the client asks for in the begin of TLS, or nil where
+// it begins otherwise. Nothing is taken off the connection.
+func (l *link) readHello() (*wire.Hello, error) {
+	edge.Within(l.client, edge.HeaderTime)
+	var hello wire.Hello
+	err := l.peek(wire.MaxHello, func(b []byte) (err error) {
+		hello, err = wire.ParseHello(b)
+		return err
+	})
+	if errors.Is(err, wire.ErrNotTLS) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ClientHello: %w", err)
+	}
+	if l.header.Authority == "" {
+		l.header.Authority = hello.Name
+	}
+	return &hello, nil
+}
+
+// secure does the client's TLS handshake.
+func (l *link) secure(server *tlsterm.Server) error {
+	ctx, cancel := l.cancelled()
+	defer cancel()
+	edge.Within(l.client, edge.HandshakeTime)
+	t, err := edge.Accept(ctx, server, l.client)
+	if err != nil {
+		return err
+	}
+	edge.Within(l.client, 0)
+	l.clientTLS = t
+	state := t.ConnectionState()
+	l.header.Authority, l.header.ALPN = state.ServerName, state.NegotiatedProtocol
+	return nil
+}
+
+// forwarding says what a client's requests are to tell their server.
+func (h *HTTP) forwarding(l *link) wire.Forwarding {
+	f := wire.Forwarding{Client: l.from.Addr(), Proto: "http", Forwarded: h.Forwarded, Trusted: edge.Contains(h.Trust, l.from.Addr())}
+	if l.clientTLS != nil {
+		f.Proto = "https"
+	}
+	return f
+}

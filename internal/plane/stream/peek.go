@@ -1,0 +1,47 @@
+package stream
+
+import (
+	"cmp"
+	"errors"
+	"io"
+	"sync"
+	"syscall"
+
+	"pen/internal/wire"
+)
+
+// peeks are buffers for what is looked at before it is read.
+var peeks = sync.Pool{New: func() any { return new([wire.MaxHello]byte) }}
+
+var errTooLong = errors.New("too long")
+
+// peek has parse look at what the client sends, from its first byte on, each
+// time when there is more, until it returns something else than [wire.ErrShort].
+// The bytes stay with the kernel: so what follows may be spliced. The caller has
+// set a deadline.
+func (l *link) peek(most int, parse func([]byte) error) error {
+	raw, err := l.client.SyscallConn()
+	if err != nil {
+		return err
+	}
+	buf := peeks.Get().(*[wire.MaxHello]byte)
+	defer peeks.Put(buf)
+	outcome := wire.ErrShort
+	err = raw.Read(func(fd uintptr) bool {
+		n, _, err := syscall.Recvfrom(int(fd), buf[:most], syscall.MSG_PEEK)
+		switch {
+		case err == syscall.EAGAIN || err == syscall.EINTR:
+			return false
+		case err != nil:
+			outcome = err
+		case n == 0:
+			outcome = io.ErrUnexpectedEOF
+		default:
+			if outcome = parse(buf[:n]); outcome == wire.ErrShort && n == most {
+				outcome = errTooLong
+			}
+		}
+		return outcome != wire.ErrShort
+	})
+	return cmp.Or(err, outcome)
+}
