@@ -28,7 +28,7 @@ var mayImport = map[string][]string{
 	"internal/sock":           {},
 	"internal/process":        {},
 	"internal/manual":         {"internal/config"},
-	"internal/health":         {"internal/check", "internal/sock"},
+	"internal/health":         {"internal/check", "internal/edge", "internal/sock", "internal/tlsterm", "internal/wire"},
 	"internal/hostnames":      {},
 	"internal/names":          {},
 	"internal/weblog":         {},

@@ -32,6 +32,7 @@ import (
 	"pen/internal/plane/loop"
 	"pen/internal/process"
 	"pen/internal/sock"
+	"pen/internal/tlsterm"
 )
 
 // Options are what New needs besides the command line.
@@ -101,6 +102,15 @@ type inForce struct {
 	config.Config
 	acls     *acl.Lists
 	services map[string]*service
+	tls      map[string]tlsServer // by service
+}
+
+// certificates are those of a service's TLS.
+func (c *inForce) certificates(service string) []tlsterm.Info {
+	if s, ok := c.tls[service]; ok {
+		return s.Certificates()
+	}
+	return nil
 }
 
 // New builds an App from a command line and binds its sockets. Nothing runs

@@ -13,6 +13,7 @@ import (
 	"pen/internal/check"
 	"pen/internal/config"
 	"pen/internal/dispatch"
+	"pen/internal/edge"
 	"pen/internal/health"
 	"pen/internal/pool"
 )
@@ -131,7 +132,7 @@ func rosterOf(cfg config.Config, policies []dispatch.Config, services map[string
 			who := []health.Subscriber{{Service: s.Name, Server: cmp.Or(server.Name, strconv.Itoa(slot))}}
 			for _, spec := range []check.Spec{s.Check, s.Agent} {
 				if spec != (check.Spec{}) {
-					r.check(p, health.Key{Addr: server.Addr, Path: server.Path, Spec: spec}, who)
+					r.check(p, keyOf(server, spec), who)
 				}
 			}
 			host := server.Addr.Addr()
@@ -145,6 +146,17 @@ func rosterOf(cfg config.Config, policies []dispatch.Config, services map[string
 		}
 	}
 	return r
+}
+
+// keyOf is a check of a server. What the service puts on connections is there in
+// a check as well, but not where that asks another port, or an agent.
+func keyOf(server pool.Config, spec check.Spec) health.Key {
+	k := health.Key{Addr: server.Addr, Path: server.Path, Spec: spec}
+	if way, ok := server.Way.(edge.Way); ok && spec.Port == 0 && spec.Kind != check.Agent && spec.Kind != check.Exec {
+		way.Each, way.UniqueID = false, false
+		k.Way = way
+	}
+	return k
 }
 
 func (r *roster) check(p place, k health.Key, who []health.Subscriber) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"pen/internal/config"
@@ -124,7 +125,10 @@ func (e edges) way(s config.Service, server config.Server) any {
 		w.Header = map[string]int{"v1": 1, "v2": 2}[server.SendProxy]
 	}
 	if key, ok := clientOf(s, server); ok {
-		w.TLS, w.Host = e.clients[key], server.Host
+		w.TLS = e.clients[key]
+		if !server.IsPath() {
+			w.Host = server.Host
+		}
 	}
 	if w.Header == 0 && w.TLS == nil {
 		return nil
@@ -148,14 +152,16 @@ func (a *App) useTLS(next edges) {
 
 // runTLS runs the servers that do not run. Called with mu held.
 func (a *App) runTLS() {
-	for name, s := range a.edges.servers {
+	all := maps.Clone(a.edges.servers) // others look at the old one
+	for name, s := range all {
 		if s.end == nil {
 			var ctx context.Context
 			ctx, s.end = context.WithCancel(a.stopping)
 			a.serving.Go(func() { s.Run(ctx) })
-			a.edges.servers[name] = s
+			all[name] = s
 		}
 	}
+	a.edges.servers = all
 }
 
 // reloadTLS reads certificates anew, and says what is wrong with them. Called
@@ -166,7 +172,11 @@ func (a *App) reloadTLS() {
 			a.log(name).Error("certificates were not read anew; the old ones stay", "error", err)
 		}
 	}
-	a.edges.clients = nil // made anew when they are prepared next
+	for _, c := range a.edges.clients {
+		if err := c.Reload(); err != nil {
+			a.opt.Log.Error("certificates were not read anew; the old ones stay", "error", err)
+		}
+	}
 }
 
 // edgesOf is what planes do at the begin of connections, by service.

@@ -25,8 +25,8 @@ func (a *App) Reopen() error {
 
 // Reload reads the configuration file again and applies what has changed in
 // it since it was last read; what was changed at run time otherwise stays. So
-// does it read a changed data base of countries, also where there is no
-// configuration file. A file with an error changes nothing.
+// does it read certificates and a changed data base of countries, also where
+// there is no configuration file. A file with an error changes nothing.
 func (a *App) Reload() error {
 	a.mu.Lock()
 	before := a.actions
@@ -42,12 +42,10 @@ func (a *App) Reload() error {
 // reload is Reload without the commands that are to be run. Called with mu
 // held.
 func (a *App) reload() error {
+	a.reloadTLS()
 	name, again := a.base.ConfigFile, a.countries != nil && a.countries.Changed()
 	if name == "" {
-		if again {
-			return a.apply(a.Config(), again)
-		}
-		return nil
+		return a.apply(a.Config(), again)
 	}
 	after, run, err := config.ReadFile(a.base, "", name, Open)
 	if err != nil {

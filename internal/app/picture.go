@@ -106,6 +106,11 @@ func (s *service) Snapshot() stats.Snapshot {
 			out.Refused = append(out.Refused, stats.Refused{Reason: dispatch.Reason(r).String(), Count: n})
 		}
 	}
+	for _, c := range a.cfg.Load().certificates(s.name) {
+		out.Certificates = append(out.Certificates, stats.Certificate{
+			Names: c.Names, Source: c.Source, NotAfter: c.NotAfter, Issuer: c.Issuer, Stapled: c.Stapled, Problem: c.Error,
+		})
+	}
 	for _, f := range st.Flows {
 		out.ConnLast = f.ID
 		out.Conns = append(out.Conns, stats.Conn{

@@ -210,7 +210,7 @@ func (a *App) use(next draft) {
 	}
 	a.services = services
 	a.fitTables(next.cfg)
-	a.cfg.Store(&inForce{next.cfg, next.policies[0].ACLs, services})
+	a.cfg.Store(&inForce{next.cfg, next.policies[0].ACLs, services, next.edges.servers})
 	a.policies = next.policies
 	a.sayObsolete(next.cfg)
 	if a.started {

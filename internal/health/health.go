@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"pen/internal/check"
+	"pen/internal/edge"
 )
 
 // A Key is one check of one server. Services whose keys are equal share it.
@@ -20,6 +21,7 @@ type Key struct {
 	Addr netip.AddrPort // where Path is empty
 	Path string         // of a Unix socket
 	Spec check.Spec
+	Way  edge.Way // what the server expects on a connection before anything else
 }
 
 // at is where the check connects to.

@@ -6,12 +6,16 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
 	"pen/internal/check"
+	"pen/internal/edge"
 	"pen/internal/sock"
+	"pen/internal/wire"
 )
 
 // maxBytes is how much is read of what a server says in one check.
@@ -79,7 +83,7 @@ func ask(ctx context.Context, t Target) (reason string, err error) {
 		return "", err
 	}
 	defer c.Close()
-	if t.Spec.IsTLS() {
+	if t.Spec.IsTLS() && t.Way.TLS == nil {
 		if c, err = handshake(c, t); err != nil {
 			return "", err
 		}
@@ -97,19 +101,57 @@ func ask(ctx context.Context, t Target) (reason string, err error) {
 	return "connected", nil
 }
 
-// dial connects. The connection gives no more than maxBytes, and nothing once
-// ctx is done.
+// dial connects, and begins the connection as the server expects it. It gives no
+// more than maxBytes, and nothing once ctx is done.
 func dial(ctx context.Context, t Target) (net.Conn, error) {
 	c, err := sock.Dial(ctx, sock.Target{Addr: t.at(), Path: t.Path, Datagram: t.Spec.IsDatagram(), Timeout: t.Spec.Timeout})
 	if err != nil {
 		return nil, err
 	}
+	way, err := open(ctx, c, t)
+	if err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	c = way
 	if deadline, ok := ctx.Deadline(); ok {
 		c.SetDeadline(deadline)
 	}
 	over := time.Unix(1, 0)
 	stop := context.AfterFunc(ctx, func() { c.SetDeadline(over) })
 	return &limited{Conn: c, left: maxBytes, stop: stop}, nil
+}
+
+// open sends the PROXY header and begins TLS, if the server expects these. The
+// header says that this is the sender's own connection.
+func open(ctx context.Context, c net.Conn, t Target) (net.Conn, error) {
+	if t.Way == (edge.Way{}) {
+		return c, nil
+	}
+	h := wire.Header{Local: true, Source: addrPort(c.LocalAddr()), Destination: addrPort(c.RemoteAddr()), Datagram: t.Spec.IsDatagram()}
+	if h.Datagram {
+		return &headed{c, h.Append(nil, t.Way.Header)}, nil
+	}
+	secure, err := t.Way.Open(ctx, c, h, t.Spec.Timeout)
+	if err != nil || secure == nil {
+		return c, err
+	}
+	return secure, nil
+}
+
+// headed puts a header before each datagram.
+type headed struct {
+	net.Conn
+	header []byte
+}
+
+func (h *headed) Write(b []byte) (int, error) {
+	n, err := h.Conn.Write(append(slices.Clip(h.header), b...))
+	return max(0, n-len(h.header)), err
+}
+
+func addrPort(a net.Addr) netip.AddrPort {
+	p, _ := netip.ParseAddrPort(a.String()) // none of a Unix socket
+	return p
 }
 
 var errTooMuch = fmt.Errorf("more than %d bytes", maxBytes)

@@ -54,6 +54,9 @@ func (s Snapshot) tables(b *bufio.Writer) {
 		}
 	}
 	tableEnd(b)
+	for _, c := range s.Certificates {
+		fmt.Fprintf(b, "<p>Certificate: %s</p>\n", html.EscapeString(c.String()))
+	}
 	if len(s.Refused) > 0 {
 		fmt.Fprintf(b, "<p>%s</p>\n", html.EscapeString(s.refused()))
 	}

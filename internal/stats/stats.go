@@ -25,6 +25,8 @@ type Snapshot struct {
 
 	Refused []Refused // what was refused or dropped since the start, if anything
 
+	Certificates []Certificate // of TLS towards clients
+
 	// Conns are the connections of clients; idlers are left out. Those whose
 	// State is 0 are unused and not shown.
 	Conns    []Conn
@@ -37,6 +39,31 @@ type Snapshot struct {
 type Refused struct {
 	Reason string
 	Count  uint64
+}
+
+// A Certificate is what TLS shows to clients.
+type Certificate struct {
+	Names    []string
+	Source   string    // a file, or "acme"
+	NotAfter time.Time // zero: there is none yet
+	Issuer   string
+	Stapled  bool   // with an OCSP response
+	Problem  string // what is wrong with it; empty: nothing
+}
+
+// String returns a line.
+func (c Certificate) String() string {
+	text := fmt.Sprintf("%s from %s", strings.Join(c.Names, " "), c.Source)
+	if !c.NotAfter.IsZero() {
+		text += fmt.Sprintf(", until %s, issued by %s", c.NotAfter.UTC().Format(time.DateTime), c.Issuer)
+	}
+	if c.Stapled {
+		text += ", stapled"
+	}
+	if c.Problem != "" {
+		text += ": " + c.Problem
+	}
+	return text
 }
 
 // A Service is an overview of one service.
@@ -245,6 +272,9 @@ func (s Snapshot) report(b *bufio.Writer) {
 		}
 		fmt.Fprintf(b, "Connection %d status:\ndownfd = %d, upfd = %d\npending data %d down, %d up\nclient %d, server %d\n\n",
 			c.ID, c.DownFD, c.UpFD, c.PendingDown, c.PendingUp, c.Client, c.Server)
+	}
+	for _, c := range s.Certificates {
+		fmt.Fprintf(b, "Certificate: %s\n", c)
 	}
 	if len(s.Refused) > 0 {
 		fmt.Fprintln(b, s.refused())

@@ -34,19 +34,43 @@ const (
 	maxSessions = 4    // of each
 )
 
-// A Client speaks TLS with servers. Its method may be called from any
+// A Client speaks TLS with servers. Its methods may be called from any
 // goroutine.
 type Client struct {
+	cfg  ClientConfig
 	name string
-	base *tls.Config
 
-	mu    sync.Mutex // guards hosts
+	mu    sync.Mutex // guards all below
+	base  *tls.Config
 	hosts map[string]*tls.Config
 }
 
 // NewClient reads the files; the error names one that is missing or not what it
 // should be.
 func NewClient(cfg ClientConfig) (*Client, error) {
+	name := strings.TrimSuffix(cfg.Name, ".")
+	if _, ok := hostName(name); name != "" && !ok && net.ParseIP(name) == nil {
+		return nil, fmt.Errorf("TLS to servers: name %q, want the name of a host", cfg.Name)
+	}
+	c := &Client{cfg: cfg, name: name}
+	return c, c.Reload()
+}
+
+// Reload reads the files again. After an error, which names one, what was read
+// before stays in force.
+func (c *Client) Reload() error {
+	base, err := c.cfg.read()
+	if err != nil {
+		return fmt.Errorf("TLS to servers: %w", err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.base, c.hosts = base, map[string]*tls.Config{}
+	return nil
+}
+
+// read makes what all servers have in common.
+func (cfg ClientConfig) read() (*tls.Config, error) {
 	base := &tls.Config{
 		MinVersion: tls.VersionTLS12, NextProtos: cfg.ALPN, InsecureSkipVerify: cfg.Insecure,
 		CipherSuites: secure(),
@@ -55,7 +79,7 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 	if cfg.CA != "" {
 		cas, err := r.readCAs(cfg.CA)
 		if err != nil {
-			return nil, fmt.Errorf("TLS to servers: %w", err)
+			return nil, err
 		}
 		base.RootCAs = x509.NewCertPool()
 		for _, ca := range cas {
@@ -66,17 +90,13 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 	case cfg.Cert != "":
 		cert, err := r.readPair(Pair{cfg.Cert, cfg.Key})
 		if err != nil {
-			return nil, fmt.Errorf("TLS to servers: %w", err)
+			return nil, err
 		}
 		base.Certificates = []tls.Certificate{cert}
 	case cfg.Key != "":
-		return nil, fmt.Errorf("TLS to servers: key %s is without a certificate, want one as well", cfg.Key)
+		return nil, fmt.Errorf("key %s is without a certificate, want one as well", cfg.Key)
 	}
-	name := strings.TrimSuffix(cfg.Name, ".")
-	if _, ok := hostName(name); name != "" && !ok && net.ParseIP(name) == nil {
-		return nil, fmt.Errorf("TLS to servers: name %q, want the name of a host", cfg.Name)
-	}
-	return &Client{name: name, base: base, hosts: map[string]*tls.Config{}}, nil
+	return base, nil
 }
 
 // Handshake makes a TLS connection of a connection to a server, which is known
