@@ -110,7 +110,7 @@ const (
 	host
 	contentLength
 	transferEncoding
-	disguised // looks like the last two
+	disguised // looks like the last two, or tells some server of a body that others don't see
 	expect
 	trailer
 
@@ -138,6 +138,7 @@ var known = [...][]struct {
 	14: {{"content-length", contentLength, disguised}, {"http2-settings", http2Settings, http2Settings}},
 	15: {{"x-forwarded-for", xForwardedFor, forged}},
 	17: {{"transfer-encoding", transferEncoding, disguised}, {"x-forwarded-proto", xForwardedProto, forged}},
+	18: {{"sec-websocket-key1", disguised, disguised}}, // a draft's: 8 bytes follow
 }
 
 // kindOf classifies a name. X-Forwarded with anything behind is about the

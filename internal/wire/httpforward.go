@@ -36,8 +36,9 @@ func (r *Requests) drops(e edit, b []byte) bool {
 func (h *head) reconnects() bool { return h.connect || h.strip }
 
 // appendConnection appends Upgrade and Connection, as far as something is left
-// of them. There is one Connection with close and without keep-alive where the
-// request is the last: of several some servers heed the last only.
+// of them. Where the request is the last there is one Connection, since of
+// several some servers heed one, with close and without keep-alive. Of CONNECT
+// it has nothing else: some compare it with the word.
 func (h *head) appendConnection(dst, b []byte) []byte {
 	last := h.last()
 	var up, conn list
@@ -60,7 +61,7 @@ func (h *head) appendConnection(dst, b []byte) []byte {
 			switch {
 			case kindOf(m) == http2Settings:
 			case kindOf(m) == upgrade && !h.upgrade:
-			case last && (equal(m, "keep-alive") || equal(m, "close")):
+			case h.connect, last && (equal(m, "keep-alive") || equal(m, "close")):
 			default:
 				dst = conn.add(dst, "Connection: ", m)
 			}

@@ -1,5 +1,7 @@
 package wire
 
+import "bytes"
+
 // A head is what is known of a request's head. It is read line by line and
 // goes on where it stopped when there are more bytes, so that a client which
 // sends single bytes costs no more than one line's length for each.
@@ -58,7 +60,7 @@ func (h *head) parse(b []byte) (whole bool, err error) {
 			return false, errFields
 		}
 		if k := kindOf(line[:colon]); k != ordinary {
-			if err := h.field(k, trim(line[colon+1:n-2])); err != nil {
+			if err := h.field(k, line[colon+1:n-2]); err != nil {
 				return false, err
 			}
 			if k >= connection {
@@ -104,8 +106,11 @@ func (h *head) requestLine(b []byte) (int, error) {
 	return lineEnd(b, target+1+len(name)+1)
 }
 
-// field takes in a field that concerns us.
+// field takes in a field that concerns us. Around the values that frame there
+// may be spaces but no tabs, which for some servers are parts of a value.
 func (h *head) field(k kind, value []byte) error {
+	framing := bytes.Trim(value, " ")
+	value = trim(value)
 	switch k {
 	case host:
 		if h.host || span(value, hostByte) < len(value) {
@@ -113,7 +118,7 @@ func (h *head) field(k kind, value []byte) error {
 		}
 		h.host = true
 	case contentLength:
-		n, ok := parseLength(value)
+		n, ok := parseLength(framing)
 		if !ok || h.length >= 0 {
 			return errLength
 		}
@@ -122,7 +127,7 @@ func (h *head) field(k kind, value []byte) error {
 		if h.chunked {
 			return errFraming
 		}
-		if !equal(value, "chunked") {
+		if !equal(framing, "chunked") {
 			return errCoding
 		}
 		h.chunked = true

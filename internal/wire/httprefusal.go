@@ -45,7 +45,7 @@ var (
 	errLength      = &Refusal{badRequest, "Content-Length is not one decimal number below 2^63"}
 	errCoding      = &Refusal{notImplemented, "Transfer-Encoding is not exactly chunked"}
 	errFraming     = &Refusal{badRequest, "both Transfer-Encoding and Content-Length, or Transfer-Encoding twice or in HTTP/1.0"}
-	errDisguise    = &Refusal{badRequest, "a field whose name looks like Content-Length or Transfer-Encoding but is not"}
+	errDisguise    = &Refusal{badRequest, "a field that looks like Content-Length or Transfer-Encoding but is not, or Sec-WebSocket-Key1"}
 	errConnect     = &Refusal{badRequest, "CONNECT with a body"}
 	errNominated   = &Refusal{badRequest, "Connection or Trailer names a field that frames, routes or forwards, or is not a list of tokens"}
 	errUpgrade     = &Refusal{badRequest, "Upgrade is not a list of protocols"}
