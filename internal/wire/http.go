@@ -8,6 +8,7 @@ type Forwarding struct {
 	Proto     string     // how the client came: "http" or "https"
 	Forwarded bool       // add the field Forwarded of RFC 7239 as well
 	Trusted   bool       // the client is a proxy: what it says is kept, and appended to
+	NoUpgrade bool       // take everything out of Upgrade, so that all requests are followed
 }
 
 // Requests follows the HTTP/1.x requests that a client sends on one
@@ -42,7 +43,8 @@ type Forwarding struct {
 // switch ends the connection instead of taking what passes for requests. This
 // asks for a server that reads Connection as a list (RFC 9110, section 7.6.1):
 // one that compares the whole value with close, as Python's http.server and
-// gunicorn do, does not find it in "Upgrade, close", and stays.
+// gunicorn do, does not find it in "Upgrade, close", and stays. For such servers there is
+// NoUpgrade. CONNECT gets Connection: close and nothing else, which all find.
 //
 // Upgrades to what carries requests of its own (h2c, HTTP and TLS in any
 // version) are taken out of Upgrade, and HTTP2-Settings with them; the request
@@ -78,7 +80,7 @@ const (
 // NewRequests begins to follow a connection on which nothing has been read.
 func NewRequests(f Forwarding) *Requests {
 	f.Client = f.Client.Unmap().WithZone("")
-	r := &Requests{f: f}
+	r := &Requests{f: f, head: head{stay: f.NoUpgrade}}
 	r.head.reset()
 	return r
 }

@@ -34,7 +34,8 @@ func rewrite(r *Requests, pieces ...string) (string, error) {
 
 // What heads become.
 func TestHeads(t *testing.T) {
-	trusted, both, v6trusted := v4, v4, v6
+	trusted, both, v6trusted, stay := v4, v4, v6, v4
+	stay.NoUpgrade = true
 	trusted.Trusted, both.Trusted, both.Forwarded, v6trusted.Trusted = true, true, true, true
 	for _, tt := range []struct {
 		name    string
@@ -73,6 +74,7 @@ func TestHeads(t *testing.T) {
 		{"upgrade to TLS", v4, get + "Upgrade: TLS/1.2\r\nConnection: Upgrade\r\n\r\n" + get + "\r\n", get + mark + get + mark},
 		{"upgrade without the option", v4, get + "Upgrade: websocket, h2\r\n\r\n" + get + "\r\n", get + "Upgrade: websocket\r\n" + mark + get + mark},
 		{"the option without upgrade", v4, get + "Connection: upgrade\r\n\r\n" + get + "\r\n", get + "Connection: upgrade\r\n" + mark + get + mark},
+		{"upgrade that may not be", stay, get + "Upgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n\r\n" + get + "\r\n", get + "Connection: keep-alive\r\n" + mark + get + mark},
 		{"CONNECT", v4, "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n\x00\x01", "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\nConnection: close\r\n" + mark + "\x00\x01"},
 		{"CONNECT that is kept alive", v4, "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\nConnection: keep-alive, TE\r\nContent-Length: 0\r\n\r\n\n", "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\nContent-Length: 0\r\nConnection: close\r\n" + mark + "\n"},
 	} {

@@ -47,7 +47,7 @@ func (h *head) appendConnection(dst, b []byte) []byte {
 			continue
 		}
 		for m := range members(e.value(b)) {
-			if !carriesRequests(m) {
+			if h.mayUpgrade(m) {
 				dst = up.add(dst, "Upgrade: ", m)
 			}
 		}
@@ -153,16 +153,16 @@ func (l *list) end(dst []byte) []byte {
 	return append(dst, "\r\n"...)
 }
 
-// carriesRequests reports whether a protocol of Upgrade is one by which
-// requests would arrive that nobody has followed: HTTP, or TLS around it
-// (RFC 2817).
-func carriesRequests(protocol []byte) bool {
+// mayUpgrade reports whether a protocol stays in Upgrade: not those by which
+// requests would arrive that nobody has followed, HTTP or TLS around it (RFC
+// 2817).
+func (h *head) mayUpgrade(protocol []byte) bool {
 	for _, p := range []string{"h2", "http", "tls"} {
 		if len(protocol) >= len(p) && equal(protocol[:len(p)], p) {
-			return true
+			return false
 		}
 	}
-	return false
+	return !h.stay
 }
 
 // closed reports whether all quoted strings of a value end, so that what is

@@ -17,6 +17,7 @@ type head struct {
 	upgrade bool // Upgrade has a protocol that may be switched to
 	strip   bool // there is Upgrade or HTTP2-Settings, so Connection is made anew
 	edits   []edit
+	stay    bool // no protocol may be switched to; of the connection
 }
 
 // An edit is a field that may have to be changed: its bytes are start to end,
@@ -29,7 +30,7 @@ type edit struct {
 // value is what an edit's field says, in the head that it is from.
 func (e edit) value(b []byte) []byte { return trim(b[e.colon+1 : e.end-2]) }
 
-func (h *head) reset() { *h = head{length: -1, edits: h.edits[:0]} }
+func (h *head) reset() { *h = head{length: -1, edits: h.edits[:0], stay: h.stay} }
 
 // last reports whether HTTP may end after the request.
 func (h *head) last() bool { return h.connect || h.option && h.upgrade }
@@ -169,7 +170,7 @@ func (h *head) protocols(value []byte) error {
 		if span(m, tokenByte|slashByte) < len(m) {
 			return errUpgrade
 		}
-		h.upgrade = h.upgrade || !carriesRequests(m)
+		h.upgrade = h.upgrade || h.mayUpgrade(m)
 	}
 	return nil
 }
