@@ -52,16 +52,16 @@ type Forwarding struct {
 //
 // A Requests belongs to one goroutine at a time. Nothing blocks.
 type Requests struct {
-	f     Forwarding
-	state state
-	left  int64 // bytes of the body or of the chunk that are to come
-	empty int   // empty lines before the request
-	tail  int   // bytes of trailers so far
-	tails int   // trailers so far
-	head  head
-	begun bool
-	kept  bool // the last src had bytes of an unfinished head or line
-	err   error
+	f        Forwarding
+	state    state
+	left     int64 // bytes of the body or of the chunk that are to come
+	empty    int   // empty lines before the request
+	trailed  int   // bytes of trailers so far
+	trailers int   // trailers so far
+	head     head
+	begun    bool
+	kept     bool // the last src had bytes of an unfinished head or line
+	err      error
 }
 
 // A state says what comes next from the client.
@@ -220,6 +220,6 @@ func (r *Requests) finish() {
 	if r.head.last() {
 		r.state = inTunnel
 	}
-	r.empty, r.tail, r.tails = 0, 0, 0
+	r.empty, r.trailed, r.trailers = 0, 0, 0
 	r.head.reset()
 }

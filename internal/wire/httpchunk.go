@@ -63,7 +63,7 @@ func (r *Requests) takeChunkEnd(dst, src []byte) (out []byte, n int, err error) 
 
 // takeTrailer handles a trailer, or the empty line that ends the request.
 func (r *Requests) takeTrailer(dst, src []byte) (out []byte, n int, err error) {
-	room := MaxHead - r.tail
+	room := MaxHead - r.trailed
 	src = src[:min(len(src), room)]
 	colon, end := 0, src[0] == '\r'
 	if end {
@@ -81,8 +81,8 @@ func (r *Requests) takeTrailer(dst, src []byte) (out []byte, n int, err error) {
 		r.finish()
 		return append(dst, src[:n]...), n, nil
 	}
-	r.tail += n
-	if r.tails++; r.tails > maxFields {
+	r.trailed += n
+	if r.trailers++; r.trailers > maxFields {
 		return dst, 0, errFields
 	}
 	switch k := kindOf(src[:colon]); {
