@@ -8,7 +8,6 @@ type Forwarding struct {
 	Proto     string     // how the client came: "http" or "https"
 	Forwarded bool       // add the field Forwarded of RFC 7239 as well
 	Trusted   bool       // the client is a proxy: what it says is kept, and appended to
-	NoUpgrade bool       // take everything out of Upgrade, so that all requests are followed
 }
 
 // Requests follows the HTTP/1.x requests that a client sends on one
@@ -36,15 +35,12 @@ type Forwarding struct {
 // recipient may (RFC 9112, section 7.1.1): no client needs them, and readers
 // have disagreed where they end.
 //
-// No answer is looked at. A request that may end HTTP on the connection, which
-// is CONNECT or one with Upgrade and the connection option of that name, is
-// therefore the last one that is followed: what comes after its body passes
-// unseen. It gets the connection option close, so that a server which does not
-// switch ends the connection instead of taking what passes for requests. This
-// asks for a server that reads Connection as a list (RFC 9110, section 7.6.1):
-// one that compares the whole value with close, as Python's http.server and
-// gunicorn do, does not find it in "Upgrade, close", and stays. For such servers there is
-// NoUpgrade. CONNECT gets Connection: close and nothing else, which all find.
+// A request that may end HTTP on the connection, which is CONNECT or one with
+// Upgrade and the connection option of that name, is the last one that is
+// followed. What comes after its body waits for the server's answer, see
+// Switching: only where the server agrees does it pass, unseen. Since answers to
+// earlier requests could be confused with that one, only the first request of a
+// connection may; later ones lose their Upgrade, and CONNECT is refused.
 //
 // Upgrades to what carries requests of its own (h2c, HTTP and TLS in any
 // version) are taken out of Upgrade, and HTTP2-Settings with them; the request
@@ -60,6 +56,7 @@ type Requests struct {
 	trailers int   // trailers so far
 	head     head
 	begun    bool
+	connect  bool // the request that may end HTTP is CONNECT
 	kept     bool // the last src had bytes of an unfinished head or line
 	err      error
 }
@@ -74,13 +71,14 @@ const (
 	inChunk    // a chunk's data
 	inChunkEnd // the CRLF after it
 	inTrailer
-	inTunnel // what is no HTTP, or not known to be
+	inSwitch // nothing, until the server's answer is known
+	inTunnel // what is no HTTP
 )
 
 // NewRequests begins to follow a connection on which nothing has been read.
 func NewRequests(f Forwarding) *Requests {
 	f.Client = f.Client.Unmap().WithZone("")
-	r := &Requests{f: f, head: head{stay: f.NoUpgrade}}
+	r := &Requests{f: f}
 	r.head.reset()
 	return r
 }
@@ -155,7 +153,45 @@ func (r *Requests) Begun() bool { return r.begun }
 // Complete reports whether the client may end its stream now without cutting a
 // request short.
 func (r *Requests) Complete() bool {
-	return r.err == nil && !r.kept && (r.state == inHead || r.state == inTunnel)
+	return r.err == nil && (r.state == inHead && !r.kept || r.state == inSwitch || r.state == inTunnel)
+}
+
+// Switching reports whether nothing more may be handed on before the server's
+// answer is known: Rewrite then takes no bytes.
+func (r *Requests) Switching() bool { return r.state == inSwitch }
+
+// Answered takes the status of the server's answer to a request that may end
+// HTTP. It reports whether it did: then all that follows may pass. Otherwise
+// nothing more may be handed on.
+func (r *Requests) Answered(status int) bool {
+	agreed := status == 101
+	if r.connect {
+		agreed = status/100 == 2
+	}
+	if r.state == inSwitch && agreed {
+		r.state = inTunnel
+	}
+	return r.state == inTunnel
+}
+
+// StatusSize is how many bytes of an answer tell its status.
+const StatusSize = len("HTTP/1.1 200")
+
+// Status is the status of an answer that begins with these bytes, 0 where it is
+// no answer of HTTP/1.x (RFC 9112, section 4).
+func Status(answer [StatusSize]byte) int {
+	digits := answer[StatusSize-3:]
+	if string(answer[:7]) != "HTTP/1." || answer[8] != ' ' {
+		return 0
+	}
+	n := 0
+	for _, d := range digits {
+		if d < '0' || d > '9' {
+			return 0
+		}
+		n = 10*n + int(d-'0')
+	}
+	return n
 }
 
 // step handles the beginning of src, as far as the state reaches; n is 0 where
@@ -174,6 +210,8 @@ func (r *Requests) step(dst, src []byte) (out []byte, n int, err error) {
 		return r.takeChunkEnd(dst, src)
 	case inTrailer:
 		return r.takeTrailer(dst, src)
+	case inSwitch:
+		return dst, 0, nil
 	}
 	return append(dst, src...), len(src), nil
 }
@@ -218,8 +256,9 @@ func (r *Requests) takeHead(dst, src []byte) (out []byte, n int, err error) {
 func (r *Requests) finish() {
 	r.state = inHead
 	if r.head.last() {
-		r.state = inTunnel
+		r.state, r.connect = inSwitch, r.head.connect
 	}
 	r.empty, r.trailed, r.trailers = 0, 0, 0
 	r.head.reset()
+	r.head.later = true
 }

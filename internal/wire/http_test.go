@@ -34,8 +34,7 @@ func rewrite(r *Requests, pieces ...string) (string, error) {
 
 // What heads become.
 func TestHeads(t *testing.T) {
-	trusted, both, v6trusted, stay := v4, v4, v6, v4
-	stay.NoUpgrade = true
+	trusted, both, v6trusted := v4, v4, v6
 	trusted.Trusted, both.Trusted, both.Forwarded, v6trusted.Trusted = true, true, true, true
 	for _, tt := range []struct {
 		name    string
@@ -66,17 +65,16 @@ func TestHeads(t *testing.T) {
 		{"trusted and Forwarded", both, get + "Forwarded: for=b\r\nForwarded: for=\"c\\\"\"\r\nforwarded: for=\"open\r\n\r\n", get + strings.TrimSuffix(mark, "\r\n") + "Forwarded: for=b, for=\"c\\\"\", for=192.0.2.1;proto=https\r\n\r\n"},
 		{"trusted IPv6", v6trusted, get + "X-Forwarded-For: b\r\n\r\n", get + "X-Forwarded-For: b, 2001:db8::1\r\nX-Forwarded-Proto: http\r\nForwarded: for=\"[2001:db8::1]\";proto=http\r\n\r\n"},
 
-		{"upgrade", v4, get + "Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n\x81\x00 GET", get + "Upgrade: websocket\r\nConnection: Upgrade, close\r\n" + mark + "\x81\x00 GET"},
-		{"upgrade after the body", v4, get + "Upgrade: x\r\nConnection: close, keep-alive\r\nConnection: upgrade\r\nContent-Length: 1\r\n\r\na\n", get + "Content-Length: 1\r\nUpgrade: x\r\nConnection: upgrade, close\r\n" + mark + "a\n"},
-		{"upgrade to one of two", v4, get + "Upgrade: h2c, foo/1\r\nUpgrade: HTTP/3\r\nConnection: HTTP2-Settings, Upgrade\r\nHTTP2-Settings: x\r\n\r\n..", get + "Upgrade: foo/1\r\nConnection: Upgrade, close\r\n" + mark + ".."},
+		{"upgrade", v4, get + "Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n\x81\x00 GET", get + "Upgrade: websocket\r\nConnection: Upgrade\r\n" + mark},
+		{"upgrade after the body", v4, get + "Upgrade: x\r\nConnection: close, keep-alive\r\nConnection: upgrade\r\nContent-Length: 1\r\n\r\na\n", get + "Content-Length: 1\r\nUpgrade: x\r\nConnection: close, keep-alive, upgrade\r\n" + mark + "a"},
+		{"upgrade to one of two", v4, get + "Upgrade: h2c, foo/1\r\nUpgrade: HTTP/3\r\nConnection: HTTP2-Settings, Upgrade\r\nHTTP2-Settings: x\r\n\r\n..", get + "Upgrade: foo/1\r\nConnection: Upgrade\r\n" + mark},
 		{"upgrade to h2c", v4, get + "Upgrade: h2c\r\nConnection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: x\r\n\r\n" + get + "\r\n", get + mark + get + mark},
 		{"upgrade to h2c and keep-alive", v4, get + "Upgrade: h2c\r\nConnection: keep-alive, Upgrade\r\n\r\n", get + "Connection: keep-alive\r\n" + mark},
 		{"upgrade to TLS", v4, get + "Upgrade: TLS/1.2\r\nConnection: Upgrade\r\n\r\n" + get + "\r\n", get + mark + get + mark},
 		{"upgrade without the option", v4, get + "Upgrade: websocket, h2\r\n\r\n" + get + "\r\n", get + "Upgrade: websocket\r\n" + mark + get + mark},
 		{"the option without upgrade", v4, get + "Connection: upgrade\r\n\r\n" + get + "\r\n", get + "Connection: upgrade\r\n" + mark + get + mark},
-		{"upgrade that may not be", stay, get + "Upgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n\r\n" + get + "\r\n", get + "Connection: keep-alive\r\n" + mark + get + mark},
-		{"CONNECT", v4, "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n\x00\x01", "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\nConnection: close\r\n" + mark + "\x00\x01"},
-		{"CONNECT that is kept alive", v4, "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\nConnection: keep-alive, TE\r\nContent-Length: 0\r\n\r\n\n", "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\nContent-Length: 0\r\nConnection: close\r\n" + mark + "\n"},
+		{"upgrade that is late", v4, get + "\r\n" + get + "Upgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n\r\n" + get + "\r\n", get + mark + get + "Connection: keep-alive\r\n" + mark + get + mark},
+		{"CONNECT", v4, "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n\x00\x01", "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n" + mark},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			out, err := rewrite(NewRequests(tt.f), tt.in)
@@ -213,11 +211,10 @@ func TestBetween(t *testing.T) {
 		{get + "Transfer-Encoding: chunked\r\n\r\n10\r\n", 16, known{0, true, false}},
 		{get + "Transfer-Encoding: chunked\r\n\r\n0\r\n", 0, known{0, true, false}},
 		{get + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 0, known{0, true, true}},
-		{get + "Connection: upgrade\r\nUpgrade: x\r\n\r\n", 0, known{-1, true, true}},
-		{get + "Connection: upgrade\r\nUpgrade: x\r\n\r\n", 100, known{-1, true, true}},
+		{get + "Connection: upgrade\r\nUpgrade: x\r\n\r\n", 0, known{0, true, true}},
 		{get + "Connection: upgrade\r\nUpgrade: x\r\nContent-Length: 3\r\n\r\n", 0, known{3, true, false}},
-		{get + "Connection: upgrade\r\nUpgrade: x\r\nContent-Length: 3\r\n\r\n", 3, known{-1, true, true}},
-		{"CONNECT a HTTP/1.1\r\nHost: a\r\n\r\nx", 0, known{-1, true, true}},
+		{get + "Connection: upgrade\r\nUpgrade: x\r\nContent-Length: 3\r\n\r\n", 3, known{0, true, true}},
+		{"CONNECT a HTTP/1.1\r\nHost: a\r\n\r\nx", 0, known{0, true, true}},
 	} {
 		r := NewRequests(v4)
 		if _, err := rewrite(r, tt.in); err != nil {
@@ -280,6 +277,50 @@ func TestAllocations(t *testing.T) {
 		})
 		if n != 0 {
 			t.Errorf("%v allocations for %q", n, in)
+		}
+	}
+}
+
+func TestLateConnect(t *testing.T) {
+	out, err := rewrite(NewRequests(v4), get+"\r\n", "CONNECT a HTTP/1.1\r\nHost: a\r\n\r\n")
+	if out != get+mark || !errors.Is(err, errLateConnect) {
+		t.Errorf("%q, %v, want the first request only and %v", out, err, errLateConnect)
+	}
+}
+
+// What comes behind a request that may end HTTP waits for the answer.
+func TestSwitching(t *testing.T) {
+	upgrade, connect := get+"Connection: upgrade\r\nUpgrade: x\r\n\r\n", "CONNECT a HTTP/1.1\r\nHost: a\r\n\r\n"
+	for _, tt := range []struct {
+		in, answer string
+		want       bool
+	}{
+		{upgrade, "HTTP/1.1 101", true},
+		{upgrade, "HTTP/1.1 200", false},
+		{upgrade, "HTTP/1.1 100", false},
+		{upgrade, "HTTP/2.0 101", false},
+		{upgrade, "HTTP/1.1x101", false},
+		{upgrade, "HTTP/1.1 1O1", false},
+		{connect, "HTTP/1.0 200", true},
+		{connect, "HTTP/1.1 204", true},
+		{connect, "HTTP/1.1 101", false},
+		{connect, "HTTP/1.1 405", false},
+	} {
+		r := NewRequests(v4)
+		if r.Answered(200) || r.Switching() {
+			t.Error("switched before there was a request")
+		}
+		if _, err := rewrite(r, tt.in); err != nil || !r.Switching() {
+			t.Errorf("%q: %v, switching %v", tt.in, err, r.Switching())
+		}
+		if out, used, err := r.Rewrite(nil, []byte("GET")); len(out) > 0 || used > 0 || err != nil {
+			t.Errorf("%q: %q passes before the answer, %v", tt.in, out, err)
+		}
+		if got := r.Answered(Status([StatusSize]byte([]byte(tt.answer)))); got != tt.want || r.Switching() == got {
+			t.Errorf("%q, answered %q: switched %v, want %v", tt.in, tt.answer, got, tt.want)
+		}
+		if out, used, _ := r.Rewrite(nil, []byte("GET")); tt.want != (string(out) == "GET" && used == 3) {
+			t.Errorf("%q, answered %q: %q passes", tt.in, tt.answer, out)
 		}
 	}
 }

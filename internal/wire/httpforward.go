@@ -33,14 +33,11 @@ func (r *Requests) drops(e edit, b []byte) bool {
 }
 
 // reconnects reports whether Connection is written anew.
-func (h *head) reconnects() bool { return h.connect || h.strip }
+func (h *head) reconnects() bool { return h.strip }
 
 // appendConnection appends Upgrade and Connection, as far as something is left
-// of them. Where the request is the last there is one Connection, since of
-// several some servers heed one, with close and without keep-alive. Of CONNECT
-// it has nothing else: some compare it with the word.
+// of them.
 func (h *head) appendConnection(dst, b []byte) []byte {
-	last := h.last()
 	var up, conn list
 	for _, e := range h.edits {
 		if e.kind != upgrade {
@@ -61,14 +58,10 @@ func (h *head) appendConnection(dst, b []byte) []byte {
 			switch {
 			case kindOf(m) == http2Settings:
 			case kindOf(m) == upgrade && !h.upgrade:
-			case h.connect, last && (equal(m, "keep-alive") || equal(m, "close")):
 			default:
 				dst = conn.add(dst, "Connection: ", m)
 			}
 		}
-	}
-	if last {
-		dst = conn.add(dst, "Connection: ", []byte("close"))
 	}
 	return conn.end(dst)
 }
@@ -162,7 +155,7 @@ func (h *head) mayUpgrade(protocol []byte) bool {
 			return false
 		}
 	}
-	return !h.stay
+	return !h.later
 }
 
 // closed reports whether all quoted strings of a value end, so that what is

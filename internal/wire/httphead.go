@@ -17,7 +17,7 @@ type head struct {
 	upgrade bool // Upgrade has a protocol that may be switched to
 	strip   bool // there is Upgrade or HTTP2-Settings, so Connection is made anew
 	edits   []edit
-	stay    bool // no protocol may be switched to; of the connection
+	later   bool // it is not the first of its connection
 }
 
 // An edit is a field that may have to be changed: its bytes are start to end,
@@ -30,7 +30,7 @@ type edit struct {
 // value is what an edit's field says, in the head that it is from.
 func (e edit) value(b []byte) []byte { return trim(b[e.colon+1 : e.end-2]) }
 
-func (h *head) reset() { *h = head{length: -1, edits: h.edits[:0], stay: h.stay} }
+func (h *head) reset() { *h = head{length: -1, edits: h.edits[:0], later: h.later} }
 
 // last reports whether HTTP may end after the request.
 func (h *head) last() bool { return h.connect || h.option && h.upgrade }
@@ -184,6 +184,8 @@ func (h *head) check() error {
 		return errFraming
 	case h.connect && (h.chunked || h.length > 0):
 		return errConnect
+	case h.connect && h.later:
+		return errLateConnect
 	}
 	return nil
 }

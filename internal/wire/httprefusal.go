@@ -46,6 +46,7 @@ var (
 	errCoding      = &Refusal{notImplemented, "Transfer-Encoding is not exactly chunked"}
 	errFraming     = &Refusal{badRequest, "both Transfer-Encoding and Content-Length, or Transfer-Encoding twice or in HTTP/1.0"}
 	errDisguise    = &Refusal{badRequest, "a field that looks like Content-Length or Transfer-Encoding but is not, or Sec-WebSocket-Key1"}
+	errLateConnect = &Refusal{badRequest, "CONNECT is not the first request of its connection"}
 	errConnect     = &Refusal{badRequest, "CONNECT with a body"}
 	errNominated   = &Refusal{badRequest, "Connection or Trailer names a field that frames, routes or forwards, or is not a list of tokens"}
 	errUpgrade     = &Refusal{badRequest, "Upgrade is not a list of protocols"}

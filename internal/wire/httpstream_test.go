@@ -21,7 +21,6 @@ import (
 type result struct {
 	out      string
 	requests int // that were handed on whole
-	tunnel   int // where in out HTTP ends, or len(out)
 	complete bool
 	err      error
 }
@@ -32,13 +31,11 @@ func follow(in []byte, beside bool, cuts ...int) result {
 	r := NewRequests(v4)
 	var got result
 	var out []byte
-	start, tunnel := 0, -1
+	start := 0
 	for _, end := range append(cuts, len(in)) {
 		for start < end {
 			if n := r.Through(); beside && n != 0 {
-				if n < 0 || n > int64(end-start) {
-					n = int64(end - start)
-				}
+				n = min(n, int64(end-start))
 				out = append(out, in[start:start+int(n)]...)
 				r.Passed(n)
 				start += int(n)
@@ -51,14 +48,8 @@ func follow(in []byte, beside bool, cuts ...int) result {
 				break
 			}
 		}
-		if tunnel < 0 && r.Through() < 0 {
-			tunnel = len(out)
-		}
 	}
-	got.out, got.complete, got.tunnel = string(out), r.Complete(), tunnel
-	if tunnel < 0 {
-		got.tunnel = len(out)
-	}
+	got.out, got.complete = string(out), r.Complete()
 	return got
 }
 
@@ -73,19 +64,11 @@ func bytewise(in []byte) result {
 		out, n, got.err = r.Rewrite(out, in[start:end])
 		start += n
 		if r.Complete() && len(out) > seen {
-			if got.tunnel == 0 {
-				got.requests++
-			}
+			got.requests++
 			seen = len(out)
-			if got.tunnel == 0 && r.Through() < 0 {
-				got.tunnel = seen
-			}
 		}
 	}
 	got.out, got.complete = string(out), r.Complete()
-	if got.tunnel == 0 {
-		got.tunnel = len(out)
-	}
 	return got
 }
 
@@ -104,7 +87,7 @@ func sameInPieces(t *testing.T, in []byte, places int) result {
 				}
 				continue
 			}
-			got.requests, got.tunnel = want.requests, want.tunnel
+			got.requests = want.requests
 			if got != want {
 				t.Fatalf("%.1000q cut at %d: %.1000v, want %.1000v", in, i, got, want)
 			}
@@ -320,7 +303,7 @@ func sameAsServer(t *testing.T, got result) {
 	if got.err != nil || !got.complete {
 		return
 	}
-	bodies, err := serve(t, got.out[:got.tunnel], false)
+	bodies, err := serve(t, got.out, false)
 	if bad := new(url.Error); errors.As(err, &bad) {
 		return
 	}

@@ -35,6 +35,12 @@ func (h *half) forward(pipes *pipes) (readErr, writeErr error) {
 			b = begun
 		}
 		rest, readErr, writeErr := h.rewrite(b)
+		if readErr == nil && writeErr == nil && h.requests.Switching() {
+			if !h.requests.Answered(h.link.awaitAnswer()) {
+				return nil, nil // it asked for something else than HTTP, and did not get it
+			}
+			rest, readErr, writeErr = h.rewrite(rest)
+		}
 		if readErr != nil || writeErr != nil {
 			return readErr, writeErr
 		}
@@ -96,4 +102,57 @@ func (h *half) refuse(err error) {
 	l.down.written.Add(uint64(n))
 	h.src.CloseWrite()
 	l.end(h.src)
+}
+
+// answers moves what an HTTP server sends. The status of its first answer is
+// told to the other half, which may wait for it.
+func (h *half) answers(pipes *pipes) (readErr, writeErr error) {
+	readErr, writeErr = h.firstAnswer()
+	if readErr == io.EOF {
+		return nil, nil
+	}
+	if readErr != nil || writeErr != nil {
+		return readErr, writeErr
+	}
+	_, readErr, writeErr = h.move(pipes, unlimited)
+	return readErr, writeErr
+}
+
+// firstAnswer moves the begin of the first answer.
+func (h *half) firstAnswer() (readErr, writeErr error) {
+	defer close(h.link.status)
+	in, err := newInput(h.src)
+	if err != nil {
+		return err, nil
+	}
+	defer in.giveBack()
+	if h.spend != nil {
+		in.most = min(in.most, h.piece)
+	}
+	var begin [wire.StatusSize]byte
+	for n := 0; n < len(begin); {
+		b, err := in.next()
+		if err != nil {
+			return err, nil
+		}
+		h.took(b)
+		n += copy(begin[n:], b)
+		if err := h.put(b); err != nil {
+			return nil, err
+		}
+		h.pay(len(b))
+	}
+	h.link.status <- wire.Status(begin)
+	return nil, nil
+}
+
+// awaitAnswer returns the status of the server's first answer, 0 where there is
+// none.
+func (l *link) awaitAnswer() int {
+	select {
+	case status := <-l.status:
+		return status
+	case <-l.quit:
+		return 0
+	}
 }

@@ -26,6 +26,7 @@ type link struct {
 	serverTLS *edge.Secure   // on the server's, or nil
 	from      netip.AddrPort // who the client is; the zero one of a Unix socket
 	header    wire.Header    // what is known of the connection, for its server
+	status    chan int       // the status of an HTTP server's first answer; nil where there is no HTTP
 
 	up       half                 // from the client to the server
 	down     half                 // from the server to the client
@@ -130,7 +131,7 @@ func (l *link) relay(t dispatch.Target, pipes *pipes) {
 	l.up.link, l.up.other, l.up.src, l.up.dst = l, &l.down, client, server
 	l.down.link, l.down.other, l.down.src, l.down.dst = l, &l.up, server, client
 	if http := l.service.Edge.HTTP; http != nil {
-		l.up.requests = wire.NewRequests(http.forwarding(l))
+		l.up.requests, l.status = wire.NewRequests(http.forwarding(l)), make(chan int, 1)
 	}
 	l.up.last, l.down.last = t.EndWithClient, t.EndWithServer
 	l.up.log, l.down.log = t.Log, t.LogAnswer
@@ -179,8 +180,11 @@ func (h *half) run(pipes *pipes) {
 
 // carry moves this half's bytes until its source ends or one side fails.
 func (h *half) carry(pipes *pipes) (readErr, writeErr error) {
-	if h.requests != nil {
+	switch {
+	case h.requests != nil:
 		return h.forward(pipes)
+	case h.link.status != nil:
+		return h.answers(pipes)
 	}
 	_, readErr, writeErr = h.move(pipes, unlimited)
 	return readErr, writeErr
