@@ -112,6 +112,9 @@ func (l *loop) acceptOne() (room <-chan struct{}, errno syscall.Errno) {
 	// Nobody may take the room between the question and the admission.
 	l.p.admitting.Lock()
 	defer l.p.admitting.Unlock()
+	if l.p.left.Load() {
+		return nil, syscall.EAGAIN
+	}
 	if room := l.d.Room(); room != nil {
 		return room, 0
 	}
@@ -132,7 +135,7 @@ func (l *loop) stopAccepting() {
 	if !a.waiting && !a.paused {
 		l.listen(false)
 	}
-	for errno := syscall.Errno(0); errno == 0 && !l.p.left.Load(); {
+	for errno := syscall.Errno(0); errno == 0; {
 		var room <-chan struct{}
 		if room, errno = l.acceptOne(); room != nil {
 			break

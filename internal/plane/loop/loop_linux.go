@@ -87,9 +87,14 @@ func (p *Plane) Share() (net.Listener, error) {
 	return ln, err
 }
 
-// Leave has the plane leave clients that wait, and the file of a Unix socket, to
-// whoever shares its socket. It is called before the plane is told to end.
-func (p *Plane) Leave() { p.left.Store(true) }
+// Leave has the plane leave all clients from now on, and the file of a Unix
+// socket, to whoever shares its socket. It is called before the plane is told to
+// end.
+func (p *Plane) Leave() {
+	p.admitting.Lock()
+	defer p.admitting.Unlock()
+	p.left.Store(true)
+}
 
 func (p *Plane) closeListener() { p.closing.Do(func() { unix.Close(p.listener) }) }
 

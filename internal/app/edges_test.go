@@ -1,0 +1,171 @@
+package app
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"pen/internal/config"
+	"pen/internal/plane/stream"
+	"pen/internal/testenv"
+)
+
+// says has a client say something, and returns what comes back first.
+func says(t *testing.T, addr, text string) string {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		return err.Error()
+	}
+	defer c.Close()
+	io.WriteString(c, text)
+	buf := make([]byte, 256)
+	n, err := c.Read(buf)
+	if n == 0 && err != nil {
+		return err.Error()
+	}
+	return string(buf[:n])
+}
+
+// TestEdgesAtRunTime has a listener learn, and forget, what stands at the ends
+// of connections. A plane that can't do it is replaced behind the same socket:
+// no client finds the door closed, and whoever is there goes on.
+func TestEdgesAtRunTime(t *testing.T) {
+	for _, listen := range []string{testenv.Loopback, filepath.Join(t.TempDir(), "pen.sock")} {
+		server := testenv.Echo(t).String()
+		a := start(t, listen, server)
+		network, addr := "tcp", a.Addr()
+		if strings.Contains(listen, "/") {
+			network, addr = "unix", listen
+		}
+		old, err := net.Dial(network, addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer old.Close()
+		ask := func(c net.Conn, text, want string) {
+			t.Helper()
+			buf := make([]byte, 256)
+			io.WriteString(c, text)
+			if n, err := c.Read(buf); err != nil || !strings.HasPrefix(string(buf[:n]), want) {
+				t.Errorf("%s: got %q, %v, want %q", network, buf[:n], err, want)
+			}
+		}
+		ask(old, "before", "before")
+
+		var refused atomic.Int64
+		stop := make(chan struct{})
+		var visitors sync.WaitGroup
+		for range 4 {
+			visitors.Go(func() {
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					c, err := net.Dial(network, addr)
+					if err == nil {
+						io.WriteString(c, "x")
+						_, err = c.Read(make([]byte, 1))
+						c.Close()
+					}
+					if err != nil {
+						refused.Add(1)
+						t.Errorf("a client was turned away: %v", err)
+						return
+					}
+				}
+			})
+		}
+		for _, cmd := range []string{"send_proxy v1", "no send_proxy", "send_proxy v2", "send_proxy v1"} {
+			change(t, a, cmd)
+			c, err := net.Dial(network, addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ask(c, "hello", map[string]string{"no send_proxy": "hello", "send_proxy v1": "PROXY ", "send_proxy v2": "\r\n\r\n\x00"}[cmd])
+			c.Close()
+		}
+		close(stop)
+		visitors.Wait()
+		if n := refused.Load(); n > 0 {
+			t.Errorf("%d clients were turned away", n)
+		}
+		if p, ok := a.services[""].listeners[listen].plane.(*stream.Plane); !ok {
+			t.Errorf("the plane is %T, want one that knows edges", p)
+		}
+		ask(old, "still here", "still here")
+	}
+}
+
+func change(t *testing.T, a *App, line string) {
+	t.Helper()
+	if err := a.Change(command(t, line)); err != nil {
+		t.Fatalf("%s: %v", line, err)
+	}
+}
+
+// TestRoutesLeadToServices follows routes, by default, to services that change.
+func TestRoutesLeadToServices(t *testing.T) {
+	a := start(t, testenv.Loopback, named(t, "first"))
+	for _, line := range []string{
+		"service web", "service web server 0 address 127.0.0.1 port " + port(t, named(t, "web")), "route default web",
+	} {
+		change(t, a, line)
+	}
+	if got := says(t, a.Addr(), "no TLS"); got != "web\n" {
+		t.Errorf("got %q, want the service that the route leads to", got)
+	}
+	change(t, a, "service web server 0 port "+port(t, named(t, "web2")))
+	if got := says(t, a.Addr(), "no TLS"); got != "web2\n" {
+		t.Errorf("got %q, want the service's new server", got)
+	}
+	if n := a.services["web"].d.Flows() + a.services[""].d.Flows(); n > 2 {
+		t.Errorf("%d flows are left", n)
+	}
+	if err := a.Change(command(t, "no service web")); err == nil || !strings.Contains(err.Error(), "route default: there is no service web") {
+		t.Errorf("a service that a route leads to was ended: %v", err)
+	}
+	change(t, a, "no route")
+	if got := visit(t, a.Addr()); got != "first" {
+		t.Errorf("got %q, want the listener's own server", got)
+	}
+}
+
+func port(t *testing.T, addr string) string {
+	t.Helper()
+	_, p, err := net.SplitHostPort(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// TestEdgesThatCantBe changes nothing.
+func TestEdgesThatCantBe(t *testing.T) {
+	a := start(t, testenv.Loopback, named(t, "a"))
+	before := config.Print(a.Config())
+	for line, want := range map[string]string{
+		"ssl " + filepath.Join(t.TempDir(), "gone.pem"):   "gone.pem",
+		"ssl_require_client":                              "want ssl FILE as well",
+		"route sni www.example.com web":                   "there is no service web",
+		fmt.Sprintf("tls on ca %s/gone.pem", t.TempDir()): "gone.pem",
+	} {
+		err := a.Change(command(t, line))
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v, want one line with %q", line, err, want)
+		}
+	}
+	if after := config.Print(a.Config()); after != before {
+		t.Errorf("something was changed:\n%s", after)
+	}
+	if got := visit(t, a.Addr()); got != "a" {
+		t.Errorf("got %q", got)
+	}
+}
