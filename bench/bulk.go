@@ -11,7 +11,7 @@ import (
 
 // bulkLoad is one long transfer, "up" (client to backend) or "down".
 func bulkLoad(o options, p placement, passes int, way string) load {
-	name := map[string]string{"up": "L3 bulk, client to backend", "down": "L3 bulk, backend to client"}[way]
+	name := "L3 bulk, " + wayName(way)
 	return load{
 		key: "L3", name: p.title(name), label: p.title("L3 " + way), place: p, passes: passes,
 		about: "One connection, own sender and receiver with reads and writes of 256 KiB; " +

@@ -11,6 +11,7 @@ import (
 	"net"
 	"os/signal"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -19,12 +20,13 @@ import (
 // roles are the parts of the benchmark that must run pinned to a core. The
 // program starts itself with the name of one as its first argument.
 var roles = map[string]func(args []string) error{
-	"byte-peer": rolePeer,
-	"bulk":      roleBulk,
-	"hold":      roleHold,
-	"send":      roleSend,
-	"costs":     roleCosts,
-	"pong":      rolePong,
+	"byte-peer":  rolePeer,
+	"bulk":       roleBulk,
+	"handshakes": roleHandshakes,
+	"hold":       roleHold,
+	"send":       roleSend,
+	"costs":      roleCosts,
+	"pong":       rolePong,
 }
 
 // rolePeer serves as the byte peer on ADDR until SIGTERM.
@@ -44,20 +46,25 @@ func rolePeer(args []string) error {
 // roleBulk moves SIZE bytes "up" (client to backend) or "down" through ADDR on
 // one connection and prints the seconds it took.
 func roleBulk(args []string) error {
-	if len(args) != 3 || args[0] != "up" && args[0] != "down" {
-		return errors.New("bulk: usage: bulk up|down SIZE ADDR")
+	usage := errors.New("bulk: usage: bulk up|down|up-tls|down-tls SIZE ADDR")
+	if len(args) != 3 {
+		return usage
+	}
+	way, secure := strings.CutSuffix(args[0], "-tls")
+	if way != "up" && way != "down" {
+		return usage
 	}
 	size, err := strconv.ParseInt(args[1], 10, 64)
 	if err != nil || size < 1 || size > maxSize {
 		return fmt.Errorf("bulk: size %q: must be 1 to %d", args[1], int64(maxSize))
 	}
-	conn, err := net.Dial("tcp", args[2])
+	conn, err := dialBulk(args[2], secure)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
 	begin := time.Now()
-	if args[0] == "up" {
+	if way == "up" {
 		err = bulkUp(conn, size)
 	} else {
 		err = bulkDown(conn, size)
@@ -67,6 +74,13 @@ func roleBulk(args []string) error {
 	}
 	fmt.Println(time.Since(begin).Seconds())
 	return nil
+}
+
+func dialBulk(addr string, secure bool) (net.Conn, error) {
+	if secure {
+		return dialTLS(addr, nil)
+	}
+	return net.Dial("tcp", addr)
 }
 
 func bulkUp(conn net.Conn, size int64) error {

@@ -27,8 +27,9 @@ type load struct {
 	place       placement
 	passes      int
 	metrics     []metric
-	http        bool // its backend is nginx, else the byte peer
-	fresh       bool // every round begins with a proxy just started
+	http        bool        // its backend is nginx, else the byte peer
+	contenders  []contender // nil: those of the suite
+	fresh       bool        // every round begins with a proxy just started
 	// warm prepares a contender; it may leave something in the target.
 	warm func(ctx context.Context, t *target) error
 	// measure runs one round.
@@ -76,6 +77,9 @@ func loads(o options) []load {
 		if l.place == p1 && (o.wants(l.key) || l.isMain() && o.wants("L6")) || l.place == p2 && o.wants(p2.name) {
 			wanted = append(wanted, l)
 		}
+	}
+	if o.wants("E") {
+		wanted = append(wanted, edgeLoads(o)...)
 	}
 	return wanted
 }

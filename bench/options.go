@@ -28,9 +28,9 @@ type options struct {
 	loads  []string      // what is measured; empty: everything
 }
 
-// loadNames are what -loads takes. P2 are the loads of the second placement, GC
-// is the look at our garbage collector.
-var loadNames = []string{"L1", "L2", "L3", "L4", "L6", "L9", "P2", "GC"}
+// loadNames are what -loads takes. P2 are the loads of the second placement, E
+// those of what is done at the ends of connections, GC is the look at our garbage collector.
+var loadNames = []string{"L1", "L2", "L3", "L4", "L6", "L9", "P2", "E", "GC"}
 
 // planeName is what may name a data plane.
 var planeName = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)

@@ -47,11 +47,21 @@ func (h header) send(w io.Writer) error {
 	return err
 }
 
-// readHeader reads and checks a header.
+// readHeader reads and checks a header, and a PROXY header of version 2 before
+// it, which says at byte 14 how long it is beyond its first 16 bytes.
 func readHeader(r io.Reader) (header, error) {
 	var b [17]byte
 	if _, err := io.ReadFull(r, b[:]); err != nil {
 		return header{}, err
+	}
+	if b[0] == '\r' {
+		rest := int64(binary.BigEndian.Uint16(b[14:])) - 1
+		if _, err := io.CopyN(io.Discard, r, rest); err != nil {
+			return header{}, err
+		}
+		if _, err := io.ReadFull(r, b[:]); err != nil {
+			return header{}, err
+		}
 	}
 	size := binary.BigEndian.Uint64(b[1:])
 	if size > maxSize {

@@ -93,7 +93,11 @@ func (s *suite) add(ctx context.Context, f *figures, l load) error {
 // contender that fails takes no further part in this load.
 func (s *suite) runLoad(ctx context.Context, l load) (result, error) {
 	r := result{load: l}
-	for _, c := range s.contenders {
+	list := s.contenders
+	if l.contenders != nil {
+		list = l.contenders
+	}
+	for _, c := range list {
 		r.rows = append(r.rows, row{contender: c})
 	}
 	targets := make([]*target, len(r.rows))

@@ -50,7 +50,7 @@ func TestFit(t *testing.T) {
 
 func TestLoads(t *testing.T) {
 	for _, c := range []struct{ wanted, want string }{
-		{"", "L1/1 L1/64 L1/1000 L2 L3 up L3 down L4 L9 P2: L1/64 P2: L2 P2: L3 up P2: L3 down"},
+		{"", "L1/1 L1/64 L1/1000 L2 L3 up L3 down L4 L9 P2: L1/64 P2: L2 P2: L3 up P2: L3 down E full ECDSA P-256 E full RSA 2048 E resumed ECDSA P-256 E TLS up E TLS down E http E PROXY up E PROXY down"},
 		{"L2,L9", "L2 L9"},
 		{"L6", "L1/64"},
 		{"GC", ""},
