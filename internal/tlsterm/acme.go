@@ -37,8 +37,8 @@ const (
 	sourceACME   = "acme"
 	acmeProtocol = acmez.ACMETLS1Protocol
 
-	// firstPause and lastPause are how long to wait after a failure, twice as
-	// long each time. Let's Encrypt permits five in an hour.
+	// firstPause and lastPause are how long to wait after a failure. Let's
+	// Encrypt permits five in an hour.
 	firstPause = 5 * time.Minute
 	lastPause  = 6 * time.Hour
 	// maxObtain is how long it may take to get a certificate.
@@ -55,6 +55,8 @@ type manager struct {
 	log    *slog.Logger
 	answer challenges
 	wake   chan struct{} // holds one: there is something new
+	pause  time.Duration // after the first failure; twice as long each time
+	renew  time.Duration // how often to look whether there is something to renew
 
 	mu       sync.Mutex // guards problems
 	problems map[string]string
@@ -62,7 +64,10 @@ type manager struct {
 
 // newManager checks what can be without asking the authority.
 func newManager(cfg ACME, log *slog.Logger) (*manager, error) {
-	m := &manager{cfg: cfg, log: log, wake: make(chan struct{}, 1), problems: map[string]string{}}
+	m := &manager{
+		cfg: cfg, log: log, wake: make(chan struct{}, 1), problems: map[string]string{},
+		pause: firstPause, renew: certmagic.DefaultRenewCheckInterval,
+	}
 	if m.cfg.CA == "" {
 		m.cfg.CA = certmagic.LetsEncryptProductionCA
 	}
@@ -109,7 +114,7 @@ func (m *manager) run(ctx context.Context, put func(map[string]tls.Certificate))
 	var config *certmagic.Config
 	cache := certmagic.NewCache(certmagic.CacheOptions{
 		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return config, nil },
-		Logger:           zapLogger(m.log),
+		Logger:           zapLogger(m.log), RenewCheckInterval: m.renew,
 	})
 	defer cache.Stop()
 	config = certmagic.New(cache, certmagic.Config{
@@ -118,7 +123,7 @@ func (m *manager) run(ctx context.Context, put func(map[string]tls.Certificate))
 	put = onChange(put)
 	tries := make(map[string]*try, len(m.names))
 	for _, name := range m.names {
-		tries[name] = &try{}
+		tries[name] = &try{pause: m.pause}
 	}
 	look := time.NewTicker(every)
 	defer look.Stop()
@@ -142,7 +147,7 @@ func (m *manager) run(ctx context.Context, put func(map[string]tls.Certificate))
 type try struct {
 	done  bool // it has a certificate, which the cache has renewed when it is time
 	next  time.Time
-	pause time.Duration
+	pause time.Duration // after the next failure
 }
 
 func (t *try) due(now time.Time) bool { return !t.done && !now.Before(t.next) }
@@ -151,8 +156,8 @@ func (t *try) over(err error, now time.Time) {
 	if t.done = err == nil; t.done {
 		return
 	}
-	t.pause = min(max(firstPause, 2*t.pause), lastPause)
 	t.next = now.Add(t.pause)
+	t.pause = min(2*t.pause, lastPause)
 }
 
 // obtain gets the certificate of a name from the storage or from the authority,

@@ -174,7 +174,8 @@ func (s *Server) tell(f *files) {
 // Run does what time asks for, until ctx is done and all that it has begun has
 // ended: files that change are noticed within some ten seconds, responses of
 // OCSP that expire are not stapled any more, keys of session tickets are
-// exchanged, certificates are obtained and renewed by ACME. It is called once.
+// exchanged, certificates are obtained and renewed by ACME. It is called once
+// at a time.
 func (s *Server) Run(ctx context.Context) {
 	var begun sync.WaitGroup
 	defer begun.Wait()
