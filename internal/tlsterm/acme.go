@@ -8,11 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net/netip"
 	"net/url"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -54,9 +54,8 @@ type manager struct {
 	roots  *x509.CertPool
 	log    *slog.Logger
 	answer challenges
-	wake   chan struct{} // holds one: there is something new
-	pause  time.Duration // after the first failure; twice as long each time
-	renew  time.Duration // how often to look whether there is something to renew
+	pause  time.Duration // after the first failure
+	every  time.Duration // how often to look whether a certificate is to be renewed
 
 	mu       sync.Mutex // guards problems
 	problems map[string]string
@@ -65,8 +64,8 @@ type manager struct {
 // newManager checks what can be without asking the authority.
 func newManager(cfg ACME, log *slog.Logger) (*manager, error) {
 	m := &manager{
-		cfg: cfg, log: log, wake: make(chan struct{}, 1), problems: map[string]string{},
-		pause: firstPause, renew: certmagic.DefaultRenewCheckInterval,
+		cfg: cfg, log: log, problems: map[string]string{},
+		pause: firstPause, every: certmagic.DefaultRenewCheckInterval,
 	}
 	if m.cfg.CA == "" {
 		m.cfg.CA = certmagic.LetsEncryptProductionCA
@@ -105,84 +104,113 @@ func newManager(cfg ACME, log *slog.Logger) (*manager, error) {
 	return m, nil
 }
 
-// run gets certificates, and tells put of all that there are whenever that has
-// changed, until ctx is done.
+// run gets certificates and renews them, one name after the other, and tells put
+// of all that there are whenever that has changed, until ctx is done.
 func (m *manager) run(ctx context.Context, put func(map[string]tls.Certificate)) {
 	storage := &certmagic.FileStorage{Path: m.cfg.Storage}
 	issuer := newIssuer(m.cfg, storage, m.roots, &m.answer, m.log)
 	defer issuer.close()
-	var config *certmagic.Config
-	cache := certmagic.NewCache(certmagic.CacheOptions{
-		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return config, nil },
-		Logger:           zapLogger(m.log), RenewCheckInterval: m.renew,
-	})
-	defer cache.Stop()
-	config = certmagic.New(cache, certmagic.Config{
-		Storage: storage, Issuers: []certmagic.Issuer{issuer}, OnEvent: m.event, Logger: zapLogger(m.log),
-	})
-	put = onChange(put)
-	tries := make(map[string]*try, len(m.names))
-	for _, name := range m.names {
-		tries[name] = &try{pause: m.pause}
-	}
-	look := time.NewTicker(every)
-	defer look.Stop()
-	for ctx.Err() == nil {
-		for _, name := range m.names {
-			if t := tries[name]; t.due(time.Now()) {
-				t.over(m.obtain(ctx, config, name), time.Now())
-				put(m.certificates(cache))
-			}
+	certs := map[string]tls.Certificate{}
+	take := func(name string, cert *tls.Certificate) {
+		if cert != nil && !same(certs[name], *cert) {
+			certs[name] = *cert
+			put(certs)
+			m.log.Info("certificate of the ACME authority in place", "name", name, "until", cert.Leaf.NotAfter)
 		}
-		put(m.certificates(cache))
+	}
+	for _, name := range m.names { // none is to wait for what the authority says to another one
+		cert, _ := m.certificate(ctx, storage, issuer, name, load)
+		take(name, cert)
+	}
+	tries := make([]try, len(m.names))
+	for timer := time.NewTimer(0); ; {
 		select {
 		case <-ctx.Done():
-		case <-look.C:
-		case <-m.wake:
+			timer.Stop()
+			return
+		case <-timer.C:
 		}
+		wait := m.every
+		for i, name := range m.names {
+			if t := &tries[i]; ctx.Err() == nil && !time.Now().Before(t.next) {
+				cert, err := m.certificate(ctx, storage, issuer, name, (*certmagic.Config).ManageSync)
+				if ctx.Err() == nil {
+					m.note(name, err)
+				}
+				t.over(err, m.pause, m.every, time.Now())
+				take(name, cert)
+			}
+			wait = min(wait, time.Until(tries[i].next))
+		}
+		timer.Reset(wait)
 	}
 }
 
 // A try is what came of asking for a name.
 type try struct {
-	done  bool // it has a certificate, which the cache has renewed when it is time
-	next  time.Time
-	pause time.Duration // after the next failure
+	next  time.Time // when to ask again
+	pause time.Duration
 }
 
-func (t *try) due(now time.Time) bool { return !t.done && !now.Before(t.next) }
-
-func (t *try) over(err error, now time.Time) {
-	if t.done = err == nil; t.done {
+// over says when to ask again: after an error pause later, then twice that, and
+// so on; else when it is usual.
+func (t *try) over(err error, pause, usual time.Duration, now time.Time) {
+	if err == nil {
+		*t = try{next: now.Add(usual)}
 		return
 	}
+	t.pause = min(max(pause, 2*t.pause), lastPause)
 	t.next = now.Add(t.pause)
-	t.pause = min(2*t.pause, lastPause)
 }
 
-// obtain gets the certificate of a name from the storage or from the authority,
-// and has it renewed from then on.
-func (m *manager) obtain(ctx context.Context, config *certmagic.Config, name string) error {
-	limited, cancel := context.WithTimeout(ctx, maxObtain)
-	defer cancel()
-	err := config.ManageSync(limited, []string{name})
-	if ctx.Err() == nil {
-		m.note(name, err)
-	}
+func same(a, b tls.Certificate) bool {
+	return a.Leaf != nil && a.Leaf.Equal(b.Leaf) && bytes.Equal(a.OCSPStaple, b.OCSPStaple)
+}
+
+// load has certificates in the cache that are in the storage.
+func load(config *certmagic.Config, ctx context.Context, names []string) error {
+	_, err := config.CacheManagedCertificate(ctx, names[0])
 	return err
+}
+
+// certificate returns that of a name, nil if there is none, and what get says:
+// load; or ManageSync, which asks the authority for what is not stored or is to
+// be renewed. If that fails there may be an old one as well as an error.
+//
+// The cache lives no longer than this: one that stays renews of itself, with
+// goroutines that nobody can wait for.
+func (m *manager) certificate(ctx context.Context, storage certmagic.Storage, issuer certmagic.Issuer, name string,
+	get func(*certmagic.Config, context.Context, []string) error,
+) (*tls.Certificate, error) {
+	ctx, cancel := context.WithTimeout(ctx, maxObtain)
+	defer cancel()
+	var config *certmagic.Config
+	cache := certmagic.NewCache(certmagic.CacheOptions{
+		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return config, nil },
+		Logger:           zapLogger(m.log),
+	})
+	defer cache.Stop()
+	config = certmagic.New(cache, certmagic.Config{Storage: storage, Issuers: []certmagic.Issuer{issuer}, Logger: zapLogger(m.log)})
+	err := get(config, ctx, []string{name})
+	var best *tls.Certificate
+	for _, c := range cache.AllMatchingCertificates(name) {
+		if best == nil || c.Leaf.NotAfter.After(best.Leaf.NotAfter) {
+			best = &c.Certificate
+		}
+	}
+	return best, err
 }
 
 // note remembers what is wrong with a name, and logs it.
 func (m *manager) note(name string, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err != nil {
-		m.problems[name] = oneLine([]error{err}).Error()
-		m.log.Warn("no certificate from the ACME authority", "name", name, "problem", m.problems[name])
+	if err == nil {
+		delete(m.problems, name)
 		return
 	}
-	delete(m.problems, name)
-	m.log.Info("certificate of the ACME authority in place", "name", name)
+	m.problems[name] = strings.Join(strings.Fields(err.Error()), " ")
+	m.log.Warn("no certificate from the ACME authority", "name", name, "problem", m.problems[name])
 }
 
 // problem returns what is wrong with a name, "" if nothing is.
@@ -190,51 +218,6 @@ func (m *manager) problem(name string) string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.problems[name]
-}
-
-// event is told by certmagic of what it does of itself, which is to renew.
-func (m *manager) event(_ context.Context, event string, data map[string]any) error {
-	name, _ := data["identifier"].(string)
-	if renewal, _ := data["renewal"].(bool); renewal {
-		switch event {
-		case "cert_failed":
-			err, _ := data["error"].(error)
-			m.note(name, fmt.Errorf("renew: %w", err))
-		case "cert_obtained":
-			m.note(name, nil)
-		}
-	}
-	select {
-	case m.wake <- struct{}{}:
-	default:
-	}
-	return nil
-}
-
-// certificates returns what there is, of each name what is good for longest.
-func (m *manager) certificates(cache *certmagic.Cache) map[string]tls.Certificate {
-	certs := map[string]tls.Certificate{}
-	for _, name := range m.names {
-		for _, c := range cache.AllMatchingCertificates(name) {
-			if best, ok := certs[name]; !ok || c.Leaf.NotAfter.After(best.Leaf.NotAfter) {
-				certs[name] = c.Certificate
-			}
-		}
-	}
-	return certs
-}
-
-// onChange calls put only with what differs from the last time.
-func onChange(put func(map[string]tls.Certificate)) func(map[string]tls.Certificate) {
-	last := map[string]tls.Certificate{}
-	return func(certs map[string]tls.Certificate) {
-		if !maps.EqualFunc(last, certs, func(a, b tls.Certificate) bool {
-			return bytes.Equal(a.Certificate[0], b.Certificate[0]) && bytes.Equal(a.OCSPStaple, b.OCSPStaple)
-		}) {
-			last = certs
-			put(certs)
-		}
-	}
 }
 
 // challenge returns how to answer an authority's look at a name.

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/letsencrypt/pebble/v2/ca"
 	"github.com/letsencrypt/pebble/v2/db"
@@ -198,14 +199,13 @@ func TestACMEFails(t *testing.T) {
 		a.lost.Store(true)
 		return ServerConfig{ACME: &ACME{Names: []string{"a.example"}, Storage: t.TempDir(), CA: a.directory, CARoots: a.roots}}
 	})
-	s.acme.pause = 1
+	s.acme.pause = time.Millisecond
 	start(t, s)
 	testenv.Eventually(t, "an error that says why", func() bool { return strings.Contains(s.Certificates()[0].Error, "resolve") })
 	if !refused(t, addr, &tls.Config{ServerName: "a.example", InsecureSkipVerify: true}) {
 		t.Error("without any certificate a client is served")
 	}
 	a.lost.Store(false)
-	s.acme.event(t.Context(), "", nil) // it waits for the next look
 	testenv.Eventually(t, "certificate", func() bool { return !refused(t, addr, &tls.Config{ServerName: "a.example", RootCAs: a.issued}) })
 	if info := s.Certificates()[0]; info.Error != "" {
 		t.Errorf("%+v", info)
@@ -217,7 +217,7 @@ func TestACMERenews(t *testing.T) {
 	a, s, addr := acmeServer(t, 8, func(a *acmeCA) ServerConfig {
 		return ServerConfig{ACME: &ACME{Names: []string{"a.example"}, Storage: t.TempDir(), CA: a.directory, CARoots: a.roots}}
 	})
-	s.acme.renew = 100e6
+	s.acme.every = 100 * time.Millisecond
 	start(t, s)
 	serial := func() string {
 		state, err := visit(t, addr, &tls.Config{ServerName: "a.example", RootCAs: a.issued})

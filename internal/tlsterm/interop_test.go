@@ -118,6 +118,50 @@ func TestGnuTLSClient(t *testing.T) {
 	}
 }
 
+// A client may not begin anew within a connection: that would cost us far more
+// than it.
+func TestRenegotiation(t *testing.T) {
+	ca := newAuthority(t, "ca")
+	s := newServer(t, ServerConfig{Certificates: []Pair{writePair(t, t.TempDir(), "a", ca.issue(t, "a.example"))}})
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		c, err := ln.Accept()
+		if err != nil {
+			ended <- err
+			return
+		}
+		defer c.Close()
+		c.SetDeadline(time.Now().Add(testenv.Limit))
+		conn, err := s.Handshake(t.Context(), c)
+		if err == nil {
+			_, err = conn.Read(make([]byte, 1))
+		}
+		ended <- err
+	}()
+	cmd := exec.CommandContext(t.Context(), "openssl", "s_client", "-connect", ln.Addr().String(), "-tls1_2")
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stdin.Close()
+	if _, err := io.WriteString(stdin, "R\n"); err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.CombinedOutput()
+	if err == nil {
+		t.Error("OpenSSL is content")
+	}
+	says(t, string(out), "RENEGOTIATING", "alert")
+	if err := <-ended; err == nil || err == io.EOF {
+		t.Errorf("to the server this is %v, want an error", err)
+	}
+	ln.Close()
+}
+
 // background runs a server until the end of the test, and returns the port that
 // it says, by a pattern, it listens at.
 func background(t *testing.T, listens *regexp.Regexp, name string, args ...string) (port string) {
