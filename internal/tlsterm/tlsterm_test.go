@@ -115,18 +115,24 @@ func TestBadStart(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := NewServer(tt.cfg, slog.New(slog.DiscardHandler))
-			if err == nil {
-				t.Fatal("no error")
-			}
-			if strings.Contains(err.Error(), "\n") {
-				t.Errorf("more than one line: %q", err)
-			}
-			for _, want := range tt.want {
-				if !strings.Contains(err.Error(), want) {
-					t.Errorf("the error is %q, want it to have %q", err, want)
-				}
-			}
+			wantError(t, err, tt.want...)
 		})
+	}
+}
+
+// wantError fails the test unless err is one line with some words in it.
+func wantError(t *testing.T, err error, want ...string) {
+	t.Helper()
+	if err == nil {
+		t.Fatal("no error")
+	}
+	if strings.Contains(err.Error(), "\n") {
+		t.Errorf("more than one line: %q", err)
+	}
+	for _, w := range want {
+		if !strings.Contains(err.Error(), w) {
+			t.Errorf("the error is %q, want it to have %q", err, w)
+		}
 	}
 }
 
