@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"pen/internal/wire"
 )
 
 // ServerTLS is TLS towards servers.
@@ -351,19 +353,11 @@ func parseRoute(args []string) (r Route, rest []string, err error) {
 	r.Pattern, rest = rest[0], rest[1:]
 	if r.By == "sni" {
 		r.Pattern = strings.ToLower(strings.TrimSuffix(r.Pattern, "."))
-		if name := strings.TrimPrefix(r.Pattern, "*."); name != "*" && !isHostName(name) {
+		if _, ok := wire.HostName(strings.TrimPrefix(r.Pattern, "*.")); !ok && r.Pattern != "*" {
 			return r, rest, fmt.Errorf("%q is not the name of a host, want such as www.example.com, *.example.com or *", r.Pattern)
 		}
 	}
 	return r, rest, parseWord(r.Pattern)
-}
-
-// isHostName reports whether a TLS client may ask for this name.
-func isHostName(s string) bool {
-	return s != "" && len(s) <= 253 && !strings.Contains(s, "..") && s[0] != '.' && s[len(s)-1] != '.' &&
-		!strings.ContainsFunc(s, func(r rune) bool {
-			return !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || strings.ContainsRune("_-.", r))
-		})
 }
 
 func saveRoutes(c Config) []string {

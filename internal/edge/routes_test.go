@@ -9,8 +9,13 @@ import (
 func TestRoutes(t *testing.T) {
 	var r Routes[string]
 	for _, route := range [][3]string{
-		{"default", "", "default"}, {"sni", "*", "any"}, {"sni", "*.example.com", "below"}, {"sni", "*.b.example.com", "deeper"},
-		{"sni", "www.example.com", "www"}, {"alpn", "imap", "mail"}, {"alpn", "h2", "h2"},
+		{"default", "", "default"},
+		{"sni", "*", "any"},
+		{"sni", "*.example.com", "below"},
+		{"sni", "*.b.example.com", "deeper"},
+		{"sni", "www.example.com", "www"},
+		{"alpn", "imap", "mail"},
+		{"alpn", "h2", "h2"},
 	} {
 		r.Add(route[0], route[1], route[2])
 	}

@@ -19,6 +19,8 @@ import (
 	"github.com/caddyserver/certmagic"
 	"github.com/mholt/acmez/v3"
 	"github.com/mholt/acmez/v3/acme"
+
+	"pen/internal/wire"
 )
 
 // ACME says what to get certificates for, and from whom (RFC 8555). The
@@ -74,7 +76,7 @@ func newManager(cfg ACME, log *slog.Logger) (*manager, error) {
 		return nil, fmt.Errorf("ACME directory %q, want an address with https", m.cfg.CA)
 	}
 	for _, n := range cfg.Names {
-		name, ok := hostName(n)
+		name, ok := wire.HostName(n)
 		if _, err := netip.ParseAddr(name); !ok || err == nil {
 			return nil, fmt.Errorf("ACME for %q, want the name of a host, without wildcards", n)
 		}
@@ -222,7 +224,7 @@ func (m *manager) problem(name string) string {
 
 // challenge returns how to answer an authority's look at a name.
 func (m *manager) challenge(name string) (*tls.Config, error) {
-	name, _ = hostName(name)
+	name, _ = wire.HostName(name)
 	cert := m.answer.get(name)
 	if cert == nil {
 		return nil, fmt.Errorf("an ACME authority looks at %q, for which nothing was asked", name)

@@ -190,22 +190,3 @@ func namesOf(c *x509.Certificate) []string {
 func issuerName(c *x509.Certificate) string {
 	return cmp.Or(c.Issuer.CommonName, c.Issuer.String())
 }
-
-// hostName returns a name in lower case, and whether it is one that may be the
-// name of a file.
-func hostName(s string) (string, bool) {
-	if s == "" || len(s) > 253 {
-		return "", false
-	}
-	for label := range strings.SplitSeq(s, ".") {
-		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
-			return "", false
-		}
-		for _, c := range []byte(label) {
-			if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' {
-				return "", false
-			}
-		}
-	}
-	return strings.ToLower(s), true // of ASCII only: there are other letters that would become some of it
-}

@@ -9,6 +9,8 @@ import (
 	"net"
 	"strings"
 	"sync"
+
+	"pen/internal/wire"
 )
 
 // ClientConfig is how to speak TLS with servers.
@@ -49,7 +51,7 @@ type Client struct {
 // should be.
 func NewClient(cfg ClientConfig) (*Client, error) {
 	name := strings.TrimSuffix(cfg.Name, ".")
-	if _, ok := hostName(name); name != "" && !ok && net.ParseIP(name) == nil {
+	if _, ok := wire.HostName(name); name != "" && !ok && net.ParseIP(name) == nil {
 		return nil, fmt.Errorf("TLS to servers: name %q, want the name of a host", cfg.Name)
 	}
 	c := &Client{cfg: cfg, name: name}

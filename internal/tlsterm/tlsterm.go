@@ -21,6 +21,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"pen/internal/wire"
 )
 
 // A Pair is a certificate and its key, both PEM files.
@@ -142,7 +144,7 @@ func (s *Server) choose(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		return s.acme.challenge(hello.ServerName)
 	}
 	files := s.files.Load()
-	name, ok := hostName(hello.ServerName)
+	name, ok := wire.HostName(hello.ServerName)
 	if !ok {
 		if id := s.unnamed(files); id != nil {
 			return id.config, nil
