@@ -136,7 +136,7 @@ func New(inv config.Invocation, opt Options) (*App, error) {
 // Check reports what would keep a configuration from being used, without
 // binding anything. It looks up names and reads the data base of countries.
 func Check(cfg config.Config) error {
-	a := &App{names: names.New(names.Options{}), stopping: context.Background()}
+	a := &App{opt: Options{Log: slog.New(slog.DiscardHandler)}, names: names.New(names.Options{}), stopping: context.Background()}
 	db, err := checkCountries(cfg)
 	if err == nil {
 		_, err = a.build(cfg, db)

@@ -208,7 +208,7 @@ func (a *App) sayObsolete(cfg config.Config) {
 	for _, s := range cfg.All() {
 		if s.TLS.On() && s.TLS.Obsolete() && !a.obsolete {
 			a.obsolete = true
-			a.opt.Log.Warn("TLS 1.2 is the oldest protocol that is spoken", "service", s.Name, "wanted", s.TLS.Protocol)
+			a.log(s.Name).Warn("TLS 1.2 is the oldest protocol that is spoken", "wanted", s.TLS.Protocol)
 		}
 	}
 }

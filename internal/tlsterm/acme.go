@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/netip"
 	"net/url"
@@ -90,8 +91,11 @@ func newManager(cfg ACME, log *slog.Logger) (*manager, error) {
 	if cfg.Storage == "" {
 		return nil, errors.New("ACME without a place for certificates, want a folder")
 	}
-	if err := os.MkdirAll(cfg.Storage, 0o700); err != nil {
+	// It is made when there is something to store, by the user who will need it.
+	if info, err := os.Stat(cfg.Storage); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("ACME: %w", err)
+	} else if err == nil && !info.IsDir() {
+		return nil, fmt.Errorf("ACME: %s is no folder, want one for certificates", cfg.Storage)
 	}
 	if cfg.CARoots != "" {
 		cas, err := reading{}.readCAs(cfg.CARoots)
