@@ -1,17 +1,28 @@
 package app
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
 	"fmt"
 	"io"
+	"math/big"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"pen/internal/config"
 	"pen/internal/plane/stream"
+	"pen/internal/stats"
 	"pen/internal/testenv"
 )
 
@@ -167,5 +178,96 @@ func TestEdgesThatCantBe(t *testing.T) {
 	}
 	if got := visit(t, a.Addr()); got != "a" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// keyPair writes a certificate for www.example.com and its key into one file.
+func keyPair(t *testing.T, file string, serial int64) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "www.example.com"}, DNSNames: []string{"www.example.com"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})...)
+	if err := os.WriteFile(file+".new", text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(file+".new", file); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// serial is the number of the certificate that a listener shows.
+func serial(t *testing.T, addr string) int64 {
+	t.Helper()
+	c, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true, ServerName: "www.example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	return c.ConnectionState().PeerCertificates[0].SerialNumber.Int64()
+}
+
+// TestCertificates has HUP take a new certificate, without a file of settings,
+// and keep the old one where the new one is broken; status shows them, and what
+// is wrong, also with those that an authority is to issue.
+func TestCertificates(t *testing.T) {
+	testenv.CheckLeaks(t)
+	file := filepath.Join(t.TempDir(), "both.pem")
+	keyPair(t, file, 1)
+	if err := Check(parse(t, "-E", file, testenv.Loopback, "127.0.0.1:1").Config); err != nil {
+		t.Errorf("check: %v", err)
+	}
+	a := start(t, "-E", file, testenv.Loopback, named(t, "a"))
+	if n := serial(t, a.Addr()); n != 1 {
+		t.Errorf("certificate %d, want 1", n)
+	}
+	keyPair(t, file, 2)
+	for i, want := range []int64{2, 2, 2} {
+		if i == 1 {
+			if err := os.WriteFile(file, []byte("no certificate"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := a.Reload(); err != nil {
+			t.Fatal(err)
+		}
+		if n := serial(t, a.Addr()); n != want {
+			t.Errorf("certificate %d after reload %d, want %d", n, i, want)
+		}
+	}
+	keyPair(t, file, 3)
+	dir := t.TempDir()
+	change(t, a, "acme_storage "+dir)
+	change(t, a, "acme_ca https://127.0.0.1:1/dir")
+	change(t, a, "acme new.example.com")
+	if n := serial(t, a.Addr()); n != 3 {
+		t.Errorf("certificate %d after a change, want 3", n)
+	}
+	var status string
+	testenv.Eventually(t, "status tells of the authority that is not there", func() bool {
+		var b strings.Builder
+		stats.Text(&b, a.services[""].Snapshot())
+		status = b.String()
+		return strings.Contains(status, "connection refused")
+	})
+	for _, want := range []string{
+		"\nCertificate: www.example.com from " + file + ", until ", ", issued by www.example.com\n", "\nCertificate: new.example.com from acme: ",
+	} {
+		if !strings.Contains(status, want) {
+			t.Errorf("status lacks %q:\n%s", want, status)
+		}
 	}
 }
