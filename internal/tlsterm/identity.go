@@ -66,6 +66,8 @@ func (m *maker) make(source string, cert tls.Certificate, staple []byte, clients
 	return id
 }
 
+func (id *identity) isRSA() bool { return id.leaf().PublicKeyAlgorithm == x509.RSA }
+
 func (id *identity) leaf() *x509.Certificate { return id.cert.Leaf }
 
 // expired reports whether the staple is too old to be sent.

@@ -35,7 +35,9 @@ type Pair struct {
 // and ACME must be given.
 type ServerConfig struct {
 	// Certificates are chosen by the name that a client asks for, the same one
-	// rather than one with a wildcard. The first is for all others.
+	// rather than one with a wildcard. The first is for all others. Of several
+	// for one name, with keys of different kinds, a client gets one that it can
+	// verify, and of those the one that costs least.
 	Certificates []Pair
 	// SNIDir has NAME.crt and NAME.key for a name, and NAME.ca and NAME.ocsp if
 	// they are wanted: who signs the certificates of its clients, in the place
@@ -146,7 +148,7 @@ func (s *Server) choose(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	files := s.files.Load()
 	name, ok := wire.HostName(hello.ServerName)
 	if !ok {
-		if id := s.unnamed(files); id != nil {
+		if id := s.unnamed(hello, files); id != nil {
 			return id.config, nil
 		}
 		return nil, errors.New("the client asks for no server by name, and there is no certificate for those")
@@ -163,7 +165,7 @@ func (s *Server) choose(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	if id := (*s.managed.Load())[name]; id != nil {
 		return id.config, nil
 	}
-	if id := files.find(name); id != nil {
+	if id := suits(hello, files.find(name)); id != nil {
 		return id.config, nil
 	}
 	return nil, fmt.Errorf("there is no certificate for %s, nor one for all others", name)
@@ -171,9 +173,9 @@ func (s *Server) choose(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 
 // unnamed returns the certificate for clients that ask for no server: the first
 // of the files or, without any, that of the first of ACME's names that has one.
-func (s *Server) unnamed(files *files) *identity {
-	if len(files.ids) > 0 {
-		return files.ids[0]
+func (s *Server) unnamed(hello *tls.ClientHelloInfo, files *files) *identity {
+	if id := suits(hello, files.others()); id != nil {
+		return id
 	}
 	if s.acme != nil {
 		all := *s.managed.Load()

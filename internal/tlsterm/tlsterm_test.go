@@ -2,7 +2,10 @@ package tlsterm
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"log/slog"
@@ -49,6 +52,45 @@ func TestChoice(t *testing.T) {
 }
 
 // A certificate and its key may be in one file.
+// TestKinds has two certificates for one name: each client gets one that it can
+// verify.
+func TestKinds(t *testing.T) {
+	ca, dir := newAuthority(t, "CA"), t.TempDir()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slow := writePair(t, dir, "rsa", ca.issueFor(t, key, "a.example"))
+	fast := writePair(t, dir, "ecdsa", ca.issue(t, "a.example"))
+	for _, pairs := range [][]Pair{{slow, fast}, {fast, slow}} {
+		addr := serve(t, newServer(t, ServerConfig{Certificates: pairs}))
+		for _, tt := range []struct {
+			suite uint16
+			name  string
+			want  x509.PublicKeyAlgorithm
+		}{
+			{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, "a.example", x509.RSA},
+			{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, "", x509.RSA},
+			{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, "a.example", x509.ECDSA},
+			{0, "a.example", x509.ECDSA},
+			{0, "", x509.ECDSA},
+			{0, "b.example", x509.ECDSA},
+		} {
+			cfg := &tls.Config{ServerName: tt.name, InsecureSkipVerify: true}
+			if tt.suite != 0 {
+				cfg.MaxVersion, cfg.CipherSuites = tls.VersionTLS12, []uint16{tt.suite}
+			}
+			state, err := visit(t, addr, cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := state.PeerCertificates[0].PublicKeyAlgorithm; got != tt.want {
+				t.Errorf("%q with suite %x gets a key of %v, want %v", tt.name, tt.suite, got, tt.want)
+			}
+		}
+	}
+}
+
 func TestOneFile(t *testing.T) {
 	cert := newAuthority(t, "ca").issue(t, "one.example")
 	name := write(t, t.TempDir(), "one.pem", append(keyPEM(t, cert.PrivateKey), certPEM(cert.Certificate...)...))

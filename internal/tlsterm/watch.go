@@ -25,7 +25,7 @@ type files struct {
 	read     reading
 	clients  *clients
 	ids      []*identity // in the order of the configuration
-	names    map[string]*identity
+	names    map[string][]*identity
 	warnings []string // what is wrong and does no harm
 	err      error    // what is wrong, so that the old of it is in force
 }
@@ -33,7 +33,7 @@ type files struct {
 // load reads all files. What is wrong with them is in the error, and the old of
 // it stays in force; without old there is nothing but the error.
 func (s *Server) load(old *files, now time.Time) (*files, error) {
-	next := &files{at: now, read: reading{}, names: map[string]*identity{}}
+	next := &files{at: now, read: reading{}, names: map[string][]*identity{}}
 	var errs []error
 	cas, err := s.readCAs(next.read)
 	next.clients = newClients(cas, s.cfg.RequireClient)
@@ -99,32 +99,59 @@ func (s *Server) readCAs(r reading) ([]*x509.Certificate, error) {
 	return append(cas, more...), oneLine([]error{err, err2})
 }
 
-// add appends an identity, which is found by those of its names that no other
-// one has.
+// add appends an identity, which is found by its names. Of several for a name
+// those with a key of RSA come last: a signature with it costs ten times as much.
 func (f *files) add(id *identity) {
 	f.ids = append(f.ids, id)
 	for _, name := range namesOf(id.leaf()) {
-		if f.names[name] == nil {
-			f.names[name] = id
+		all := f.names[name]
+		at := len(all)
+		for !id.isRSA() && at > 0 && all[at-1].isRSA() {
+			at--
 		}
+		f.names[name] = slices.Insert(all, at, id)
 	}
 }
 
-// find returns the certificate for a name, or else for those with a wildcard in
-// the place of its first label, or else the first one; nil if there is none.
-func (f *files) find(name string) *identity {
-	if id := f.names[name]; id != nil {
-		return id
+// find returns the certificates for a name, or else for those with a wildcard in
+// the place of its first label, or else for all others.
+func (f *files) find(name string) []*identity {
+	if all := f.names[name]; all != nil {
+		return all
 	}
 	if _, rest, ok := strings.Cut(name, "."); ok {
-		if id := f.names["*."+rest]; id != nil {
-			return id
+		if all := f.names["*."+rest]; all != nil {
+			return all
 		}
 	}
-	if len(f.ids) > 0 {
-		return f.ids[0]
+	return f.others()
+}
+
+// others returns the first certificate, and those for the same name.
+func (f *files) others() []*identity {
+	if len(f.ids) == 0 {
+		return nil
 	}
-	return nil
+	if names := namesOf(f.ids[0].leaf()); len(names) > 0 {
+		return f.names[names[0]]
+	}
+	return f.ids[:1]
+}
+
+// suits returns the first certificate that a client can verify, or else the
+// first one; nil if there is none.
+func suits(hello *tls.ClientHelloInfo, all []*identity) *identity {
+	if len(all) > 1 { // asking costs a microsecond
+		for _, id := range all {
+			if hello.SupportsCertificate(&id.config.Certificates[0]) == nil {
+				return id
+			}
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return all[0]
 }
 
 // Reload reads all files anew, and what it reads is in force for the handshakes
