@@ -9,12 +9,11 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
+
+	"pen/internal/testenv"
 )
 
 // A result is what became of a stream.
@@ -135,78 +134,27 @@ func serve(t *testing.T, out string, untilClose bool) (bodies []string, err erro
 	}
 }
 
-// A smuggling is a case of testdata/smuggling, whose README has the format.
-type smuggling struct {
-	name     string
-	stream   []byte
-	requests int
-	refused  bool
-}
+// smugglings is the folder of streams that others have understood differently.
+const smugglings = "testdata/smuggling"
 
-func readSmuggling(t testing.TB) (all []smuggling) {
-	t.Helper()
-	files, err := filepath.Glob("testdata/smuggling/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("found no streams: %v", err)
-	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i, line := range strings.Split(string(text), "\n") {
-			switch {
-			case line == "" || line[0] == '#':
-			case strings.HasPrefix(line, "== "):
-				var s smuggling
-				var verdict string
-				s.name, verdict, _ = strings.Cut(line[3:], ": ")
-				verdict, s.refused = strings.CutSuffix(verdict, "refuse")
-				if verdict = strings.TrimSpace(verdict); verdict != "" || !s.refused {
-					if s.requests, err = strconv.Atoi(verdict); err != nil {
-						t.Fatalf("%s:%d: %q is no verdict", file, i+1, verdict)
-					}
-				}
-				all = append(all, s)
-			default:
-				quoted, err := strconv.QuotedPrefix(line)
-				if err != nil || len(all) == 0 {
-					t.Fatalf("%s:%d: %s is neither a case nor a string", file, i+1, line)
-				}
-				times := 1
-				if _, repeat, ok := strings.Cut(line[len(quoted):], " * "); ok {
-					if times, err = strconv.Atoi(repeat); err != nil {
-						t.Fatalf("%s:%d: %v", file, i+1, err)
-					}
-				}
-				s, _ := strconv.Unquote(quoted)
-				last := &all[len(all)-1]
-				last.stream = append(last.stream, strings.Repeat(s, times)...)
-			}
-		}
-	}
-	return all
-}
-
-// Streams that others have understood differently.
 func TestSmuggling(t *testing.T) {
-	for _, s := range readSmuggling(t) {
-		t.Run(s.name, func(t *testing.T) {
-			got := sameInPieces(t, s.stream, 100)
-			if (got.err != nil) != s.refused {
-				t.Errorf("refused: %v, want %v", got.err, s.refused)
+	for _, s := range testenv.Smugglings(t, smugglings) {
+		t.Run(s.Name, func(t *testing.T) {
+			got := sameInPieces(t, s.Stream, 100)
+			if (got.err != nil) != s.Refused {
+				t.Errorf("refused: %v, want %v", got.err, s.Refused)
 			}
-			if whole := follow(s.stream, false); whole.err != nil {
+			if whole := follow(s.Stream, false); whole.err != nil {
 				got.out = whole.out
 			} else if !got.complete {
 				t.Error("not complete")
 			}
 			bodies, err := serve(t, got.out, true)
-			if len(bodies) != s.requests || err != nil {
-				t.Errorf("a server sees %d requests, %v, want %d", len(bodies), err, s.requests)
+			if len(bodies) != s.Requests || err != nil {
+				t.Errorf("a server sees %d requests, %v, want %d", len(bodies), err, s.Requests)
 			}
-			if got.requests != s.requests {
-				t.Errorf("followed %d requests, want %d", got.requests, s.requests)
+			if got.requests != s.Requests {
+				t.Errorf("followed %d requests, want %d", got.requests, s.Requests)
 			}
 		})
 	}
@@ -278,9 +226,9 @@ func appendRequest(in []byte, rnd *rand.Rand, body string) []byte {
 // Whatever comes, there is no panic, it does not matter how it is cut, and what
 // is handed on is understood by a server in Go as it was here.
 func FuzzRequests(f *testing.F) {
-	for _, s := range readSmuggling(f) {
-		if len(s.stream) < 1000 { // longer ones are slow, and grow
-			f.Add(s.stream)
+	for _, s := range testenv.Smugglings(f, smugglings) {
+		if len(s.Stream) < 1000 { // longer ones are slow, and grow
+			f.Add(s.Stream)
 		}
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
