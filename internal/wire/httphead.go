@@ -10,6 +10,7 @@ type head struct {
 	fields  int   // how many fields these are
 	length  int64 // Content-Length, or -1
 	host    bool
+	expect  bool
 	chunked bool
 	old     bool // HTTP/1.0
 	connect bool // the method
@@ -135,9 +136,10 @@ func (h *head) field(k kind, value []byte) error {
 	case disguised:
 		return errDisguise
 	case expect:
-		if !equal(value, "100-continue") {
+		if h.expect || !equal(value, "100-continue") {
 			return errExpect
 		}
+		h.expect = true
 	case trailer:
 		return eachMember(value, func(m []byte) bool { return kindOf(m) == ordinary })
 	case connection:

@@ -50,7 +50,7 @@ var (
 	errConnect     = &Refusal{badRequest, "CONNECT with a body"}
 	errNominated   = &Refusal{badRequest, "Connection or Trailer names a field that frames, routes or forwards, or is not a list of tokens"}
 	errUpgrade     = &Refusal{badRequest, "Upgrade is not a list of protocols"}
-	errExpect      = &Refusal{badExpectation, "Expect is not exactly 100-continue"}
+	errExpect      = &Refusal{badExpectation, "Expect is not exactly one 100-continue"}
 	errChunkSize   = &Refusal{badRequest, "a chunk's size is not 1 to 16 hexadecimal digits, below 2^63"}
 	errChunkLine   = &Refusal{badRequest, "the line with a chunk's size is longer than 256 bytes"}
 	errChunkEnd    = &Refusal{badRequest, "no CRLF after a chunk's data"}
