@@ -12,7 +12,7 @@ import (
 )
 
 // startProgram runs a program until the test ends, and waits for its address.
-func startProgram(t *testing.T, addr string, name string, args ...string) {
+func startProgram(t *testing.T, addr string, name string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(name, args...)
 	var out strings.Builder
@@ -32,6 +32,7 @@ func startProgram(t *testing.T, addr string, name string, args ...string) {
 			t.Fatalf("%s does not listen on %s", name, addr)
 		}
 	}
+	return cmd
 }
 
 // behindPen starts Pen in front of servers and returns its address.
