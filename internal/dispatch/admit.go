@@ -26,16 +26,22 @@ func (d *Dispatcher) Admit(client netip.AddrPort, c Carrier) (*Flow, error) {
 		f.vacate()
 		return nil, err
 	}
+	f.expect()
 	return f, nil
 }
 
-// Open takes a place for a connection whose client is not known yet, and
+// Open takes a place for a connection whose client has yet to say something, and
 // returns a flow, for which the caller must call Admit next, or Done; or
-// ErrFull.
+// ErrFull. It does not wait for a server, and keeps out nobody who does, before
+// Next is called.
 func (d *Dispatcher) Open(c Carrier) (*Flow, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.place(c)
+	f, err := d.place(c)
+	if err == nil {
+		f.opened = true
+	}
+	return f, err
 }
 
 // Admit judges the client of a flow that Open has returned, as
@@ -91,10 +97,15 @@ func (d *Dispatcher) place(c Carrier) (*Flow, error) {
 	f := d.flows.take()
 	f.d, f.carrier, f.diverted, f.remembered, f.why = d, c, true, pool.None, NoServer
 	f.budget, f.cost = d.cfg.Budget, d.cfg.FlowCost
-	if f.pending = !d.cfg.Dummy; f.pending {
-		d.pending++
-	}
 	return f, nil
+}
+
+// expect counts a flow that waits for its first server.
+func (f *Flow) expect() {
+	f.opened = false
+	if f.pending = !f.d.cfg.Dummy; f.pending {
+		f.d.pending++
+	}
 }
 
 // vacate gives a flow's place back.

@@ -12,7 +12,7 @@ import (
 // count from the begin on, and it is the client's address that is judged.
 func TestOpen(t *testing.T) {
 	cfg := config(2)
-	cfg.ConnMax, cfg.PendingMax = 2, 2
+	cfg.ConnMax, cfg.PendingMax = 2, 1
 	cfg.Limits.ClientConns = 1
 	cfg.ACLs.List[0] = []acl.Entry{{Permit: false, Addr: netip.MustParseAddr("10.0.0.9"), Mask: 0xffffffff}, {Permit: true, Addr: netip.MustParseAddr("0.0.0.0")}}
 	d := New(cfg, (&clock{}).now)
@@ -38,6 +38,9 @@ func TestOpen(t *testing.T) {
 		t.Errorf("one too many of a client: %v, want %v", err, ErrLimited)
 	}
 	b.Done()
+	if d.Room() != nil {
+		t.Error("no room beside one who has yet to say something")
+	}
 	c := open()
 	if err := c.Admit(from(9)); !errors.Is(err, ErrDenied) {
 		t.Errorf("a client that is denied: %v, want %v", err, ErrDenied)
@@ -45,6 +48,9 @@ func TestOpen(t *testing.T) {
 	c.Done()
 	if _, ok := a.Next(); !ok {
 		t.Fatal("no server")
+	}
+	if d.Room() == nil {
+		t.Error("there is room beside one who waits for a server")
 	}
 	a.Up()
 	if slot, ok := d.Table().Lookup(from(1).Addr(), 0); !ok || slot != 0 {

@@ -98,6 +98,7 @@ type Flow struct {
 	server  *pool.Server // the current target, counted
 	trial   bool         // it failed before, and the flow is the one to try it
 	up      bool
+	opened  bool // its client has yet to say something
 	pending bool // it was not up yet, and is counted as such
 	known   bool // it was up once: its bytes are the client's
 	// What servers that it has left were credited with.
@@ -145,6 +146,9 @@ func (f *Flow) Next() (Target, bool) {
 	d.mu.Lock()
 	defer d.unlock()
 	now := d.now()
+	if f.opened {
+		f.expect()
+	}
 	if f.waits == called {
 		f.waits = moving
 		if f.server != nil { // a place was kept for it
