@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"time"
 
 	"pen/internal/tlsterm"
 )
@@ -45,6 +46,11 @@ type under struct {
 	net.Conn
 	ended bool // it has read the end; for the one who reads
 }
+
+// SetWriteDeadline does nothing. TLS would give its last word 5 seconds, after
+// which a client that is slow to read would take a whole stream for one that was
+// cut. Deadlines are set on the connection itself.
+func (u *under) SetWriteDeadline(time.Time) error { return nil }
 
 func (u *under) Read(b []byte) (int, error) {
 	n, err := u.Conn.Read(b)
