@@ -11,10 +11,12 @@ import (
 
 // HandshakeTime is how long a client may take for its TLS handshake, and
 // HeaderTime for a PROXY header or a ClientHello. The specification of the PROXY
-// protocol asks for 3 seconds at least.
+// protocol asks for 3 seconds at least. HeadTime is how long it may take, from
+// the first byte on, for the head of an HTTP request or a line within its body.
 const (
 	HandshakeTime = 10 * time.Second
 	HeaderTime    = 5 * time.Second
+	HeadTime      = 60 * time.Second
 )
 
 // Within replaces the deadline of a connection: what it does next must be over

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"time"
 
 	"pen/internal/dispatch"
 	"pen/internal/edge"
@@ -36,6 +37,10 @@ type HTTP struct {
 	Trust     []netip.Prefix // clients that are proxies, whose own fields are kept
 }
 
+// patience is how long a client may take for a header or a hello, for a
+// handshake, and for the head of a request: what [edge] says, but in tests.
+type patience struct{ header, handshake, head time.Duration }
+
 // A Service is whom a connection belongs to: a policy, with what is done before
 // that gets to see the bytes. Accept and Routes are those of the service that
 // listens, and of no other.
@@ -44,9 +49,9 @@ type Service struct {
 	Edge       *Edge
 }
 
-// asks reports whether the client of a connection, or its service, is known only
-// when it has said something.
-func (e *Edge) asks(l *link) bool { return e.Routes != nil || e.accepts(l) }
+// asks reports whether a connection's client has to say something before there
+// is a server for it: who it is, what it wants, or its part of a handshake.
+func (e *Edge) asks(l *link) bool { return e.Routes != nil || e.TLS != nil || e.accepts(l) }
 
 // accepts reports whether a connection must begin with a PROXY header.
 func (e *Edge) accepts(l *link) bool {
@@ -61,31 +66,34 @@ func (e *Edge) accepts(l *link) bool {
 // in its stead, and nothing after an error.
 func (p *Plane) open(place *dispatch.Flow, l *link, s Service) (*dispatch.Flow, Service, error) {
 	to, err := l.identify(s)
-	if err == nil && to.Dispatcher == s.Dispatcher {
+	if err == nil && to.Dispatcher != s.Dispatcher {
+		place.Done()
+		if place, err = to.Dispatcher.Open(l); err != nil {
+			return nil, to, err
+		}
+	}
+	if err == nil {
 		err = place.Admit(l.from)
 	}
-	if err != nil || to.Dispatcher != s.Dispatcher {
+	if err != nil {
 		place.Done()
-		place = nil
+		return nil, to, err
 	}
-	if err == nil && place == nil {
-		place, err = to.Dispatcher.Admit(l.from, l)
-	}
-	return place, to, err
+	return place, to, nil
 }
 
 // identify reads or looks at what a connection begins with, as its service asks.
 func (l *link) identify(s Service) (Service, error) {
 	if s.Edge.accepts(l) {
 		if err := l.readHeader(); err != nil {
-			s.Dispatcher.Refuse(dispatch.BadHeader, 1)
+			l.count(s, dispatch.BadHeader)
 			return s, err
 		}
 	}
 	if s.Edge.Routes != nil {
 		hello, err := l.readHello()
 		if err != nil {
-			s.Dispatcher.Refuse(dispatch.BadHello, 1)
+			l.count(s, dispatch.BadHello)
 			return s, err
 		}
 		if to, ok := s.Edge.Routes.Find(hello); ok {
@@ -94,6 +102,13 @@ func (l *link) identify(s Service) (Service, error) {
 	}
 	edge.Within(l.client, 0)
 	return s, nil
+}
+
+// count counts why a connection is refused, unless it was killed.
+func (l *link) count(s Service, why dispatch.Reason) {
+	if !l.broken.Load() {
+		s.Dispatcher.Refuse(why, 1)
+	}
 }
 
 // refused notes why a connection ends at its begin, and how.
@@ -107,7 +122,7 @@ func (p *Plane) refused(l *link, err error) {
 // readHeader takes the PROXY header off the connection. The addresses that it
 // gives are the client's and the one that the client asked for.
 func (l *link) readHeader() error {
-	edge.Within(l.client, edge.HeaderTime)
+	edge.Within(l.client, l.plane.patience.header)
 	length := 0
 	err := l.peek(wire.MaxHeader, func(b []byte) (err error) {
 		var h wire.Header
@@ -141,7 +156,7 @@ func (l *link) told(h wire.Header) {
 // readHello returns what the client asks for in the begin of TLS, or nil where
 // it begins otherwise. Nothing is taken off the connection.
 func (l *link) readHello() (*wire.Hello, error) {
-	edge.Within(l.client, edge.HeaderTime)
+	edge.Within(l.client, l.plane.patience.header)
 	var hello wire.Hello
 	err := l.peek(wire.MaxHello, func(b []byte) (err error) {
 		hello, err = wire.ParseHello(b)
@@ -163,7 +178,7 @@ func (l *link) readHello() (*wire.Hello, error) {
 func (l *link) secure(server *tlsterm.Server) error {
 	ctx, cancel := l.cancelled()
 	defer cancel()
-	edge.Within(l.client, edge.HandshakeTime)
+	edge.Within(l.client, l.plane.patience.handshake)
 	t, err := edge.Accept(ctx, server, l.client)
 	if err != nil {
 		return err

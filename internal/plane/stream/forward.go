@@ -3,10 +3,15 @@ package stream
 import (
 	"errors"
 	"io"
+	"time"
 
 	"pen/internal/dispatch"
+	"pen/internal/edge"
 	"pen/internal/wire"
 )
+
+// lingerTime is how long a client may take to see that its request was refused.
+const lingerTime = 2 * time.Second
 
 // forward moves a client's HTTP requests, each with what it tells about the
 // client, and their bodies as they are: those that are long by splicing.
@@ -19,9 +24,10 @@ func (h *half) forward(pipes *pipes) (readErr, writeErr error) {
 	if h.spend != nil {
 		in.most = min(in.most, h.piece)
 	}
-	var begun []byte // of a head of which the rest is to come
+	var begun []byte  // of a head or a line, of which the rest is to come
+	var due time.Time // until when, if there is one
 	for {
-		b, err := in.next()
+		b, err := h.next(in, due)
 		if err == io.EOF {
 			return nil, nil
 		}
@@ -37,12 +43,19 @@ func (h *half) forward(pipes *pipes) (readErr, writeErr error) {
 		rest, readErr, writeErr := h.rewrite(b)
 		if readErr == nil && writeErr == nil && h.requests.Switching() {
 			if !h.requests.Answered(h.link.awaitAnswer()) {
+				h.link.unread = true
 				return nil, nil // it asked for something else than HTTP, and did not get it
 			}
 			rest, readErr, writeErr = h.rewrite(rest)
 		}
 		if readErr != nil || writeErr != nil {
 			return readErr, writeErr
+		}
+		switch {
+		case len(rest) == 0:
+			due = time.Time{}
+		case due.IsZero() || len(rest) < len(b):
+			due = time.Now().Add(h.link.plane.patience.head)
 		}
 		begun = append(begun[:0], rest...)
 		h.pay(n)
@@ -61,6 +74,18 @@ func (h *half) forward(pipes *pipes) (readErr, writeErr error) {
 		}
 		h.requests.Passed(moved)
 	}
+}
+
+// next reads on. If it is due at some time and does not come, the link is killed.
+func (h *half) next(in *input, due time.Time) ([]byte, error) {
+	if !due.IsZero() {
+		late := time.AfterFunc(time.Until(due), func() {
+			h.link.count(h.link.service, dispatch.BadRequest)
+			h.link.Kill()
+		})
+		defer late.Stop()
+	}
+	return in.next()
 }
 
 // rewrite hands on what b has of requests, and returns what of it needs more
@@ -100,8 +125,20 @@ func (h *half) refuse(err error) {
 	}
 	n, _ := io.WriteString(h.src, refusal.Answer())
 	l.down.written.Add(uint64(n))
+	l.unread = true
 	h.src.CloseWrite()
 	l.end(h.src)
+}
+
+// linger reads, for a while, what the client sends that goes nowhere: to close
+// with bytes unread is a reset, which may overtake the answer that says why.
+func (l *link) linger() {
+	if !l.unread || l.broken.Load() {
+		return
+	}
+	l.server.Close()
+	edge.Within(l.client, lingerTime)
+	io.Copy(io.Discard, l.client)
 }
 
 // answers moves what an HTTP server sends. The status of its first answer is

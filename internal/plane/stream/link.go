@@ -27,6 +27,7 @@ type link struct {
 	from      netip.AddrPort // who the client is; the zero one of a Unix socket
 	header    wire.Header    // what is known of the connection, for its server
 	status    chan int       // the status of an HTTP server's first answer; nil where there is no HTTP
+	unread    bool           // what the client still sends goes nowhere
 
 	up       half                 // from the client to the server
 	down     half                 // from the server to the client
@@ -288,12 +289,12 @@ func (l *link) both(f func(conn)) {
 // Kill implements [dispatch.Carrier]: both sides are reset.
 func (l *link) Kill() {
 	l.broken.Store(true)
+	l.reset() // before a handshake that is cancelled closes the connection orderly
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.cancel != nil {
 		l.cancel()
 	}
-	l.mu.Unlock()
-	l.reset()
 }
 
 // Traffic implements [dispatch.Carrier].

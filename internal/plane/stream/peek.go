@@ -24,10 +24,11 @@ func (l *link) peek(most int, parse func([]byte) error) error {
 	if err != nil {
 		return err
 	}
-	buf := peeks.Get().(*[wire.MaxHello]byte)
-	defer peeks.Put(buf)
 	outcome := wire.ErrShort
 	err = raw.Read(func(fd uintptr) bool {
+		buf := peeks.Get().(*[wire.MaxHello]byte) // not while there is nothing new
+		defer peeks.Put(buf)
+		over := sendsNoMore(int(fd)) // asked before: what it sends meanwhile counts
 		n, _, err := syscall.Recvfrom(int(fd), buf[:most], syscall.MSG_PEEK)
 		switch {
 		case err == syscall.EAGAIN || err == syscall.EINTR:
@@ -39,6 +40,9 @@ func (l *link) peek(most int, parse func([]byte) error) error {
 		default:
 			if outcome = parse(buf[:n]); outcome == wire.ErrShort && n == most {
 				outcome = errTooLong
+			}
+			if outcome == wire.ErrShort && over {
+				outcome = io.ErrUnexpectedEOF
 			}
 		}
 		return outcome != wire.ErrShort

@@ -206,6 +206,13 @@ func wasReset(c conn) bool {
 	return reset
 }
 
+// sendsNoMore reports whether the other side of a connection has ended what it
+// sends, or is gone. Looking at bytes without reading them does not tell.
+func sendsNoMore(fd int) bool {
+	n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}, 0)
+	return n > 0 && err == nil
+}
+
 // drain waits until the other side has everything that was written to c. It
 // gives up where there is no progress, and when c is closed.
 func drain(c conn) {

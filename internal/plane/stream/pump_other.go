@@ -37,4 +37,8 @@ func await(c conn) error {
 
 func wasReset(conn) bool { return false }
 
+// sendsNoMore would need poll: here a client that ends amid a header is noticed
+// when its time is over.
+func sendsNoMore(int) bool { return false }
+
 func drain(conn) {}

@@ -40,8 +40,9 @@ type Plane struct {
 	pipes pipes
 	conns sync.WaitGroup
 
-	idlers *idlers.Idlers
-	edge   atomic.Pointer[Edge]
+	idlers   *idlers.Idlers
+	edge     atomic.Pointer[Edge]
+	patience patience
 
 	givenUp plane.Sometimes // clients for whom there was no server
 }
@@ -61,7 +62,7 @@ func Listen(addr string, backlog int, log *slog.Logger) (*Plane, error) {
 // New returns a plane for a listener that is bound already, of TCP or of a Unix
 // socket. The plane closes it.
 func New(ln net.Listener, log *slog.Logger) *Plane {
-	p := &Plane{ln: ln, log: log, idlers: idlers.New(log)}
+	p := &Plane{ln: ln, log: log, idlers: idlers.New(log), patience: patience{edge.HeaderTime, edge.HandshakeTime, edge.HeadTime}}
 	p.SetEdge(&Edge{})
 	return p
 }
@@ -168,7 +169,7 @@ func (p *Plane) serve(f *dispatch.Flow, l *link) {
 	if tls := l.service.Edge.TLS; tls != nil {
 		if err := l.secure(tls); err != nil {
 			if !errors.Is(err, tlsterm.ErrChallenge) {
-				l.service.Dispatcher.Refuse(dispatch.BadHello, 1)
+				l.count(l.service, dispatch.BadHello)
 			}
 			p.log.Debug("no TLS with client", "client", l.from, "reason", err)
 			return
@@ -184,6 +185,7 @@ func (p *Plane) serve(f *dispatch.Flow, l *link) {
 	}
 	f.Up()
 	l.relay(t, &p.pipes)
+	l.linger()
 }
 
 // connect goes through the servers that the flow offers until one accepts,
