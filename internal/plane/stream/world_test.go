@@ -1,0 +1,267 @@
+package stream
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"pen/internal/acl"
+	"pen/internal/dispatch"
+	"pen/internal/edge"
+	"pen/internal/plane"
+	"pen/internal/pool"
+	"pen/internal/testenv"
+	"pen/internal/tlsterm"
+	"pen/internal/wire"
+)
+
+// A service is a plane that serves, and the policy that it asks.
+type service struct {
+	*Plane
+	d    *dispatch.Dispatcher
+	stop func()
+}
+
+// endless is a patience that no test sees the end of.
+var endless = patience{time.Hour, time.Hour, time.Hour}
+
+// serve has a plane serve with an edge. At the end nothing may be left.
+func serve(t *testing.T, addr string, e *Edge, patience patience, cfg dispatch.Config) *service {
+	t.Helper()
+	s := &service{Plane: listen(t, addr), d: newDispatcher(cfg)}
+	s.patience = patience
+	s.SetEdge(e)
+	ctx, cancel := context.WithCancel(context.Background())
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		if err := s.Serve(ctx, s.d); err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	}()
+	ticking := make(chan struct{})
+	go func() {
+		defer close(ticking)
+		plane.Tick(ctx, s.d)
+	}()
+	s.stop = func() {
+		cancel()
+		testenv.Eventually(t, "Serve returns", func() bool {
+			s.d.KillAll()
+			select {
+			case <-over:
+				return true
+			default:
+				return false
+			}
+		})
+		<-ticking
+		wantNothing(t, s.d)
+	}
+	t.Cleanup(s.stop)
+	return s
+}
+
+// wantNothing checks that no flow is counted.
+func wantNothing(t *testing.T, d *dispatch.Dispatcher) {
+	t.Helper()
+	st := d.Status()
+	for _, server := range st.Servers {
+		if server.Conns != 0 || len(st.Flows) != 0 {
+			t.Errorf("left: %d flows, %d on server %d", len(st.Flows), server.Conns, server.Slot)
+		}
+	}
+}
+
+func newDispatcher(cfg dispatch.Config) *dispatch.Dispatcher {
+	begin := time.Now()
+	return dispatch.New(cfg, func() time.Duration { return time.Since(begin) })
+}
+
+// config has servers that are all reached in one way.
+func config(way edge.Way, servers ...netip.AddrPort) dispatch.Config {
+	cfg := dispatch.Config{ACLs: &acl.Lists{}, ClientsMax: 100, ConnMax: 5000, ConnectTimeout: testenv.Limit}
+	cfg.Pool.Blacklist = time.Hour
+	for _, addr := range servers {
+		c := pool.Config{Addr: addr, Weight: 1}
+		if way != (edge.Way{}) {
+			c.Way = way
+		}
+		cfg.Pool.Servers = append(cfg.Pool.Servers, c)
+	}
+	return cfg
+}
+
+// dial connects a client that has sent something.
+func (s *service) dial(t *testing.T, text string) testenv.Conn {
+	t.Helper()
+	c := testenv.Dial(t, s.Addr())
+	testenv.Write(t, c, text)
+	return c
+}
+
+// dialFrom is dial from an address of loopback.
+func (s *service) dialFrom(t *testing.T, from, text string) testenv.Conn {
+	t.Helper()
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+	c, err := d.Dial("tcp", s.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	testenv.Write(t, testenv.Own(t, c), text)
+	return c.(testenv.Conn)
+}
+
+// refused waits until clients were refused n times, for no reason but one.
+func (s *service) refused(t *testing.T, why dispatch.Reason, n uint64) {
+	t.Helper()
+	var want [dispatch.Reasons]uint64
+	want[why] = n
+	testenv.Eventually(t, fmt.Sprintf("%d times %v and nothing else", n, why), func() bool { return s.d.Status().Refused == want })
+}
+
+// flows waits until there are n flows, and returns their numbers.
+func (s *service) flows(t *testing.T, n int) (ids []int) {
+	t.Helper()
+	testenv.Eventually(t, fmt.Sprintf("there are %d flows", n), func() bool {
+		ids = ids[:0]
+		for _, f := range s.d.Status().Flows {
+			ids = append(ids, f.ID)
+		}
+		return len(ids) == n
+	})
+	return ids
+}
+
+// wantHeader reads a PROXY header and nothing else.
+func wantHeader(t *testing.T, c io.Reader) wire.Header {
+	t.Helper()
+	var b []byte
+	for {
+		b = append(b, 0)
+		if _, err := io.ReadFull(c, b[len(b)-1:]); err != nil {
+			t.Fatalf("after %q: %v", b, err)
+		}
+		h, _, err := wire.ParseHeader(b)
+		if err == nil {
+			return h
+		}
+		if err != wire.ErrShort {
+			t.Fatal(err)
+		}
+	}
+}
+
+// local and remote are the addresses of a connection.
+func local(c net.Conn) netip.AddrPort  { return c.LocalAddr().(*net.TCPAddr).AddrPort() }
+func remote(c net.Conn) netip.AddrPort { return c.RemoteAddr().(*net.TCPAddr).AddrPort() }
+
+// networks reads prefixes.
+func networks(all ...string) (p []netip.Prefix) {
+	for _, n := range all {
+		p = append(p, netip.MustParsePrefix(n))
+	}
+	return p
+}
+
+// A cast is who speaks TLS in a test, all with one certificate, for
+// www.example.com.
+type cast struct {
+	server  *tlsterm.Server // of a service
+	client  *tlsterm.Client // of a service, towards servers
+	outside *tls.Config     // of clients
+	inside  *tls.Config     // of servers
+}
+
+func newCast(t *testing.T) *cast {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), DNSNames: []string{"www.example.com"}, BasicConstraintsValid: true, IsCA: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	file := filepath.Join(t.TempDir(), "both.pem")
+	if err := os.WriteFile(file, append(cert, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(cert)
+	c := &cast{
+		outside: &tls.Config{ServerName: "www.example.com", RootCAs: roots, CurvePreferences: []tls.CurveID{tls.X25519}},
+		inside:  &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}},
+	}
+	if c.server, err = tlsterm.NewServer(tlsterm.ServerConfig{Certificates: []tlsterm.Pair{{Cert: file}}}, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	if c.client, err = tlsterm.NewClient(tlsterm.ClientConfig{Name: "www.example.com", CA: file}); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// dial makes a client that speaks TLS.
+func (c *cast) dial(t *testing.T, s *service) *tls.Conn {
+	t.Helper()
+	conn := tls.Client(testenv.Dial(t, s.Addr()), c.outside)
+	if err := conn.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+// next accepts a connection of a service that speaks TLS to its servers.
+func (c *cast) next(t *testing.T, ln *testenv.Listener) *tls.Conn {
+	t.Helper()
+	conn := tls.Server(ln.Next(t), c.inside)
+	if err := conn.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+// pass sends a text from one end to the other one.
+func pass(t *testing.T, from io.Writer, to io.Reader, text string) {
+	t.Helper()
+	if _, err := io.WriteString(from, text); err != nil {
+		t.Fatal(err)
+	}
+	want(t, to, text)
+}
+
+// want reads a text.
+func want(t *testing.T, from io.Reader, text string) {
+	t.Helper()
+	got := make([]byte, len(text))
+	if n, err := io.ReadFull(from, got); err != nil {
+		t.Fatalf("read %q, then %v, want %.200q", got[:n], err, text)
+	}
+	if string(got) != text {
+		t.Fatalf("read %.500q, want %.500q", got, text)
+	}
+}
