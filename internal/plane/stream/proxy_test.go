@@ -202,7 +202,8 @@ func sourceHolds(t *testing.T) {
 	cfg := config(edge.Way{Header: 1}, ln.AddrPort())
 	cfg.Limits.ClientConns = 1
 	cfg.ACLs.List[0] = []acl.Entry{
-		{Addr: netip.MustParseAddr("192.0.2.9"), Mask: 0xffffffff}, {Addr: netip.MustParseAddr("127.0.0.0"), Mask: 0xff000000},
+		{Addr: netip.MustParseAddr("192.0.2.9"), Mask: 0xffffffff},
+		{Addr: netip.MustParseAddr("127.0.0.0"), Mask: 0xff000000},
 		{Permit: true, Addr: netip.MustParseAddr("0.0.0.0")},
 	}
 	s := serve(t, testenv.Loopback, fromLoopback, endless, cfg)
