@@ -156,6 +156,15 @@ type cluster struct {
 // newCluster makes and starts a cluster at two addresses.
 func newCluster(t *testing.T, s *site, primary, replica string) *cluster {
 	t.Helper()
+	c := newPostgres(t, s, primary)
+	c.run(t, s, "pg_basebackup", "-D", c.data(replica), "-R", "-h", primary, "-U", "postgres", "-c", "fast", "--no-sync")
+	c.servers = append(c.servers, newDaemon(t, s, postgresKind, replica, func() *exec.Cmd { return c.server(replica) }))
+	return c
+}
+
+// newPostgres makes and starts a cluster that is one server only.
+func newPostgres(t *testing.T, s *site, primary string) *cluster {
+	t.Helper()
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	if err != nil || len(found) == 0 {
 		t.Fatalf("PostgreSQL is not installed: %v", err)
@@ -178,8 +187,6 @@ func newCluster(t *testing.T, s *site, primary, replica string) *cluster {
 	}
 	c.run(t, s, "initdb", "-D", c.data(primary), "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale", "C", "--no-sync", "--no-instructions")
 	c.servers = append(c.servers, newDaemon(t, s, postgresKind, primary, func() *exec.Cmd { return c.server(primary) }))
-	c.run(t, s, "pg_basebackup", "-D", c.data(replica), "-R", "-h", primary, "-U", "postgres", "-c", "fast", "--no-sync")
-	c.servers = append(c.servers, newDaemon(t, s, postgresKind, replica, func() *exec.Cmd { return c.server(replica) }))
 	return c
 }
 
