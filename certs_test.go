@@ -108,3 +108,14 @@ func writePEM(t failer, file string, blocks ...*pem.Block) {
 		t.Fatalf("%v", err)
 	}
 }
+
+// cert FILE NAME... writes a certificate for names, with its key, to a PEM file;
+// who has signed it is in ca.pem.
+func cert(ts *testscript.TestScript, _ bool, args []string) {
+	w := worldOf(ts)
+	if w.ca == nil {
+		w.ca = newAuthority(ts, "Pen's tests")
+		w.ca.write(ts, ts.MkAbs("ca.pem"))
+	}
+	w.ca.issue(ts, ts.MkAbs(args[0]), ecdsaKey(ts), args[1:]...)
+}

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -77,10 +76,10 @@ func runScripts(t *testing.T, plane string) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"servers": servers, "stopserver": stopServer, "startserver": startServer,
+			"servers": servers, "echoes": echoes, "stopserver": stopServer, "startserver": startServer, "cert": cert,
 			"nginx": nginx, "dns": dns, "killserver": killServer,
 			"port": port, "pen": startPen, "signal": signalPen, "ended": penEnded, "logged": logged,
-			"ctl": ctl, "visit": visit, "hold": hold, "drop": drop, "gone": gone, "countrydb": countryDB,
+			"ctl": ctl, "visit": visit, "tell": tell, "hold": hold, "drop": drop, "gone": gone, "countrydb": countryDB,
 			"load": startLoad, "endload": endLoad, "wrk": startWrk, "endwrk": endWrk, "eventually": eventually,
 		},
 	})
@@ -100,6 +99,7 @@ type world struct {
 	penDone chan error
 	log     string // file with what Pen said
 	listen  string
+	ca      *authority // who signs certificates, once there is one
 }
 
 func newWorld() *world {
@@ -144,68 +144,11 @@ func endDaemons(dir string) {
 	}
 }
 
-// A nameServer answers each connection with its name and waits for its end.
-type nameServer struct {
-	name, addr string
-	ln         net.Listener
-	wg         sync.WaitGroup
-}
-
-func (s *nameServer) start() error {
-	var err error
-	s.ln, err = net.Listen("tcp", s.addr)
-	if err != nil {
-		return err
-	}
-	s.addr = s.ln.Addr().String()
-	s.wg.Go(func() {
-		for {
-			c, err := s.ln.Accept()
-			if err != nil {
-				return
-			}
-			s.wg.Go(func() {
-				defer c.Close()
-				fmt.Fprintln(c, s.name)
-				io.Copy(io.Discard, c)
-			})
-		}
-	})
-	return nil
-}
-
-func (s *nameServer) close() { s.ln.Close() }
-
-// servers NAME... starts servers that answer with their names. $NAME is the
-// address of each, $NAME_PORT its port.
-func servers(ts *testscript.TestScript, _ bool, args []string) {
-	for _, name := range args {
-		s := &nameServer{name: name, addr: "127.0.0.1:0"}
-		ts.Check(s.start())
-		worldOf(ts).servers[name] = s
-		setAddr(ts, name, s.addr)
-	}
-}
-
 // setAddr sets $NAME to an address, and $NAME_PORT to its port.
 func setAddr(ts *testscript.TestScript, name, addr string) {
 	_, port, _ := net.SplitHostPort(addr)
 	ts.Setenv(name, addr)
 	ts.Setenv(name+"_PORT", port)
-}
-
-// stopserver NAME... has servers refuse connections; open ones go on.
-func stopServer(ts *testscript.TestScript, _ bool, args []string) {
-	for _, name := range args {
-		worldOf(ts).servers[name].close()
-	}
-}
-
-// startserver NAME... has stopped servers accept again.
-func startServer(ts *testscript.TestScript, _ bool, args []string) {
-	for _, name := range args {
-		ts.Check(worldOf(ts).servers[name].start())
-	}
 }
 
 // nginx NAME... starts real nginx servers, one process each, that answer any
@@ -349,6 +292,23 @@ func visit(ts *testscript.TestScript, neg bool, args []string) {
 		names = append(names, name)
 	}
 	fmt.Fprintln(ts.Stdout(), strings.Join(names, " "))
+}
+
+// tell [-from IP] TEXT sends Pen a text, with escapes as Go has them, and prints
+// all that comes back.
+func tell(ts *testscript.TestScript, neg bool, args []string) {
+	from, _ := visitFrom(ts, args[:len(args)-1])
+	text, err := strconv.Unquote(`"` + args[len(args)-1] + `"`)
+	ts.Check(err)
+	d := net.Dialer{Timeout: patience, LocalAddr: from}
+	c, err := d.Dial("tcp", worldOf(ts).listen)
+	ts.Check(err)
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(patience))
+	io.WriteString(c, text)
+	if _, err := io.Copy(ts.Stdout(), c); err != nil {
+		fmt.Fprintln(ts.Stdout(), "and then", err)
+	}
 }
 
 func visitFrom(ts *testscript.TestScript, args []string) (from *net.TCPAddr, n int) {
