@@ -27,24 +27,31 @@ type Way struct {
 func (w Way) Open(ctx context.Context, c net.Conn, h wire.Header, timeout time.Duration) (*Secure, error) {
 	Within(c, timeout)
 	stop := context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
+	secure, err := w.begin(ctx, c, h)
+	if !stop() {
+		return nil, context.Cause(ctx) // whatever else there is comes of that
+	}
+	if err != nil {
+		return nil, err
+	}
+	Within(c, 0)
+	return secure, nil
+}
+
+// begin sends what comes first.
+func (w Way) begin(ctx context.Context, c net.Conn, h wire.Header) (*Secure, error) {
 	if w.Header != 0 {
 		if _, err := c.Write(h.Append(nil, w.Header)); err != nil {
 			return nil, fmt.Errorf("PROXY header: %w", err)
 		}
 	}
-	var secure *Secure
-	if w.TLS != nil {
-		u := &under{Conn: c}
-		t, err := w.TLS.Handshake(ctx, u, w.Host)
-		if err != nil {
-			return nil, fmt.Errorf("TLS: %w", err)
-		}
-		secure = &Secure{t, u}
+	if w.TLS == nil {
+		return nil, nil
 	}
-	if !stop() {
-		return nil, context.Cause(ctx)
+	u := &under{Conn: c}
+	t, err := w.TLS.Handshake(ctx, u, w.Host)
+	if err != nil {
+		return nil, fmt.Errorf("TLS: %w", err)
 	}
-	Within(c, 0)
-	return secure, nil
+	return &Secure{t, u}, nil
 }
