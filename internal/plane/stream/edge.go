@@ -38,8 +38,9 @@ type HTTP struct {
 }
 
 // patience is how long a client may take for a header or a hello, for a
-// handshake, and for the head of a request: what [edge] says, but in tests.
-type patience struct{ header, handshake, head time.Duration }
+// handshake, for the head of a request, and to see that one was refused: what [edge]
+// and lingerTime say, but in tests.
+type patience struct{ header, handshake, head, linger time.Duration }
 
 // A Service is whom a connection belongs to: a policy, with what is done before
 // that gets to see the bytes. Accept and Routes are those of the service that

@@ -137,7 +137,7 @@ func (l *link) linger() {
 		return
 	}
 	l.server.Close()
-	edge.Within(l.client, lingerTime)
+	edge.Within(l.client, l.plane.patience.linger)
 	io.Copy(io.Discard, l.client)
 }
 

@@ -258,13 +258,13 @@ func (h *half) abort(last conn) {
 
 // reset ends both sides with a reset. It may be called at any time.
 func (l *link) reset() {
-	l.stop()
 	l.both(func(c conn) {
 		if tcp, ok := c.(*net.TCPConn); ok {
 			tcp.SetLinger(0)
 		}
 		c.Close()
 	})
+	l.stop() // now nothing that goes on can end a side orderly
 }
 
 // close ends both sides, orderly if nothing was amiss.

@@ -62,7 +62,7 @@ func Listen(addr string, backlog int, log *slog.Logger) (*Plane, error) {
 // New returns a plane for a listener that is bound already, of TCP or of a Unix
 // socket. The plane closes it.
 func New(ln net.Listener, log *slog.Logger) *Plane {
-	p := &Plane{ln: ln, log: log, idlers: idlers.New(log), patience: patience{edge.HeaderTime, edge.HandshakeTime, edge.HeadTime}}
+	p := &Plane{ln: ln, log: log, idlers: idlers.New(log), patience: patience{edge.HeaderTime, edge.HandshakeTime, edge.HeadTime, lingerTime}}
 	p.SetEdge(&Edge{})
 	return p
 }
