@@ -21,7 +21,7 @@ import (
 // short is a patience for tests that wait for its end.
 const short = 1500 * time.Millisecond
 
-var impatient = patience{short, short, short}
+var impatient = patience{short, short, short, short}
 
 var errStalls = errors.New("the client stalls")
 

@@ -37,7 +37,7 @@ type service struct {
 }
 
 // endless is a patience that no test sees the end of.
-var endless = patience{time.Hour, time.Hour, time.Hour}
+var endless = patience{time.Hour, time.Hour, time.Hour, time.Hour}
 
 // serve has a plane serve with an edge. At the end nothing may be left.
 func serve(t *testing.T, addr string, e *Edge, patience patience, cfg dispatch.Config) *service {
@@ -229,16 +229,6 @@ func newCast(t *testing.T) *cast {
 func (c *cast) dial(t *testing.T, s *service) *tls.Conn {
 	t.Helper()
 	conn := tls.Client(testenv.Dial(t, s.Addr()), c.outside)
-	if err := conn.Handshake(); err != nil {
-		t.Fatal(err)
-	}
-	return conn
-}
-
-// next accepts a connection of a service that speaks TLS to its servers.
-func (c *cast) next(t *testing.T, ln *testenv.Listener) *tls.Conn {
-	t.Helper()
-	conn := tls.Server(ln.Next(t), c.inside)
 	if err := conn.Handshake(); err != nil {
 		t.Fatal(err)
 	}

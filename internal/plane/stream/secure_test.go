@@ -1,0 +1,225 @@
+package stream
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"syscall"
+	"testing"
+	"time"
+
+	"pen/internal/dispatch"
+	"pen/internal/edge"
+	"pen/internal/testenv"
+)
+
+// An end is one side of a connection through a service, with or without TLS.
+type end struct {
+	io.ReadWriter
+	under *noting
+	tls   *tls.Conn // or nil
+}
+
+// A noting connection notes that it has ended.
+type noting struct {
+	testenv.Conn
+	ended bool
+}
+
+func (n *noting) Read(b []byte) (int, error) {
+	m, err := n.Conn.Read(b)
+	n.ended = n.ended || err == io.EOF
+	return m, err
+}
+
+func newEnd(c testenv.Conn, secure func(*noting) *tls.Conn) end {
+	n := &noting{Conn: c}
+	if secure == nil {
+		return end{ReadWriter: n, under: n}
+	}
+	t := secure(n)
+	return end{t, n, t}
+}
+
+// closeWrite says that no more will be sent, as is proper.
+func (e end) closeWrite(t *testing.T) {
+	t.Helper()
+	if e.tls != nil {
+		if err := e.tls.CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	testenv.CloseWrite(t, e.under.Conn)
+}
+
+// wantEnd reads a text and then a proper end.
+func (e end) wantEnd(t *testing.T, text string) {
+	t.Helper()
+	got, err := io.ReadAll(e)
+	if string(got) != text || err != nil || e.tls != nil && e.under.ended {
+		t.Fatalf("read %.200q, then %v (without a word: %v), want %.200q and an orderly end", got, err, e.under.ended, text)
+	}
+}
+
+// wantReset reads a text and then a reset.
+func (e end) wantReset(t *testing.T, text string) {
+	t.Helper()
+	if got, err := io.ReadAll(e); string(got) != text || !errors.Is(err, syscall.ECONNRESET) {
+		t.Fatalf("read %.200q, then %v, want %.200q and a reset", got, err, text)
+	}
+}
+
+// pair makes a connection through a service.
+func (p *cast) pair(t *testing.T, clientTLS, serverTLS bool) (client, server end) {
+	t.Helper()
+	ln := testenv.Listen(t, "tcp", testenv.Loopback)
+	e, way := &Edge{}, edge.Way{}
+	var secureClient, secureServer func(*noting) *tls.Conn
+	if clientTLS {
+		e.TLS, secureClient = p.server, func(n *noting) *tls.Conn { return tls.Client(n, p.outside) }
+	}
+	if serverTLS {
+		way.TLS, secureServer = p.client, func(n *noting) *tls.Conn { return tls.Server(n, p.inside) }
+	}
+	s := serve(t, testenv.Loopback, e, endless, config(way, ln.AddrPort()))
+	client = newEnd(s.dial(t, ""), secureClient)
+	begun := make(chan error, 1)
+	go func() {
+		_, err := io.WriteString(client, "hello")
+		begun <- err
+	}()
+	server = newEnd(ln.Next(t), secureServer)
+	want(t, server, "hello")
+	if err := <-begun; err != nil {
+		t.Fatal(err)
+	}
+	pass(t, server, client, "welcome")
+	return client, server
+}
+
+// TestSecureEnds has each side end what it sends: that alone ends, and properly
+// on the other side. Where TLS misses its last word (close_notify) somebody may
+// have cut the stream, and the other side must see that too.
+func TestSecureEnds(t *testing.T) {
+	people := newCast(t)
+	for i := range 8 {
+		clientTLS, serverTLS, fromClient := i&1 != 0, i&2 != 0, i&4 != 0
+		t.Run(fmt.Sprintf("client %v, server %v, client first %v", clientTLS, serverTLS, fromClient), func(t *testing.T) {
+			testenv.CheckLeaks(t)
+			ends := func() (first, second end) {
+				first, second = people.pair(t, clientTLS, serverTLS)
+				if !fromClient {
+					first, second = second, first
+				}
+				return first, second
+			}
+			first, second := ends()
+			pass(t, first, second, "last words")
+			first.closeWrite(t)
+			second.wantEnd(t, "")
+			pass(t, second, first, "an answer")
+			second.closeWrite(t)
+			first.wantEnd(t, "")
+
+			first, second = ends()
+			if _, err := io.WriteString(first, "cut he"); err != nil {
+				t.Fatal(err)
+			}
+			if first.tls != nil {
+				testenv.CloseWrite(t, first.under.Conn)
+			} else {
+				want(t, second, "cut he")
+				testenv.Reset(t, first.under.Conn)
+				second.wantReset(t, "")
+				return
+			}
+			second.wantReset(t, "cut he")
+			first.wantReset(t, "")
+		})
+	}
+}
+
+// A server that does not speak TLS as it should is left for the next one.
+func TestServerWithoutTLS(t *testing.T) {
+	people := newCast(t)
+	good := testenv.Serve(t, func(c testenv.Conn) { io.WriteString(tls.Server(c, people.inside), "good") })
+	talks := func(text string) netip.AddrPort {
+		return testenv.Serve(t, func(c testenv.Conn) {
+			io.WriteString(c, text)
+			io.Copy(io.Discard, struct{ io.Reader }{c})
+		})
+	}
+	other := newCast(t)
+	for name, bad := range map[string]netip.AddrPort{
+		"talks":     talks("220 ready\r\n"),
+		"lies":      talks("\x16\x03\x03\x00\x04\x0e\x00\x00\x00good"), // a message of the handshake, but not the first
+		"says data": talks("\x17\x03\x03\x00\x04good"),
+		"ends":      testenv.Source(t, ""),
+		"stalls":    testenv.Sink(t),
+		"stranger":  testenv.Serve(t, func(c testenv.Conn) { tls.Server(c, other.inside).Handshake() }),
+	} {
+		t.Run(name, func(t *testing.T) {
+			testenv.CheckLeaks(t)
+			cfg := config(edge.Way{TLS: people.client}, bad, good)
+			if name == "stalls" {
+				cfg.ConnectTimeout = time.Second
+			}
+			s := serve(t, testenv.Loopback, &Edge{}, endless, cfg)
+			for range 2 {
+				testenv.WantBytes(t, s.dial(t, ""), "good")
+			}
+			if servers := s.d.Servers(); !servers[0].Failed || servers[1].Failed {
+				t.Errorf("failed: %v and %v, want the first one only", servers[0].Failed, servers[1].Failed)
+			}
+		})
+	}
+}
+
+// TestKill ends connections whatever they are doing: both sides get a reset, and
+// nobody is blamed.
+func TestKill(t *testing.T) {
+	people := newCast(t)
+	hello := recorded(t, handshakes(people.outside, tls.VersionTLS13))
+	routes := new(edge.Routes[Service])
+	const upgrade = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"
+	for name, tt := range map[string]struct {
+		edge *Edge
+		way  edge.Way
+		text string
+	}{
+		"header":         {edge: fromLoopback, text: line[:20]},
+		"hello":          {edge: &Edge{Routes: routes}, text: hello[:20]},
+		"handshake":      {edge: &Edge{TLS: people.server}, text: hello[:20]},
+		"late handshake": {edge: &Edge{TLS: people.server}, text: hello},
+		"server":         {edge: &Edge{}, way: edge.Way{Header: 2, TLS: people.client}},
+		"nothing said":   {edge: &Edge{HTTP: &HTTP{}}},
+		"head":           {edge: &Edge{HTTP: &HTTP{}}, text: upgrade[:20]},
+		"body":           {edge: &Edge{HTTP: &HTTP{}}, text: "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello"},
+		"answer awaited": {edge: &Edge{HTTP: &HTTP{}}, text: upgrade},
+	} {
+		t.Run(name, func(t *testing.T) {
+			testenv.CheckLeaks(t)
+			s := serve(t, testenv.Loopback, tt.edge, endless, config(tt.way, testenv.Sink(t)))
+			c := s.dial(t, tt.text)
+			ids := s.flows(t, 1)
+			if name == "late handshake" { // the service has said its part
+				if _, err := io.ReadFull(c, make([]byte, 100)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if !s.d.Kill(ids[0]) {
+				t.Errorf("there is no flow %d", ids[0])
+			}
+			if _, err := io.Copy(io.Discard, struct{ io.Reader }{c}); !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("the client sees %v, want a reset", err)
+			}
+			s.flows(t, 0)
+			s.refused(t, dispatch.BadHeader, 0)
+			if s.d.Servers()[0].Failed {
+				t.Error("the server is blamed")
+			}
+		})
+	}
+}
