@@ -22,6 +22,7 @@ import (
 // A service is a plane that serves, and the policy that it asks.
 type service struct {
 	*dispatch.Dispatcher
+	plane  *Plane
 	addr   string
 	cancel context.CancelFunc
 	over   chan struct{}
@@ -37,7 +38,7 @@ func start(t *testing.T, addr string, cfg dispatch.Config) *service {
 	}
 	begin := time.Now()
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &service{addr: p.Addr().String(), cancel: cancel, over: make(chan struct{})}
+	s := &service{plane: p, addr: p.Addr().String(), cancel: cancel, over: make(chan struct{})}
 	s.Dispatcher = dispatch.New(cfg, func() time.Duration { return time.Since(begin) + time.Duration(s.clock.Load()) })
 	go func() {
 		defer close(s.over)
