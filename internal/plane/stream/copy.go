@@ -19,14 +19,11 @@ func (h *half) move(pipes *pipes, limit int64) (moved int64, readErr, writeErr e
 
 // copy moves bytes through a buffer, as move does.
 func (h *half) copy(limit int64) (moved int64, readErr, writeErr error) {
-	in, err := newInput(h.src)
+	in, err := h.input()
 	if err != nil {
 		return 0, err, nil
 	}
 	defer in.giveBack()
-	if h.spend != nil {
-		in.most = min(in.most, h.piece)
-	}
 	for moved < limit {
 		in.most = int(min(int64(in.most), limit-moved))
 		b, err := in.next()

@@ -16,14 +16,11 @@ const lingerTime = 2 * time.Second
 // forward moves a client's HTTP requests, each with what it tells about the
 // client, and their bodies as they are: those that are long by splicing.
 func (h *half) forward(pipes *pipes) (readErr, writeErr error) {
-	in, err := newInput(h.src)
+	in, err := h.input()
 	if err != nil {
 		return err, nil
 	}
 	defer in.giveBack()
-	if h.spend != nil {
-		in.most = min(in.most, h.piece)
-	}
 	var begun []byte  // of a head or a line, of which the rest is to come
 	var due time.Time // until when, if there is one
 	for {
@@ -158,14 +155,11 @@ func (h *half) answers(pipes *pipes) (readErr, writeErr error) {
 // firstAnswer moves the begin of the first answer.
 func (h *half) firstAnswer() (readErr, writeErr error) {
 	defer close(h.link.status)
-	in, err := newInput(h.src)
+	in, err := h.input()
 	if err != nil {
 		return err, nil
 	}
 	defer in.giveBack()
-	if h.spend != nil {
-		in.most = min(in.most, h.piece)
-	}
 	var begin [wire.StatusSize]byte
 	for n := 0; n < len(begin); {
 		b, err := in.next()

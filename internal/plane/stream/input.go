@@ -23,14 +23,18 @@ type input struct {
 	fill func(fd uintptr) bool // made once: a method value allocates
 }
 
-func newInput(from side) (*input, error) {
-	in := &input{from: from, most: bufferSize}
+// input returns the input of a half. Its owner gives back what it has borrowed.
+func (h *half) input() (*input, error) {
+	in := &input{from: h.src, most: bufferSize}
+	if h.spend != nil {
+		in.most = min(in.most, h.piece)
+	}
 	in.fill = in.tryRead
-	if from.tls != nil {
+	if h.src.tls != nil {
 		return in, nil
 	}
 	var err error
-	in.raw, err = from.SyscallConn()
+	in.raw, err = h.src.SyscallConn()
 	return in, err
 }
 

@@ -106,8 +106,8 @@ func (l *link) cancelled() (context.Context, context.CancelFunc) {
 	return ctx, cancel
 }
 
-// connecting notes how to end the handshake or connect that begins. It reports false for a
-// link that was killed before.
+// connecting notes how to end the handshake or connect that begins. It reports
+// false for a link that was killed before.
 func (l *link) connecting(cancel context.CancelFunc) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
