@@ -214,14 +214,15 @@ func sendsNoMore(fd int) bool {
 }
 
 // drain waits until the other side has everything that was written to c. It
-// gives up where there is no progress, and when c is closed.
+// gives up where there is no progress, and when c is closed or reset: what was on
+// its way then still counts as such.
 func drain(c conn) {
 	const most = 50 * time.Millisecond
 	pause, last, since := time.Millisecond, -1, time.Now()
 	for {
 		left := 0
 		onDescriptor(c, func(fd int) { left, _ = unix.IoctlGetInt(fd, unix.SIOCOUTQ) })
-		if left == 0 || left == last && time.Since(since) > drainPatience {
+		if left == 0 || wasReset(c) || left == last && time.Since(since) > drainPatience {
 			return
 		}
 		if left != last {
