@@ -19,7 +19,7 @@ import (
 )
 
 // short is a patience for tests that wait for its end.
-const short = 1500 * time.Millisecond
+const short = time.Second
 
 var impatient = patience{short, short, short, short}
 
