@@ -80,7 +80,7 @@ type Server struct {
 	cfg   ServerConfig
 	maker *maker
 	log   *slog.Logger
-	entry *tls.Config // what a handshake begins with: it says only how to choose
+	entry *tls.Config // what a handshake begins with: it says how to choose, among which suites
 	acme  *manager    // nil: none
 	dir   *directory  // nil: none
 
@@ -135,7 +135,7 @@ func NewServer(cfg ServerConfig, log *slog.Logger) (*Server, error) {
 			return nil, err
 		}
 	}
-	s.entry = &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: s.choose}
+	s.entry = &tls.Config{MinVersion: tls.VersionTLS12, CipherSuites: suites, GetConfigForClient: s.choose}
 	s.tell(next)
 	return s, nil
 }

@@ -51,7 +51,6 @@ func TestChoice(t *testing.T) {
 	}
 }
 
-// A certificate and its key may be in one file.
 // TestKinds has two certificates for one name: each client gets one that it can
 // verify.
 func TestKinds(t *testing.T) {
@@ -64,33 +63,38 @@ func TestKinds(t *testing.T) {
 	fast := writePair(t, dir, "ecdsa", ca.issue(t, "a.example"))
 	for _, pairs := range [][]Pair{{slow, fast}, {fast, slow}} {
 		addr := serve(t, newServer(t, ServerConfig{Certificates: pairs}))
+		const rsaSuite, ecdsaSuite, ecdsaCBC = tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA
 		for _, tt := range []struct {
-			suite uint16
-			name  string
-			want  x509.PublicKeyAlgorithm
+			suites []uint16
+			name   string
+			want   x509.PublicKeyAlgorithm
 		}{
-			{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, "a.example", x509.RSA},
-			{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, "", x509.RSA},
-			{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, "a.example", x509.ECDSA},
-			{0, "a.example", x509.ECDSA},
-			{0, "", x509.ECDSA},
-			{0, "b.example", x509.ECDSA},
+			{[]uint16{rsaSuite}, "a.example", x509.RSA},
+			{[]uint16{rsaSuite}, "b.example", x509.RSA},
+			{[]uint16{rsaSuite}, "", x509.RSA},
+			{[]uint16{rsaSuite, ecdsaCBC}, "a.example", x509.RSA}, // the latter is not spoken
+			{[]uint16{rsaSuite, ecdsaSuite}, "a.example", x509.ECDSA},
+			{[]uint16{ecdsaSuite}, "a.example", x509.ECDSA},
+			{nil, "a.example", x509.ECDSA},
+			{nil, "", x509.ECDSA},
+			{nil, "b.example", x509.ECDSA},
 		} {
 			cfg := &tls.Config{ServerName: tt.name, InsecureSkipVerify: true}
-			if tt.suite != 0 {
-				cfg.MaxVersion, cfg.CipherSuites = tls.VersionTLS12, []uint16{tt.suite}
+			if tt.suites != nil {
+				cfg.MaxVersion, cfg.CipherSuites = tls.VersionTLS12, tt.suites
 			}
 			state, err := visit(t, addr, cfg)
 			if err != nil {
-				t.Fatal(err)
+				t.Fatalf("%q with suites %x: %v", tt.name, tt.suites, err)
 			}
 			if got := state.PeerCertificates[0].PublicKeyAlgorithm; got != tt.want {
-				t.Errorf("%q with suite %x gets a key of %v, want %v", tt.name, tt.suite, got, tt.want)
+				t.Errorf("%q with suites %x gets a key of %v, want %v", tt.name, tt.suites, got, tt.want)
 			}
 		}
 	}
 }
 
+// A certificate and its key may be in one file.
 func TestOneFile(t *testing.T) {
 	cert := newAuthority(t, "ca").issue(t, "one.example")
 	name := write(t, t.TempDir(), "one.pem", append(keyPEM(t, cert.PrivateKey), certPEM(cert.Certificate...)...))

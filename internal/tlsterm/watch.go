@@ -142,8 +142,10 @@ func (f *files) others() []*identity {
 // first one; nil if there is none.
 func suits(hello *tls.ClientHelloInfo, all []*identity) *identity {
 	if len(all) > 1 { // asking costs a microsecond
+		nameless := *hello
+		nameless.ServerName = "" // if none is for its name, they are for others
 		for _, id := range all {
-			if hello.SupportsCertificate(&id.config.Certificates[0]) == nil {
+			if nameless.SupportsCertificate(&id.config.Certificates[0]) == nil {
 				return id
 			}
 		}
