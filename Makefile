@@ -46,9 +46,10 @@ lint: ## format, vet, staticcheck
 	$(GO) vet ./...
 	$(TOOL) staticcheck ./...
 
-faults: need ## the slow tests of what goes wrong, in full; some fifteen minutes
+faults: need ## the slow tests of what goes wrong, in full; some twenty minutes
 	$(GO) test -race -timeout 30m -run 'TestDNSServerKilled|TestReloadUnderLoad|TestScripts/.*/(failover|reload)' -count 5 .
 	$(GO) test -race -timeout 30m -run 'TestFaultyServers|TestPenStopped' -thorough -stopped 30s -v .
+	$(GO) test -timeout 30m -run TestTLSScan -scan -v .
 	$(GO) test -timeout 30m -run 'TestManyClients|TestRestoredClients' -clients 1000000 -v .
 
 bench: need build ## the figures of bench/README.md: 6 passes of the main loads, 4 of the others; some twenty minutes
