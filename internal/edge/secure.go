@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"time"
 
 	"pen/internal/tlsterm"
 )
@@ -16,46 +15,55 @@ import (
 type Secure struct {
 	*tls.Conn
 	under *under
+	part  bool // the last Read may have left a part of a record
 }
 
 // Accept does the server's part of a handshake. It blocks until ctx is done or
 // the connection's deadline is over. After an error the connection is the
 // caller's to close.
 func Accept(ctx context.Context, s *tlsterm.Server, c net.Conn) (*Secure, error) {
-	u := &under{Conn: c}
+	u := newUnder(c)
 	t, err := s.Handshake(ctx, u)
 	if err != nil {
 		return nil, err
 	}
-	return &Secure{t, u}, nil
+	return &Secure{Conn: t, under: u}, nil
 }
 
-// Read reads what the other side has sent. That its connection ended without
-// the word that TLS has for it (close_notify) is [io.ErrUnexpectedEOF]: somebody
-// may have cut the stream (RFC 8446, section 6.1).
-func (s *Secure) Read(b []byte) (int, error) {
-	n, err := s.Conn.Read(b)
+// Wait waits until there is something to read, be it an error.
+func (s *Secure) Wait() {
+	if !s.part {
+		s.under.wait()
+	}
+}
+
+// Read reads what the other side has sent, as many records of it as are there
+// and fit whole. That its connection ended without the word that TLS has for it
+// (close_notify) is [io.ErrUnexpectedEOF]: somebody may have cut the stream (RFC
+// 8446, section 6.1).
+func (s *Secure) Read(b []byte) (n int, err error) {
+	const maxRecord = 16 << 10
+	for n == 0 || err == nil && len(b)-n >= maxRecord && s.under.more() {
+		var m int
+		m, err = s.Conn.Read(b[n:])
+		s.part = m == len(b)-n
+		n += m
+		if m == 0 {
+			break
+		}
+	}
 	if errors.Is(err, io.EOF) && s.under.ended {
 		err = io.ErrUnexpectedEOF
 	}
 	return n, err
 }
 
-// under is what TLS reads and writes.
-type under struct {
-	net.Conn
-	ended bool // it has read the end; for the one who reads
-}
-
-// SetWriteDeadline does nothing. TLS would give its last word 5 seconds, after
-// which a client that is slow to read would take a whole stream for one that was
-// cut. Deadlines are set on the connection itself.
-func (u *under) SetWriteDeadline(time.Time) error { return nil }
-
-func (u *under) Read(b []byte) (int, error) {
-	n, err := u.Conn.Read(b)
-	if err == io.EOF {
-		u.ended = true
+// Write writes all records of b at a go.
+func (s *Secure) Write(b []byte) (int, error) {
+	s.under.hold()
+	n, err := s.Conn.Write(b)
+	if ferr := s.under.flush(); err == nil && ferr != nil {
+		return 0, ferr
 	}
 	return n, err
 }

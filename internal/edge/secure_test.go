@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -104,5 +105,77 @@ func TestGivenUp(t *testing.T) {
 	c := testenv.Dial(t, ln.Addr())
 	if _, err := (Way{TLS: client}).Open(context.Background(), c, wire.Header{}, time.Millisecond); err == nil || errors.Is(err, context.Canceled) {
 		t.Errorf("after its time is over: %v", err)
+	}
+}
+
+// TestRecords has what is written arrive whole, however it is cut into records
+// and reads, and says when there is a whole record more.
+func TestRecords(t *testing.T) {
+	testenv.CheckLeaks(t)
+	web := httptest.NewTLSServer(http.NotFoundHandler())
+	certs := web.TLS.Certificates
+	web.Close()
+	client, err := tlsterm.NewClient(tlsterm.ClientConfig{Insecure: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, listen := range []string{"tcp", "pipe"} {
+		near, far := net.Pipe()
+		if listen == "tcp" {
+			ln := testenv.Listen(t, "tcp", testenv.Loopback)
+			near, far = testenv.Dial(t, ln.Addr()), ln.Next(t)
+		}
+		server := tls.Server(far, &tls.Config{Certificates: certs, MinVersion: tls.VersionTLS12})
+		shaken := make(chan error, 1)
+		go func() { shaken <- server.Handshake() }()
+		s, err := Way{TLS: client}.Open(context.Background(), near, wire.Header{}, testenv.Limit)
+		if err := errors.Join(err, <-shaken); err != nil {
+			t.Fatal(err)
+		}
+		sent := make([]byte, 1<<20)
+		for i := range sent {
+			sent[i] = byte(i * i >> 7)
+		}
+		echoed := make(chan error, 1)
+		go func() { // what comes goes back in pieces of many sizes
+			var err error
+			all := make([]byte, len(sent))
+			if _, err = io.ReadFull(server, all); err == nil {
+				for n := 1; len(all) > 0 && err == nil; n = n*3%40_000 + 1 {
+					part := all[:min(n, len(all))]
+					_, err = server.Write(part)
+					all = all[len(part):]
+				}
+			}
+			echoed <- errors.Join(err, server.CloseWrite())
+		}()
+		for b := sent; len(b) > 0; {
+			part := b[:min(len(b), 100_000)]
+			if n, err := s.Write(part); n != len(part) || err != nil {
+				t.Fatalf("%s: wrote %d of %d, %v", listen, n, len(part), err)
+			}
+			b = b[len(part):]
+		}
+		var got []byte
+		buf := make([]byte, 50_000)
+		for n := 1; ; n = n*7%len(buf) + 1 {
+			s.Wait()
+			m, err := s.Read(buf[:n])
+			got = append(got, buf[:m]...)
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatalf("%s: after %d bytes: %v", listen, len(got), err)
+			}
+		}
+		if !bytes.Equal(got, sent) {
+			t.Errorf("%s: %d bytes came back, not the %d that were sent", listen, len(got), len(sent))
+		}
+		if err := <-echoed; err != nil {
+			t.Error(err)
+		}
+		near.Close()
+		far.Close()
 	}
 }

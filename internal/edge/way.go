@@ -48,10 +48,10 @@ func (w Way) begin(ctx context.Context, c net.Conn, h wire.Header) (*Secure, err
 	if w.TLS == nil {
 		return nil, nil
 	}
-	u := &under{Conn: c}
+	u := newUnder(c)
 	t, err := w.TLS.Handshake(ctx, u, w.Host)
 	if err != nil {
 		return nil, fmt.Errorf("TLS: %w", err)
 	}
-	return &Secure{t, u}, nil
+	return &Secure{Conn: t, under: u}, nil
 }

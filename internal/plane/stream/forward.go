@@ -88,8 +88,8 @@ func (h *half) next(in *input, due time.Time) ([]byte, error) {
 // rewrite hands on what b has of requests, and returns what of it needs more
 // bytes to be understood. That a request is refused is an error of reading.
 func (h *half) rewrite(b []byte) (rest []byte, readErr, writeErr error) {
-	buf := buffers.Get().(*[bufferSize]byte)
-	defer buffers.Put(buf)
+	buf := inputs.Get().(*[inputSize]byte)
+	defer inputs.Put(buf)
 	for len(b) > 0 {
 		out, used, err := h.requests.Rewrite(buf[:0], b)
 		if len(out) > 0 {

@@ -7,16 +7,22 @@ import (
 	"syscall"
 )
 
-const bufferSize = 32 << 10
+const (
+	bufferSize = 32 << 10
+	inputSize  = 64 << 10 // some records of TLS
+)
 
-var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
+var (
+	buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
+	inputs  = sync.Pool{New: func() any { return new([inputSize]byte) }}
+)
 
 // An input reads one side of a link into a buffer that is borrowed only while
-// there is something in it; where there is TLS, for as long as it lives.
+// there is something in it.
 type input struct {
 	from side
 	raw  syscall.RawConn // nil where there is TLS
-	buf  *[bufferSize]byte
+	buf  *[inputSize]byte
 	most int // how many bytes to read at a go
 	n    int
 	err  error
@@ -25,7 +31,7 @@ type input struct {
 
 // input returns the input of a half. Its owner gives back what it has borrowed.
 func (h *half) input() (*input, error) {
-	in := &input{from: h.src, most: bufferSize}
+	in := &input{from: h.src, most: inputSize}
 	if h.spend != nil {
 		in.most = min(in.most, h.piece)
 	}
@@ -42,6 +48,8 @@ func (h *half) input() (*input, error) {
 // good until next or giveBack is called.
 func (in *input) next() ([]byte, error) {
 	if in.raw == nil {
+		in.giveBack()
+		in.from.tls.Wait()
 		in.borrow()
 		n, err := in.from.Read(in.buf[:in.most])
 		if n > 0 {
@@ -77,13 +85,13 @@ func (in *input) tryRead(fd uintptr) bool {
 
 func (in *input) borrow() {
 	if in.buf == nil {
-		in.buf = buffers.Get().(*[bufferSize]byte)
+		in.buf = inputs.Get().(*[inputSize]byte)
 	}
 }
 
 func (in *input) giveBack() {
 	if in.buf != nil {
-		buffers.Put(in.buf)
+		inputs.Put(in.buf)
 		in.buf = nil
 	}
 }

@@ -1,0 +1,196 @@
+package edge
+
+import (
+	"cmp"
+	"io"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	recordHead = 5 // type, version and length of a TLS record (RFC 8446, section 5.1)
+	// ahead is how much is read and written at a go: some records. With system
+	// calls for each of them bulk from a client took a fifth longer.
+	ahead = 68 << 10
+)
+
+var buffers = sync.Pool{New: func() any { return new([ahead]byte) }}
+
+// under is what TLS reads and writes. It reads ahead, but gives TLS no more than
+// one record at a time: so it knows whether there is another one. It holds
+// buffers only while there is something in them.
+type under struct {
+	net.Conn
+	raw  syscall.RawConn       // nil where there is none
+	fill func(fd uintptr) bool // made once: a method value allocates
+
+	// Of the one who reads.
+	in      *[ahead]byte
+	at, end int              // what of in is to be taken
+	err     error            // of the last fill
+	ended   bool             // the other side has ended the connection
+	head    [recordHead]byte // of the record under way
+	known   int              // bytes of it
+	left    int              // bytes of the record, once its head is known
+
+	mu     sync.Mutex // guards all below
+	held   bool       // what is written is kept for flush
+	out    *[ahead]byte
+	length int // of what is kept
+}
+
+func newUnder(c net.Conn) *under {
+	u := &under{Conn: c}
+	u.fill = u.tryFill
+	if s, ok := c.(syscall.Conn); ok {
+		u.raw, _ = s.SyscallConn()
+	}
+	return u
+}
+
+// wait waits until there is something to read, without a buffer.
+func (u *under) wait() error {
+	if u.at < u.end {
+		return nil
+	}
+	if u.raw == nil {
+		return u.read()
+	}
+	if err := cmp.Or(u.raw.Read(u.fill), u.err); err != nil {
+		return err
+	}
+	if u.end == 0 {
+		u.ended = true
+		return io.EOF
+	}
+	return nil
+}
+
+// tryFill reads once. It reports false where there is nothing yet.
+func (u *under) tryFill(fd uintptr) bool {
+	if u.in == nil {
+		u.in = buffers.Get().(*[ahead]byte)
+	}
+	for {
+		u.at = 0
+		u.end, u.err = syscall.Read(int(fd), u.in[:])
+		if u.err == syscall.EINTR {
+			continue
+		}
+		again := u.err == syscall.EAGAIN
+		if u.err != nil {
+			u.end = 0
+		}
+		if again {
+			u.err = nil
+		}
+		if u.end == 0 {
+			u.giveBack()
+		}
+		return !again
+	}
+}
+
+// read is wait for what is no socket.
+func (u *under) read() error {
+	u.in = buffers.Get().(*[ahead]byte)
+	n, err := u.Conn.Read(u.in[:])
+	u.at, u.end = 0, n
+	if n > 0 {
+		return nil
+	}
+	u.giveBack()
+	u.ended = err == io.EOF
+	return err
+}
+
+func (u *under) giveBack() {
+	buffers.Put(u.in)
+	u.in = nil
+}
+
+// Read gives what is left of the head of a record, or of the record.
+func (u *under) Read(b []byte) (int, error) {
+	if err := u.wait(); err != nil {
+		return 0, err
+	}
+	n := min(len(b), u.end-u.at)
+	if u.known < recordHead {
+		n = copy(u.head[u.known:], u.in[u.at:u.at+n])
+		copy(b, u.head[u.known:u.known+n])
+		u.known += n
+		if u.known == recordHead {
+			u.left = recordLength(u.head[:])
+		}
+	} else {
+		n = copy(b, u.in[u.at:u.at+min(n, u.left)])
+		u.left -= n
+	}
+	if u.known == recordHead && u.left == 0 {
+		u.known = 0
+	}
+	if u.at += n; u.at == u.end {
+		u.giveBack()
+	}
+	return n, nil
+}
+
+func recordLength(head []byte) int { return int(head[3])<<8 | int(head[4]) }
+
+// more reports whether a whole record is there.
+func (u *under) more() bool {
+	have := u.end - u.at
+	return u.known == 0 && have >= recordHead && have >= recordHead+recordLength(u.in[u.at:])
+}
+
+// hold has what is written from now on kept, as far as there is room.
+func (u *under) hold() {
+	u.mu.Lock()
+	u.held = true
+	u.mu.Unlock()
+}
+
+// flush writes what is kept.
+func (u *under) flush() error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.held = false
+	return u.drain()
+}
+
+// drain is flush, with mu held.
+func (u *under) drain() error {
+	if u.out == nil {
+		return nil
+	}
+	_, err := u.Conn.Write(u.out[:u.length])
+	buffers.Put(u.out)
+	u.out, u.length = nil, 0
+	return err
+}
+
+// Write writes, or keeps, records.
+func (u *under) Write(b []byte) (int, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.length+len(b) > ahead {
+		if err := u.drain(); err != nil {
+			return 0, err
+		}
+	}
+	if !u.held || len(b) > ahead {
+		return u.Conn.Write(b)
+	}
+	if u.out == nil {
+		u.out = buffers.Get().(*[ahead]byte)
+	}
+	u.length += copy(u.out[u.length:], b)
+	return len(b), nil
+}
+
+// SetWriteDeadline does nothing. TLS would give its last word 5 seconds, after
+// which a client that is slow to read would take a whole stream for one that was
+// cut. Deadlines are set on the connection itself.
+func (u *under) SetWriteDeadline(time.Time) error { return nil }
