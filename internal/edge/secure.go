@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 
 	"pen/internal/tlsterm"
 )
@@ -15,7 +16,8 @@ import (
 type Secure struct {
 	*tls.Conn
 	under *under
-	part  bool // the last Read may have left a part of a record
+	part  bool  // the last Read may have left a part of a record
+	err   error // of the last Read, to be told by the next one
 }
 
 // Accept does the server's part of a handshake. It blocks until ctx is done or
@@ -32,7 +34,7 @@ func Accept(ctx context.Context, s *tlsterm.Server, c net.Conn) (*Secure, error)
 
 // Wait waits until there is something to read, be it an error.
 func (s *Secure) Wait() {
-	if !s.part {
+	if !s.part && s.err == nil {
 		s.under.wait()
 	}
 }
@@ -43,19 +45,26 @@ func (s *Secure) Wait() {
 // 8446, section 6.1).
 func (s *Secure) Read(b []byte) (n int, err error) {
 	const maxRecord = 16 << 10
-	for n == 0 || err == nil && len(b)-n >= maxRecord && s.under.more() {
-		var m int
-		m, err = s.Conn.Read(b[n:])
+	for s.err == nil && (n == 0 || len(b)-n >= maxRecord && s.under.more()) {
+		m, err := s.Conn.Read(b[n:])
 		s.part = m == len(b)-n
 		n += m
+		if errors.Is(err, io.EOF) && s.under.ended {
+			err = io.ErrUnexpectedEOF
+		}
+		s.err = err
 		if m == 0 {
 			break
 		}
 	}
-	if errors.Is(err, io.EOF) && s.under.ended {
-		err = io.ErrUnexpectedEOF
+	if n > 0 {
+		return n, nil
 	}
-	return n, err
+	err = s.err
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		s.err = nil // all others are final
+	}
+	return 0, err
 }
 
 // Write writes all records of b at a go.

@@ -175,7 +175,61 @@ func TestRecords(t *testing.T) {
 		if err := <-echoed; err != nil {
 			t.Error(err)
 		}
+		s.Wait() // does not wait for what comes after the last word
+		if n, err := s.Read(buf); n != 0 || err != io.EOF {
+			t.Errorf("%s: after the end: %d bytes, %v", listen, n, err)
+		}
 		near.Close()
 		far.Close()
+	}
+}
+
+// TestLastWord has the end come together with the last bytes, from a side that
+// leaves the connection open.
+func TestLastWord(t *testing.T) {
+	testenv.CheckLeaks(t)
+	web := httptest.NewTLSServer(http.NotFoundHandler())
+	certs := web.TLS.Certificates
+	web.Close()
+	client, err := tlsterm.NewClient(tlsterm.ClientConfig{Insecure: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln := testenv.Listen(t, "tcp", testenv.Loopback)
+	c := testenv.Dial(t, ln.Addr())
+	far := newUnder(ln.Next(t))
+	server := tls.Server(far, &tls.Config{Certificates: certs, MaxVersion: tls.VersionTLS12})
+	shaken := make(chan error, 1)
+	go func() { shaken <- server.Handshake() }()
+	s, err := Way{TLS: client}.Open(context.Background(), c, wire.Header{}, testenv.Limit)
+	if err := errors.Join(err, <-shaken); err != nil {
+		t.Fatal(err)
+	}
+	far.hold()
+	io.WriteString(server, "a")
+	io.WriteString(server, "b")
+	server.CloseWrite()
+	if err := far.flush(); err != nil { // all in one piece
+		t.Fatal(err)
+	}
+	c.SetDeadline(time.Now().Add(testenv.Limit))
+	var got []byte
+	buf := make([]byte, 64<<10)
+	for range 3 {
+		s.Wait()
+		n, err := s.Read(buf)
+		if got = append(got, buf[:n]...); err != nil {
+			if err != io.EOF {
+				t.Errorf("the end is %v, want EOF", err)
+			}
+			break
+		}
+	}
+	if string(got) != "ab" {
+		t.Errorf("got %q", got)
+	}
+	s.Wait()
+	if _, err := s.Read(buf); err != io.EOF {
+		t.Errorf("after the end: %v", err)
 	}
 }
