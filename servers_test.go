@@ -17,37 +17,43 @@ type nameServer struct {
 	name, addr string
 	echoes     bool
 	ln         net.Listener
-	wg         sync.WaitGroup
+	accepting  sync.WaitGroup
 }
 
 func (s *nameServer) start() error {
-	var err error
-	s.ln, err = net.Listen("tcp", s.addr)
+	ln, err := net.Listen("tcp", s.addr)
 	if err != nil {
 		return err
 	}
-	s.addr = s.ln.Addr().String()
-	s.wg.Go(func() {
+	s.ln, s.addr = ln, ln.Addr().String()
+	s.accepting.Go(func() {
 		for {
-			c, err := s.ln.Accept()
+			c, err := ln.Accept()
 			if err != nil {
 				return
 			}
-			s.wg.Go(func() {
-				defer c.Close()
-				if s.echoes {
-					echo(c)
-					return
-				}
-				fmt.Fprintln(c, s.name)
-				io.Copy(io.Discard, c)
-			})
+			go s.serve(c)
 		}
 	})
 	return nil
 }
 
-func (s *nameServer) close() { s.ln.Close() }
+// serve ends with its client.
+func (s *nameServer) serve(c net.Conn) {
+	defer c.Close()
+	if s.echoes {
+		echo(c)
+		return
+	}
+	fmt.Fprintln(c, s.name)
+	io.Copy(io.Discard, c)
+}
+
+// close has the server accept no more; what it serves goes on.
+func (s *nameServer) close() {
+	s.ln.Close()
+	s.accepting.Wait()
+}
 
 // servers NAME... starts servers that answer with their names. $NAME is the
 // address of each, $NAME_PORT its port.
