@@ -75,14 +75,20 @@ var metering = []conformance{
 		if _, err := io.ReadFull(server, make([]byte, 68<<10)); err != nil {
 			t.Fatal(err)
 		}
+		paused := s.d.Status().Flows[0].ID
 		cfg := config(s.ln.AddrPort())
-		cfg.IdleTimeout = time.Nanosecond
+		cfg.IdleTimeout = time.Second // more than the plane needs to pause
 		cfg.Limits.ConnBandwidth = 1
 		s.d.Configure(cfg)
-		s.d.Sweep()
-		s.d.Sweep()
-		if n := len(s.d.Status().Flows); n != 1 {
-			t.Errorf("%d flows, want 1", n)
+		s.dial(t)
+		s.next(t)
+		s.flows(t, 2)
+		testenv.Eventually(t, "what is idle ends", func() bool {
+			s.d.Sweep()
+			return len(s.d.Status().Flows) < 2
+		})
+		if f := s.d.Status().Flows; len(f) != 1 || f[0].ID != paused {
+			t.Errorf("there are %+v, want only flow %d", f, paused)
 		}
 	}},
 }
