@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"syscall"
 	"testing"
 	"time"
 
@@ -33,10 +34,9 @@ func (p *patient) SetDeadline(d time.Time) error {
 	return p.Conn.SetDeadline(d)
 }
 
-// TLS sets no deadline of its own: the last word waits for a reader as all
-// before it does, and an abrupt end is told from a proper one.
-func TestSecure(t *testing.T) {
-	testenv.CheckLeaks(t)
+// secured does a handshake between a connection's ends, with TLS up to a version.
+func secured(t *testing.T, near, far net.Conn, most uint16) (*Secure, *tls.Conn) {
+	t.Helper()
 	web := httptest.NewTLSServer(http.NotFoundHandler())
 	certs := web.TLS.Certificates
 	web.Close()
@@ -44,17 +44,25 @@ func TestSecure(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	server := tls.Server(far, &tls.Config{Certificates: certs, MaxVersion: most})
+	shaken := make(chan error, 1)
+	go func() { shaken <- server.Handshake() }()
+	s, err := Way{TLS: client}.Open(context.Background(), near, wire.Header{}, testenv.Limit)
+	if err := errors.Join(err, <-shaken); err != nil {
+		t.Fatal(err)
+	}
+	return s, server
+}
+
+// TLS sets no deadline of its own: the last word waits for a reader as all
+// before it does, and an abrupt end is told from a proper one.
+func TestSecure(t *testing.T) {
+	testenv.CheckLeaks(t)
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
 	for _, proper := range []bool{true, false} {
 		c := &patient{Conn: testenv.Dial(t, ln.Addr())}
 		raw := ln.Next(t)
-		server := tls.Server(raw, &tls.Config{Certificates: certs})
-		shaken := make(chan error, 1)
-		go func() { shaken <- server.Handshake() }()
-		s, err := Way{TLS: client}.Open(context.Background(), c, wire.Header{}, testenv.Limit)
-		if err := errors.Join(err, <-shaken); err != nil {
-			t.Fatal(err)
-		}
+		s, server := secured(t, c, raw, tls.VersionTLS13)
 		if n := len(c.deadlines); n != 2 || !c.deadlines[1].IsZero() {
 			t.Errorf("deadlines %v, want one and then none", c.deadlines)
 		}
@@ -112,26 +120,13 @@ func TestGivenUp(t *testing.T) {
 // and reads, and says when there is a whole record more.
 func TestRecords(t *testing.T) {
 	testenv.CheckLeaks(t)
-	web := httptest.NewTLSServer(http.NotFoundHandler())
-	certs := web.TLS.Certificates
-	web.Close()
-	client, err := tlsterm.NewClient(tlsterm.ClientConfig{Insecure: true})
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, listen := range []string{"tcp", "pipe"} {
 		near, far := net.Pipe()
 		if listen == "tcp" {
 			ln := testenv.Listen(t, "tcp", testenv.Loopback)
 			near, far = testenv.Dial(t, ln.Addr()), ln.Next(t)
 		}
-		server := tls.Server(far, &tls.Config{Certificates: certs, MinVersion: tls.VersionTLS12})
-		shaken := make(chan error, 1)
-		go func() { shaken <- server.Handshake() }()
-		s, err := Way{TLS: client}.Open(context.Background(), near, wire.Header{}, testenv.Limit)
-		if err := errors.Join(err, <-shaken); err != nil {
-			t.Fatal(err)
-		}
+		s, server := secured(t, near, far, tls.VersionTLS13)
 		sent := make([]byte, 1<<20)
 		for i := range sent {
 			sent[i] = byte(i * i >> 7)
@@ -188,23 +183,10 @@ func TestRecords(t *testing.T) {
 // leaves the connection open.
 func TestLastWord(t *testing.T) {
 	testenv.CheckLeaks(t)
-	web := httptest.NewTLSServer(http.NotFoundHandler())
-	certs := web.TLS.Certificates
-	web.Close()
-	client, err := tlsterm.NewClient(tlsterm.ClientConfig{Insecure: true})
-	if err != nil {
-		t.Fatal(err)
-	}
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
 	c := testenv.Dial(t, ln.Addr())
 	far := newUnder(ln.Next(t))
-	server := tls.Server(far, &tls.Config{Certificates: certs, MaxVersion: tls.VersionTLS12})
-	shaken := make(chan error, 1)
-	go func() { shaken <- server.Handshake() }()
-	s, err := Way{TLS: client}.Open(context.Background(), c, wire.Header{}, testenv.Limit)
-	if err := errors.Join(err, <-shaken); err != nil {
-		t.Fatal(err)
-	}
+	s, server := secured(t, c, far, tls.VersionTLS12)
 	far.hold()
 	io.WriteString(server, "a")
 	io.WriteString(server, "b")
@@ -218,6 +200,7 @@ func TestLastWord(t *testing.T) {
 	})
 	defer late.Stop()
 	var got []byte
+	var err error
 	buf := make([]byte, 64<<10)
 	for err == nil {
 		var n int
@@ -231,5 +214,21 @@ func TestLastWord(t *testing.T) {
 	s.Wait()
 	if _, err := s.Read(buf); err != io.EOF {
 		t.Errorf("after the end: %v", err)
+	}
+}
+
+// TestBroken has a reset told by Read, though Wait was the first to see it.
+func TestBroken(t *testing.T) {
+	testenv.CheckLeaks(t)
+	ln := testenv.Listen(t, "tcp", testenv.Loopback)
+	c := testenv.Dial(t, ln.Addr())
+	far := ln.Next(t)
+	s, _ := secured(t, c, far, tls.VersionTLS12)
+	testenv.Reset(t, far)
+	for range 2 {
+		s.Wait()
+		if n, err := s.Read(make([]byte, 64<<10)); n != 0 || !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("read %d bytes, %v, want a reset", n, err)
+		}
 	}
 }

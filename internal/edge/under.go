@@ -29,7 +29,7 @@ type under struct {
 	// Of the one who reads.
 	in      *[ahead]byte
 	at, end int              // what of in is to be taken
-	err     error            // of the last fill
+	err     error            // of the last fill; it is final
 	ended   bool             // the other side has ended the connection
 	head    [recordHead]byte // of the record under way
 	known   int              // bytes of it
@@ -57,6 +57,9 @@ func (u *under) wait() error {
 	}
 	if u.raw == nil {
 		return u.read()
+	}
+	if u.err != nil {
+		return u.err // the kernel tells it once
 	}
 	if err := cmp.Or(u.raw.Read(u.fill), u.err); err != nil {
 		return err

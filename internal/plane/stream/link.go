@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -34,7 +35,7 @@ type link struct {
 	broken   atomic.Bool          // an error was seen on one side, or it was killed: to be reset
 	ended    atomic.Bool          // the end of one way was the end of both
 	first    atomic.Pointer[half] // the one whose source ended first
-	byServer atomic.Bool          // the server has reset its connection
+	byServer atomic.Bool          // the server has broken its connection
 
 	mu       sync.Mutex // guards all below
 	server   conn
@@ -191,13 +192,14 @@ func (h *half) carry(pipes *pipes) (readErr, writeErr error) {
 	return readErr, writeErr
 }
 
-// noteEnd notes that the server has reset its connection, if errors say so.
+// noteEnd notes that the server has broken its connection, if errors say so:
+// those of its side that we did not make.
 func (h *half) noteEnd(readErr, writeErr error) {
 	err := writeErr
 	if h == &h.link.down {
 		err = readErr
 	}
-	if errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
+	if err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, os.ErrDeadlineExceeded) {
 		h.link.byServer.Store(true)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"syscall"
 	"testing"
@@ -137,6 +138,39 @@ func TestSecureEnds(t *testing.T) {
 			}
 			second.wantReset(t, "cut he")
 			first.wantReset(t, "")
+		})
+	}
+}
+
+// TestServerBreaks has servers end TLS before a byte, each in its way: all are
+// signs of ill health, as they are without TLS.
+func TestServerBreaks(t *testing.T) {
+	people := newCast(t)
+	demands := people.inside.Clone() // a certificate; that there is none it tells when the client thinks that all is done
+	demands.ClientAuth = tls.RequireAnyClientCert
+	for name, breaks := range map[string]func(testenv.Conn){
+		"in order": func(c testenv.Conn) {
+			s := tls.Server(c, people.inside)
+			s.Handshake()
+			s.CloseWrite()
+		},
+		"without a word": func(c testenv.Conn) { tls.Server(c, people.inside).Handshake() },
+		"with an alert":  func(c testenv.Conn) { tls.Server(c, demands).Handshake() },
+		"with a reset": func(c testenv.Conn) {
+			tls.Server(c, people.inside).Handshake()
+			testenv.Reset(t, c)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			testenv.CheckLeaks(t)
+			cfg := config(edge.Way{TLS: people.client}, testenv.Serve(t, breaks))
+			cfg.EarlyEnd = time.Hour
+			s := serve(t, testenv.Loopback, &Edge{}, endless, cfg)
+			if c, err := net.Dial("tcp", s.Addr().String()); err == nil { // it may be reset at once
+				io.Copy(io.Discard, c)
+				c.Close()
+			}
+			testenv.Eventually(t, "the early end is counted", func() bool { return s.d.Status().EarlyEnds == 1 })
 		})
 	}
 }
