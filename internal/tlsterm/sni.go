@@ -97,7 +97,7 @@ func (d *directory) list() (map[string]bool, reading, error) {
 	return names, was, nil
 }
 
-// find returns the identity for a name, which must be one that hostName permits,
+// find returns the identity for a name, which must be one that wire.HostName permits,
 // or nil if there is none in the folder. It may block for the disk.
 func (d *directory) find(hello *tls.ClientHelloInfo, name string, global *clients) (*identity, error) {
 	g, ctx := hello.Conn.(*gate), hello.Context()
