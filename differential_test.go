@@ -96,12 +96,12 @@ func startTwinAt(t *testing.T, name, program, penctl string, servers, args []str
 }
 
 func freePort(t *testing.T) string {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	t.Helper()
+	addr, err := unused()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close()
-	return ln.Addr().String()
+	return addr
 }
 
 // do carries out a step and returns what came of it:

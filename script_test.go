@@ -191,10 +191,9 @@ func port(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func freeAddr(ts *testscript.TestScript) string {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := unused()
 	ts.Check(err)
-	defer ln.Close()
-	return ln.Addr().String()
+	return addr
 }
 
 // pen [-plain] ARG... starts Pen in the foreground on a free address, $PEN, with

@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -51,8 +52,28 @@ func (s *nameServer) serve(c net.Conn) {
 
 // close has the server accept no more; what it serves goes on.
 func (s *nameServer) close() {
-	s.ln.Close()
+	refuse(s.ln)
 	s.accepting.Wait()
+}
+
+// refuse has a listener refuse connections from now on. To close it does not do
+// that: a program that another test starts has a copy of it, between fork and
+// exec, and the kernel takes connections for that.
+func refuse(ln net.Listener) {
+	if raw, err := ln.(*net.TCPListener).SyscallConn(); err == nil {
+		raw.Control(func(fd uintptr) { syscall.Shutdown(int(fd), syscall.SHUT_RDWR) })
+	}
+	ln.Close()
+}
+
+// unused returns an address of TCP that nobody has.
+func unused() (string, error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer refuse(ln)
+	return ln.Addr().String(), nil
 }
 
 // servers NAME... starts servers that answer with their names. $NAME is the
