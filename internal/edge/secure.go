@@ -42,20 +42,20 @@ func (s *Secure) Wait() {
 // Read reads what the other side has sent, as many records of it as are there
 // and fit whole. That its connection ended without the word that TLS has for it
 // (close_notify) is [io.ErrUnexpectedEOF]: somebody may have cut the stream (RFC
-// 8446, section 6.1).
+// 8446, section 6.1). An error comes alone: after the bytes that came with it.
 func (s *Secure) Read(b []byte) (n int, err error) {
 	const maxRecord = 16 << 10
 	for s.err == nil && (n == 0 || len(b)-n >= maxRecord && s.under.more()) {
-		m, err := s.Conn.Read(b[n:])
+		var m int
+		m, s.err = s.Conn.Read(b[n:])
 		s.part = m == len(b)-n
 		n += m
-		if errors.Is(err, io.EOF) && s.under.ended {
-			err = io.ErrUnexpectedEOF
-		}
-		s.err = err
 		if m == 0 {
 			break
 		}
+	}
+	if errors.Is(s.err, io.EOF) && s.under.ended {
+		s.err = io.ErrUnexpectedEOF
 	}
 	if n > 0 {
 		return n, nil

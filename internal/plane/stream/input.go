@@ -52,9 +52,6 @@ func (in *input) next() ([]byte, error) {
 		in.from.tls.Wait()
 		in.borrow()
 		n, err := in.from.Read(in.buf[:in.most])
-		if n > 0 {
-			err = nil // it comes again
-		}
 		return in.buf[:n], err
 	}
 	if err := cmp.Or(in.raw.Read(in.fill), in.err); err != nil {
