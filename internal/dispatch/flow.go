@@ -25,7 +25,7 @@ type Traffic struct {
 	FromServer, ToClient uint64 // bytes read from the server, and written on
 	ClientEOF, ServerEOF bool   // who has said that it sends no more
 	ClientFirst          bool   // the client has, before the server's end in whatever way
-	ServerReset          bool   // the server has ended the connection with a reset
+	ServerReset          bool   // the server has broken the connection: with a reset, or TLS without its last word
 	ClientFD, ServerFD   int    // descriptors, -1 where there is none
 }
 

@@ -100,7 +100,8 @@ func (s *Server) readCAs(r reading) ([]*x509.Certificate, error) {
 }
 
 // add appends an identity, which is found by its names. Of several for a name
-// those with a key of RSA come last: a signature with it costs ten times as much.
+// those with a key of RSA come last: Go takes some thirty times as long to sign
+// with it.
 func (f *files) add(id *identity) {
 	f.ids = append(f.ids, id)
 	for _, name := range namesOf(id.leaf()) {
