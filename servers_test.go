@@ -56,9 +56,9 @@ func (s *nameServer) close() {
 	s.accepting.Wait()
 }
 
-// refuse has a listener refuse connections from now on. To close it does not do
-// that: a program that another test starts has a copy of it, between fork and
-// exec, and the kernel takes connections for that.
+// refuse has a listener refuse connections from now on, and frees its address. To
+// close it does not do that: a program that another test starts has a copy of it,
+// between fork and exec.
 func refuse(ln net.Listener) {
 	if raw, err := ln.(*net.TCPListener).SyscallConn(); err == nil {
 		raw.Control(func(fd uintptr) { syscall.Shutdown(int(fd), syscall.SHUT_RDWR) })

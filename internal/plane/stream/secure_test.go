@@ -167,7 +167,7 @@ func TestServerBreaks(t *testing.T) {
 			cfg.EarlyEnd = time.Hour
 			s := serve(t, testenv.Loopback, &Edge{}, endless, cfg)
 			if c, err := net.Dial("tcp", s.Addr().String()); err == nil { // it may be reset at once
-				io.Copy(io.Discard, c)
+				io.Copy(io.Discard, testenv.Own(t, c))
 				c.Close()
 			}
 			testenv.Eventually(t, "the early end is counted", func() bool { return s.d.Status().EarlyEnds == 1 })
