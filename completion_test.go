@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"pen/internal/manual"
+	"pen/internal/testenv"
 )
 
 // The completions say what the verb table says.
@@ -100,7 +101,7 @@ func TestCompletions(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "sockets"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	listen := freePort(t)
+	listen := testenv.Unused(t)
 	ctl := filepath.Join(dir, "sockets", "ctl")
 	startProgram(t, listen, filepath.Join(programs, "pen"), "-f", "-C", ctl, listen, "127.0.0.9:80", "[2001:db8::1]:80")
 	lines := slices.Clone(completions)

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"pen/internal/testenv"
 )
 
 // The C programs, from Debian.
@@ -57,7 +59,7 @@ func startTwin(t *testing.T, name, program, penctl string, servers map[string]*n
 func startTwinAt(t *testing.T, name, program, penctl string, servers, args []string) *twin {
 	t.Helper()
 	tw := &twin{
-		t: t, name: name, listen: freePort(t), control: freePort(t), penctl: penctl, dir: t.TempDir(), held: map[string]net.Conn{},
+		t: t, name: name, listen: testenv.Unused(t), control: testenv.Unused(t), penctl: penctl, dir: t.TempDir(), held: map[string]net.Conn{},
 	}
 	sink, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
@@ -93,15 +95,6 @@ func startTwinAt(t *testing.T, name, program, penctl string, servers, args []str
 		}
 	}
 	return tw
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	addr, err := unused()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return addr
 }
 
 // do carries out a step and returns what came of it:
@@ -292,7 +285,7 @@ func nameServers(t *testing.T) map[string]*nameServer {
 	t.Helper()
 	servers := map[string]*nameServer{}
 	for _, name := range []string{"a", "b", "c"} {
-		s := &nameServer{name: name, addr: "127.0.0.1:0"}
+		s := &nameServer{name: name, addr: testenv.Unused(t)}
 		if err := s.start(); err != nil {
 			t.Fatal(err)
 		}

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"pen/internal/testenv"
+
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -23,7 +25,7 @@ func dnsServer(kind, name, dir string) (cmd *exec.Cmd, addr string, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, "", err
 	}
-	addr, err = freeDatagramAddr()
+	addr, err = testenv.UnusedAddr()
 	if err != nil {
 		return nil, "", err
 	}
@@ -64,23 +66,6 @@ func dnsServer(kind, name, dir string) (cmd *exec.Cmd, addr string, err error) {
 			cmd.Process.Kill()
 			cmd.Wait()
 			return nil, "", fmt.Errorf("%s at %s does not answer: %q %w", kind, addr, got, err)
-		}
-	}
-}
-
-// freeDatagramAddr is an address whose port is free for UDP and for TCP.
-func freeDatagramAddr() (string, error) {
-	for {
-		c, err := net.ListenPacket("udp", "127.0.0.1:0")
-		if err != nil {
-			return "", err
-		}
-		addr := c.LocalAddr().String()
-		ln, err := net.Listen("tcp", addr)
-		c.Close()
-		if err == nil {
-			ln.Close()
-			return addr, nil
 		}
 	}
 }

@@ -10,13 +10,14 @@ import (
 
 	"pen/internal/check"
 	"pen/internal/health"
+	"pen/internal/testenv"
 )
 
 // Checks of real servers: good ones, and what is wrong with one in its own
 // words.
 func TestChecksOfRealServers(t *testing.T) {
 	web := startNginx(t)
-	redis := freePort(t)
+	redis := testenv.Unused(t)
 	_, port, _ := strings.Cut(redis, ":")
 	startProgram(t, redis, "redis-server", "--bind", "127.0.0.1", "--port", port, "--save", "", "--dir", t.TempDir())
 	cmd, names, err := dnsServer("unbound", "one", filepath.Join(t.TempDir(), "dns"))

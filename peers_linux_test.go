@@ -226,7 +226,8 @@ stream { %s }
 	p.start(t, addr, "nginx", "-p", p.dir, "-e", p.dir+"/nginx.log", "-c", conf)
 }
 
-// haproxy starts HAProxy with proxies, which listen on addr last.
+// haproxy starts HAProxy with proxies, which listen on addr last. A connection that
+// ends after its PROXY header and before its data is one that it would try again.
 func (p *peers) haproxy(t *testing.T, addr, proxies string) {
 	t.Helper()
 	conf := p.write(t, "haproxy.conf", `global
@@ -236,6 +237,7 @@ defaults
 	timeout connect 30s
 	timeout client 30s
 	timeout server 30s
+	retries 0
 `+proxies)
 	p.start(t, addr, "haproxy", "-db", "-f", conf)
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"pen/internal/testenv"
 )
 
 // startProgram runs a program until the test ends, and waits for its address.
@@ -38,7 +40,7 @@ func startProgram(t *testing.T, addr string, name string, args ...string) *exec.
 // behindPen starts Pen in front of servers and returns its address.
 func behindPen(t *testing.T, servers ...string) string {
 	t.Helper()
-	listen := freePort(t)
+	listen := testenv.Unused(t)
 	startProgram(t, listen, filepath.Join(programs, "pen"), append([]string{"-f", "-r", listen}, servers...)...)
 	return listen
 }
@@ -54,7 +56,7 @@ func output(t *testing.T, name string, args ...string) string {
 
 func startNginx(t *testing.T) string {
 	t.Helper()
-	addr, dir := freePort(t), t.TempDir()
+	addr, dir := testenv.Unused(t), t.TempDir()
 	conf := filepath.Join(dir, "nginx.conf")
 	writeFile(t, filepath.Join(dir, "big"), strings.Repeat("0123456789abcdef", 4<<20/16))
 	writeFile(t, conf, fmt.Sprintf(`daemon off; master_process off; pid %s/pid; error_log %s/error.log;
@@ -102,7 +104,7 @@ func TestHTTP(t *testing.T) {
 
 // Redis with its own client and benchmark.
 func TestRedis(t *testing.T) {
-	addr := freePort(t)
+	addr := testenv.Unused(t)
 	host, port, _ := strings.Cut(addr, ":")
 	startProgram(t, addr, "redis-server", "--bind", host, "--port", port, "--save", "", "--dir", t.TempDir())
 	_, front, _ := strings.Cut(behindPen(t, addr), ":")

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"pen/internal/testenv"
 )
 
 const (
@@ -33,7 +35,7 @@ func testReloadUnderLoad(t *testing.T, plane string) {
 	for i := range 6 {
 		servers = append(servers, httpServer(t, fmt.Sprintf("server%d", i)))
 	}
-	f := reloadFile{listen: freePort(t), other: freePort(t), servers: servers}
+	f := reloadFile{listen: testenv.Unused(t), other: testenv.Unused(t), servers: servers}
 	p := runPen(t, plane, f.text(0))
 	at := map[string]string{}
 	for i := range rememberedThere {

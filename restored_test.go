@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"pen/internal/client"
+	"pen/internal/testenv"
 )
 
 const (
@@ -24,7 +25,7 @@ const (
 // it again at its end; without a file to save it ends at once.
 func TestRestoredClients(t *testing.T) {
 	server := httpServer(t, "server")
-	listen := freePort(t)
+	listen := testenv.Unused(t)
 	file := filepath.Join(t.TempDir(), "clients")
 	host, port, _ := strings.Cut(server, ":")
 	text := fmt.Sprintf("service web\nlisten %s\nserver 0 address %s port %s\nclients_max %d\n", listen, host, port, *manyClients)

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"pen/internal/testenv"
 )
 
 const (
@@ -163,7 +165,7 @@ func testManyServers(t *testing.T, services int, check string) {
 	}
 	defer server.close()
 	_, port, _ := net.SplitHostPort(server.addr)
-	_, free, _ := net.SplitHostPort(freePort(t))
+	_, free, _ := net.SplitHostPort(testenv.Unused(t))
 	listen := make([]string, services) // each at an address of its own
 	for i := range listen {
 		listen[i] = fmt.Sprintf("127.99.0.%d:%s", 1+i, free)

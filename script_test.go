@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"pen/internal/testenv"
+
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -191,7 +193,7 @@ func port(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func freeAddr(ts *testscript.TestScript) string {
-	addr, err := unused()
+	addr, err := testenv.UnusedAddr()
 	ts.Check(err)
 	return addr
 }

@@ -7,7 +7,8 @@ import (
 	"net"
 	"strings"
 	"sync"
-	"syscall"
+
+	"pen/internal/testenv"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -52,35 +53,15 @@ func (s *nameServer) serve(c net.Conn) {
 
 // close has the server accept no more; what it serves goes on.
 func (s *nameServer) close() {
-	refuse(s.ln)
+	testenv.Refuse(s.ln)
 	s.accepting.Wait()
-}
-
-// refuse has a listener refuse connections from now on, and frees its address. To
-// close it does not do that: a program that another test starts has a copy of it,
-// between fork and exec.
-func refuse(ln net.Listener) {
-	if raw, err := ln.(*net.TCPListener).SyscallConn(); err == nil {
-		raw.Control(func(fd uintptr) { syscall.Shutdown(int(fd), syscall.SHUT_RDWR) })
-	}
-	ln.Close()
-}
-
-// unused returns an address of TCP that nobody has.
-func unused() (string, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer refuse(ln)
-	return ln.Addr().String(), nil
 }
 
 // servers NAME... starts servers that answer with their names. $NAME is the
 // address of each, $NAME_PORT its port.
 func servers(ts *testscript.TestScript, _ bool, args []string) {
 	for _, name := range args {
-		s := &nameServer{name: name, addr: "127.0.0.1:0"}
+		s := &nameServer{name: name, addr: freeAddr(ts)}
 		ts.Check(s.start())
 		worldOf(ts).servers[name] = s
 		setAddr(ts, name, s.addr)
@@ -91,7 +72,7 @@ func servers(ts *testscript.TestScript, _ bool, args []string) {
 // PROXY header, if there is one, and the head of the request.
 func echoes(ts *testscript.TestScript, _ bool, args []string) {
 	for _, name := range args {
-		s := &nameServer{name: name, addr: "127.0.0.1:0", echoes: true}
+		s := &nameServer{name: name, addr: freeAddr(ts), echoes: true}
 		ts.Check(s.start())
 		worldOf(ts).servers[name] = s
 		setAddr(ts, name, s.addr)

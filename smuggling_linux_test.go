@@ -70,7 +70,7 @@ func attack(t *testing.T, server string) (all []*onslaught) {
 	dir := t.TempDir()
 	ca := newAuthority(t, "Pen's tests")
 	ca.issue(t, filepath.Join(dir, "pem"), ecdsaKey(t), "127.0.0.1")
-	plain, secure := freePort(t), freePort(t)
+	plain, secure := testenv.Unused(t), testenv.Unused(t)
 	startProgram(t, plain, filepath.Join(programs, "pen"), "-f", "-r", "-H", plain, server)
 	startProgram(t, secure, filepath.Join(programs, "pen"), "-f", "-r", "-H", "-E", filepath.Join(dir, "pem"), secure, server)
 
@@ -250,7 +250,7 @@ func (s *webServer) begun() map[string]int {
 // DIR, PORT and NEXT stand for what they say.
 func webProgram(t *testing.T, next, config string, end os.Signal, program string, args ...string) *webServer {
 	t.Helper()
-	dir, addr := t.TempDir(), freePort(t)
+	dir, addr := t.TempDir(), testenv.Unused(t)
 	_, port, _ := strings.Cut(addr, ":")
 	_, nextPort, _ := strings.Cut(next, ":")
 	words := strings.NewReplacer("DIR", dir, "PORT", port, "NEXT", nextPort)

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"pen/internal/testenv"
 )
 
 var scanAll = flag.Bool("scan", false, "TestTLSScan with all that testssl looks at, some two minutes")
@@ -21,7 +23,7 @@ func TestTLSScan(t *testing.T) {
 	ca.write(t, filepath.Join(dir, "ca.pem"))
 	ca.issue(t, filepath.Join(dir, "ecdsa.pem"), ecdsaKey(t), "127.0.0.1")
 	ca.issue(t, filepath.Join(dir, "rsa.pem"), rsaKey(t), "127.0.0.1")
-	pen := freePort(t)
+	pen := testenv.Unused(t)
 	startProgram(t, pen, filepath.Join(programs, "pen"), "-f", "-r", "-H", "-E", filepath.Join(dir, "ecdsa.pem"),
 		"--ssl-certificate", filepath.Join(dir, "rsa.pem"), pen, startNginx(t))
 	t.Run("sslscan", func(t *testing.T) {

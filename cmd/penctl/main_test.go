@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"pen/internal/testenv"
 )
 
 // serve answers each connection by f until the test ends.
@@ -188,7 +190,7 @@ func TestWithPen(t *testing.T) {
 	if err != nil {
 		t.Fatal("/usr/bin/pen is missing (Debian: apt-get install pen)")
 	}
-	control, listen := freePort(t), freePort(t)
+	control, listen := testenv.Unused(t), testenv.Unused(t)
 	args := []string{"-f", "-X", "-O", "poll", "-C", control}
 	if os.Geteuid() == 0 {
 		args = append(args, "-u", "root")
@@ -221,14 +223,4 @@ func TestWithPen(t *testing.T) {
 			t.Errorf("%s: got %d, %q, %q", c.command, code, stdout, stderr)
 		}
 	}
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
 }

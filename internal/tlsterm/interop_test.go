@@ -260,15 +260,10 @@ func TestGnuTLSServer(t *testing.T) {
 	p := newPeers(t)
 	for _, v := range versions {
 		t.Run(v.name, func(t *testing.T) {
-			ln, err := net.Listen("tcp", "127.0.0.1:0") // it does not tell a port that the kernel has chosen
+			_, port, err := net.SplitHostPort(testenv.Unused(t)) // it does not tell a port that the kernel has chosen
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, port, err := net.SplitHostPort(ln.Addr().String())
-			if err != nil {
-				t.Fatal(err)
-			}
-			ln.Close()
 			background(t, regexp.MustCompile(`listening on IPv4 .*(done)`), "gnutls-serv",
 				"--port", port, "--x509certfile", p.theirs.Cert, "--x509keyfile", p.theirs.Key, "--x509cafile", p.caFile,
 				"--require-client-cert", "--verify-client-cert", "--alpn", "h2", "--echo", "--priority", "NORMAL:-VERS-ALL:+VERS-TLS"+v.name)
