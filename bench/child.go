@@ -201,10 +201,22 @@ func (p *ports) next() (int, error) {
 	for p.last = max(p.last+1, first); p.last < end; p.last++ {
 		l, err := net.Listen("tcp", loopback(p.last))
 		if err == nil {
-			return p.last, l.Close()
+			return p.last, errors.Join(refuse(l.(*net.TCPListener)), l.Close())
 		}
 	}
 	return 0, fmt.Errorf("no free port from %d to %d on 127.0.0.1", first, end)
+}
+
+// refuse has a listener refuse connections from now on. To close it does not do
+// that: a child that another turn starts has a copy of it, between fork and exec.
+func refuse(l *net.TCPListener) error {
+	raw, err := l.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var down error
+	err = raw.Control(func(fd uintptr) { down = syscall.Shutdown(int(fd), syscall.SHUT_RDWR) })
+	return errors.Join(err, down)
 }
 
 // loopback is the address of port on 127.0.0.1.
