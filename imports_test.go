@@ -33,7 +33,8 @@ var mayImport = map[string][]string{
 	"internal/names":          {},
 	"internal/weblog":         {},
 	"internal/wire":           {},
-	"internal/testenv":        {},
+	"internal/freeport":       {},
+	"internal/testenv":        {"internal/freeport"},
 	"internal/tlsterm":        {"internal/wire"},
 	"internal/dispatch":       {"internal/acl", "internal/client", "internal/pool"},
 	"internal/control":        {"internal/config", "internal/stats"},
@@ -57,7 +58,7 @@ var mayImport = map[string][]string{
 	"cmd/mergelogs":  {"internal/weblog"},
 	"cmd/webresolve": {"internal/config", "internal/hostnames", "internal/process"},
 	"cmd/pendemo":    {},
-	"bench":          {},
+	"bench":          {"internal/freeport"},
 }
 
 // pure packages decide: plain data, no sockets, no files, no goroutines.

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"sync"
 
-	"pen/internal/testenv"
+	"pen/internal/freeport"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -53,7 +53,7 @@ func (s *nameServer) serve(c net.Conn) {
 
 // close has the server accept no more; what it serves goes on.
 func (s *nameServer) close() {
-	testenv.Refuse(s.ln)
+	freeport.Refuse(s.ln)
 	s.accepting.Wait()
 }
 

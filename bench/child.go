@@ -13,7 +13,6 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -185,38 +184,6 @@ func self(role string, args ...string) ([]string, error) {
 		return nil, err
 	}
 	return append([]string{path, role}, args...), nil
-}
-
-// ports hands out free TCP ports below every usual range of ephemeral ports,
-// so that no outgoing connection can take one before its listener does.
-type ports struct {
-	mu   sync.Mutex
-	last int // under mu
-}
-
-func (p *ports) next() (int, error) {
-	const first, end = 7100, 9900
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for p.last = max(p.last+1, first); p.last < end; p.last++ {
-		l, err := net.Listen("tcp", loopback(p.last))
-		if err == nil {
-			return p.last, errors.Join(refuse(l.(*net.TCPListener)), l.Close())
-		}
-	}
-	return 0, fmt.Errorf("no free port from %d to %d on 127.0.0.1", first, end)
-}
-
-// refuse has a listener refuse connections from now on. To close it does not do
-// that: a child that another turn starts has a copy of it, between fork and exec.
-func refuse(l *net.TCPListener) error {
-	raw, err := l.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var down error
-	err = raw.Control(func(fd uintptr) { down = syscall.Shutdown(int(fd), syscall.SHUT_RDWR) })
-	return errors.Join(err, down)
 }
 
 // loopback is the address of port on 127.0.0.1.

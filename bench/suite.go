@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"pen/internal/freeport"
 )
 
 // Rules for repeating a round: more than these shares of the machine's time
@@ -27,7 +29,7 @@ type suite struct {
 	contenders []contender
 	dir        string // temporary
 	log        *os.File
-	ports      ports
+	ports      *freeport.Range
 	backends   map[string]backends // by the name of their placement
 	undo       []func() error      // run backwards by close
 	congestion string
@@ -51,7 +53,7 @@ func newSuite(opt options) (s *suite, err error) {
 	if err := checkReadme(opt.dir); err != nil {
 		return nil, err
 	}
-	s = &suite{opt: opt, contenders: contenders(opt), backends: map[string]backends{}}
+	s = &suite{opt: opt, contenders: contenders(opt), ports: freeport.New(7100, 9900), backends: map[string]backends{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -117,7 +119,7 @@ func (s *suite) note(format string, args ...any) {
 func (s *suite) startBackends(ctx context.Context, p placement) error {
 	var b backends
 	var err error
-	if b.http, err = s.ports.next(); err != nil {
+	if b.http, err = s.ports.Next(); err != nil {
 		return err
 	}
 	limit := s.opt.limit()
@@ -131,7 +133,7 @@ func (s *suite) startBackends(ctx context.Context, p placement) error {
 	if err := s.startBackend(ctx, p, b.http, "nginx backend", args); err != nil {
 		return err
 	}
-	if b.bytes, err = s.ports.next(); err != nil {
+	if b.bytes, err = s.ports.Next(); err != nil {
 		return err
 	}
 	args, err = self("byte-peer", loopback(b.bytes))
@@ -162,7 +164,7 @@ func (s *suite) launch(ctx context.Context, p placement, c contender, backend in
 	if c.command == nil {
 		return &target{addr: loopback(backend)}, nil
 	}
-	port, err := s.ports.next()
+	port, err := s.ports.Next()
 	if err != nil {
 		return nil, err
 	}

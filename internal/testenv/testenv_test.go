@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"os"
 	"strings"
 	"syscall"
@@ -83,17 +82,4 @@ func TestOpenedNamesWhatIsLeftOver(t *testing.T) {
 	if left := opened(before, descriptors(t)); len(left) != 0 {
 		t.Errorf("left over %q after it was closed", left)
 	}
-}
-
-// An unused address refuses, nobody else is given it, and it is free to be taken.
-func TestUnused(t *testing.T) {
-	addr := Unused(t)
-	if next := Unused(t); next == addr {
-		t.Errorf("%s twice", addr)
-	}
-	if _, err := net.Dial("tcp", addr); !errors.Is(err, syscall.ECONNREFUSED) {
-		t.Errorf("connect: %v, want a refusal", err)
-	}
-	Listen(t, "tcp", addr)
-	Dial(t, net.TCPAddrFromAddrPort(netip.MustParseAddrPort(addr)))
 }
