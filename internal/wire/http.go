@@ -35,12 +35,12 @@ type Forwarding struct {
 // recipient may (RFC 9112, section 7.1.1): no client needs them, and readers
 // have disagreed where they end.
 //
-// A request that may end HTTP on the connection, which is CONNECT or one with
-// Upgrade and the connection option of that name, is the last one that is
-// followed. What comes after its body waits for the server's answer, see
-// Switching: only where the server agrees does it pass, unseen. Since answers to
-// earlier requests could be confused with that one, only the first request of a
-// connection may; later ones lose their Upgrade, and CONNECT is refused.
+// A request that may end HTTP on the connection, one with Upgrade and the
+// connection option of that name, is the last one that is followed. What comes
+// after its body waits for the server's answer, see Switching: only where the
+// server agrees does it pass, unseen. Since answers to earlier requests could be
+// confused with that one, only the first request of a connection may; later ones
+// lose their Upgrade. CONNECT is refused.
 //
 // Upgrades to what carries requests of its own (h2c, HTTP and TLS in any
 // version) are taken out of Upgrade, and HTTP2-Settings with them; the request
@@ -56,7 +56,6 @@ type Requests struct {
 	trailers int   // trailers so far
 	head     head
 	begun    bool
-	connect  bool // the request that may end HTTP is CONNECT
 	kept     bool // the last src had bytes of an unfinished head or line
 	err      error
 }
@@ -164,11 +163,7 @@ func (r *Requests) Switching() bool { return r.state == inSwitch }
 // HTTP. It reports whether it did: then all that follows may pass. Otherwise
 // nothing more may be handed on.
 func (r *Requests) Answered(status int) bool {
-	agreed := status == 101
-	if r.connect {
-		agreed = status/100 == 2
-	}
-	if r.state == inSwitch && agreed {
+	if r.state == inSwitch && status == 101 {
 		r.state = inTunnel
 	}
 	return r.state == inTunnel
@@ -256,7 +251,7 @@ func (r *Requests) takeHead(dst, src []byte) (out []byte, n int, err error) {
 func (r *Requests) finish() {
 	r.state = inHead
 	if r.head.last() {
-		r.state, r.connect = inSwitch, r.head.connect
+		r.state = inSwitch
 	}
 	r.empty, r.trailed, r.trailers = 0, 0, 0
 	r.head.reset()

@@ -12,6 +12,7 @@ const (
 	hostByte
 	slashByte
 	hexByte
+	digitByte
 	letterByte // letters and digits
 )
 
@@ -27,6 +28,7 @@ var classes = func() (t [256]uint8) {
 	mark(alnum+"-._~%!$&'()*+,;=:[]", hostByte)
 	mark("abcdefABCDEF0123456789", hexByte)
 	mark("/", slashByte)
+	mark("0123456789", digitByte)
 	for c := '!'; c <= '~'; c++ {
 		t[c] |= visibleByte
 	}
@@ -107,9 +109,9 @@ type kind uint8
 
 const (
 	ordinary kind = iota
-	host
 	contentLength
 	transferEncoding
+	host
 	disguised // looks like the last two, or tells some server of a body that others don't see
 	expect
 	trailer

@@ -7,6 +7,12 @@ func (r *Requests) appendHead(dst, b []byte) []byte {
 		if r.drops(e, b) {
 			dst = append(dst, b[from:e.start]...)
 			from = int(e.end)
+			if e.kind <= transferEncoding { // with a tab, which for some servers is a part of the value
+				dst = append(dst, b[e.start:e.colon]...)
+				dst = append(dst, ": "...)
+				dst = append(dst, e.value(b)...)
+				dst = append(dst, "\r\n"...)
+			}
 		}
 	}
 	dst = append(dst, b[from:len(b)-len("\r\n")]...)

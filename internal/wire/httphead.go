@@ -13,7 +13,6 @@ type head struct {
 	expect  bool
 	chunked bool
 	old     bool // HTTP/1.0
-	connect bool // the method
 	option  bool // Connection has the option upgrade
 	upgrade bool // Upgrade has a protocol that may be switched to
 	strip   bool // there is Upgrade or HTTP2-Settings, so Connection is made anew
@@ -34,7 +33,7 @@ func (e edit) value(b []byte) []byte { return trim(b[e.colon+1 : e.end-2]) }
 func (h *head) reset() { *h = head{length: -1, edits: h.edits[:0], later: h.later} }
 
 // last reports whether HTTP may end after the request.
-func (h *head) last() bool { return h.connect || h.option && h.upgrade }
+func (h *head) last() bool { return h.option && h.upgrade }
 
 // parse reads on in b, which begins with the head. It reports whether the
 // head is whole.
@@ -65,7 +64,7 @@ func (h *head) parse(b []byte) (whole bool, err error) {
 			if err := h.field(k, line[colon+1:n-2]); err != nil {
 				return false, err
 			}
-			if k >= connection {
+			if k >= connection || k <= transferEncoding && bytes.IndexByte(line[colon:n], '\t') >= 0 {
 				h.edits = append(h.edits, edit{k, uint16(h.size), uint16(h.size + colon), uint16(h.size + n)})
 			}
 		}
@@ -75,7 +74,8 @@ func (h *head) parse(b []byte) (whole bool, err error) {
 
 // requestLine reads METHOD SP TARGET SP HTTP/1.x CRLF and returns its length, 0
 // if it is not whole. A target has only visible ASCII (RFC 3986); what it means
-// is left to the server.
+// is left to the server. CONNECT asks for a tunnel, in which requests would pass
+// unseen: it is refused, in any case of letters, since some servers are lax.
 func (h *head) requestLine(b []byte) (int, error) {
 	method := span(b, tokenByte)
 	if method == len(b) {
@@ -84,6 +84,9 @@ func (h *head) requestLine(b []byte) (int, error) {
 	if method == 0 || b[method] != ' ' {
 		return 0, errRequestLine
 	}
+	if equal(b[:method], "connect") {
+		return 0, errConnect
+	}
 	target := method + 1 + span(b[method+1:], visibleByte)
 	if target == len(b) {
 		return 0, nil
@@ -91,27 +94,34 @@ func (h *head) requestLine(b []byte) (int, error) {
 	if target == method+1 || b[target] != ' ' {
 		return 0, errRequestLine
 	}
-	const name = "HTTP/1."
+	const name, one = "HTTP/", "1."
 	version := b[target+1:]
 	if n := min(len(version), len(name)); string(version[:n]) != name[:n] {
-		return 0, errVersion
+		return 0, errRequestLine
 	}
 	if len(version) <= len(name) {
 		return 0, nil
 	}
-	minor := version[len(name)]
+	version = version[len(name):]
+	if classes[version[0]]&digitByte == 0 {
+		return 0, errRequestLine
+	}
+	if n := min(len(version), len(one)); string(version[:n]) != one[:n] {
+		return 0, errVersion
+	}
+	if len(version) <= len(one) {
+		return 0, nil
+	}
+	minor := version[len(one)]
 	if minor != '0' && minor != '1' {
 		return 0, errVersion
 	}
 	h.old = minor == '0'
-	h.connect = string(b[:method]) == "CONNECT"
-	return lineEnd(b, target+1+len(name)+1)
+	return lineEnd(b, target+1+len(name)+len(one)+1)
 }
 
-// field takes in a field that concerns us. Around the values that frame there
-// may be spaces but no tabs, which for some servers are parts of a value.
+// field takes in a field that concerns us.
 func (h *head) field(k kind, value []byte) error {
-	framing := bytes.Trim(value, " ")
 	value = trim(value)
 	switch k {
 	case host:
@@ -120,7 +130,7 @@ func (h *head) field(k kind, value []byte) error {
 		}
 		h.host = true
 	case contentLength:
-		n, ok := parseLength(framing)
+		n, ok := parseLength(value)
 		if !ok || h.length >= 0 {
 			return errLength
 		}
@@ -129,7 +139,7 @@ func (h *head) field(k kind, value []byte) error {
 		if h.chunked {
 			return errFraming
 		}
-		if !equal(framing, "chunked") {
+		if !equal(value, "chunked") {
 			return errCoding
 		}
 		h.chunked = true
@@ -184,10 +194,6 @@ func (h *head) check() error {
 		return errHost
 	case h.chunked && (h.length >= 0 || h.old):
 		return errFraming
-	case h.connect && (h.chunked || h.length > 0):
-		return errConnect
-	case h.connect && h.later:
-		return errLateConnect
 	}
 	return nil
 }

@@ -24,6 +24,7 @@ func (e *Refusal) Answer() string {
 
 const (
 	badRequest     = "400 Bad Request"
+	notAllowed     = "405 Method Not Allowed"
 	badExpectation = "417 Expectation Failed"
 	tooLarge       = "431 Request Header Fields Too Large"
 	notImplemented = "501 Not Implemented"
@@ -46,8 +47,7 @@ var (
 	errCoding      = &Refusal{notImplemented, "Transfer-Encoding is not exactly chunked"}
 	errFraming     = &Refusal{badRequest, "both Transfer-Encoding and Content-Length, or Transfer-Encoding twice or in HTTP/1.0"}
 	errDisguise    = &Refusal{badRequest, "a field that looks like Content-Length or Transfer-Encoding but is not, or Sec-WebSocket-Key1"}
-	errLateConnect = &Refusal{badRequest, "CONNECT is not the first request of its connection"}
-	errConnect     = &Refusal{badRequest, "CONNECT with a body"}
+	errConnect     = &Refusal{notAllowed, "CONNECT; a service with http is no forward proxy"}
 	errNominated   = &Refusal{badRequest, "Connection or Trailer names a field that frames, routes or forwards, or is not a list of tokens"}
 	errUpgrade     = &Refusal{badRequest, "Upgrade is not a list of protocols"}
 	errExpect      = &Refusal{badExpectation, "Expect is not exactly one 100-continue"}

@@ -55,6 +55,9 @@ func (h *half) forward(pipes *pipes) (readErr, writeErr error) {
 			due = time.Now().Add(h.link.plane.patience.head)
 		}
 		begun = append(begun[:0], rest...)
+		if len(begun) == 0 {
+			begun = nil // an idle connection has no buffer
+		}
 		h.pay(n)
 		through := h.requests.Through()
 		if through == 0 || len(begun) > 0 {
