@@ -52,7 +52,7 @@ acl 1 deny 127.0.0.6
 client_acl 1
 listen 127.0.0.1:2001
 accept_proxy 127.0.0.5 127.0.0.6
-send_proxy v2 unique_id
+send_proxy v2 tlvs authority,unique_id max 512
 server 0 address 127.0.1.2 port 80
 service relay
 listen 127.0.0.1:2002
@@ -62,14 +62,14 @@ service unix
 listen DIR/pen.sock
 accept_proxy unix
 client_acl 1
-send_proxy v2 unique_id
+send_proxy v2 tlvs authority,unique_id max 512
 server 0 address 127.0.1.2 port 80
 service secure
 listen 127.0.0.1:2005
 accept_proxy 127.0.0.5
 client_acl 1
 ssl DIR/ca-www.test.pem
-send_proxy v2 unique_id
+send_proxy v2 tlvs authority,unique_id max 512
 server 0 address 127.0.1.2 port 80
 service secure-relay
 listen 127.0.0.1:2006

@@ -120,7 +120,7 @@ func clientOf(s config.Service, server config.Server) (tlsClient, bool) {
 // way is what stands between a connection to a server and its client's bytes, or
 // nil where nothing does.
 func (e edges) way(s config.Service, server config.Server) any {
-	w := edge.Way{Header: s.SendProxy.Version, Each: s.SendProxy.Each, UniqueID: s.SendProxy.UniqueID}
+	w := edge.Way{Header: s.SendProxy.Version, Each: s.SendProxy.Each, TLVs: s.SendProxy.TLVs}
 	if server.SendProxy != "" {
 		w.Header = map[string]int{"v1": 1, "v2": 2}[server.SendProxy]
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"pen/internal/wire"
@@ -23,9 +24,9 @@ type ServerTLS struct {
 
 // SendProxy is the PROXY header towards servers.
 type SendProxy struct {
-	Version  int  // 0: none
-	Each     bool // with every datagram, not only the first of a flow
-	UniqueID bool // with an identifier of the connection
+	Version int       // 0: none
+	Each    bool      // with every datagram, not only the first of a flow
+	TLVs    wire.TLVs // in version 2
 }
 
 // A Route gives connections that begin with TLS to another service.
@@ -53,8 +54,8 @@ func edging() []Verb {
 		wordList("http_trust", "NETWORK...", "http-trust", "with http, clients that are proxies: their own fields are kept", network, func(c *Config) *string { return &c.HTTPTrust }),
 		wordList("accept_proxy", "NETWORK...|unix|first", "accept-proxy", "proxies that must begin each connection or datagram with a PROXY header, which says who the client is; first: only the first datagram of a flow", proxyNetwork, func(c *Config) *string { return &c.AcceptProxy }),
 		asked(Verb{
-			Name: "send_proxy", Args: "v1|v2|off [each] [unique_id]", Long: "send-proxy", several: true, Negatable: true, set: setSendProxy, save: saveSendProxy,
-			Help: "begin connections to servers with a PROXY header; each: every datagram, not only the first; unique_id: with an identifier",
+			Name: "send_proxy", Args: "v1|v2|off [each] [tlvs LIST] [max BYTES]", Long: "send-proxy", several: true, Negatable: true, set: setSendProxy, save: saveSendProxy,
+			Help: "begin connections to servers with a PROXY header; each: every datagram, not only the first; tlvs: with what else, of authority,alpn,unique_id,ssl,crc32c; max: of at most so many bytes (107)",
 		}),
 		asked(Verb{
 			Name: "tls", Args: "on|off [name NAME] [ca FILE] [cert FILE] [key FILE] [alpn PROTOCOL] [noverify]", Long: "tls", several: true, Negatable: true, set: setServerTLS, save: saveServerTLS,
@@ -201,21 +202,73 @@ func setSendProxy(c *Config, no bool, args []string) error {
 		if next.Version, err = parseProxyVersion(args[0]); err != nil {
 			return err
 		}
-		for _, word := range args[1:] {
-			switch word {
-			case "each":
-				next.Each = true
-			case "unique_id":
-				next.UniqueID = true
-			default:
-				return fmt.Errorf("%q is none of each, unique_id", word)
-			}
-		}
-		if next.UniqueID && next.Version == 1 {
-			return errors.New("a header of version 1 has no unique_id, want v2")
+		if err := next.parse(args[1:]); err != nil {
+			return err
 		}
 	}
 	c.SendProxy = next
+	return nil
+}
+
+// parse understands what may follow the version.
+func (p *SendProxy) parse(words []string) error {
+	for ; len(words) > 0; words = words[1:] {
+		word := words[0]
+		switch {
+		case word == "each":
+			p.Each = true
+			continue
+		case strings.ReplaceAll(word, "-", "_") == "unique_id":
+			p.TLVs.UniqueID = true
+			continue
+		case word != "tlvs" && word != "max":
+			return fmt.Errorf("%q is none of each, tlvs, max, unique_id", word)
+		case len(words) < 2:
+			return fmt.Errorf("%q has no value", word)
+		}
+		words = words[1:]
+		if word == "tlvs" {
+			if err := parseTLVs(&p.TLVs, words[0]); err != nil {
+				return err
+			}
+			continue
+		}
+		most, err := strconv.Atoi(words[0])
+		if err != nil || most < wire.LeastTLVs || most > wire.MaxHeader {
+			return fmt.Errorf("max %q: want %d to %d bytes", words[0], wire.LeastTLVs, wire.MaxHeader)
+		}
+		p.TLVs.Most = most
+	}
+	if p.Version == 1 && p.TLVs != (wire.TLVs{}) {
+		return errors.New("a header of version 1 has no TLVs, want v2")
+	}
+	return nil
+}
+
+// tlvFields are the words of TLVs with the fields that they set.
+func tlvFields(t *wire.TLVs) []struct {
+	word string
+	on   *bool
+} {
+	return []struct {
+		word string
+		on   *bool
+	}{{"authority", &t.Authority}, {"alpn", &t.ALPN}, {"unique_id", &t.UniqueID}, {"ssl", &t.TLS}, {"crc32c", &t.CRC32C}}
+}
+
+// parseTLVs understands a list such as authority,alpn.
+func parseTLVs(t *wire.TLVs, list string) error {
+	for word := range strings.SplitSeq(list, ",") {
+		known := false
+		for _, f := range tlvFields(t) {
+			if f.word == strings.ReplaceAll(word, "-", "_") { // as HAProxy writes it, too
+				*f.on, known = true, true
+			}
+		}
+		if !known {
+			return fmt.Errorf("%q is none of the TLVs authority, alpn, unique_id, ssl, crc32c", word)
+		}
+	}
 	return nil
 }
 
@@ -237,8 +290,17 @@ func saveSendProxy(c Config) []string {
 	if p.Each {
 		line += " each"
 	}
-	if p.UniqueID {
-		line += " unique_id"
+	var tlvs []string
+	for _, f := range tlvFields(&p.TLVs) {
+		if *f.on {
+			tlvs = append(tlvs, f.word)
+		}
+	}
+	if tlvs != nil {
+		line += " tlvs " + strings.Join(tlvs, ",")
+	}
+	if p.TLVs.Most != 0 {
+		line += " max " + strconv.Itoa(p.TLVs.Most)
 	}
 	return []string{line}
 }

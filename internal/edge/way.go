@@ -13,12 +13,15 @@ import (
 // A Way is what stands between a connection to a server and the bytes of its
 // client. Those that are alike are equal.
 type Way struct {
-	Header   int             // version of the PROXY header that comes first, 1 or 2; 0: none
-	Each     bool            // every datagram has one, not only the first of a flow
-	UniqueID bool            // the header has an identifier of the connection
-	TLS      *tlsterm.Client // nil: none
-	Host     string          // what the server is called, for TLS
+	Header int             // version of the PROXY header that comes first, 1 or 2; 0: none
+	Each   bool            // every datagram has one, not only the first of a flow
+	TLVs   wire.TLVs       // with which TLVs, in version 2
+	TLS    *tlsterm.Client // nil: none
+	Host   string          // what the server is called, for TLS
 }
+
+// Head appends the PROXY header that says h to b.
+func (w Way) Head(b []byte, h wire.Header) []byte { return w.TLVs.Of(h).Append(b, w.Header) }
 
 // Open readies a connection that was just made for the client's bytes: h is what
 // the header says. It takes at most timeout, and ends when ctx is done. What it
@@ -41,7 +44,7 @@ func (w Way) Open(ctx context.Context, c net.Conn, h wire.Header, timeout time.D
 // begin sends what comes first.
 func (w Way) begin(ctx context.Context, c net.Conn, h wire.Header) (*Secure, error) {
 	if w.Header != 0 {
-		if _, err := c.Write(h.Append(nil, w.Header)); err != nil {
+		if _, err := c.Write(w.Head(nil, h)); err != nil {
 			return nil, fmt.Errorf("PROXY header: %w", err)
 		}
 	}

@@ -46,6 +46,8 @@ const (
 	tlvAuthority = 0x02
 	tlvCRC32C    = 0x03
 	tlvUniqueID  = 0x05
+	tlvTLS       = 0x20 // PP2_TYPE_SSL (section 2.2.6)
+	tlvVersion   = 0x21 // within it
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -64,6 +66,10 @@ type Header struct {
 	// The protocol agreed on by ALPN, the name the client asked for, and an
 	// identifier of the connection: whatever bytes the sender chose, unchecked.
 	ALPN, Authority, UniqueID string
+	// TLS and CRC32C are only sent: what the client's TLS is like, if its Version
+	// is set, and whether the header has a checksum.
+	TLS    TLS
+	CRC32C bool
 }
 
 // ParseHeader reads the PROXY protocol header, of version 1 or 2, that b begins
@@ -312,12 +318,21 @@ func (h Header) appendBlock(b []byte, from, to netip.Addr, known bool) []byte {
 		b = binary.BigEndian.AppendUint16(b, h.Destination.Port())
 	}
 	end := start + MaxHeader
+	sum := -1
+	if h.CRC32C {
+		sum = len(b) + tlvHead
+		b = appendTLV(b, tlvCRC32C, "\x00\x00\x00\x00", end)
+	}
+	b = appendTLV(b, tlvTLS, h.TLS.value(), end)
 	b = appendTLV(b, tlvALPN, h.ALPN, end)
 	b = appendTLV(b, tlvAuthority, h.Authority, end)
 	if len(h.UniqueID) <= maxUniqueID {
 		b = appendTLV(b, tlvUniqueID, h.UniqueID, end)
 	}
 	binary.BigEndian.PutUint16(b[start+fixed-2:], uint16(len(b)-start-fixed))
+	if sum >= 0 {
+		binary.BigEndian.PutUint32(b[sum:], checksum(b[start:], sum-start))
+	}
 	return b
 }
 
@@ -336,7 +351,7 @@ func familyOf(a netip.Addr, datagram bool) byte {
 // appendTLV appends a value that is not empty, unless b would be longer than
 // end.
 func appendTLV(b []byte, kind byte, value string, end int) []byte {
-	if value == "" || len(b)+3+len(value) > end {
+	if value == "" || len(b)+tlvHead+len(value) > end {
 		return b
 	}
 	b = append(b, kind)

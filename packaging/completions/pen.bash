@@ -135,7 +135,8 @@ _penctl_argument() { # COMMAND PLACE
 	route:5) _pen_words default ;;
 	send_proxy:1) _pen_words v1 v2 off ;;
 	send_proxy:2) _pen_words each ;;
-	send_proxy:3) _pen_words unique_id ;;
+	send_proxy:3) _pen_words tlvs ;;
+	send_proxy:5) _pen_words max ;;
 	ssl_option:1) _pen_words no_sslv2 no_sslv3 no_tlsv1 cipher_server_preference ;;
 	tcp_fastclose:1) _pen_words up down both off ;;
 	tls:1) _pen_words on off ;;

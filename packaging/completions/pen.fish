@@ -53,7 +53,7 @@ complete -c pen -l queue -x -a '(__pen_none)' -d 'clients that may wait when all
 complete -c pen -l rebalance -x -a '(__pen_none)' -d 'connections a second that may be ended because their client belongs to another server; 0: none'
 complete -c pen -s r -l roundrobin -d 'do not use the client table to choose'
 complete -c pen -l route -x -a '(__pen_none)' -d 'give connections to another service by the name or protocol that their TLS asks for, without ending it; no route [sni PATTERN|...] takes it back'
-complete -c pen -l send-proxy -x -a '(__pen_words v1 v2)' -d 'begin connections to servers with a PROXY header; each: every datagram, not only the first; unique_id: with an identifier'
+complete -c pen -l send-proxy -x -a '(__pen_words v1 v2)' -d 'begin connections to servers with a PROXY header; each: every datagram, not only the first; tlvs: with what else, of authority,alpn,unique_id,ssl,crc32c; max: of at most so many bytes (107)'
 complete -c pen -l slow-start -x -a '(__pen_none)' -d 'how long a server that comes back gets less than its share'
 complete -c pen -l source -x -a '(__pen_none)' -d 'local address for connections to servers'
 complete -c pen -s E -l ssl -r -F -d 'PEM file with a certificate: clients speak TLS to it'
@@ -180,7 +180,7 @@ function __pen_command
 	printf '%s\t%s\n' rollback 'take the last change of the configuration back, then the one before it'
 	printf '%s\t%s\n' roundrobin 'do not use the client table to choose'
 	printf '%s\t%s\n' route 'give connections to another service by the name or protocol that their TLS asks for, without ending it; no route [sni PATTERN|...] takes it back'
-	printf '%s\t%s\n' send_proxy 'begin connections to servers with a PROXY header; each: every datagram, not only the first; unique_id: with an identifier'
+	printf '%s\t%s\n' send_proxy 'begin connections to servers with a PROXY header; each: every datagram, not only the first; tlvs: with what else, of authority,alpn,unique_id,ssl,crc32c; max: of at most so many bytes (107)'
 	printf '%s\t%s\n' server 'set a server\'s, or those of a range of slots: address, port, name, max, hard, weight, prio, acl, state; blacklist it for a time'
 	printf '%s\t%s\n' servers 'the table of servers'
 	printf '%s\t%s\n' service 'what follows in a file, or the command, is for that service; no service NAME ends it'
@@ -254,7 +254,7 @@ function __pen_negatable
 	printf '%s\t%s\n' queue 'clients that may wait when all servers are full, and how long'
 	printf '%s\t%s\n' roundrobin 'do not use the client table to choose'
 	printf '%s\t%s\n' route 'give connections to another service by the name or protocol that their TLS asks for, without ending it; no route [sni PATTERN|...] takes it back'
-	printf '%s\t%s\n' send_proxy 'begin connections to servers with a PROXY header; each: every datagram, not only the first; unique_id: with an identifier'
+	printf '%s\t%s\n' send_proxy 'begin connections to servers with a PROXY header; each: every datagram, not only the first; tlvs: with what else, of authority,alpn,unique_id,ssl,crc32c; max: of at most so many bytes (107)'
 	printf '%s\t%s\n' service 'what follows in a file, or the command, is for that service; no service NAME ends it'
 	printf '%s\t%s\n' source 'local address for connections to servers'
 	printf '%s\t%s\n' ssl 'PEM file with a certificate: clients speak TLS to it'
@@ -376,7 +376,9 @@ function __penctl
 		case send_proxy:2
 			__pen_words each
 		case send_proxy:3
-			__pen_words unique_id
+			__pen_words tlvs
+		case send_proxy:5
+			__pen_words max
 		case ssl_option:1
 			__pen_words no_sslv2 no_sslv3 no_tlsv1 cipher_server_preference
 		case tcp_fastclose:1

@@ -81,7 +81,7 @@ _pen_command() {
 		'rollback:take the last change of the configuration back, then the one before it'
 		'roundrobin:do not use the client table to choose'
 		'route:give connections to another service by the name or protocol that their TLS asks for, without ending it; no route [sni PATTERN|...] takes it back'
-		'send_proxy:begin connections to servers with a PROXY header; each: every datagram, not only the first; unique_id: with an identifier'
+		'send_proxy:begin connections to servers with a PROXY header; each: every datagram, not only the first; tlvs: with what else, of authority,alpn,unique_id,ssl,crc32c; max: of at most so many bytes (107)'
 		'server:set a server'\''s, or those of a range of slots: address, port, name, max, hard, weight, prio, acl, state; blacklist it for a time'
 		'servers:the table of servers'
 		'service:what follows in a file, or the command, is for that service; no service NAME ends it'
@@ -158,7 +158,7 @@ _pen_negatable() {
 		'queue:clients that may wait when all servers are full, and how long'
 		'roundrobin:do not use the client table to choose'
 		'route:give connections to another service by the name or protocol that their TLS asks for, without ending it; no route [sni PATTERN|...] takes it back'
-		'send_proxy:begin connections to servers with a PROXY header; each: every datagram, not only the first; unique_id: with an identifier'
+		'send_proxy:begin connections to servers with a PROXY header; each: every datagram, not only the first; tlvs: with what else, of authority,alpn,unique_id,ssl,crc32c; max: of at most so many bytes (107)'
 		'service:what follows in a file, or the command, is for that service; no service NAME ends it'
 		'source:local address for connections to servers'
 		'ssl:PEM file with a certificate: clients speak TLS to it'
@@ -247,7 +247,7 @@ _pen_options() {
 		--rebalance='[connections a second that may be ended because their client belongs to another server; 0: none]:none:_pen_none' \
 		'(-r --roundrobin)'{-r,--roundrobin}'[do not use the client table to choose]' \
 		--route='[give connections to another service by the name or protocol that their TLS asks for, without ending it; no route \[sni PATTERN|...\] takes it back]:none:_pen_none' \
-		--send-proxy='[begin connections to servers with a PROXY header; each: every datagram, not only the first; unique_id: with an identifier]:value:(v1 v2)' \
+		--send-proxy='[begin connections to servers with a PROXY header; each: every datagram, not only the first; tlvs: with what else, of authority,alpn,unique_id,ssl,crc32c; max: of at most so many bytes (107)]:value:(v1 v2)' \
 		--slow-start='[how long a server that comes back gets less than its share]:none:_pen_none' \
 		--source='[local address for connections to servers]:none:_pen_none' \
 		'(-E --ssl)'{-E+,--ssl=}'[PEM file with a certificate: clients speak TLS to it]:file:_pen_file' \
@@ -337,7 +337,8 @@ _penctl_argument() { # COMMAND PLACE
 	route:5) _pen_words default ;;
 	send_proxy:1) _pen_words v1 v2 off ;;
 	send_proxy:2) _pen_words each ;;
-	send_proxy:3) _pen_words unique_id ;;
+	send_proxy:3) _pen_words tlvs ;;
+	send_proxy:5) _pen_words max ;;
 	ssl_option:1) _pen_words no_sslv2 no_sslv3 no_tlsv1 cipher_server_preference ;;
 	tcp_fastclose:1) _pen_words up down both off ;;
 	tls:1) _pen_words on off ;;

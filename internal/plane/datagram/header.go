@@ -73,9 +73,9 @@ func (f *flow) dress(b []byte) []byte {
 	if !ok || way.Header == 0 || f.headed && !way.Each {
 		return b
 	}
-	if way.UniqueID && f.header.UniqueID == "" {
+	if way.TLVs.UniqueID && f.header.UniqueID == "" {
 		f.header.UniqueID = rand.Text()
 	}
-	f.plane.dressed = append(f.header.Append(f.plane.dressed[:0], way.Header), b...)
+	f.plane.dressed = append(way.Head(f.plane.dressed[:0], f.header), b...)
 	return f.plane.dressed
 }

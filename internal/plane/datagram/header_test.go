@@ -129,7 +129,7 @@ func TestHeaderIsNotGuessed(t *testing.T) {
 func TestClientsBehindProxy(t *testing.T) {
 	testenv.CheckLeaks(t)
 	server := listenPacket(t)
-	cfg := headed(config(server.LocalAddr().String()), edge.Way{Header: 2, Each: true})
+	cfg := headed(config(server.LocalAddr().String()), edge.Way{Header: 2, Each: true, TLVs: wire.TLVs{Authority: true}})
 	cfg.Limits.ClientConns = 1
 	cfg.ACLs.List[0] = []acl.Entry{{Addr: netip.MustParseAddr("192.0.2.66"), Mask: 0xffffffff}, {Permit: true, Addr: netip.MustParseAddr("0.0.0.0")}}
 	s := accepting(t, false, cfg)
@@ -191,7 +191,7 @@ func TestHeaderToServer(t *testing.T) {
 	testenv.CheckLeaks(t)
 	for _, each := range []bool{false, true} {
 		server := listenPacket(t)
-		s := start(t, testenv.Loopback, headed(config(dead(t), server.LocalAddr().String()), edge.Way{Header: 2, Each: each, UniqueID: true}))
+		s := start(t, testenv.Loopback, headed(config(dead(t), server.LocalAddr().String()), edge.Way{Header: 2, Each: each, TLVs: wire.TLVs{UniqueID: true}}))
 		for range 2 { // the first client finds the dead one dead
 			c := dial(t, "127.0.0.1", s.addr)
 			send(t, c, "first")

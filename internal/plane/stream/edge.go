@@ -1,11 +1,13 @@
 package stream
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
+	"strings"
 	"time"
 
 	"pen/internal/dispatch"
@@ -188,6 +190,7 @@ func (l *link) secure(server *tlsterm.Server) error {
 	l.clientTLS = t
 	state := t.ConnectionState()
 	l.header.Authority, l.header.ALPN = state.ServerName, state.NegotiatedProtocol
+	l.header.TLS = wire.TLS{Version: versionName(state.Version), Certificate: len(state.VerifiedChains) > 0, Resumed: state.DidResume}
 	return nil
 }
 
@@ -198,4 +201,9 @@ func (h *HTTP) forwarding(l *link) wire.Forwarding {
 		f.Proto = "https"
 	}
 	return f
+}
+
+// versionName is how OpenSSL, and so others' PROXY headers, call a version of TLS.
+func versionName(version uint16) string {
+	return strings.Replace(tls.VersionName(version), " ", "v", 1)
 }

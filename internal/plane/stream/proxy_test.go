@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,6 +33,7 @@ func TestProxyProtocol(t *testing.T) {
 		{"source-holds", sourceHolds},
 		{"sent-first", sentFirst},
 		{"sent-at-once", sentAtOnce},
+		{"tlvs-if-asked", tlvsIfAsked},
 		{"one-client", oneClient},
 		{"layers", layers},
 	} {
@@ -51,6 +53,9 @@ var (
 		ALPN: "h2", Authority: "www.example.com", UniqueID: "one of its kind",
 	}
 )
+
+// allTLVs have everything sent that is known.
+var allTLVs = wire.TLVs{ALPN: true, Authority: true, UniqueID: true, TLS: true, CRC32C: true, Most: wire.MaxHeader}
 
 // block is a header of version 2.
 func block(h wire.Header) string { return string(h.Append(nil, 2)) }
@@ -257,9 +262,10 @@ func sentFirst(t *testing.T) {
 // One read gets the whole header, with all that it may have.
 func sentAtOnce(t *testing.T) {
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
-	s := serve(t, testenv.Loopback, fromLoopback, endless, config(edge.Way{Header: 2}, ln.AddrPort()))
+	s := serve(t, testenv.Loopback, fromLoopback, endless, config(edge.Way{Header: 2, TLVs: allTLVs}, ln.AddrPort()))
 	long := told
-	long.Authority = string(make([]byte, 1000))
+	long.Authority = strings.Repeat("abcd.", 50) + "ef"
+	long.UniqueID = strings.Repeat("x", 128)
 	s.dial(t, block(long))
 	buf := make([]byte, wire.MaxHeader)
 	n, err := ln.Next(t).Read(buf)
@@ -268,11 +274,40 @@ func sentAtOnce(t *testing.T) {
 	}
 }
 
+// Nothing is sent with the addresses that was not asked for, nor more than the
+// server is known to take, nor what would be harmful elsewhere.
+func tlvsIfAsked(t *testing.T) {
+	for _, tt := range []struct {
+		tlvs      wire.TLVs
+		authority string
+		want      wire.Header
+	}{
+		{wire.TLVs{}, "www.example.com", wire.Header{}},
+		{wire.TLVs{Most: wire.MaxHeader}, "www.example.com", wire.Header{}},
+		{wire.TLVs{Authority: true}, "www.example.com", wire.Header{Authority: "www.example.com"}},
+		{wire.TLVs{Authority: true}, strings.Repeat("a", 60) + "." + strings.Repeat("b", 20) + ".example.com", wire.Header{}},
+		{wire.TLVs{Authority: true, ALPN: true, UniqueID: true}, "evil\r\nX-Injected: yes", wire.Header{ALPN: told.ALPN, UniqueID: told.UniqueID}},
+		{wire.TLVs{Authority: true}, "../../etc/passwd", wire.Header{}},
+	} {
+		ln := testenv.Listen(t, "tcp", testenv.Loopback)
+		s := serve(t, testenv.Loopback, fromLoopback, endless, config(edge.Way{Header: 2, TLVs: tt.tlvs}, ln.AddrPort()))
+		client := told
+		client.Authority = tt.authority
+		s.dial(t, block(client)+"data")
+		tt.want.Source, tt.want.Destination = told.Source, told.Destination
+		server := ln.Next(t)
+		if h := wantHeader(t, server); h != tt.want {
+			t.Errorf("%+v: the server is told %+v, want %+v", tt.tlvs, h, tt.want)
+		}
+		testenv.WantBytes(t, server, "data")
+	}
+}
+
 // No connection is kept ready for a server that expects headers, and each has
 // that of its own client.
 func oneClient(t *testing.T) {
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
-	cfg := config(edge.Way{Header: 2, UniqueID: true}, ln.AddrPort())
+	cfg := config(edge.Way{Header: 2, TLVs: wire.TLVs{UniqueID: true}}, ln.AddrPort())
 	cfg.Idlers = 3
 	s := serve(t, testenv.Loopback, &Edge{}, endless, cfg)
 	ids := map[string]bool{}
@@ -294,7 +329,7 @@ func layers(t *testing.T) {
 	next := ln.AddrPort()
 	for range 3 {
 		e := &Edge{Accept: networks("127.0.0.1/32")}
-		next = serve(t, testenv.Loopback, e, endless, config(edge.Way{Header: 2, UniqueID: true}, next)).Addr().(*net.TCPAddr).AddrPort()
+		next = serve(t, testenv.Loopback, e, endless, config(edge.Way{Header: 2, TLVs: allTLVs}, next)).Addr().(*net.TCPAddr).AddrPort()
 	}
 	c, err := net.Dial("tcp", next.String())
 	if err != nil {

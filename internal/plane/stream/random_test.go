@@ -13,6 +13,7 @@ import (
 
 	"pen/internal/edge"
 	"pen/internal/testenv"
+	"pen/internal/wire"
 )
 
 // TestAnyEdge has clients do anything at edges of all kinds, to servers that do
@@ -52,7 +53,7 @@ func TestAnyEdge(t *testing.T) {
 // anyEdge is an edge of any kind.
 func (p *cast) anyEdge(t *testing.T, rnd *rand.Rand) (*Edge, edge.Way) {
 	coin := func() bool { return rnd.IntN(2) == 0 }
-	e, way := &Edge{}, edge.Way{Header: rnd.IntN(3), UniqueID: coin()}
+	e, way := &Edge{}, edge.Way{Header: rnd.IntN(3), TLVs: wire.TLVs{UniqueID: coin(), Authority: coin(), ALPN: coin(), TLS: coin(), CRC32C: coin()}}
 	if coin() {
 		e.Accept = fromLoopback.Accept
 	}

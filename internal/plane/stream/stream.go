@@ -235,7 +235,7 @@ func (p *Plane) dial(ctx context.Context, t dispatch.Target, l *link) (side, err
 	if !ok {
 		return side{conn: c.(conn)}, nil
 	}
-	if way.UniqueID && l.header.UniqueID == "" {
+	if way.TLVs.UniqueID && l.header.UniqueID == "" {
 		l.header.UniqueID = rand.Text()
 	}
 	secure, err := way.Open(ctx, c, l.header, t.Timeout)
