@@ -5,7 +5,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -28,7 +30,7 @@ const endTime = 60 * time.Millisecond
 func main() { os.Exit(run(os.Args[1:])) }
 
 func run(args []string) int {
-	inv, errs := config.ParseArgs(args, app.Open)
+	inv, errs := config.ParseArgs(args, open)
 	if !inv.Config.AnyServer() && !inv.Usage && !inv.Version {
 		inv.Warnings = append(inv.Warnings, "no server is given: clients are closed until there is one, as in: pen 80 www1 www2")
 	}
@@ -94,19 +96,28 @@ func fatal(err error, cfg config.Config) int {
 	return code
 }
 
+// open opens a file that the command line names. At the start it may also be a
+// pipe, such as the <(...) of a shell; see [app.Open] for later.
+func open(name string) (io.ReadCloser, error) { return os.Open(name) }
+
 // serve runs Pen until a signal or the exit command ends it.
 func serve(inv config.Invocation, logger *process.Logger, ready func() error) int {
 	signal.Ignore(syscall.SIGPIPE)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
 	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR1)
+	signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR1)
 
 	loops := runtime.GOMAXPROCS(0)
 	if app.UsesLoops(inv.Config) {
 		runtime.GOMAXPROCS(loops + 1) // see loop.Listen
 	}
 	a, err := app.New(inv, app.Options{
-		Log: logger.Logger, SetDebug: setDebug(logger.Level), Output: os.Stdout, Loops: loops, EndTime: endTime,
+		Context: ctx, Log: logger.Logger, SetDebug: setDebug(logger.Level), Output: os.Stdout, Loops: loops, EndTime: endTime,
 	})
+	if ctx.Err() != nil && err != nil {
+		return 0 // a signal has ended the wait for something
+	}
 	if err != nil {
 		return fatal(err, inv.Config)
 	}
@@ -118,9 +129,12 @@ func serve(inv config.Invocation, logger *process.Logger, ready func() error) in
 	}
 	if err != nil {
 		a.Stop(0)
+		if ctx.Err() != nil {
+			return 0
+		}
 		return fatal(err, inv.Config)
 	}
-	wait(a, signals, logger.Logger)
+	wait(ctx, a, signals, logger.Logger)
 	if err := a.Stop(0); err != nil {
 		logger.Error("stopping", "error", err)
 		return 1

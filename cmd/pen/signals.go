@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"os"
@@ -10,23 +11,22 @@ import (
 	"pen/internal/app"
 )
 
-// wait carries out what signals ask for until one of them, or the exit
-// command, asks to end.
-func wait(a *app.App, signals <-chan os.Signal, log *slog.Logger) {
-	for {
-		select {
-		case <-a.Done():
-			return
-		case s := <-signals:
-			switch s {
-			case syscall.SIGHUP:
+// wait carries out what signals ask for until ctx is done or the exit command
+// was given. What they ask for may take its time, on a disk or in DNS, and is
+// done beside: it does not delay the end.
+func wait(ctx context.Context, a *app.App, signals <-chan os.Signal, log *slog.Logger) {
+	go func() { // ends with the process
+		for s := range signals {
+			if s == syscall.SIGHUP {
 				reload(a, log)
-			case syscall.SIGUSR1:
+			} else {
 				a.WriteStats()
-			default:
-				return
 			}
 		}
+	}()
+	select {
+	case <-a.Done():
+	case <-ctx.Done():
 	}
 }
 

@@ -8,6 +8,8 @@ package accesslog
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -17,6 +19,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -24,6 +27,8 @@ const (
 	queue       = 4096 // lines that wait to be written
 	maxRequest  = 100  // bytes of a request in a file, and for penlogd to compare
 	maxDatagram = 1024 // bytes of a line to the network, with its end
+
+	lookupTime = 5 * time.Second // for the name of a host
 )
 
 // A Log is one destination. Its methods may be called from any goroutine.
@@ -46,15 +51,16 @@ type Log struct {
 func IsNetwork(dest string) bool { return strings.Contains(dest, ":") && dest[0] != '/' }
 
 // Open opens a destination, a file to append to or HOST:PORT, and starts the
-// goroutine that writes. report is told of what is lost. The caller must Close
-// the Log.
-func Open(dest string, report *slog.Logger) (*Log, error) {
+// goroutine that writes. report is told of what is lost. A host is looked up
+// until ctx is done, 5 s at most; a FIFO must have a reader. The caller must
+// Close the Log.
+func Open(ctx context.Context, dest string, report *slog.Logger) (*Log, error) {
 	l := &Log{
 		dest: dest, network: IsNetwork(dest), report: report,
 		lines: make(chan []byte, queue), reopen: make(chan chan error),
 		stop: make(chan struct{}), stopped: make(chan struct{}),
 	}
-	out, err := l.open()
+	out, err := l.open(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -86,8 +92,13 @@ func (l *Log) Reopen() error {
 	result := make(chan error, 1)
 	select {
 	case l.reopen <- result:
-		return <-result
-	case <-l.stopped:
+	case <-l.stop:
+		return os.ErrClosed
+	}
+	select {
+	case err := <-result:
+		return err
+	case <-l.stop:
 		return os.ErrClosed
 	}
 }
@@ -148,15 +159,19 @@ type output interface {
 	close() error
 }
 
-func (l *Log) open() (output, error) {
+func (l *Log) open(ctx context.Context) (output, error) {
 	if l.network {
-		c, err := net.Dial("udp", l.dest)
+		d := net.Dialer{Timeout: lookupTime} // the host may be a name
+		c, err := d.DialContext(ctx, "udp", l.dest)
 		if err != nil {
 			return nil, fmt.Errorf("log %s: %w", l.dest, err)
 		}
 		return datagrams{c}, nil
 	}
-	f, err := os.OpenFile(l.dest, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+	f, err := os.OpenFile(l.dest, os.O_WRONLY|os.O_CREATE|os.O_APPEND|syscall.O_NONBLOCK, 0o644)
+	if errors.Is(err, syscall.ENXIO) {
+		return nil, fmt.Errorf("log %s: nobody reads from the FIFO, or nothing is behind the device", l.dest)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("log: %w", err)
 	}
@@ -177,7 +192,7 @@ func (l *Log) run(out output) {
 		case line := <-l.lines:
 			l.lose(out.write(line))
 		case result := <-l.reopen:
-			next, err := l.open()
+			next, err := l.open(context.Background()) // a file: nothing is looked up
 			if err == nil {
 				l.lose(out.flush())
 				out.close()

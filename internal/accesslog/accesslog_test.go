@@ -24,7 +24,7 @@ var (
 
 func open(t *testing.T, dest string) *Log {
 	t.Helper()
-	l, err := Open(dest, silent)
+	l, err := Open(t.Context(), dest, silent)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +163,7 @@ func TestSlow(t *testing.T) {
 	}
 	defer reader.Close()
 	var said lockedBuffer
-	l, err := Open(name, slog.New(slog.NewTextHandler(&said, nil)))
+	l, err := Open(t.Context(), name, slog.New(slog.NewTextHandler(&said, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +204,7 @@ func TestFullDisk(t *testing.T) {
 func TestOpenFails(t *testing.T) {
 	testenv.CheckLeaks(t)
 	for _, dest := range []string{"/no/such/folder/log", "127.0.0.1:no-such-port"} {
-		if l, err := Open(dest, silent); err == nil {
+		if l, err := Open(t.Context(), dest, silent); err == nil {
 			l.Close()
 			t.Errorf("opened %s", dest)
 		}

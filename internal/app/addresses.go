@@ -104,11 +104,10 @@ func (a *App) follow() {
 			return
 		case <-a.renamed:
 		}
-		a.mu.Lock()
-		if err := a.apply(a.Config(), false); err != nil && a.stopping.Err() == nil {
+		err := a.change(func(ctx context.Context) error { return a.apply(ctx, a.Config(), false) })
+		if err != nil && a.stopping.Err() == nil {
 			a.opt.Log.Error("new addresses of servers can't be used", "error", err)
 		}
-		a.mu.Unlock()
 	}
 }
 

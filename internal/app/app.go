@@ -37,7 +37,10 @@ import (
 
 // Options are what New needs besides the command line.
 type Options struct {
-	Log *slog.Logger
+	// Context, when it is done, has New and Start give up, and Stop nothing left
+	// to wait for but what runs. nil is never.
+	Context context.Context
+	Log     *slog.Logger
 	// SetDebug is called with the level of detail, 0 upwards, at the start and
 	// whenever it changes.
 	SetDebug func(level int)
@@ -49,9 +52,10 @@ type Options struct {
 	Loops int
 	// Names says how addresses are looked up, if not as the system does.
 	Names names.Options
-	// EndTime is how long Stop waits for connections that it has ended; 0 is
-	// for ever. A caller that ends the process after Stop need not wait: the
-	// kernel closes what is left.
+	// EndTime is how long Stop waits for connections that it has ended and for
+	// changes under way, and half of it for the rest, such as a log that takes
+	// nothing; 0 is for ever. Client tables have saveLimit. A caller that ends the
+	// process after Stop need not wait: the kernel closes what is left.
 	EndTime time.Duration
 }
 
@@ -76,10 +80,12 @@ type App struct {
 	exitOnce sync.Once
 	cleanup  cleanups
 
-	cfg      atomic.Pointer[inForce]       // stored under mu
-	requests atomic.Pointer[accesslog.Log] // nil: requests are not logged; stored under mu
+	cfg      atomic.Pointer[inForce]       // stored within change
+	requests atomic.Pointer[accesslog.Log] // nil: requests are not logged; stored within change
+	ending   ending
+	changes  changes
 
-	mu        sync.Mutex          // one change at a time; guards all below
+	// All below is used within change only, but for New.
 	file      config.Config       // what the file meant when it was last read
 	actions   []config.Command    // that stood in it
 	countries *geoip.DB           // nil where none is wanted
@@ -88,7 +94,6 @@ type App struct {
 	edges     edges
 	obsolete  bool                     // it was said that a protocol is
 	tables    map[string]*client.Table // client tables that services share
-	ending    []*service               // that are gone but for their last connections
 	undo      []config.Config          // what was replaced, for rollback, oldest first
 	control   *control.Server
 	agents    net.Listener // for the reports of agents; may be nil
@@ -119,16 +124,20 @@ func New(inv config.Invocation, opt Options) (*App, error) {
 	a := &App{
 		opt: opt, start: time.Now(), base: inv.Base, run: inv.Run, file: inv.Config, actions: inv.Run,
 		nofile: process.RaiseNoFile(), done: make(chan struct{}), renamed: make(chan struct{}, 1), tables: map[string]*client.Table{},
+		changes: changes{turn: make(chan struct{}, 1)},
 	}
 	opt.Names.OnChange, opt.Names.Log = a.moved, opt.Log
 	a.names = names.New(opt.Names)
 	a.checks = a.newChecks()
 	a.share = loop.NewShare(cmp.Or(opt.Loops, defaultLoops()))
 	a.budget = dispatch.NewBudget(a.descriptors())
-	a.stopping, a.stop = context.WithCancel(context.Background())
+	if opt.Context == nil {
+		opt.Context = context.Background()
+	}
+	a.stopping, a.stop = context.WithCancel(opt.Context)
 	if err := a.setup(inv.Config); err != nil {
-		a.stop()
-		return nil, errors.Join(err, a.cleanup.run(opt.Log))
+		a.end()
+		return nil, errors.Join(err, a.cleanup.run(opt.Log, 0))
 	}
 	return a, nil
 }
@@ -139,7 +148,7 @@ func Check(cfg config.Config) error {
 	a := &App{opt: Options{Log: slog.New(slog.DiscardHandler)}, names: names.New(names.Options{}), stopping: context.Background()}
 	db, err := checkCountries(cfg)
 	if err == nil {
-		_, err = a.build(cfg, db)
+		_, err = a.build(context.Background(), cfg, db)
 	}
 	return err
 }
@@ -150,7 +159,7 @@ func (a *App) setup(cfg config.Config) error {
 	if !cfg.Listens() {
 		return errors.New("no address to listen on; want: pen [OPTION]... [HOST:]PORT SERVER...")
 	}
-	b, err := a.build(cfg, nil) // Start opens the data base of countries
+	b, err := a.build(a.stopping, cfg, nil) // Start opens the data base of countries
 	if err != nil {
 		return err
 	}
@@ -256,16 +265,20 @@ func (a *App) Start() error {
 		a.ticks.Wait()
 		return nil
 	})
-	a.mu.Lock()
-	a.restoreNew(config.Config{}, cfg)
-	a.cleanup.add("client tables", a.saveAll)
-	a.started, a.ticking = true, ticking
-	a.runTLS()
-	a.serveAll()
-	a.mu.Unlock()
-	a.serving.Go(a.sweep)
-	a.serving.Go(a.follow)
-	a.serving.Go(a.saveTables)
+	err := a.change(func(context.Context) error {
+		a.restoreNew(config.Config{}, cfg)
+		a.cleanup.addSlow("client tables", saveLimit, a.saveAll)
+		a.started, a.ticking = true, ticking
+		a.runTLS()
+		a.serveAll()
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	a.begin(a.sweep)
+	a.begin(a.follow)
+	a.begin(a.saveTables)
 	a.names.Start()
 	a.cleanup.add("checks", func() error {
 		a.checks.monitor.Close()
@@ -276,14 +289,14 @@ func (a *App) Start() error {
 		return nil
 	})
 	if a.agents != nil {
-		a.serving.Go(func() {
+		a.begin(func() {
 			if err := a.checks.receiver.Serve(a.stopping, a.agents); err != nil {
 				a.opt.Log.Error("reports of agents", "error", err)
 			}
 		})
 	}
 	if a.control != nil {
-		a.serving.Go(func() {
+		a.begin(func() {
 			if err := a.control.Serve(a.stopping); err != nil {
 				a.opt.Log.Error("control socket", "error", err)
 			}
@@ -357,9 +370,7 @@ func (a *App) Done() <-chan struct{} { return a.done }
 // returns what went wrong on the way. It may be called again, to cut the drain
 // short. The App can't be started again.
 func (a *App) Stop(drain time.Duration) error {
-	a.mu.Lock() // a change under way may be about to serve a new listener
-	a.stop()
-	a.mu.Unlock()
+	a.end()
 	ended := make(chan struct{})
 	go func() {
 		a.serving.Wait()
@@ -370,7 +381,7 @@ func (a *App) Stop(drain time.Duration) error {
 	case <-time.After(drain):
 		a.killUntil(ended)
 	}
-	return a.cleanup.run(a.opt.Log)
+	return a.cleanup.run(a.opt.Log, a.opt.EndTime/2)
 }
 
 // killUntil ends all flows, also those that were on their way in when it began,

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"net"
@@ -29,7 +30,7 @@ const (
 // build makes the policies of all services from the user's configuration and
 // the data base of countries, which is nil if there is none. It may block on files
 // and on look-ups of names that were not resolved before.
-func (a *App) build(cfg config.Config, countries *geoip.DB) (built, error) {
+func (a *App) build(ctx context.Context, cfg config.Config, countries *geoip.DB) (built, error) {
 	acls, err := lists(cfg, countries)
 	if err != nil {
 		return built{}, err
@@ -41,7 +42,7 @@ func (a *App) build(cfg config.Config, countries *geoip.DB) (built, error) {
 	if out.edges, err = a.edges.prepare(a, cfg); err != nil {
 		return out, err
 	}
-	find := &answerer{ctx: a.stopping, watcher: a.names, known: map[string]netip.Addr{}}
+	find := &answerer{ctx: ctx, watcher: a.names, known: map[string]netip.Addr{}}
 	for _, s := range cfg.All() {
 		policy, err := a.policy(s, out.edges, find)
 		if err != nil {

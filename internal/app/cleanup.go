@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 )
 
 // cleanups undo what was set up, the last first.
@@ -14,28 +15,55 @@ type cleanups struct {
 }
 
 type cleanup struct {
-	name string
-	f    func() error
+	name  string
+	f     func() error
+	limit time.Duration // of its own; 0: it shares that of run
 }
 
 // add registers the end of something that exists from now on.
-func (c *cleanups) add(name string, f func() error) {
+func (c *cleanups) add(name string, f func() error) { c.addSlow(name, 0, f) }
+
+// addSlow is add for what may take a time of its own.
+func (c *cleanups) addSlow(name string, limit time.Duration, f func() error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.steps = append(c.steps, cleanup{name, f})
+	c.steps = append(c.steps, cleanup{name, f, limit})
 }
 
-// run undoes everything once; an error does not keep the rest from being done.
-func (c *cleanups) run(log *slog.Logger) error {
+// run undoes everything once; an error does not keep the rest from being done,
+// and neither does a step that hangs: it is left behind when its time is over.
+// All that have no time of their own share limit; 0 is for ever.
+func (c *cleanups) run(log *slog.Logger, limit time.Duration) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var errs []error
 	for i := len(c.steps) - 1; i >= 0; i-- {
 		log.Debug("stopping", "part", c.steps[i].name)
-		if err := c.steps[i].f(); err != nil {
+		begin := time.Now()
+		err := c.steps[i].within(limit)
+		if limit > 0 && c.steps[i].limit == 0 {
+			limit = max(limit-time.Since(begin), time.Millisecond)
+		}
+		if err != nil {
 			errs = append(errs, fmt.Errorf("stop %s: %w", c.steps[i].name, err))
 		}
 	}
 	c.steps = nil
 	return errors.Join(errs...)
+}
+
+// within does a step in the time that it has; limit 0 is for ever.
+func (c cleanup) within(limit time.Duration) error {
+	if limit == 0 {
+		return c.f()
+	}
+	limit = max(limit, c.limit)
+	done := make(chan error, 1)
+	go func() { done <- c.f() }() // outlives limit where something hangs
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(limit):
+		return fmt.Errorf("it takes longer than %v", limit)
+	}
 }

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"path/filepath"
 
 	"pen/internal/config"
@@ -14,14 +15,12 @@ func (a *App) startCountries(cfg config.Config) error {
 	if cfg.GeoIPDB == "" {
 		return nil
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.apply(cfg, false)
+	return a.change(func(ctx context.Context) error { return a.apply(ctx, cfg, false) })
 }
 
 // openCountries returns the data base of countries that a configuration wants,
 // or nil: the one that is in use, unless that is another file's or is to be
-// read again. Called with mu held.
+// read again. Called within change.
 func (a *App) openCountries(cfg config.Config, again bool) (*geoip.DB, error) {
 	switch db := a.countries; {
 	case cfg.GeoIPDB == "":
@@ -33,7 +32,7 @@ func (a *App) openCountries(cfg config.Config, again bool) (*geoip.DB, error) {
 }
 
 // useCountries keeps the data base that a configuration has brought into use.
-// Called with mu held.
+// Called within change.
 func (a *App) useCountries(db *geoip.DB) {
 	if db != nil && db != a.countries {
 		a.opt.Log.Info("country data base", "file", db.Name(), "built", db.Built().UTC())

@@ -137,7 +137,7 @@ func (e edges) way(s config.Service, server config.Server) any {
 }
 
 // useTLS has the servers that are new do what takes time, and ends that of those
-// that are gone. Called with mu held.
+// that are gone. Called within change.
 func (a *App) useTLS(next edges) {
 	for name, s := range a.edges.servers {
 		if next.servers[name].Server != s.Server && s.end != nil {
@@ -150,7 +150,7 @@ func (a *App) useTLS(next edges) {
 	}
 }
 
-// runTLS runs the servers that do not run. Called with mu held.
+// runTLS runs the servers that do not run. Called within change.
 func (a *App) runTLS() {
 	all := maps.Clone(a.edges.servers) // others look at the old one
 	for name, s := range all {
@@ -165,7 +165,7 @@ func (a *App) runTLS() {
 }
 
 // reloadTLS reads certificates anew, and says what is wrong with them. Called
-// with mu held.
+// within change.
 func (a *App) reloadTLS() {
 	for name, s := range a.edges.servers {
 		if err := s.Reload(); err != nil {
@@ -203,7 +203,7 @@ func (a *App) edgesOf(cfg config.Config, services map[string]*service) map[strin
 	return out
 }
 
-// sayObsolete says once that an old protocol is not spoken. Called with mu held.
+// sayObsolete says once that an old protocol is not spoken. Called within change.
 func (a *App) sayObsolete(cfg config.Config) {
 	for _, s := range cfg.All() {
 		if s.TLS.On() && s.TLS.Obsolete() && !a.obsolete {

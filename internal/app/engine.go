@@ -1,7 +1,7 @@
 package app
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"io"
 	"net/netip"
@@ -26,8 +26,11 @@ func (a *App) Permits(addr netip.Addr) bool {
 
 // Change implements [control.Engine].
 func (a *App) Change(cmd config.Command) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	return a.change(func(ctx context.Context) error { return a.set(ctx, cmd) })
+}
+
+// set is Change, within it.
+func (a *App) set(ctx context.Context, cmd config.Command) error {
 	old := a.Config()
 	next, err := old.With(cmd)
 	if err != nil {
@@ -42,7 +45,7 @@ func (a *App) Change(cmd config.Command) error {
 		return inService(cmd.Service, fmt.Errorf("server %d: no such server, nothing to blacklist", slot))
 	}
 	again := cmd.Verb.Name == "geoip_db" // and a data base read again
-	if err := a.apply(next, again); err != nil {
+	if err := a.apply(ctx, next, again); err != nil {
 		return err
 	}
 	a.remember(old)
@@ -100,17 +103,14 @@ func keepStartOnly(next *config.Config, old config.Config) bool {
 
 // apply replaces the configuration in force; again reads the data base of
 // countries anew. Everything that can fail is done before anything is changed.
-// Called with mu held.
-func (a *App) apply(next config.Config, again bool) error {
-	if a.stopping.Err() != nil {
-		return errors.New("pen is stopping")
-	}
+// Called within change.
+func (a *App) apply(ctx context.Context, next config.Config, again bool) error {
 	old := a.Config()
 	countries, err := a.openCountries(next, again)
 	if err != nil {
 		return err
 	}
-	b, err := a.build(next, countries)
+	b, err := a.build(ctx, next, countries)
 	if err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func (a *App) apply(next config.Config, again bool) error {
 	}
 	log := a.requests.Load()
 	if next.Log != old.Log {
-		if log, err = a.openLog(next.Log); err != nil {
+		if log, err = a.openLog(ctx, next.Log); err != nil {
 			return err
 		}
 	}
@@ -130,6 +130,13 @@ func (a *App) apply(next config.Config, again bool) error {
 			closeLog(log)
 		}
 		return err
+	}
+	if ctx.Err() != nil {
+		closeAll(bound)
+		if next.Log != old.Log {
+			closeLog(log)
+		}
+		return errStopping
 	}
 	a.use(draft{next, b, heirs, bound})
 	a.names.Set(b.queries)

@@ -2,11 +2,11 @@ package app
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"slices"
 	"time"
 
@@ -28,24 +28,26 @@ func (a *App) Reopen() error {
 // does it read certificates and a changed data base of countries, also where
 // there is no configuration file. A file with an error changes nothing.
 func (a *App) Reload() error {
-	a.mu.Lock()
-	before := a.actions
-	err := a.reload()
-	run := a.actions
-	a.mu.Unlock()
+	var run []config.Command
+	err := a.change(func(ctx context.Context) error {
+		before := a.actions
+		err := a.reload(ctx)
+		run = added(before, a.actions)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("nothing was changed: %w", err)
 	}
-	return a.runAll(added(before, run))
+	return a.runAll(run)
 }
 
-// reload is Reload without the commands that are to be run. Called with mu
-// held.
-func (a *App) reload() error {
+// reload is Reload without the commands that are to be run. Called within
+// change.
+func (a *App) reload(ctx context.Context) error {
 	a.reloadTLS()
 	name, again := a.base.ConfigFile, a.countries != nil && a.countries.Changed()
 	if name == "" {
-		return a.apply(a.Config(), again)
+		return a.apply(ctx, a.Config(), again)
 	}
 	after, run, err := config.ReadFile(a.base, "", name, Open)
 	if err != nil {
@@ -56,7 +58,7 @@ func (a *App) reload() error {
 	if keepStartOnly(&next, old) {
 		a.opt.Log.Warn("some of what changed takes effect at the next start only", "file", name)
 	}
-	if err := a.apply(next, again); err != nil {
+	if err := a.apply(ctx, next, again); err != nil {
 		return err
 	}
 	a.remember(old)
@@ -83,19 +85,22 @@ func added(before, after []config.Command) []config.Command {
 
 // include runs the commands of a file, all or none of them.
 func (a *App) include(service, name string) error {
-	a.mu.Lock()
-	old := a.Config()
-	next, run, err := config.ReadFile(old, service, name, Open)
-	if err == nil && keepStartOnly(&next, old) {
-		err = fmt.Errorf("include %s: has settings that can only be made at the start", name)
-	}
-	if err == nil {
-		err = a.apply(next, false)
-	}
-	if err == nil {
+	var run []config.Command
+	err := a.change(func(ctx context.Context) (err error) {
+		old := a.Config()
+		var next config.Config
+		if next, run, err = config.ReadFile(old, service, name, Open); err != nil {
+			return err
+		}
+		if keepStartOnly(&next, old) {
+			return fmt.Errorf("include %s: has settings that can only be made at the start", name)
+		}
+		if err := a.apply(ctx, next, false); err != nil {
+			return err
+		}
 		a.remember(old)
-	}
-	a.mu.Unlock()
+		return nil
+	})
 	if err != nil {
 		return err
 	}
@@ -103,7 +108,7 @@ func (a *App) include(service, name string) error {
 }
 
 // Open opens a file that a configuration includes.
-func Open(name string) (io.ReadCloser, error) { return os.Open(name) }
+func Open(name string) (io.ReadCloser, error) { return process.OpenRegular(name) }
 
 // runAll runs the actions that stood in a file.
 func (a *App) runAll(run []config.Command) error {

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -17,8 +18,15 @@ const maxUndo = 20
 // Plan tells what reading a file would change, and how many of the remembered
 // clients would lose their servers. It changes nothing.
 func (a *App) Plan(file string) (string, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	var text string
+	err := a.change(func(ctx context.Context) (err error) {
+		text, err = a.plan(ctx, file)
+		return err
+	})
+	return text, err
+}
+
+func (a *App) plan(ctx context.Context, file string) (string, error) {
 	old := a.Config()
 	after, _, err := config.ReadFile(a.base, "", file, Open)
 	if err != nil {
@@ -28,7 +36,7 @@ func (a *App) Plan(file string) (string, error) {
 	late := keepStartOnly(&next, old)
 	countries, err := a.openCountries(next, false)
 	if err == nil {
-		_, err = a.build(next, countries)
+		_, err = a.build(ctx, next, countries)
 	}
 	if err == nil {
 		err = mayServe(next)
@@ -85,8 +93,8 @@ func leaves(was, is config.Server) bool {
 		is.State != config.Enabled && was.State == config.Enabled
 }
 
-// remember keeps the configuration that is replaced, for rollback. Called with
-// mu held.
+// remember keeps the configuration that is replaced, for rollback. Called within
+// change.
 func (a *App) remember(old config.Config) {
 	a.undo = append(a.undo, old)
 	if len(a.undo) > maxUndo {
@@ -96,15 +104,22 @@ func (a *App) remember(old config.Config) {
 
 // rollback takes the last change back, and tells what that has changed.
 func (a *App) rollback() (string, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	var text string
+	err := a.change(func(ctx context.Context) (err error) {
+		text, err = a.takeBack(ctx)
+		return err
+	})
+	return text, err
+}
+
+func (a *App) takeBack(ctx context.Context) (string, error) {
 	if len(a.undo) == 0 {
 		return "", errors.New("rollback: no change to take back")
 	}
 	old, next := a.Config(), a.undo[len(a.undo)-1].Clone()
 	rest := a.undo[:len(a.undo)-1]
 	keepStartOnly(&next, old)
-	if err := a.apply(next, false); err != nil {
+	if err := a.apply(ctx, next, false); err != nil {
 		return "", fmt.Errorf("rollback: nothing was changed: %w", err)
 	}
 	a.undo = rest

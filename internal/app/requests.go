@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"net/netip"
 
 	"pen/internal/accesslog"
@@ -16,7 +17,7 @@ func (a *App) logRequest(client netip.Addr, server string, chunk []byte) {
 
 // startLog opens the log of requests, as the user that Pen runs as.
 func (a *App) startLog(cfg config.Config) error {
-	l, err := a.openLog(cfg.Log)
+	l, err := a.openLog(a.stopping, cfg.Log)
 	if err != nil {
 		return err
 	}
@@ -25,11 +26,11 @@ func (a *App) startLog(cfg config.Config) error {
 	return nil
 }
 
-func (a *App) openLog(dest string) (*accesslog.Log, error) {
+func (a *App) openLog(ctx context.Context, dest string) (*accesslog.Log, error) {
 	if dest == "" {
 		return nil, nil
 	}
-	return accesslog.Open(dest, a.opt.Log)
+	return accesslog.Open(ctx, dest, a.opt.Log)
 }
 
 func closeLog(l *accesslog.Log) error {

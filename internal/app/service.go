@@ -56,7 +56,7 @@ type draft struct {
 // heirs returns what runs already of the services of a configuration, by their
 // names there. A new service with an address of one that is gone is the old one
 // by another name: it goes on with its connections, clients and counts. Called
-// with mu held.
+// by a change.
 func (a *App) heirs(cfg config.Config) map[string]*service {
 	out := map[string]*service{}
 	left := maps.Clone(a.services)
@@ -85,7 +85,7 @@ func (a *App) isRename(name string, s config.Service) bool {
 }
 
 // bind makes the listeners that a configuration wants and that are not there.
-// After an error none of them is left. Called with mu held.
+// After an error none of them is left. Called by a change.
 func (a *App) bind(cfg config.Config, heirs map[string]*service) (map[planeKey]plane.Plane, error) {
 	loops, err := a.loopsEach(cfg)
 	if err != nil {
@@ -178,7 +178,7 @@ func (a *App) listen(s config.Service, addr string, loops int, old plane.Plane) 
 }
 
 // use makes a draft effective: services that are new begin, those that are gone
-// take nothing new and end with their last connection. Called with mu held.
+// take nothing new and end with their last connection. Called by a change.
 func (a *App) use(next draft) {
 	services := map[string]*service{}
 	for i, s := range next.cfg.All() {
@@ -205,7 +205,7 @@ func (a *App) use(next draft) {
 	for _, s := range a.services {
 		if !stay[s] {
 			s.retire(nil)
-			a.ending = append(a.ending, s)
+			a.ending.add(s)
 		}
 	}
 	a.services = services
@@ -267,7 +267,7 @@ func (a *App) serve(p plane.Plane, d *dispatch.Dispatcher) listener {
 }
 
 // serveAll begins to serve the listeners that were made before Start. Called
-// with mu held.
+// by a change.
 func (a *App) serveAll() {
 	services := map[string]*service{}
 	for name, s := range a.services {
@@ -294,7 +294,7 @@ func (s *service) retire(stay map[string]listener) {
 }
 
 // table is the client table of a service, or nil if it has one of its own.
-// Called with mu held.
+// Called by a change.
 func (a *App) table(s config.Service) *client.Table {
 	if s.Table == "" {
 		return nil
@@ -308,7 +308,7 @@ func (a *App) table(s config.Service) *client.Table {
 }
 
 // fitTables has each shared table as large, and remember as long, as the
-// service that wants the most of it. Called with mu held.
+// service that wants the most of it. Called by a change.
 func (a *App) fitTables(cfg config.Config) {
 	wanted := map[string]config.Service{}
 	for _, s := range cfg.All() {
@@ -337,28 +337,6 @@ func (a *App) fitTables(cfg config.Config) {
 		t.Resize(w.ClientsMax)
 		t.SetTracking(w.Tracking)
 	}
-}
-
-// dispatchers are those of all services, and those of services that are gone
-// but for their last connections.
-func (a *App) dispatchers() []*dispatch.Dispatcher {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.ending = slices.DeleteFunc(a.ending, func(s *service) bool {
-		over := s.d.Flows() == 0
-		if over {
-			s.endTick()
-		}
-		return over
-	})
-	var all []*dispatch.Dispatcher
-	for _, s := range a.ending {
-		all = append(all, s.d)
-	}
-	for _, s := range a.services {
-		all = append(all, s.d)
-	}
-	return all
 }
 
 // Service implements [control.Engine].

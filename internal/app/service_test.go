@@ -3,6 +3,7 @@ package app
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"net"
 	"os"
@@ -86,9 +87,7 @@ func TestServiceIsRenamed(t *testing.T) {
 	}
 	next := a.Config().Clone()
 	next.Services[0].Name, next.Services[0].Listen = "new", "127.0.0.2:0 127.0.0.3:0"
-	a.mu.Lock()
-	err := a.apply(next, false)
-	a.mu.Unlock()
+	err := a.change(func(ctx context.Context) error { return a.apply(ctx, next, false) })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,10 @@ import (
 // saveTurn is how often client tables are saved, besides at the end.
 const saveTurn = time.Minute
 
+// saveLimit is how long the last time may take, where Stop has a limit at all: a
+// file system that hangs must not keep Pen from ending.
+const saveLimit = 2 * time.Second
+
 // saveTables saves the client tables that have a file, again and again until the
 // App is stopped. The last time is by Stop, when nothing moves any more.
 func (a *App) saveTables() {
@@ -87,7 +91,7 @@ func slotsByIdentity(servers []config.Server) func(identity string) int {
 // of a first start; a damaged one is left alone and said.
 func (a *App) restore(s config.Service, table *client.Table) {
 	log := a.opt.Log.With("file", s.TableFile)
-	f, err := os.Open(s.TableFile)
+	f, err := process.OpenRegular(s.TableFile)
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
 			log.Error("the saved client table can't be read", "error", err)
@@ -109,7 +113,7 @@ func (a *App) restore(s config.Service, table *client.Table) {
 }
 
 // restoreNew restores the tables of services that have a file now and had none,
-// or another one. Called with mu held.
+// or another one. Called within change.
 func (a *App) restoreNew(old, next config.Config) {
 	for _, s := range next.All() {
 		was, there := old.In(s.Name)

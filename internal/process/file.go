@@ -36,6 +36,24 @@ func WriteFileAtomic(name string, perm fs.FileMode, write func(io.Writer) error)
 	return nil
 }
 
+// OpenRegular opens a regular file to read from it. A FIFO, a socket or a device
+// is refused: they must not make us wait.
+func OpenRegular(name string) (*os.File, error) {
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	st, err := f.Stat()
+	if err == nil && !st.Mode().IsRegular() {
+		err = fmt.Errorf("open %s: not a regular file", name)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
 // replaceFile writes a new file in the same folder, which nobody else can have
 // made, and renames it to name.
 func replaceFile(name string, perm fs.FileMode, write func(io.Writer) error) (err error) {
