@@ -7,9 +7,11 @@ import (
 	"pen/internal/pool"
 )
 
-// Admit judges a new client and returns its flow, for which the caller must
-// call Done, or ErrDenied, ErrFull or ErrLimited. The client's address is
-// invalid if it came by a Unix socket.
+// Admit takes a place for a new client, judges it and returns its flow, for which
+// the caller must call Done, or ErrDenied, ErrLimited or ErrFull. It is for planes
+// whose clients can't wait in the kernel until there is a place. A client that is
+// refused in any case is not ErrFull, so that nobody need make room for it; the
+// plane counts ErrFull where it gives the client up.
 func (d *Dispatcher) Admit(client netip.AddrPort, c Carrier) (*Flow, error) {
 	n := d.newcomer(client)
 	d.mu.Lock()
@@ -18,34 +20,21 @@ func (d *Dispatcher) Admit(client netip.AddrPort, c Carrier) (*Flow, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := d.place(c)
-	if err != nil {
+	p, full := d.reserve(nil)
+	if full == nil {
+		return p.admit(n, denied, c)
+	}
+	if err := d.refuses(n, denied); err != nil {
 		return nil, err
 	}
-	if err := f.enter(n, denied); err != nil {
-		f.vacate()
-		return nil, err
-	}
-	f.expect()
-	return f, nil
+	return nil, ErrFull
 }
 
-// Open takes a place for a connection whose client has yet to say something, and
-// returns a flow, for which the caller must call Admit next, or Done; or
-// ErrFull. It does not wait for a server, and keeps out nobody who does, before
-// Next is called.
-func (d *Dispatcher) Open(c Carrier) (*Flow, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	f, err := d.place(c)
-	if err == nil {
-		f.opened = true
-	}
-	return f, err
-}
-
-// Admit judges the client of a flow that Open has returned, as
-// [Dispatcher.Admit] does. After an error there is nothing left but Done.
+// Admit judges the client of a flow that [Place.Open] has returned, as
+// [Place.Admit] does. After an error there is nothing left but Done.
+//
+// One client may have half of all places, or leastUnidentified, for connections
+// that have not come to Next yet: those whose TLS is not heard yet.
 func (f *Flow) Admit(client netip.AddrPort) error {
 	d := f.d
 	n := d.newcomer(client)
@@ -55,7 +44,77 @@ func (f *Flow) Admit(client netip.AddrPort) error {
 	if err != nil {
 		return err
 	}
-	return f.enter(n, denied)
+	return f.identify(n, denied)
+}
+
+// Move moves a flow whose client was admitted to another service, where its
+// client is judged as well, before it has called Next. It returns the new flow,
+// and has ended the old one; or full, a channel that is closed when it is worth
+// asking again; or an error as those of Admit. Then the old flow is still there.
+func (f *Flow) Move(to *Dispatcher, client netip.AddrPort, c Carrier) (moved *Flow, full <-chan struct{}, err error) {
+	n := to.newcomer(client)
+	moved, full, err = to.moveIn(f, n, c)
+	if moved != nil {
+		f.Done()
+	}
+	return moved, full, err
+}
+
+func (d *Dispatcher) moveIn(from *Flow, n newcomer, c Carrier) (*Flow, <-chan struct{}, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	denied, err := d.denies(n)
+	if err != nil {
+		return nil, nil, err
+	}
+	p, full := d.reserve(from)
+	if full != nil {
+		return nil, full, d.refuses(n, denied)
+	}
+	f := p.flow(c)
+	f.opened = true
+	if err := f.identify(n, denied); err != nil {
+		if from.budget == f.budget {
+			from.cost, f.cost = f.cost, 0
+		}
+		f.vacate()
+		return nil, nil, err
+	}
+	f.hold = max(f.hold, from.hold)
+	return f, nil, nil
+}
+
+// leastUnidentified is how many connections one client may have in any case
+// whose TLS is not heard yet.
+const leastUnidentified = 16
+
+// identify makes an open flow its client's.
+func (f *Flow) identify(n newcomer, denied bool) error {
+	d := f.d
+	if d.unidentified[n.key] >= max(d.cfg.ConnMax/2, leastUnidentified) {
+		d.refused[ClientConns]++
+		return ErrLimited
+	}
+	if err := f.enter(n, denied); err != nil {
+		return err
+	}
+	if f.opened && n.key.IsValid() {
+		if d.unidentified == nil {
+			d.unidentified = map[netip.Addr]int{}
+		}
+		d.unidentified[n.key]++
+	}
+	return nil
+}
+
+// identified says that an open flow goes on, or ends.
+func (f *Flow) identified() {
+	f.opened = false
+	if n := f.d.unidentified[f.key]; n > 1 {
+		f.d.unidentified[f.key] = n - 1
+	} else if n == 1 {
+		delete(f.d.unidentified, f.key)
+	}
 }
 
 // A newcomer is a client that is to be judged.
@@ -88,21 +147,11 @@ func (d *Dispatcher) denies(n newcomer) (bool, error) {
 	return true, nil
 }
 
-// place makes a flow that no limit counts yet but that of all flows.
-func (d *Dispatcher) place(c Carrier) (*Flow, error) {
-	if d.flows.used >= d.cfg.ConnMax || !d.cfg.Budget.take(d.cfg.FlowCost) {
-		d.refused[Full]++
-		return nil, ErrFull
-	}
-	f := d.flows.take()
-	f.d, f.carrier, f.diverted, f.remembered, f.why = d, c, true, pool.None, NoServer
-	f.budget, f.cost = d.cfg.Budget, d.cfg.FlowCost
-	return f, nil
-}
-
 // expect counts a flow that waits for its first server.
 func (f *Flow) expect() {
-	f.opened = false
+	if f.opened {
+		f.identified()
+	}
 	if f.pending = !f.d.cfg.Dummy; f.pending {
 		f.d.pending++
 	}
@@ -111,10 +160,26 @@ func (f *Flow) expect() {
 // vacate gives a flow's place back.
 func (f *Flow) vacate() {
 	d := f.d
+	if f.opened {
+		f.identified()
+	}
 	f.settle()
 	f.budget.give(f.cost)
 	d.flows.put(f)
 	d.roomLocked()
+}
+
+// refuses returns ErrLimited for a client that is refused whether or not there is
+// a place.
+func (d *Dispatcher) refuses(n newcomer, denied bool) error {
+	if denied || d.pool.Abuse() != nil {
+		return nil
+	}
+	if early, why, over := d.overLimit(n.key, n.now); over && !d.mayHold(early) {
+		d.refused[why]++
+		return ErrLimited
+	}
+	return nil
 }
 
 // enter makes a flow its client's, or refuses the client with ErrLimited.

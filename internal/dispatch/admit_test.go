@@ -18,15 +18,15 @@ func TestOpen(t *testing.T) {
 	d := New(cfg, (&clock{}).now)
 	open := func() *Flow {
 		t.Helper()
-		f, err := d.Open(&carrier{})
-		if err != nil {
-			t.Fatal(err)
+		p, full := d.Reserve()
+		if full != nil {
+			t.Fatal("no place")
 		}
-		return f
+		return p.Open(&carrier{})
 	}
 	a, b := open(), open()
-	if _, err := d.Open(&carrier{}); !errors.Is(err, ErrFull) {
-		t.Errorf("a third place: %v, want %v", err, ErrFull)
+	if _, full := d.Reserve(); full == nil {
+		t.Error("a third place")
 	}
 	if d.Room() == nil {
 		t.Error("there is room beside those whose clients are not known yet")

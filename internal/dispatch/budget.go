@@ -14,17 +14,19 @@ type Budget struct {
 // NewBudget returns a budget of n.
 func NewBudget(n int) *Budget { return &Budget{left: n} }
 
-func (b *Budget) take(n int) bool {
+// take takes n. Where so many are not left it takes nothing, and returns a channel
+// that is closed when it is worth asking again.
+func (b *Budget) take(n int) (full <-chan struct{}) {
 	if b == nil {
-		return true
+		return nil
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.left < n {
-		return false
+		return b.changed()
 	}
 	b.left -= n
-	return true
+	return nil
 }
 
 func (b *Budget) give(n int) {
@@ -51,6 +53,10 @@ func (b *Budget) room(n int) <-chan struct{} {
 	if b.left >= n {
 		return nil
 	}
+	return b.changed()
+}
+
+func (b *Budget) changed() <-chan struct{} {
 	if b.full == nil {
 		b.full = make(chan struct{})
 	}

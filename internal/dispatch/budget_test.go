@@ -52,7 +52,7 @@ func TestBudgetIsShared(t *testing.T) {
 	if tcp.Room() != nil {
 		t.Error("no room, and all has been given back")
 	}
-	if !budget.take(2) {
+	if budget.take(2) != nil {
 		t.Fatal("three were given back")
 	}
 	if udp.Room() != nil || tcp.Room() == nil {

@@ -114,9 +114,12 @@ type Dispatcher struct {
 	spare int // slot from which the next spare connection goes on
 	last  int // slot of the server tried last
 
-	refused [Reasons]uint64
-	pending int           // flows that were not up yet
-	room    chan struct{} // closed and dropped when there is room again
+	refused  [Reasons]uint64
+	reserved int           // places of which no flow was made yet
+	pending  int           // flows that were not up yet
+	room     chan struct{} // closed and dropped when there is room again
+
+	unidentified map[netip.Addr]int // flows of a client that are open, by its key
 
 	limits  limiter
 	queue   line          // flows that wait for a place
@@ -156,23 +159,18 @@ func (d *Dispatcher) Configure(cfg Config) {
 	d.offerAll(now)
 }
 
-// Room returns nil if another flow may be admitted, and otherwise a channel
-// that is closed when it is worth asking again. A plane that asks before it
-// accepts leaves its clients waiting in the kernel instead of refusing them.
-func (d *Dispatcher) Room() <-chan struct{} {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.hasRoom() {
-		return d.cfg.Budget.room(d.cfg.FlowCost)
-	}
+// hasRoom reports whether there may be another flow that waits for a server,
+// as far as this Dispatcher goes.
+func (d *Dispatcher) hasRoom() bool {
+	return d.flows.used+d.reserved < d.cfg.ConnMax && (d.cfg.PendingMax == 0 || d.pending+d.reserved < d.cfg.PendingMax)
+}
+
+// roomChanged returns a channel that is closed when hasRoom may have changed.
+func (d *Dispatcher) roomChanged() <-chan struct{} {
 	if d.room == nil {
 		d.room = make(chan struct{})
 	}
 	return d.room
-}
-
-func (d *Dispatcher) hasRoom() bool {
-	return d.flows.used < d.cfg.ConnMax && (d.cfg.PendingMax == 0 || d.pending < d.cfg.PendingMax)
 }
 
 func (d *Dispatcher) roomLocked() {

@@ -370,7 +370,7 @@ func TestRefusalsAreCounted(t *testing.T) {
 	held.Done()
 	visit(t, d, from(1), 0)
 	d.Refuse(Overflow, 5)
-	want := [Reasons]uint64{Denied: 1, Full: 1, NoServer: 1, Overflow: 5}
+	want := [Reasons]uint64{Denied: 1, NoServer: 1, Overflow: 5}
 	if got := d.Status().Refused; got != want {
 		t.Errorf("refused %v, want %v", got, want)
 	}

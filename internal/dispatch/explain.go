@@ -73,17 +73,17 @@ func (d *Dispatcher) Explain(from netip.AddrPort) Explanation {
 		e.Remembered = slot
 	}
 	e.Denied = !d.cfg.ACLs.Permits(d.cfg.ClientACL, from.Addr())
-	if e.Full = d.flows.used >= d.cfg.ConnMax; e.Full {
-		return e
-	}
 	diverted := e.Denied
 	if !e.Denied {
 		e.Hold, e.Limit, e.Over = d.overLimit(key, now)
-		if held := e.Hold > 0 && e.Hold <= d.cfg.Limits.Delay && d.limits.held.n < maxHeld; e.Over && !held {
+		if e.Over && !d.mayHold(e.Hold) {
 			e.Hold, diverted = 0, true
 		}
 	}
 	if diverted && d.pool.Abuse() == nil {
+		return e
+	}
+	if e.Full = d.flows.used+d.reserved >= d.cfg.ConnMax; e.Full {
 		return e
 	}
 	f := d.shadow(now)

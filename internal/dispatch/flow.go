@@ -136,6 +136,9 @@ func (f *Flow) Dummy() bool {
 	return f.d.cfg.Dummy
 }
 
+// Diverted reports whether the flow is for the abuse server.
+func (f *Flow) Diverted() bool { return f.diverted }
+
 // Next returns the next server to try, already counted, and false when there
 // is none left: the client must be given up. The first is the remembered or
 // the chosen one, then come the others in the order of their slots, each once,

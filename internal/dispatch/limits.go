@@ -113,7 +113,7 @@ func (d *Dispatcher) ladder(client netip.Addr, now time.Duration) (hold time.Dur
 	switch {
 	case !over:
 		return 0, false, nil
-	case hold > 0 && hold <= d.cfg.Limits.Delay && d.limits.held.n < maxHeld:
+	case d.mayHold(hold):
 		d.refused[Delayed]++
 		return hold, false, nil
 	case d.pool.Abuse() != nil:
@@ -122,6 +122,11 @@ func (d *Dispatcher) ladder(client netip.Addr, now time.Duration) (hold time.Dur
 	}
 	d.refused[why]++
 	return 0, false, ErrLimited
+}
+
+// mayHold reports whether a client that is too early by so much is held.
+func (d *Dispatcher) mayHold(early time.Duration) bool {
+	return early > 0 && early <= d.cfg.Limits.Delay && d.limits.held.n < maxHeld
 }
 
 // overLimit reports whether a new flow of a client would be over a limit, and
@@ -181,10 +186,14 @@ func (d *Dispatcher) setLimits(cfg *Config) {
 		return
 	}
 	d.limits.clients = tallies{}
+	clear(d.unidentified)
 	for f := range d.flows.live {
 		f.key, f.tally = d.key(f.client.Addr()), 0
 		if cfg.Limits.byClient() && !f.diverted {
 			f.tally = d.limits.clients.take(f.key)
+		}
+		if f.opened && f.key.IsValid() {
+			d.unidentified[f.key]++
 		}
 	}
 }

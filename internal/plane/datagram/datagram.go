@@ -186,13 +186,16 @@ func (p *Plane) begin(from peer, h wire.Header) *flow {
 		p.d.Refuse(dispatch.Stopping, 1)
 		return nil
 	}
-	if p.d.Room() != nil {
-		p.makeRoom()
-	}
 	f := &flow{plane: p, peer: from, header: h, control: sock.FromAsked(from.asked)}
 	f.serverFD.Store(-1)
 	policy, err := p.d.Admit(h.Source, f)
+	if errors.Is(err, dispatch.ErrFull) && p.makeRoom() {
+		policy, err = p.d.Admit(h.Source, f)
+	}
 	if err != nil {
+		if errors.Is(err, dispatch.ErrFull) {
+			p.d.Refuse(dispatch.Full, 1)
+		}
 		p.log.Debug("client refused", "client", from, "reason", err)
 		return nil
 	}
@@ -225,17 +228,19 @@ func (p *Plane) touch(f *flow) {
 	}
 }
 
-// makeRoom ends the flow that will be missed least, if there is one.
-func (p *Plane) makeRoom() {
+// makeRoom ends the flow that will be missed least, and reports whether there was
+// one.
+func (p *Plane) makeRoom() bool {
 	victim := p.fresh.Front()
 	if victim == nil {
 		victim = p.proven.Front()
 		if victim == nil || time.Since(victim.Value.(*flow).seen) < spared {
-			return
+			return false
 		}
 	}
 	p.d.Refuse(dispatch.Displaced, 1)
 	p.end(victim.Value.(*flow))
+	return true
 }
 
 // connect goes through the servers that the flow offers to one that can be

@@ -109,20 +109,22 @@ func (l *loop) accept(ctx context.Context) {
 // acceptOne takes a connection, unless there is no room: then it returns what
 // to wait for.
 func (l *loop) acceptOne() (room <-chan struct{}, errno syscall.Errno) {
-	// Nobody may take the room between the question and the admission.
-	l.p.admitting.Lock()
-	defer l.p.admitting.Unlock()
-	if l.p.left.Load() {
+	l.p.leaving.RLock()
+	defer l.p.leaving.RUnlock()
+	if l.p.left {
 		return nil, syscall.EAGAIN
 	}
-	if room := l.d.Room(); room != nil {
+	place, room := l.d.Reserve()
+	if room != nil {
 		return room, 0
 	}
 	fd, from, errno := accept(l.p.listener)
-	if errno == 0 {
-		l.admit(fd, from)
+	if errno != 0 {
+		place.Release()
+		return nil, errno
 	}
-	return nil, errno
+	l.admit(place, fd, from)
+	return nil, 0
 }
 
 // stopAccepting serves those who wait in the queue, if there is room and nobody
@@ -146,9 +148,9 @@ func (l *loop) stopAccepting() {
 }
 
 // admit begins a client's flow, here or in another loop, or refuses the client.
-func (l *loop) admit(fd int32, from netip.AddrPort) {
+func (l *loop) admit(place dispatch.Place, fd int32, from netip.AddrPort) {
 	c := &carrier{}
-	f, err := l.d.Admit(from, c)
+	f, err := place.Admit(from, c)
 	if err != nil {
 		l.p.log.Debug("client refused", "client", from, "reason", err)
 		if errors.Is(err, dispatch.ErrLimited) {

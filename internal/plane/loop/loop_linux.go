@@ -28,10 +28,10 @@ type Plane struct {
 
 	closing   sync.Once
 	running   sync.WaitGroup
-	admitting sync.Mutex // held from the question for room to the admission
 	loops     []*loop
 	accepting atomic.Int32 // loops that may still hand over a connection
-	left      atomic.Bool  // another plane has the socket
+	leaving   sync.RWMutex // guards left; loops hold it while they accept
+	left      bool         // another plane has the socket
 }
 
 var _ plane.Plane = (*Plane)(nil)
@@ -91,16 +91,19 @@ func (p *Plane) Share() (net.Listener, error) {
 // socket, to whoever shares its socket. It is called before the plane is told to
 // end.
 func (p *Plane) Leave() {
-	p.admitting.Lock()
-	defer p.admitting.Unlock()
-	p.left.Store(true)
+	p.leaving.Lock()
+	defer p.leaving.Unlock()
+	p.left = true
 }
 
 func (p *Plane) closeListener() { p.closing.Do(func() { unix.Close(p.listener) }) }
 
 // removeFile removes the file of a Unix socket.
 func (p *Plane) removeFile() error {
-	if p.at.Network() != "unix" || p.left.Load() {
+	p.leaving.RLock()
+	left := p.left
+	p.leaving.RUnlock()
+	if p.at.Network() != "unix" || left {
 		return nil
 	}
 	if err := os.Remove(p.at.String()); !errors.Is(err, os.ErrNotExist) {

@@ -1,8 +1,12 @@
 package planetest
 
 import (
+	"io"
+	"net"
 	"net/netip"
+	"sync"
 	"testing"
+	"time"
 
 	"pen/internal/acl"
 	"pen/internal/dispatch"
@@ -27,12 +31,50 @@ var admitting = []conformance{
 		testenv.WantEnd(t, client, 0)
 	}},
 	{"connections above the limit wait", connMax},
+	{"two listeners at the limit", twoListeners},
 	{"no descriptors left", noDescriptors},
 }
 
 func denyAll(cfg dispatch.Config) dispatch.Config {
 	cfg.ACLs = &acl.Lists{List: [acl.Count]acl.List{{{Addr: netip.MustParseAddr("127.0.0.1"), Mask: 0xffffffff}}}}
 	return cfg
+}
+
+// Listeners that share a limit refuse nobody when a place is free: only one of
+// them may have it.
+func twoListeners(t *testing.T, listen Listen) {
+	const clients, each = 6, 20
+	cfg := config(testenv.Source(t, "served"))
+	cfg.ConnMax = 1
+	s := start(t, listen, testenv.Loopback, cfg)
+	second := s.join(t, listen, testenv.Loopback)
+	var all sync.WaitGroup
+	for i := range clients {
+		at := s.plane.Addr()
+		if i%2 == 1 {
+			at = second.Addr()
+		}
+		all.Go(func() {
+			for range each {
+				if b, err := fetch(at); err != nil || string(b) != "served" {
+					t.Errorf("%q, %v, want an answer", b, err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+// fetch returns all that is sent to a new client until the connection ends.
+func fetch(at net.Addr) ([]byte, error) {
+	c, err := net.Dial(at.Network(), at.String())
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(testenv.Limit))
+	return io.ReadAll(c)
 }
 
 // Those above the limit wait in the kernel and are served when others end,

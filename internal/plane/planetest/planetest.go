@@ -74,6 +74,26 @@ func start(t *testing.T, listen Listen, addr string, cfg dispatch.Config) *servi
 	return s
 }
 
+// join has another plane serve with the same policy, until the end of the test.
+func (s *service) join(t *testing.T, listen Listen, addr string) plane.Plane {
+	t.Helper()
+	p := listen(t, addr)
+	ctx, cancel := context.WithCancel(context.Background())
+	over := make(chan error, 1)
+	go func() { over <- p.Serve(ctx, s.d) }()
+	t.Cleanup(func() {
+		cancel()
+		testenv.Eventually(t, "the second Serve returns", func() bool {
+			s.d.KillAll()
+			return len(over) > 0
+		})
+		if err := <-over; err != nil {
+			t.Errorf("second Serve: %v", err)
+		}
+	})
+	return p
+}
+
 // stop ends the service and all its flows.
 func (s *service) stop(t *testing.T) {
 	t.Helper()

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -64,47 +65,61 @@ func (e *Edge) accepts(l *link) bool {
 	return edge.Contains(e.Accept, l.from.Addr())
 }
 
-// open finds out whose connection it is, and for which service, and admits it
-// there. place is what was taken for it before; what open returns is to be ended
-// in its stead, and nothing after an error.
-func (p *Plane) open(place *dispatch.Flow, l *link, s Service) (*dispatch.Flow, Service, error) {
-	to, err := l.identify(s)
-	if err == nil && to.Dispatcher != s.Dispatcher {
-		place.Done()
-		if place, err = to.Dispatcher.Open(l); err != nil {
-			return nil, to, err
-		}
-	}
-	if err == nil {
-		err = place.Admit(l.from)
-	}
-	if err != nil {
-		place.Done()
-		return nil, to, err
-	}
-	return place, to, nil
-}
+// errNoPlace ends a connection whose service had no place in time.
+var errNoPlace = errors.New("no place in its service")
 
-// identify reads or looks at what a connection begins with, as its service asks.
-func (l *link) identify(s Service) (Service, error) {
+// open finds out whose connection it is, and for which service, and admits it
+// there, after the service that listens has. f is its flow there; the flow that
+// open returns is to be ended in its stead, also after an error.
+func (p *Plane) open(f *dispatch.Flow, l *link, s Service) (*dispatch.Flow, Service, error) {
 	if s.Edge.accepts(l) {
 		if err := l.readHeader(); err != nil {
 			l.count(s, dispatch.BadHeader)
-			return s, err
+			return f, s, err
+		}
+		if err := f.Admit(l.from); err != nil {
+			return f, s, err
 		}
 	}
-	if s.Edge.Routes != nil {
+	if s.Edge.Routes != nil && !f.Diverted() {
 		hello, err := l.readHello()
 		if err != nil {
 			l.count(s, dispatch.BadHello)
-			return s, err
+			return f, s, err
 		}
-		if to, ok := s.Edge.Routes.Find(hello); ok {
+		if to, ok := s.Edge.Routes.Find(hello); ok && to.Dispatcher != s.Dispatcher {
+			if f, err = l.move(f, to); err != nil {
+				return f, s, err
+			}
 			s = to
 		}
 	}
 	edge.Within(l.client, 0)
-	return s, nil
+	return f, s, nil
+}
+
+// move takes a connection to another service. It waits for a place there, for as
+// long as a client may take for its hello: it has one in the service that listens.
+func (l *link) move(f *dispatch.Flow, to Service) (*dispatch.Flow, error) {
+	ctx, cancel := l.cancelled()
+	defer cancel()
+	ctx, cancel = context.WithTimeout(ctx, l.plane.patience.header)
+	defer cancel()
+	for {
+		moved, full, err := f.Move(to.Dispatcher, l.from, l)
+		if err != nil {
+			return f, err
+		}
+		if moved != nil {
+			return moved, nil
+		}
+		select {
+		case <-full:
+		case <-ctx.Done():
+			l.count(to, dispatch.Full)
+			return f, errNoPlace
+		}
+	}
 }
 
 // count counts why a connection is refused, unless it was killed.

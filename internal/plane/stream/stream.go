@@ -94,7 +94,8 @@ func (p *Plane) Serve(ctx context.Context, d *dispatch.Dispatcher) error {
 }
 
 // accept takes connections until ctx is done. While there is no room for
-// another one, clients wait in the kernel's queue.
+// another one, clients wait in the kernel's queue; but for one that is accepted
+// already when another listener takes the last place.
 func (p *Plane) accept(ctx context.Context, d *dispatch.Dispatcher) error {
 	pause := time.Duration(0)
 	for ctx.Err() == nil {
@@ -111,7 +112,7 @@ func (p *Plane) accept(ctx context.Context, d *dispatch.Dispatcher) error {
 				p.log.Warn("accepting connections again", "listener", p.ln.Addr())
 				pause = 0
 			}
-			p.admit(d, c.(conn))
+			p.admit(ctx, d, c.(conn))
 			continue
 		}
 		if ctx.Err() != nil {
@@ -133,18 +134,16 @@ func (p *Plane) accept(ctx context.Context, d *dispatch.Dispatcher) error {
 }
 
 // admit begins a client's flow, or refuses the client. It is part of the accept
-// loop, which must know of this flow when it asks for room for the next. Where
-// the client or its service is not known yet, there is a place for it only.
-func (p *Plane) admit(d *dispatch.Dispatcher, client conn) {
+// loop, which must know of this flow when it asks for room for the next.
+func (p *Plane) admit(ctx context.Context, d *dispatch.Dispatcher, client conn) {
 	l, s := newLink(p, client), Service{d, p.edge.Load()}
-	asks := s.Edge.asks(l)
-	var f *dispatch.Flow
-	var err error
-	if asks {
-		f, err = d.Open(l)
-	} else {
-		f, err = d.Admit(l.from, l)
+	place, ok := reserve(ctx, d)
+	if !ok {
+		l.broken.Store(true)
+		l.close()
+		return
 	}
+	f, err := admitTo(place, l, s.Edge)
 	if err != nil {
 		p.refused(l, err)
 		l.close()
@@ -152,16 +151,48 @@ func (p *Plane) admit(d *dispatch.Dispatcher, client conn) {
 	}
 	p.conns.Go(func() {
 		defer l.close()
-		if asks {
+		defer func() { f.Done() }()
+		if s.Edge.asks(l) {
 			if f, s, err = p.open(f, l, s); err != nil {
 				p.refused(l, err)
 				return
 			}
 		}
-		defer f.Done()
 		l.service = s
 		p.serve(f, l)
 	})
+}
+
+// admitTo judges a client before anything is waited for. A proxy that is trusted to
+// say who the client is has a place only.
+func admitTo(place dispatch.Place, l *link, e *Edge) (*dispatch.Flow, error) {
+	if !e.asks(l) {
+		return place.Admit(l.from, l)
+	}
+	f := place.Open(l)
+	if e.accepts(l) {
+		return f, nil
+	}
+	if err := f.Admit(l.from); err != nil {
+		f.Done()
+		return nil, err
+	}
+	return f, nil
+}
+
+// reserve waits for a place. It reports false where ctx is done before.
+func reserve(ctx context.Context, d *dispatch.Dispatcher) (dispatch.Place, bool) {
+	for {
+		place, full := d.Reserve()
+		if full == nil {
+			return place, true
+		}
+		select {
+		case <-full:
+		case <-ctx.Done():
+			return place, false
+		}
+	}
 }
 
 // serve is one connection from when its client is known to its end.

@@ -1,0 +1,120 @@
+package dispatch
+
+import (
+	"net/netip"
+
+	"pen/internal/pool"
+)
+
+// A Place is room for one connection: one of Config.ConnMax, and its part of the
+// Budget. It ends with exactly one of its methods.
+type Place struct {
+	d      *Dispatcher
+	budget *Budget
+	cost   int
+}
+
+// Reserve takes a place for a connection before it is accepted, so that several
+// listeners that share a limit do not accept more than it allows. Where there is
+// none, full is not nil: a channel that is closed when it is worth asking again,
+// while clients wait in the kernel's queue.
+func (d *Dispatcher) Reserve() (p Place, full <-chan struct{}) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.hasRoom() {
+		return Place{}, d.roomChanged()
+	}
+	return d.reserve(nil)
+}
+
+// Room returns nil if Reserve would find a place now, and otherwise a channel
+// that is closed when it is worth asking again. It is a hint, for planes that
+// must accept before they reserve: another listener may take the place meanwhile.
+func (d *Dispatcher) Room() <-chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.hasRoom() {
+		return d.roomChanged()
+	}
+	return d.cfg.Budget.room(d.cfg.FlowCost)
+}
+
+// reserve takes a place whether or not flows wait for a server. The part of the
+// budget of a flow that is to end in its favour goes with it.
+func (d *Dispatcher) reserve(from *Flow) (Place, <-chan struct{}) {
+	if d.flows.used+d.reserved >= d.cfg.ConnMax {
+		return Place{}, d.roomChanged()
+	}
+	p := Place{d, d.cfg.Budget, d.cfg.FlowCost}
+	missing := p.cost
+	if from != nil && from.budget == p.budget {
+		missing -= from.cost
+	}
+	if full := p.budget.take(missing); full != nil {
+		return Place{}, full
+	}
+	if from != nil && from.budget == p.budget {
+		from.cost = 0
+	}
+	d.reserved++
+	return p, nil
+}
+
+// Release gives the place back.
+func (p Place) Release() {
+	p.d.mu.Lock()
+	defer p.d.mu.Unlock()
+	p.giveBack()
+}
+
+func (p Place) giveBack() {
+	p.budget.give(p.cost)
+	p.d.reserved--
+	p.d.roomLocked()
+}
+
+// Admit judges the client of the connection and returns its flow, for which the
+// caller must call Done, or ErrDenied or ErrLimited. The client's address is
+// invalid if it came by a Unix socket.
+func (p Place) Admit(client netip.AddrPort, c Carrier) (*Flow, error) {
+	d := p.d
+	n := d.newcomer(client)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	denied, err := d.denies(n)
+	if err != nil {
+		p.giveBack()
+		return nil, err
+	}
+	return p.admit(n, denied, c)
+}
+
+func (p Place) admit(n newcomer, denied bool, c Carrier) (*Flow, error) {
+	f := p.flow(c)
+	if err := f.enter(n, denied); err != nil {
+		f.vacate()
+		return nil, err
+	}
+	f.expect()
+	return f, nil
+}
+
+// Open makes a flow of a connection whose client has yet to say something. The
+// caller must call Admit next, or Done. It does not wait for a server, and keeps
+// out nobody who does, before Next is called.
+func (p Place) Open(c Carrier) *Flow {
+	p.d.mu.Lock()
+	defer p.d.mu.Unlock()
+	f := p.flow(c)
+	f.opened = true
+	return f
+}
+
+// flow makes the place a flow's, which no limit counts yet but that of all flows.
+func (p Place) flow(c Carrier) *Flow {
+	p.d.reserved--
+	f := p.d.flows.take()
+	f.d, f.carrier, f.diverted, f.remembered, f.why = p.d, c, true, pool.None, NoServer
+	f.budget, f.cost = p.budget, p.cost
+	return f
+}
