@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"golang.org/x/net/ipv4"
 )
 
 // manyClients is how many clients TestManyClients sends through Pen, and how many
@@ -107,7 +107,7 @@ func sendMany(t *testing.T, to string, n int, got *atomic.Int64) {
 	}
 	deadline := time.Now().Add(20 * time.Minute)
 	for i := range n {
-		from := unix.PktInfo4(&unix.Inet4Pktinfo{Spec_dst: [4]byte{127, byte(16 + i>>16), byte(i >> 8), byte(i)}})
+		from := (&ipv4.ControlMessage{Src: net.IPv4(127, byte(16+i>>16), byte(i>>8), byte(i))}).Marshal()
 		if _, _, err := c.WriteMsgUDP([]byte(stranger), from, addr); err != nil {
 			t.Fatal(err)
 		}

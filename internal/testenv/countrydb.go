@@ -1,3 +1,5 @@
+//go:build !386 && !arm
+
 package testenv
 
 import (
@@ -10,9 +12,9 @@ import (
 	"github.com/maxmind/mmdbwriter/mmdbtype"
 )
 
-// CountryDB returns a data base in MaxMind's format that has the country of
-// networks, each given as "127.0.0.0/8 SE". Where they overlap, the last one
-// holds.
+// CountryDB returns a GeoIP database in MaxMind's format with the country of
+// each network, given as "127.0.0.0/8 SE". Where networks overlap, the last one
+// counts. It needs a 64-bit system, because mmdbwriter does.
 func CountryDB(lines ...string) ([]byte, error) {
 	tree, err := mmdbwriter.New(mmdbwriter.Options{
 		DatabaseType: "Test-Country", Description: map[string]string{"en": "for tests"}, RecordSize: 24,

@@ -57,12 +57,11 @@ func outOfDescriptors(t *testing.T, listen Listen) {
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &old); err != nil {
 		t.Fatal(err)
 	}
-	setLimit := func(cur uint64) error {
-		lim := old
-		lim.Cur = cur
-		return syscall.Setrlimit(syscall.RLIMIT_NOFILE, &lim)
-	}
-	dialer := net.Dialer{Control: func(_, _ string, _ syscall.RawConn) error { return setLimit(1) }}
+	low := old
+	low.Cur = 1
+	dialer := net.Dialer{Control: func(_, _ string, _ syscall.RawConn) error {
+		return syscall.Setrlimit(syscall.RLIMIT_NOFILE, &low)
+	}}
 	c, err := dialer.Dial("tcp", s.plane.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -79,7 +78,7 @@ func outOfDescriptors(t *testing.T, listen Listen) {
 		t.Errorf("%d flows without descriptors, want 1", n)
 	}
 
-	if err := setLimit(old.Cur); err != nil {
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &old); err != nil {
 		t.Fatal(err)
 	}
 	testenv.WantBytes(t, late, "echo")
