@@ -51,7 +51,7 @@ var mayImport = map[string][]string{
 		"internal/accesslog", "internal/acl", "internal/check", "internal/client", "internal/config", "internal/control", "internal/dispatch", "internal/edge",
 		"internal/geoip", "internal/health", "internal/names", "internal/plane", "internal/plane/datagram", "internal/plane/loop", "internal/plane/stream", "internal/pool", "internal/process", "internal/sock", "internal/stats", "internal/tlsterm",
 	},
-	"cmd/pen":        {"internal/app", "internal/config", "internal/process", "internal/sock"},
+	"cmd/pen":        {"internal/app", "internal/config", "internal/process"},
 	"cmd/penctl":     {},
 	"cmd/penlog":     {},
 	"cmd/penlogd":    {"internal/accesslog", "internal/process"},
@@ -67,6 +67,15 @@ var pure = []string{
 	"internal/weblog", "internal/check", "internal/duration", "internal/wire",
 }
 
+// pureLibrary are the packages outside this module that pure packages may
+// import: they open no socket or file and start no process or goroutine. pflag
+// could, and config has it do no more than sort the options of a command line.
+var pureLibrary = []string{
+	"bufio", "bytes", "cmp", "container/heap", "encoding/binary", "errors", "fmt", "hash/crc32", "hash/fnv", "hash/maphash", "html", "io", "iter", "maps",
+	"math", "math/bits", "math/rand/v2", "net/netip", "path", "reflect", "slices", "sort", "strconv", "strings", "sync", "sync/atomic", "time",
+	"unicode", "unicode/utf8", "github.com/spf13/pflag", "golang.org/x/crypto/cryptobyte",
+}
+
 // kernel packages may use system calls that the standard library lacks.
 var kernel = []string{
 	"internal/sock", "internal/process", "internal/plane/stream", "internal/plane/loop", "internal/plane/datagram", "internal/testenv", "bench",
@@ -79,7 +88,7 @@ var testsToo = []string{"internal/testenv", "internal/plane/planetest"}
 var policyInTests = []string{"internal/acl", "internal/pool"}
 
 func TestImports(t *testing.T) {
-	found := map[string]bool{}
+	found, used := map[string]bool{}, map[string]bool{}
 	for dir, files := range goFiles(t) {
 		if dir == "." {
 			continue // this file
@@ -93,6 +102,7 @@ func TestImports(t *testing.T) {
 			test := strings.HasSuffix(file, "_test.go")
 			for _, path := range imports(t, file) {
 				if pen, ok := strings.CutPrefix(path, "pen/"); ok {
+					used[dir+" "+pen] = true
 					if !slices.Contains(allowed, pen) && !(test && (slices.Contains(testsToo, pen) || pen == dir || strings.HasPrefix(dir, "internal/plane/") && slices.Contains(policyInTests, pen))) {
 						t.Errorf("%s: %s must not import %s", file, dir, path)
 					}
@@ -100,29 +110,67 @@ func TestImports(t *testing.T) {
 				if path == "golang.org/x/sys/unix" && !test && !slices.Contains(kernel, dir) {
 					t.Errorf("%s: system calls belong to %v", file, kernel)
 				}
-				if !test && slices.Contains(pure, dir) && slices.Contains([]string{"net", "os", "syscall", "context"}, path) {
+				if !test && slices.Contains(pure, dir) && !isPure(path) {
 					t.Errorf("%s: %s is pure and must not import %s", file, dir, path)
 				}
 			}
 		}
 	}
-	for dir := range mayImport {
+	for dir, allowed := range mayImport {
 		if !found[dir] {
 			t.Errorf("the table of imports has a row for %s, which is not there", dir)
+		}
+		for _, pen := range allowed {
+			if !used[dir+" "+pen] {
+				t.Errorf("the table of imports lets %s import %s, which it does not", dir, pen)
+			}
 		}
 	}
 }
 
-// Pure packages start nothing.
-func TestPurePackagesStartNoGoroutine(t *testing.T) {
+// isPure reports whether a pure package may import a package: one of this module
+// (the table says which), or one without sockets, files, processes and goroutines.
+func isPure(path string) bool {
+	return strings.HasPrefix(path, "pen/") || slices.Contains(pureLibrary, path)
+}
+
+// Pure packages start no goroutine and look at no clock.
+func TestPurePackagesAreArithmetic(t *testing.T) {
 	for dir, files := range goFiles(t) {
 		if !slices.Contains(pure, dir) {
 			continue
 		}
 		for _, file := range files {
-			if !strings.HasSuffix(file, "_test.go") && startsGoroutine(t, file) {
-				t.Errorf("%s: %s is pure and must not start a goroutine", file, dir)
+			if strings.HasSuffix(file, "_test.go") {
+				continue
 			}
+			for _, what := range impure(t, readFile(file)) {
+				t.Errorf("%s: %s is pure and must not use %s", file, dir, what)
+			}
+		}
+	}
+}
+
+// The gate finds what it is there for, in whatever form it is written.
+func TestImpureCodeIsFound(t *testing.T) {
+	const head = "package p\n"
+	for code, want := range map[string]string{
+		`import "sync"; func f(g func()) { var wg sync.WaitGroup; wg.Go(g) }`: "wg.Go",
+		`func f() { go f() }`:                                           "go",
+		`import "time"; var f = time.Now`:                               "time.Now",
+		`import clock "time"; func f() { clock.Sleep(1) }`:              "clock.Sleep",
+		`import "time"; func f(t time.Time) { _ = time.Since(t) }`:      "time.Since",
+		`import . "time"; func f() { Sleep(1) }`:                        `import . "time"`,
+		`import "time"; func f(d time.Duration) { d.Round(time.Hour) }`: "",
+		`type x struct{}; func (x) Now() {}; func f(t x) { t.Now() }`:   "",
+	} {
+		if got := strings.Join(impure(t, head+code), " "); got != want {
+			t.Errorf("%s: found %q, want %q", code, got, want)
+		}
+	}
+	for _, path := range []string{"net", "net/http", "os", "os/exec", "io/ioutil", "context", "log/slog", "syscall", "golang.org/x/sys/unix"} {
+		if isPure(path) {
+			t.Errorf("pure packages may import %s", path)
 		}
 	}
 }
@@ -185,15 +233,45 @@ func imports(t *testing.T, file string) []string {
 	return paths
 }
 
-func startsGoroutine(t *testing.T, file string) bool {
-	f, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+// clock are the functions of package time that read the clock or wait for it.
+var clock = []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "NewTimer", "NewTicker", "Tick"}
+
+// impure returns what a file's code uses of goroutines and of the clock.
+func impure(t *testing.T, code string) (found []string) {
+	f, err := parser.ParseFile(token.NewFileSet(), "", code, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	found := false
+	timeName := ""
+	for _, s := range f.Imports {
+		if s.Path.Value != `"time"` {
+			continue
+		}
+		timeName = "time"
+		if s.Name != nil {
+			timeName = s.Name.Name
+		}
+		if timeName == "." {
+			found = append(found, `import . "time"`)
+		}
+	}
 	ast.Inspect(f, func(n ast.Node) bool {
-		_, isGo := n.(*ast.GoStmt)
-		found = found || isGo
+		switch n := n.(type) {
+		case *ast.GoStmt:
+			found = append(found, "go")
+		case *ast.SelectorExpr:
+			x, ok := n.X.(*ast.Ident)
+			switch {
+			case ok && x.Name == timeName && slices.Contains(clock, n.Sel.Name):
+				found = append(found, x.Name+"."+n.Sel.Name)
+			case n.Sel.Name == "Go": // sync.WaitGroup.Go and its kind
+				name := "Go"
+				if ok {
+					name = x.Name + ".Go"
+				}
+				found = append(found, name)
+			}
+		}
 		return true
 	})
 	return found
