@@ -136,9 +136,9 @@ type Conn struct {
 // timeLayout is how Pen writes a moment.
 const timeLayout = "2006-01-02 15:04:05"
 
-// unused stands in the place of an address where a slot has none. Control
-// scripts see a word here that no address can be; its form is Pen's.
-const unused = "(unknown address family 0"
+// unused stands in the place of an address where a slot has none: control
+// scripts look for it, and for port 0, to find a slot that is free.
+const unused = "0.0.0.0"
 
 func (s Server) addr() string {
 	if s.Used {
@@ -174,7 +174,7 @@ func StatesText(servers []Server, now time.Time) string {
 			continue
 		}
 		fmt.Fprintf(&b, "%d %s", s.Slot, s.addr())
-		if s.Port != 0 && !strings.HasPrefix(s.Addr, "/") {
+		if s.Port != 0 && !strings.Contains(s.Addr, "/") {
 			fmt.Fprintf(&b, " port %d", s.Port)
 		}
 		if s.Name != "" {

@@ -11,7 +11,8 @@ import (
 )
 
 // sample is the state in which a Pen 0.34.1 wrote testdata: two clients, one
-// of them with an open connection, a gap in slot 2, two servers that refused.
+// of them with an open connection, a gap in slot 2 (which Pen calls "(unknown
+// address family 0", and testdata 0.0.0.0), two servers that refused.
 func sample() Snapshot {
 	now := time.Unix(1795517618, 0).UTC()
 	return Snapshot{
