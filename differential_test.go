@@ -252,8 +252,12 @@ var differential = []struct {
 		"mode", "servers", "blacklist 17", "blacklist", "timeout 4", "timeout", "tracking 99", "tracking", "clients_max 4000", "clients_max",
 		"client_acl 3", "client_acl", "control_acl 4", "debug", "debug 0", "web_stats", "web_stats page.html", "web_stats", "no web_stats", "web_stats",
 		"idle_timeout", "idlers", "pending_max 9", "hash", "weight", "roundrobin", "stubborn", "mode", "no roundrobin", "no hash", "mode",
-		"connection 3", "connection 99999999", "close 99999999", "close 3", "socket 3", "foo bar", "no foo", "recent", "ascii", "no ascii",
-		"server 1 address 127.0.0.5", "servers", "server 5 address 127.0.0.6 port 81 max 3 hard 4 weight 5 prio 6", "servers", "abort_on_error", "log"),
+		"connection 3", "connection 99999999", "close 99999999", "close 3", "socket 3", "recent", "no ascii",
+		"server 1 address 127.0.0.5", "servers", "server 3 address 0.0.0.0", "server 4 address 0", "servers", "server 5 address 127.0.0.6 port 81 max 3 hard 4 weight 5 prio 6", "log"),
+		step{"foo bar", "unknown-words", "do_cmd: ignoring command starting with 'foo'\n", "unknown command \"foo\"\n"},
+		step{"no foo", "unknown-words", "", "unknown command \"foo\"\n"},
+		step{"ascii", "flag-questions", "", "off\n"},
+		step{"abort_on_error", "flag-questions", "", "off\n"},
 		step{"client_acl 12", "bad-argument", "0\n", "client_acl: list 12 is out of range, want 0 to 9\n"},
 		step{"server x max 3", "bad-argument", "", "server: there is no server named x, want a slot, 0 to 65535, or the name of one\n"},
 		step{"block", "obsolete-words", "do_cmd: ignoring command starting with 'block'\n", ""},
@@ -261,12 +265,14 @@ var differential = []struct {
 	)},
 	{"settings", []string{"-h"}, both(
 		"idle_timeout 7", "idle_timeout", "idle_timeout 0", "tcp_fastclose up", "tcp_fastclose down", "tcp_fastclose both", "tcp_fastclose off",
-		"tcp_nodelay", "no tcp_nodelay", "keepalive", "no keepalive", "transparent", "no transparent", "poll", "epoll", "select", "kqueue",
+		"tcp_nodelay", "no tcp_nodelay", "keepalive on", "no keepalive", "transparent on", "no transparent", "poll", "epoll", "select", "kqueue",
 		"source 127.0.0.1", "visit 2", "no weight", "no stubborn", "no transparent", "prio", "no prio", "mode", "debug 1", "debug 0",
 		"acl 4 permit 2001:db8::/32", "acl 4 deny ::1", "acl 4 permit 10.0.0.0 255.0.0.0", "no acl 4", "control_acl 4", "control_acl 0",
-		"server 0 port 1 max 2 hard 3 weight 4 prio 5 acl 6", "servers", "server 9 address 127.0.0.9 port 9", "servers", "server 1 blacklist 50 max 6",
+		"server 0 port 1 max 2 hard 3 weight 4 prio 5 acl 6", "servers", "server 3 address 127.0.0.9 port 9", "servers", "server 1 blacklist 50 max 6",
+		"server 3 address 127.1", "servers", "server 3 address 0x7f000002", "servers", "server 3 address 2130706435", "servers", "server 3 address 0177.0.0.4", "servers",
+		"server 3 address 0 port 0 max 0 weight 0 prio 0", "servers",
 		"recent 60", "recent", "clients_max", "pending_max 50", "listen", "control", "# nothing", "exit", "gone")},
-	{"dummy", nil, append(both("dummy"), step{"say 2 hello", "", "", ""}, step{"no dummy", "", "", ""}, step{"say 3 hello", "round-robin-start", "b", "a"})},
+	{"dummy", nil, append(both("dummy on"), step{"say 2 hello", "", "", ""}, step{"no dummy", "", "", ""}, step{"say 3 hello", "round-robin-start", "b", "a"})},
 	{"log", []string{"-h"}, append(both(
 		"log DIR/log", "log", "say 1 GET /one HTTP/1.0", "say 2 spaces  and\tmore", "say 4 \x80\xff\xc3\xa5 end", "say 5 "+strings.Repeat("long ", 40),
 		"say 8", "no log", "log", "file log", "log DIR/second"),
@@ -342,7 +348,7 @@ func TestDifferentialWrite(t *testing.T) {
 	c := startTwin(t, "C Pen", cPen, filepath.Join(programs, "penctl"), servers, args)
 	ours := startTwin(t, "ours", filepath.Join(programs, "pen"), cPenctl, servers, args)
 	for _, do := range []string{
-		"acl 1 permit 10.0.0.0 255.0.0.0", "acl 1 deny 192.0.2.1", "acl 9 permit 2001:db8::/32", "client_acl 0", "control_acl 0", "ascii",
+		"acl 1 permit 10.0.0.0 255.0.0.0", "acl 1 deny 192.0.2.1", "acl 9 permit 2001:db8::/32", "client_acl 0", "control_acl 0", "ascii on",
 		"blacklist 17", "debug 1", "hash", "log DIR/log", "roundrobin", "stubborn", "tcp_fastclose down", "timeout 7", "tracking 99",
 		"web_stats DIR/stats", "prio", "clients_max 3000",
 		"server 0 acl 1 max 5 hard 6 weight 7 prio 8", "server 1 weight 1", "server 2 weight 2 prio 1",
@@ -392,7 +398,7 @@ func TestDifferentialStatus(t *testing.T) {
 		startTwin(t, "C Pen", cPen, filepath.Join(programs, "penctl"), servers, []string{"-h"}),
 		startTwin(t, "ours", filepath.Join(programs, "pen"), cPenctl, servers, []string{"-h"}),
 	} {
-		for _, do := range []string{"web_stats DIR/page", "hold h1 1", "hold h2 5", "server 5 address 127.0.0.7 port 7"} {
+		for _, do := range []string{"web_stats DIR/page", "hold h1 1", "hold h2 5", "server 3 address 0.0.0.0", "server 4 address 127.0.0.7 port 7"} {
 			tw.do(do)
 		}
 		pages = append(pages, numbers.ReplaceAllString(tw.do("status"), "N"))

@@ -309,9 +309,9 @@ func TestTransparentAtRunTime(t *testing.T) {
 		start string // an option
 		steps [][3]string
 	}{
-		{penUsers[0], "-r", [][3]string{{"", "", plain}, {"transparent", "", clients}, {"no transparent", "", plain}}},
-		{penUsers[1], "--transparent", [][3]string{{"", "", clients}, {"no transparent", "", plain}, {"transparent", "", clients}}},
-		{penUsers[1], "-r", [][3]string{{"transparent", lacking, plain}}},
+		{penUsers[0], "-r", [][3]string{{"", "", plain}, {"transparent on", "", clients}, {"no transparent", "", plain}}},
+		{penUsers[1], "--transparent", [][3]string{{"", "", clients}, {"no transparent", "", plain}, {"transparent on", "", clients}}},
+		{penUsers[1], "-r", [][3]string{{"transparent on", lacking, plain}}},
 	} {
 		t.Run(tt.start+" as user "+tt.pen.user, func(t *testing.T) {
 			ctl, _ := tt.pen.start(t, w, tt.start, "80", server4)

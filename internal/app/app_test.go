@@ -306,7 +306,7 @@ func TestRejectedChanges(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 		}
 		for _, line := range []string{
-			"exit_enabled", "backlog 7", "server 9 max 3 blacklist 10", "server 9 weight 4 blacklist 0",
+			"exit_enabled on", "backlog 7", "server 9 max 3 blacklist 10", "server 9 weight 4 blacklist 0",
 		} {
 			if err := a.Change(command(t, line)); err == nil {
 				t.Errorf("%s was accepted", line)

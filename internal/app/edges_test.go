@@ -164,7 +164,7 @@ func TestEdgesThatCantBe(t *testing.T) {
 	before := config.Print(a.Config())
 	for line, want := range map[string]string{
 		"ssl " + filepath.Join(t.TempDir(), "gone.pem"):   "gone.pem",
-		"ssl_require_client":                              "want ssl FILE as well",
+		"ssl_require_client on":                           "want ssl FILE as well",
 		"route sni www.example.com web":                   "there is no service web",
 		fmt.Sprintf("tls on ca %s/gone.pem", t.TempDir()): "gone.pem",
 	} {

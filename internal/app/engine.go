@@ -40,9 +40,9 @@ func (a *App) set(ctx context.Context, cmd config.Command) error {
 		return fmt.Errorf("%s: can only be set at the start", cmd.Verb.Name)
 	}
 	scoped, _ := next.In(cmd.Service)
-	slot, d, blacklists := cmd.Blacklisting(scoped)
-	if blacklists && (slot >= len(scoped.Servers) || !scoped.Servers[slot].Used()) {
-		return inService(cmd.Service, fmt.Errorf("server %d: no such server, nothing to blacklist", slot))
+	blacklisted, d, blacklists, err := cmd.Blacklisting(scoped)
+	if err != nil {
+		return inService(cmd.Service, err)
 	}
 	again := cmd.Verb.Name == "geoip_db" // and a data base read again
 	if err := a.apply(ctx, next, again); err != nil {
@@ -50,10 +50,14 @@ func (a *App) set(ctx context.Context, cmd config.Command) error {
 	}
 	a.remember(old)
 	if blacklists {
-		a.services[cmd.Service].d.Blacklist(slot, d)
+		for _, slot := range blacklisted {
+			a.services[cmd.Service].d.Blacklist(slot, d)
+		}
 	}
-	if slot, within, ok := cmd.Draining(scoped); ok {
-		a.services[cmd.Service].d.Drain(slot, within)
+	if slots, within, ok := cmd.Draining(scoped); ok {
+		for _, slot := range slots {
+			a.services[cmd.Service].d.Drain(slot, within)
+		}
 	}
 	return nil
 }

@@ -32,7 +32,7 @@ func TestTransparentNeedsPrivilege(t *testing.T) {
 		a = start(t, "-F", file, "127.0.0.1:0", named(t, "one"))
 		before := config.Print(a.Config())
 		wrong := lacking + "; start Pen again with transparent set"
-		if err := a.Change(command(t, "transparent")); err == nil || err.Error() != wrong {
+		if err := a.Change(command(t, "transparent on")); err == nil || err.Error() != wrong {
 			t.Errorf("transparent: %v, want %s", err, wrong)
 		}
 		write("blacklist 40\ntransparent\n")
@@ -53,7 +53,7 @@ func TestTransparentNeedsPrivilege(t *testing.T) {
 		t.Errorf("answer %q", got)
 	}
 	testenv.WithCaps(t, 1<<unix.CAP_NET_RAW, func() {
-		if err := a.Change(command(t, "transparent")); err != nil || !a.Config().Transparent {
+		if err := a.Change(command(t, "transparent on")); err != nil || !a.Config().Transparent {
 			t.Errorf("with the privilege: %v", err)
 		}
 	})

@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
 
 // setACL is the acl verb (specification, section 10): acl N permit|deny
-// ADDRESS [MASK], ADDRESS/LENGTH, country CC; no acl N empties a list.
+// ADDRESS [MASK], ADDRESS/LENGTH or country CC appends an entry, acl N insert
+// PLACE puts one before another, acl N replace takes the place of the whole list;
+// no acl N empties a list, or takes one entry out.
 func setACL(c *Config, no bool, args []string) error {
 	if len(args) == 0 {
 		return errors.New("want the number of a list, 0 to 9")
@@ -19,20 +22,83 @@ func setACL(c *Config, no bool, args []string) error {
 	if err != nil {
 		return err
 	}
-	if no {
-		c.ACLs[n] = nil
-		return nil
+	list, rest := c.ACLs[n], args[1:]
+	switch {
+	case no && len(rest) == 0:
+		list = nil
+	case no:
+		list, err = without(list, rest)
+	case len(rest) > 0 && rest[0] == "replace":
+		list, err = parseEntries(rest[1:])
+	case len(rest) > 0 && rest[0] == "insert":
+		list, err = inserted(list, rest[1:])
+	default:
+		var e ACLEntry
+		e, err = parseEntry(rest)
+		list = append(list, e)
 	}
-	if len(args) < 3 || args[1] != "permit" && args[1] != "deny" {
-		return errors.New("want: acl N permit|deny ADDRESS [MASK], or country CC")
+	if err == nil && len(list) > maxEntries {
+		err = fmt.Errorf("list %d has %d entries, want at most %d", n, len(list), maxEntries)
 	}
-	e, err := parseEntry(args[2], args[3:])
+	if err == nil {
+		c.ACLs[n] = list
+	}
+	return err
+}
+
+// maxEntries bounds an access list, which is searched for every client.
+const maxEntries = 100_000
+
+// parseEntries understands one entry after another.
+func parseEntries(words []string) ([]ACLEntry, error) {
+	var list []ACLEntry
+	for len(words) > 0 {
+		end := 1
+		for end < len(words) && words[end] != "permit" && words[end] != "deny" {
+			end++
+		}
+		e, err := parseEntry(words[:end])
+		if err != nil {
+			return nil, err
+		}
+		list, words = append(list, e), words[end:]
+	}
+	if list == nil {
+		return nil, errors.New("want entries to replace the list by, such as replace permit 10.0.0.0/8 deny 0.0.0.0/0; no acl N empties it")
+	}
+	return list, nil
+}
+
+// inserted puts an entry before the one at a place, which is a number from 0.
+func inserted(list []ACLEntry, words []string) ([]ACLEntry, error) {
+	if len(words) == 0 {
+		return nil, errors.New("want the place of the new entry, such as insert 0 permit 10.0.0.1")
+	}
+	place, err := parseInt("place", words[0], 0, len(list))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	e.Permit = args[1] == "permit"
-	c.ACLs[n] = append(c.ACLs[n], e)
-	return nil
+	e, err := parseEntry(words[1:])
+	if err != nil {
+		return nil, err
+	}
+	return slices.Insert(slices.Clone(list), place, e), nil
+}
+
+// without takes out the first entry that is equal.
+func without(list []ACLEntry, words []string) ([]ACLEntry, error) {
+	e, err := parseEntry(words)
+	if err != nil {
+		return nil, err
+	}
+	i := slices.Index(list, e)
+	if i < 0 {
+		return nil, fmt.Errorf("the list has no entry %s", strings.Join(words, " "))
+	}
+	if len(list) == 1 {
+		return nil, nil
+	}
+	return slices.Delete(slices.Clone(list), i, i+1), nil
 }
 
 func parseList(s string) (int, error) {
@@ -43,10 +109,24 @@ func parseList(s string) (int, error) {
 	return n, nil
 }
 
-// parseEntry understands A.B.C.D [MASK], A.B.C.D/LENGTH, IPV6[/LENGTH] and
+// parseEntry understands permit or deny, and what that is for.
+func parseEntry(words []string) (ACLEntry, error) {
+	if len(words) < 2 || words[0] != "permit" && words[0] != "deny" {
+		hint := ""
+		if len(words) > 0 {
+			hint = didYouMean(words[0], []string{"permit", "deny", "replace", "insert"})
+		}
+		return ACLEntry{}, fmt.Errorf("want: acl N permit|deny ADDRESS [MASK], or country CC%s", hint)
+	}
+	e, err := parseWhom(words[1], words[2:])
+	e.Permit = words[0] == "permit"
+	return e, err
+}
+
+// parseWhom understands A.B.C.D [MASK], A.B.C.D/LENGTH, IPV6[/LENGTH] and
 // country CC. A dotted mask is taken as it is; a length cuts the address to its
 // network.
-func parseEntry(text string, mask []string) (ACLEntry, error) {
+func parseWhom(text string, mask []string) (ACLEntry, error) {
 	var e ACLEntry
 	if text == "country" {
 		return parseCountry(mask)
@@ -58,7 +138,7 @@ func parseEntry(text string, mask []string) (ACLEntry, error) {
 		}
 		return entry(p.Masked()), noMore(mask)
 	}
-	addr, err := netip.ParseAddr(text)
+	addr, err := parseAddr(text)
 	if err != nil || addr.Zone() != "" || addr.Is4In6() {
 		return e, fmt.Errorf("bogus address %q, want an IPv4 or IPv6 address", text)
 	}

@@ -40,11 +40,11 @@ const maxPrefix4, maxPrefix6 = 32, 128
 func balancing() []Verb {
 	return []Verb{
 		asked(Verb{
-			Name: "balance", Args: strings.Join(balances, "|") + " [bound FACTOR]", Long: "balance", several: true, Negatable: true, set: setBalance, save: saveBalance,
+			Name: "balance", Args: strings.Join(balances, "|") + " [bound FACTOR]", Long: "balance", several: true, Negatable: true, most: 3, set: setBalance, save: saveBalance,
 			Help: "how a new client's server is chosen, weights observed; with bound, hash and maglev give no server more than FACTOR of its share",
 		}),
 		{
-			Name: "tracking_prefix", Args: "[IPV4 [IPV6]]", Long: "tracking-prefix", several: true, set: setPrefix, save: savePrefix,
+			Name: "tracking_prefix", Args: "[IPV4 [IPV6]]", Long: "tracking-prefix", several: true, most: 2, set: setPrefix, save: savePrefix,
 			Help: "lengths of the networks whose clients count as one, such as 24 56",
 			show: func(c Config) string { return prefix(c) },
 		},
@@ -52,15 +52,15 @@ func balancing() []Verb {
 		period("max_age", "", "max-age", "connections are ended after this, or up to a tenth earlier; 0: never", 0, func(c *Config) *time.Duration { return &c.MaxAge }),
 		integer("rebalance", "", "rebalance", "connections a second that may be ended because their client belongs to another server; 0: none", 0, maxInt, func(c *Config) *int { return &c.Rebalance }),
 		asked(Verb{
-			Name: "outlier", Args: "KEY VALUE...", Long: "outlier", several: true, Negatable: true, set: setOutlier, save: saveOutlier,
+			Name: "outlier", Args: "KEY VALUE...", Long: "outlier", several: true, Negatable: true, most: many, set: setOutlier, save: saveOutlier,
 			Help: "when clients' experience has a server left alone: failures N, resets N, within TIME, max TIME, share PERCENT",
 		}),
 		integer("panic", "", "panic", "percent of the servers; if fewer take clients, checks and failures are not believed; 0: never", 0, 100, func(c *Config) *int { return &c.Panic }),
 		{
-			Name: "on_down", Args: "[keep|close]", Long: "on-down", Help: "what becomes of the connections of a server that checks find down",
+			Name: "on_down", Args: "[keep|close]", Long: "on-down", most: 1, Help: "what becomes of the connections of a server that checks find down",
 			set: func(c *Config, _ bool, args []string) error {
 				if args[0] != "keep" && args[0] != "close" {
-					return fmt.Errorf("%q is none of keep, close", args[0])
+					return noneOf(args[0], "keep", "close")
 				}
 				c.CloseDown = args[0] == "close"
 				return nil
@@ -84,7 +84,7 @@ func setBalance(c *Config, no bool, args []string) error {
 	}
 	word := args[0]
 	if !slices.Contains(balances, word) {
-		return fmt.Errorf("%q is none of %s", word, strings.Join(balances, ", "))
+		return noneOf(word, balances...)
 	}
 	bound := 0.0
 	if len(args) > 1 {
@@ -163,7 +163,7 @@ func setOutlier(c *Config, no bool, args []string) error {
 		case "share":
 			o.Share, err = parseInt(key, value, 1, 100)
 		default:
-			err = fmt.Errorf("unknown key %q, want failures, resets, within, max or share", key)
+			err = noneOf(key, "failures", "resets", "within", "max", "share")
 		}
 		if err != nil {
 			return err

@@ -12,12 +12,12 @@ import (
 func checking() []Verb {
 	return []Verb{
 		asked(Verb{
-			Name: "check", Args: "tcp|tls|http|https|send|expect|udp|dns|exec|off WORD...", Negatable: true, set: setCheck,
+			Name: "check", Args: "tcp|tls|http|https|send|expect|udp|dns|exec|off WORD...", Negatable: true, most: many, set: setCheck,
 			Help: "ask servers whether they work: tcp, tls, http PATH, https PATH, send STRING expect STRING, expect STRING, udp send STRING expect STRING, dns NAME, exec FILE, with options",
 			save: saveSpec("check", func(c *Config) *check.Spec { return &c.Check }),
 		}),
 		asked(Verb{
-			Name: "agent", Args: "port|push|off WORD...", Long: "agent", several: true, Negatable: true, set: setAgent, save: saveAgent,
+			Name: "agent", Args: "port|push|off WORD...", Long: "agent", several: true, Negatable: true, most: many, set: setAgent, save: saveAgent,
 			Help: "let servers say themselves how they are: ask their agents (port N), or have them report to agent_listen at least so often (push TIME)",
 		}),
 		global(text("agent_listen", "[HOST:]PORT", "", "agent-listen", "address for servers to report to", func(c *Config) *string { return &c.AgentListen })),

@@ -54,15 +54,15 @@ func edging() []Verb {
 		wordList("http_trust", "NETWORK...", "http-trust", "with http, clients that are proxies: their own fields are kept", network, func(c *Config) *string { return &c.HTTPTrust }),
 		wordList("accept_proxy", "NETWORK...|unix|first", "accept-proxy", "proxies that must begin each connection or datagram with a PROXY header, which says who the client is; first: only the first datagram of a flow", proxyNetwork, func(c *Config) *string { return &c.AcceptProxy }),
 		asked(Verb{
-			Name: "send_proxy", Args: "v1|v2|off [each] [tlvs LIST] [max BYTES]", Long: "send-proxy", several: true, Negatable: true, set: setSendProxy, save: saveSendProxy,
+			Name: "send_proxy", Args: "v1|v2|off [each] [tlvs LIST] [max BYTES]", Long: "send-proxy", several: true, Negatable: true, most: many, set: setSendProxy, save: saveSendProxy,
 			Help: "begin connections to servers with a PROXY header; each: every datagram, not only the first; tlvs: with what else, of authority,alpn,unique_id,ssl,crc32c; max: of at most so many bytes (107)",
 		}),
 		asked(Verb{
-			Name: "tls", Args: "on|off [name NAME] [ca FILE] [cert FILE] [key FILE] [alpn PROTOCOL] [noverify]", Long: "tls", several: true, Negatable: true, set: setServerTLS, save: saveServerTLS,
+			Name: "tls", Args: "on|off [name NAME] [ca FILE] [cert FILE] [key FILE] [alpn PROTOCOL] [noverify]", Long: "tls", several: true, Negatable: true, most: many, set: setServerTLS, save: saveServerTLS,
 			Help: "speak TLS to servers, whose certificates are verified by name",
 		}),
 		asked(Verb{
-			Name: "route", Args: "sni PATTERN SERVICE|alpn PROTOCOL SERVICE|default SERVICE", Long: "route", several: true, Negatable: true, set: setRoute, save: saveRoutes,
+			Name: "route", Args: "sni PATTERN SERVICE|alpn PROTOCOL SERVICE|default SERVICE", Long: "route", several: true, Negatable: true, most: 3, mostNo: 2, set: setRoute, save: saveRoutes,
 			Help: "give connections to another service by the name or protocol that their TLS asks for, without ending it; no route [sni PATTERN|...] takes it back",
 		}),
 	}
@@ -169,7 +169,7 @@ func proxyNetwork(word string) error {
 // wordList is a setting that is a list, kept as a text.
 func wordList(name, args, long, help string, check func(string) error, field func(*Config) *string) Verb {
 	return Verb{
-		Name: name, Args: "[" + args + "]", Long: long, several: true, Negatable: true, Help: help,
+		Name: name, Args: "[" + args + "]", Long: long, several: true, Negatable: true, most: many, Help: help,
 		set: func(c *Config, no bool, args []string) error {
 			if no {
 				args = nil
@@ -222,7 +222,7 @@ func (p *SendProxy) parse(words []string) error {
 			p.TLVs.UniqueID = true
 			continue
 		case word != "tlvs" && word != "max":
-			return fmt.Errorf("%q is none of each, tlvs, max, unique_id", word)
+			return noneOf(word, "each", "tlvs", "max", "unique_id")
 		case len(words) < 2:
 			return fmt.Errorf("%q has no value", word)
 		}
@@ -276,7 +276,7 @@ func parseTLVs(t *wire.TLVs, list string) error {
 func parseProxyVersion(word string) (int, error) {
 	version := slices.Index([]string{"off", "v1", "v2"}, word)
 	if version < 0 {
-		return 0, fmt.Errorf("%q is none of v1, v2, off", word)
+		return 0, noneOf(word, "v1", "v2", "off")
 	}
 	return version, nil
 }
@@ -323,7 +323,7 @@ func setServerTLS(c *Config, no bool, args []string) error {
 		c.ServerTLS = next
 		return nil
 	case args[0] != "on":
-		return fmt.Errorf("%q is none of on, off", args[0])
+		return noneOf(args[0], "on", "off")
 	}
 	next.On = true
 	for rest := args[1:]; len(rest) > 0; rest = rest[1:] {
@@ -345,7 +345,7 @@ func setServerTLS(c *Config, no bool, args []string) error {
 			known, *f.value = true, rest[1]
 		}
 		if !known {
-			return fmt.Errorf("%q is none of name, ca, cert, key, alpn, noverify", rest[0])
+			return noneOf(rest[0], "name", "ca", "cert", "key", "alpn", "noverify")
 		}
 		rest = rest[1:]
 	}
@@ -408,7 +408,7 @@ func parseRoute(args []string) (r Route, rest []string, err error) {
 	case r.By == "default":
 		return r, rest, nil
 	case r.By != "sni" && r.By != "alpn":
-		return r, rest, fmt.Errorf("%q is none of sni, alpn, default", r.By)
+		return r, rest, noneOf(r.By, "sni", "alpn", "default")
 	case len(rest) == 0:
 		return r, rest, fmt.Errorf("%s has no value", r.By)
 	}

@@ -20,20 +20,44 @@ func words(n int) func(*Config, bool, []string) error {
 	}
 }
 
+// switched understands what may follow a flag: nothing, on or yes, off or no.
+func switched(no bool, args []string) (on bool, err error) {
+	switch {
+	case no:
+		return false, nil
+	case len(args) == 0 || args[0] == "on" || args[0] == "yes":
+		return true, nil
+	case args[0] == "off" || args[0] == "no":
+		return false, nil
+	}
+	return false, noneOf(args[0], "on", "off", "yes", "no")
+}
+
+func onOff(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
+}
+
 func boolean(name, short, long, help string, field func(*Config) *bool) Verb {
 	return Verb{
-		Name: name, Short: short, Long: long, Help: help, Negatable: true, flag: true,
-		set: func(c *Config, no bool, _ []string) error {
-			*field(c) = !no
-			return nil
+		Name: name, Args: "[on|off]", Short: short, Long: long, Help: help, Negatable: true, flag: true, quiet: true, most: 1,
+		set: func(c *Config, no bool, args []string) error {
+			on, err := switched(no, args)
+			if err == nil {
+				*field(c) = on
+			}
+			return err
 		},
+		show: func(c Config) string { return onOff(*field(&c)) },
 		save: func(c Config) []string { return []string{negated(!*field(&c), name)} },
 	}
 }
 
 func period(name, short, long, help string, least time.Duration, field func(*Config) *time.Duration) Verb {
 	return Verb{
-		Name: name, Args: "[TIME]", Short: short, Long: long, Help: help,
+		Name: name, Args: "[TIME]", most: 1, Short: short, Long: long, Help: help,
 		set: func(c *Config, _ bool, args []string) error {
 			d, err := ParseDuration(args[0])
 			if err == nil && d < least {
@@ -51,7 +75,7 @@ func period(name, short, long, help string, least time.Duration, field func(*Con
 
 func integer(name, short, long, help string, least, most int, field func(*Config) *int) Verb {
 	return Verb{
-		Name: name, Args: "[N]", Short: short, Long: long, Help: help,
+		Name: name, Args: "[N]", most: 1, Short: short, Long: long, Help: help,
 		set: func(c *Config, _ bool, args []string) error {
 			what := "number"
 			if strings.HasSuffix(name, "_acl") {
@@ -68,15 +92,15 @@ func integer(name, short, long, help string, least, most int, field func(*Config
 	}
 }
 
-// silent is a setting that C Pen does not reply to.
-func silent(v Verb) Verb {
-	v.show = nil
+// quiet is a setting that C Pen does not reply to.
+func quiet(v Verb) Verb {
+	v.quiet = true
 	return v
 }
 
 func text(name, args, short, long, help string, field func(*Config) *string) Verb {
 	return Verb{
-		Name: name, Args: "[" + args + "]", Short: short, Long: long, Help: help, Negatable: true,
+		Name: name, Args: "[" + args + "]", most: 1, Short: short, Long: long, Help: help, Negatable: true,
 		set: func(c *Config, no bool, args []string) error {
 			if no {
 				*field(c) = ""
@@ -105,6 +129,13 @@ func saveText(name string, field func(*Config) *string) func(Config) []string {
 // global is a setting for all of Pen.
 func global(v Verb) Verb {
 	v.global = true
+	return v
+}
+
+// moded is a flag that the mode command shows. C Pen's scripts set it by its name
+// alone, and ask for it by mode.
+func moded(v Verb) Verb {
+	v.mode = true
 	return v
 }
 

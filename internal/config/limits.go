@@ -65,11 +65,11 @@ func limiting() []Verb {
 	}
 	return []Verb{
 		asked(Verb{
-			Name: "limit", Args: strings.Join(names, "|") + " VALUE", Long: "limit", several: true, Negatable: true, set: setLimit, save: saveLimits,
+			Name: "limit", Args: strings.Join(names, "|") + " VALUE", Long: "limit", several: true, Negatable: true, most: 2, mostNo: 1, set: setLimit, save: saveLimits,
 			Help: "bound connections (N), new connections (N/s) or bytes (such as 10M/s); delay: how long clients above a rate may wait; no limit NAME takes one back",
 		}),
 		asked(Verb{
-			Name: "queue", Args: "N TIME", Long: "queue", several: true, Negatable: true, set: setQueue, save: saveQueue,
+			Name: "queue", Args: "N TIME", Long: "queue", several: true, Negatable: true, most: 2, set: setQueue, save: saveQueue,
 			Help: "clients that may wait when all servers are full, and how long",
 		}),
 	}
@@ -179,7 +179,7 @@ func setLimit(c *Config, no bool, args []string) error {
 		}
 		return err
 	}
-	return fmt.Errorf("%q is none of %s", args[0], strings.Join(names, ", "))
+	return noneOf(args[0], names...)
 }
 
 func saveLimits(c Config) []string {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -39,18 +40,27 @@ func (cmd Command) Kind() Kind {
 	return cmd.Verb.Kind
 }
 
+// asks reports whether this is a setting without a value. A flag without one
+// sets it in files and options, as in C Pen; at the control socket it asks,
+// unless the mode command is how to ask for it.
 func (cmd Command) asks() bool {
 	v := cmd.Verb
-	return v.Kind == Setting && !v.flag && !cmd.No && len(cmd.Args) == 0
+	if v.Kind != Setting || cmd.No || len(cmd.Args) > 0 {
+		return false
+	}
+	return !v.flag || cmd.Origin == "" && !v.mode
 }
 
 // ParseLine understands one line. Words are separated by spaces or tabs, and a
 // word that begins with # begins a comment. The command is checked, so that it
-// can only fail where it meets the Config. Further words than a command needs
-// are ignored, as in Pen.
+// can only fail where it meets the Config.
 func ParseLine(line string) (Command, error) {
+	line = strings.TrimRight(line, "\r\n")
 	if len(line) > maxLine {
 		return Command{}, errLongLine
+	}
+	if i := strings.IndexAny(line, "\x00\r\n"); i >= 0 {
+		return Command{}, fmt.Errorf("byte %d of the line is %s, want text with line ends of LF or CRLF", i+1, controls[line[i]])
 	}
 	words := splitWords(line)
 	for i, w := range words {
@@ -76,13 +86,55 @@ func parseWords(words []string) (Command, error) {
 		words = words[1:]
 	}
 	cmd.Verb, cmd.Args = find(words[0]), words[1:]
-	if cmd.Verb == nil && cmd.No {
-		return Command{}, nil // Pen is silent here
-	}
 	if cmd.Verb == nil {
-		return cmd, fmt.Errorf("do_cmd: ignoring command starting with '%s'", words[0])
+		return cmd, fmt.Errorf("unknown command %q%s", shortened(words[0]), didYouMean(words[0], verbNames()))
 	}
+	if err := cmd.checkLength(); err != nil {
+		return cmd, err
+	}
+	cmd = cmd.withoutOff()
 	return cmd, cmd.check()
+}
+
+// controls are bytes that no line may have, in words.
+var controls = map[byte]string{0: "NUL", '\r': "a carriage return", '\n': "a line feed"}
+
+// shortened cuts a word that is too long for an error.
+func shortened(word string) string {
+	if len(word) > maxNearest {
+		return word[:maxNearest] + "..."
+	}
+	return word
+}
+
+// checkLength reports the first word that is too many.
+func (cmd Command) checkLength() error {
+	v, most, usage := cmd.Verb, cmd.Verb.most, cmd.Verb.usage()
+	if cmd.No {
+		most, usage = v.mostNo, "no "+v.Name
+	}
+	if len(cmd.Args) <= most || cmd.No && !v.Negatable {
+		return nil
+	}
+	extra := cmd.Args[most]
+	err := fmt.Errorf("%s: %q is one word too many, want %s", v.Name, shortened(extra), usage)
+	if verb := within(1, extra, verbNames()); verb != "" {
+		err = fmt.Errorf("%w; the command %s stands on a line of its own", err, verb)
+	}
+	return err
+}
+
+// withoutOff writes "NAME off" as "no NAME", where that is a command. So does a
+// flag's "NAME no".
+func (cmd Command) withoutOff() Command {
+	v := cmd.Verb
+	if cmd.No || !v.Negatable || v.noNeedsWord || len(cmd.Args) != 1 {
+		return cmd
+	}
+	if word := cmd.Args[0]; word == "off" || v.flag && word == "no" {
+		cmd.No, cmd.Args = true, nil
+	}
+	return cmd
 }
 
 // check applies the command to a Config that is thrown away.
@@ -116,10 +168,12 @@ func (cmd Command) check() error {
 func (cmd Command) standIn(c *Config) Command {
 	word := cmd.Args[0]
 	c.Servers = []Server{{Host: "unknown"}}
-	if _, err := strconv.Atoi(word); err != nil && isName(word) {
-		c.Servers[0].Name = word
-	} else if err == nil && cmd.Verb.Name != "server" && !strings.HasPrefix(word, "-") {
+	_, err := strconv.Atoi(word)
+	switch _, _, isRange, rangeErr := slotRange(word); {
+	case isRange && rangeErr == nil && cmd.Verb.Name != "server", err == nil && cmd.Verb.Name != "server" && !strings.HasPrefix(word, "-"):
 		cmd.Args = append([]string{"0"}, cmd.Args[1:]...)
+	case err != nil && isName(word):
+		c.Servers[0].Name = word
 	}
 	return cmd
 }
@@ -132,9 +186,7 @@ func (cmd Command) apply(c *Config) error { return cmd.applyWith(cmd.Verb.set, c
 func (cmd Command) applyWith(set func(c *Config, no bool, args []string) error, c *Config) error {
 	v := cmd.Verb
 	switch {
-	case cmd.No || v.flag || len(cmd.Args) > 0 || v.Name == "server" || v.Name == "acl":
-	case v.Name == "tcp_fastclose":
-		return errors.New("do_cmd: ignoring tcp_fastclose without argument")
+	case cmd.No || v.flag || len(cmd.Args) > 0 || v.saysMissing:
 	case v.notBuilt:
 		return notBuilt(v.Name)
 	default:
@@ -171,7 +223,7 @@ func (cmd Command) Reply(c Config) string {
 		return "tarpit_acl = -1" // without an end of line, as in Pen
 	case v.Name == "control" && c.Control == "":
 		return "(null)\n"
-	case v.show == nil || cmd.No:
+	case v.show == nil || cmd.No, v.quiet && !cmd.asks():
 		return ""
 	}
 	if s := v.show(c); s != "" {
@@ -240,7 +292,12 @@ func (r *reader) file(name, origin string) {
 }
 
 func (r *reader) lines(name string, f io.Reader) {
-	sc := bufio.NewScanner(f)
+	in := bufio.NewReader(f)
+	if err := skipMark(in); err != nil {
+		r.fail(name+":1", err)
+		return
+	}
+	sc := bufio.NewScanner(in)
 	sc.Buffer(nil, 2*maxLine)
 	n := 0
 	for sc.Scan() {
@@ -257,6 +314,23 @@ func (r *reader) lines(name string, f io.Reader) {
 	if err != nil {
 		r.fail(fmt.Sprintf("%s:%d", name, n+1), err)
 	}
+}
+
+// skipMark skips the byte order mark that some editors put before UTF-8. One of
+// another encoding is an error: nothing after it could be understood.
+func skipMark(in *bufio.Reader) error {
+	start, _ := in.Peek(4) // as much as there is; an error comes again
+	for _, mark := range []struct{ bytes, encoding string }{
+		{"\xff\xfe\x00\x00", "UTF-32"}, {"\x00\x00\xfe\xff", "UTF-32"}, {"\xff\xfe", "UTF-16"}, {"\xfe\xff", "UTF-16"},
+	} {
+		if bytes.HasPrefix(start, []byte(mark.bytes)) {
+			return fmt.Errorf("the file is in %s, want UTF-8 or ASCII", mark.encoding)
+		}
+	}
+	if bytes.HasPrefix(start, []byte("\xef\xbb\xbf")) {
+		in.Discard(3)
+	}
+	return nil
 }
 
 func (r *reader) line(text, origin string) {

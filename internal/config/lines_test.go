@@ -5,6 +5,7 @@ import (
 	"io"
 	"io/fs"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ func apply(t *testing.T, c Config, lines ...string) Config {
 		if err != nil {
 			t.Fatalf("%s: %v", line, err)
 		}
+		cmd.Origin = "a file" // where a flag by itself sets it
 		if c, err = c.With(cmd); err != nil {
 			t.Fatalf("%s: %v", line, err)
 		}
@@ -28,10 +30,16 @@ func apply(t *testing.T, c Config, lines ...string) Config {
 func TestReply(t *testing.T) {
 	c := apply(t, Default(), "listen 127.0.0.1:80", "emergency [::1]:81:5", "tracking 1500ms", "stubborn")
 	for _, tt := range []struct{ line, want string }{
-		{"abort_on_error", ""},
+		{"abort_on_error", "off\n"},
+		{"abort_on_error on", ""},
 		{"acl 1 permit 10.0.0.1", ""},
 		{"no acl 1", ""},
-		{"ascii", ""},
+		{"ascii", "off\n"},
+		{"ascii yes", ""},
+		{"no ascii", ""},
+		{"http", "off\n"},
+		{"http on", ""},
+		{"hash", ""},
 		{"blacklist", "30\n"},
 		{"blacklist 17", "17\n"},
 		{"client_acl 9", "9\n"},
@@ -47,7 +55,6 @@ func TestReply(t *testing.T) {
 		{"geoip_db /usr/share/GeoIP/c.mmdb", "/usr/share/GeoIP/c.mmdb\n"},
 		{"no geoip_db", ""},
 		{"acl 1 permit country SE", ""},
-		{"hash with more words", ""},
 		{"no hash", ""},
 		{"idle_timeout", "Idle timeout: 0 seconds\n"},
 		{"idle_timeout 0", "Idle timeout: 0 seconds\n"},
@@ -70,6 +77,9 @@ func TestReply(t *testing.T) {
 		{"server 1 address 127.0.0.1 port 80", ""},
 		{"tarpit_acl", "tarpit_acl = -1"},
 		{"tcp_fastclose off", ""},
+		{"tcp_fastclose up", ""},
+		{"tcp_fastclose", "off\n"},
+		{"pending_max", "0\n"},
 		{"timeout 6", "6\n"},
 		{"timeout 200ms", "200ms\n"},
 		{"tracking", "1.5s\n"},
@@ -94,7 +104,7 @@ func TestReply(t *testing.T) {
 }
 
 func TestNothingToDo(t *testing.T) {
-	for _, line := range []string{"", "  \t", "# comment", "  #x", "no such_word", "\r\n"} {
+	for _, line := range []string{"", "  \t", "# comment", "  #x", "\r\n"} {
 		if cmd, err := ParseLine(line); err != nil || cmd.Verb != nil {
 			t.Errorf("%q: %v, %v", line, cmd.Verb, err)
 		}
@@ -103,7 +113,7 @@ func TestNothingToDo(t *testing.T) {
 
 func TestKinds(t *testing.T) {
 	for line, want := range map[string]Kind{
-		"blacklist 3": Setting, "blacklist": Question, "hash": Setting, "no web_stats": Setting,
+		"blacklist 3": Setting, "blacklist": Question, "hash": Setting, "http": Question, "http on": Setting, "http off": Setting, "no http": Setting, "no web_stats": Setting,
 		"web_stats": Question, "close 1": Action, "write": Action, "include f": Action, "exit": Action,
 		"servers": Question, "recent 5": Question, "control": Question, "help blacklist": Question,
 	} {
@@ -115,7 +125,30 @@ func TestKinds(t *testing.T) {
 
 // lineErrors are lines with a part of what is said about them.
 var lineErrors = []struct{ line, want string }{
-	{"frobnicate 3", "do_cmd: ignoring command starting with 'frobnicate'"},
+	{"frobnicate 3", `unknown command "frobnicate"`},
+	{"drian 3", `unknown command "drian"; did you mean drain?`},
+	{"no accept_porxy", `unknown command "accept_porxy"; did you mean accept_proxy?`},
+	{"no such_word", `unknown command "such_word"`},
+	{"HTTP on", `unknown command "HTTP"; did you mean http?`},
+	{"http offf", `http: "offf" is none of on, off, yes, no; did you mean off?`},
+	{"http on please", `http: "please" is one word too many, want http [on|off]`},
+	{"no http off", `http: "off" is one word too many, want no http`},
+	{"timeout 5 seconds please", `timeout: "seconds" is one word too many, want timeout TIME`},
+	{"blacklist 30 tiemout 2", `"tiemout" is one word too many, want blacklist TIME; the command timeout stands on a line of its own`},
+	{"balance maglef", "did you mean maglev?"},
+	{"server 0 adress a", `unknown key "adress", want one of acl, address,`},
+	{"server 0 adress a", "did you mean address?"},
+	{"acl 1 replace", "want entries to replace the list by"},
+	{"acl 1 replace permit", "want: acl N permit|deny"},
+	{"acl 1 replace permit 10.0.0.1 deny nonsense", `bogus address "nonsense"`},
+	{"acl 1 replace 10.0.0.1", "want: acl N permit|deny"},
+	{"acl 1 insert", "want the place of the new entry"},
+	{"acl 1 insert 1 permit 10.0.0.1", "place 1 is out of range, want 0 to 0"},
+	{"no acl 1 permit 10.0.0.1", "the list has no entry permit 10.0.0.1"},
+	{"acl 1 premit 10.0.0.1", "did you mean permit?"},
+	{"timeout\x005", "byte 8 of the line is NUL"},
+	{"timeout 5\rtimeout 6", "byte 10 of the line is a carriage return"},
+	{"clients_max 100000000", "number 100000000 is out of range, want 1 to 10000000"},
 	{"acl", "acl: want the number of a list, 0 to 9"},
 	{"no acl", "acl: want the number of a list, 0 to 9"},
 	{"acl 11 permit 10.0.0.1", `acl: list "11" is out of range, want 0 to 9`},
@@ -141,7 +174,6 @@ var lineErrors = []struct{ line, want string }{
 	{"clients_max 0", "out of range"},
 	{"clients_max 1e3", "not a number"},
 	{"include", "include: an argument is missing: include FILE"},
-	{"pending_max", "pending_max: an argument is missing: pending_max N"},
 	{"connection", "connection: an argument is missing"},
 	{"no blacklist", `there is no "no blacklist"`},
 	{"no servers", `there is no "no servers"`},
@@ -157,7 +189,7 @@ var lineErrors = []struct{ line, want string }{
 	{"service a/b", `"a/b" can't be a name`},
 	{"service web service web2", "a service has no services of its own"},
 	{"service web control 10", "control is for all of Pen: say it without service web"},
-	{"service web nonsense", "ignoring command starting with 'nonsense'"},
+	{"service web nonsense", `unknown command "nonsense"`},
 	{"table b/c", `"b/c" can't be a name`},
 	{"check agent port 3", "an agent is not a check"},
 	{"check ping", "check: "},
@@ -171,7 +203,7 @@ var lineErrors = []struct{ line, want string }{
 	{"tracking_prefix 33", "prefix 33 is out of range, want 1 to 32"},
 	{"tracking_prefix 24 0", "prefix 0 is out of range, want 1 to 128"},
 	{"outlier failures", `"failures" has no value`},
-	{"outlier failures 2 often 3", `unknown key "often", want failures, resets`},
+	{"outlier failures 2 often 3", `"often" is none of failures, resets`},
 	{"outlier within 3", "within is for resets"},
 	{"panic 101", "number 101 is out of range, want 0 to 100"},
 	{"on_down die", `"die" is none of keep, close`},
@@ -205,7 +237,6 @@ var lineErrors = []struct{ line, want string }{
 	{"source here", "unable to set source address to 'here'"},
 	{"source", "an argument is missing"},
 	{"idle_timeout -1", "out of range"},
-	{"tcp_fastclose", "do_cmd: ignoring tcp_fastclose without argument"},
 	{strings.Repeat("x", 4096), "more than 4095 bytes"},
 	{"web_stats " + strings.Repeat("x", 4000), "a word of 4000 bytes"},
 }
@@ -258,14 +289,31 @@ func TestServerCommand(t *testing.T) {
 }
 
 func TestBlacklisting(t *testing.T) {
-	cmd, err := ParseLine("server 3 max 5 blacklist 90")
-	if slot, d, ok := cmd.Blacklisting(Default()); err != nil || slot != 3 || d != 90*time.Second || !ok {
-		t.Errorf("%d %v %t %v", slot, d, ok, err)
+	c := apply(t, Default(), "server 1 address a", "server 3 address b name web")
+	for _, tt := range []struct {
+		line  string
+		slots []int
+		wrong bool
+	}{
+		{"server 3 max 5 blacklist 90", []int{3}, false},
+		{"server web blacklist 90", []int{3}, false},
+		{"server 0-9 blacklist 90", []int{1, 3}, false},
+		{"server 2 blacklist 90", nil, true},
+		{"server 4-9 blacklist 90", nil, true},
+	} {
+		cmd, err := ParseLine(tt.line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		slots, d, ok, err := cmd.Blacklisting(c)
+		if (err != nil) != tt.wrong || !slices.Equal(slots, tt.slots) || d != 90*time.Second || !ok {
+			t.Errorf("%s: %d %v %t %v", tt.line, slots, d, ok, err)
+		}
 	}
 	for _, line := range []string{"blacklist 3", "server 3 max 5", "servers", ""} {
 		if cmd, err := ParseLine(line); err != nil {
 			t.Error(err)
-		} else if _, _, ok := cmd.Blacklisting(Default()); ok {
+		} else if _, _, ok, _ := cmd.Blacklisting(Default()); ok {
 			t.Errorf("%s: blacklists", line)
 		}
 	}
@@ -347,12 +395,12 @@ func TestReadFileErrors(t *testing.T) {
 		want []string
 		n    int
 	}{
-		{"bad", []string{"bad:1: blacklist: ", "bad:3: server: 1: weight ", "bad:4: open gone: ", "worse:1: do_cmd: "}, 4},
+		{"bad", []string{"bad:1: blacklist: ", "bad:3: server: 1: weight ", "bad:4: open gone: ", "worse:1: unknown command "}, 4},
 		{"self", []string{"self:1: include: ./self includes itself", "self:2: include: self includes itself"}, 2},
 		{"long", []string{"long:2: a line of more than 4095 bytes", "long:3: timeout: "}, 2},
 		{"huge", []string{"huge:2: a line of more than 4095 bytes"}, 1},
 		{"many", []string{"many:1000: include: empty comes after 1000 files"}, 2},
-		{"noise", []string{"noise:1000: do_cmd"}, maxErrors},
+		{"noise", []string{"noise:1000: unknown command"}, maxErrors},
 		{deep[0], []string{"deep10:1: include: deep11 is more than 10 files deep"}, 1},
 		{"missing", []string{"open missing: file does not exist"}, 1},
 	} {

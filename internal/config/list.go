@@ -30,7 +30,7 @@ func Options() []Option {
 	}
 	for _, v := range Verbs() {
 		if v.Long != "" {
-			out = append(out, Option{v.Short, v.Long, v.value(), v.Help, v.Default(), v.Unused})
+			out = append(out, Option{v.Short, v.Long, v.optionValue(), v.Help, v.Default(), v.Unused})
 		}
 	}
 	return append(

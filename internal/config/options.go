@@ -136,7 +136,11 @@ func (o *options) setting(v *Verb, value string) {
 	default:
 		cmd.Args = []string{value}
 	}
-	o.command(cmd)
+	if err := cmd.checkLength(); err != nil {
+		o.fail(cmd.Origin, err)
+		return
+	}
+	o.command(cmd.withoutOff())
 }
 
 // add defines an option that calls f wherever it occurs.
@@ -196,7 +200,7 @@ func Help(name string) (string, error) {
 		fmt.Fprintf(&b, "%-46s %s\n", strings.TrimSpace(usage+" "+v.Args), v.Help)
 	}
 	if b.Len() == 0 {
-		return "", fmt.Errorf("help: there is no command %q", name)
+		return "", fmt.Errorf("help: there is no command %q%s", name, didYouMean(name, verbNames()))
 	}
 	return b.String(), nil
 }

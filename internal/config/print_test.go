@@ -150,7 +150,8 @@ func services(name string) *rapid.Generator[Service] {
 				rapid.Map(rapid.Int64Range(int64(time.Millisecond), int64(maxInt)*int64(time.Second)), func(n int64) time.Duration { return time.Duration(n) }),
 			).Draw(t, "duration")
 		}
-		for _, n := range []*int{&c.ClientsMax, &c.ConnMax, &c.PendingMax, &c.Backlog, &c.MultiAccept} {
+		c.ClientsMax = rapid.IntRange(1, maxClients).Draw(t, "clients")
+		for _, n := range []*int{&c.ConnMax, &c.PendingMax, &c.Backlog, &c.MultiAccept} {
 			*n = rapid.IntRange(1, maxInt).Draw(t, "number")
 		}
 		c.ClientACL = rapid.IntRange(0, 9).Draw(t, "list")

@@ -52,12 +52,14 @@ func (s *Server) setHost(host string) error {
 	if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
 		host = host[1 : len(host)-1]
 	}
-	_, err := netip.ParseAddr(host)
+	addr, err := parseAddr(host)
 	switch {
 	case host == "":
 		return errors.New("no host, want a name, an address or a path; an IPv6 address stands in brackets")
-	case host == "0.0.0.0":
+	case err == nil && addr == netip.IPv4Unspecified():
 		host = ""
+	case err == nil && addr.Is4():
+		host = addr.String()
 	case err == nil:
 	case strings.Contains(host, ":"):
 		return fmt.Errorf("%q is not an address; the port is a word of its own: port N", host)
@@ -71,6 +73,13 @@ func (s *Server) setHost(host string) error {
 	}
 	s.Host = host
 	return nil
+}
+
+// ServerKeys are the keys of the server command.
+func ServerKeys() []string {
+	return []string{
+		"acl", "address", "blacklist", "hard", "max", "name", "port", "prio", "send_proxy", "state", "tls", "tls_name", "weight",
+	}
 }
 
 // set sets one field by its key in a server command.
@@ -115,13 +124,13 @@ func (s *Server) set(key, value string) error {
 	case "tls":
 		s.TLS = value
 		if value != "on" && value != "off" {
-			err = fmt.Errorf("tls %q is none of on, off", value)
+			err = fmt.Errorf("tls %w", noneOf(value, "on", "off"))
 		}
 	case "tls_name":
 		s.TLSName = value
 		err = parseWord(value)
 	default:
-		return fmt.Errorf("unknown key %q, want acl, address, port, name, max, hard, blacklist, weight, prio, state, send_proxy, tls or tls_name", key)
+		return fmt.Errorf("unknown key %q, want one of %s%s", key, strings.Join(ServerKeys(), ", "), didYouMean(key, ServerKeys()))
 	}
 	return err
 }
@@ -213,18 +222,26 @@ func (c Service) changed(slot int, word string, keys []string) (Server, error) {
 
 // slotsOf understands FIRST-LAST, or what slotOf does.
 func (c Service) slotsOf(word string) (first, last int, err error) {
-	if a, b, ok := strings.Cut(word, "-"); ok {
-		first, err1 := strconv.Atoi(a)
-		last, err2 := strconv.Atoi(b)
-		if err1 == nil && err2 == nil {
-			if first > last || last > maxSlot {
-				return 0, 0, fmt.Errorf("%q is not a range of slots, want such as 0-9, up to %d", word, maxSlot)
-			}
-			return first, last, nil
-		}
+	first, last, isRange, err := slotRange(word)
+	if !isRange {
+		first, err = c.slotOf(word)
+		last = first
 	}
-	first, err = c.slotOf(word)
-	return first, first, err
+	return first, last, err
+}
+
+// slotRange understands FIRST-LAST, and reports false for anything else.
+func slotRange(word string) (first, last int, isRange bool, err error) {
+	a, b, _ := strings.Cut(word, "-")
+	first, err1 := strconv.Atoi(a)
+	last, err2 := strconv.Atoi(b)
+	if err1 != nil || err2 != nil {
+		return 0, 0, false, nil
+	}
+	if first > last || last > maxSlot {
+		return 0, 0, true, fmt.Errorf("%q is not a range of slots, want such as 0-9, up to %d", word, maxSlot)
+	}
+	return first, last, true, nil
 }
 
 // slotOf understands how a command speaks of a server: by its slot or by its
@@ -256,22 +273,29 @@ func (c Service) named(name string) int {
 	return -1
 }
 
-// usedSlot is slotOf for a command that needs a server there.
-func (c Service) usedSlot(args []string) (int, error) {
-	if len(args) == 0 {
-		return 0, errors.New("want the slot or the name of a server")
+// usedSlots are the slots of a word that have a server. It is an error if none
+// has one.
+func (c Service) usedSlots(word string) ([]int, error) {
+	first, last, err := c.slotsOf(word)
+	if err != nil {
+		return nil, err
 	}
-	slot, err := c.slotOf(args[0])
-	if err == nil && !c.server(slot).Used() {
-		err = fmt.Errorf("there is no server %d", slot)
+	var slots []int
+	for slot := first; slot <= last && slot < len(c.Servers); slot++ {
+		if c.Servers[slot].Used() {
+			slots = append(slots, slot)
+		}
 	}
-	return slot, err
+	if slots == nil {
+		return nil, fmt.Errorf("there is no server %s", word)
+	}
+	return slots, nil
 }
 
 // setState is the verbs enable, drain and disable.
 func setState(c *Config, args []string, state State) error {
-	slot, err := c.usedSlot(args)
-	if err == nil {
+	slots, err := c.usedSlots(args[0])
+	for _, slot := range slots {
 		s := c.server(slot)
 		s.State = state
 		c.setServer(slot, s)
@@ -298,7 +322,7 @@ func parseState(word string) (State, error) {
 	case Draining, Disabled:
 		return State(word), nil
 	}
-	return Enabled, fmt.Errorf("state %q is none of enabled, drain, disabled", word)
+	return Enabled, fmt.Errorf("state %w", noneOf(word, "enabled", string(Draining), string(Disabled)))
 }
 
 // value returns what follows a key in a server command.
@@ -311,37 +335,39 @@ func value(args []string, key string) (string, bool) {
 	return "", false
 }
 
-// Blacklisting returns the run-time part of a server command: leave the server
-// of that slot alone for a time, which may be 0. c is the Config as the
-// command's service sees it.
-func (cmd Command) Blacklisting(c Config) (slot int, d time.Duration, ok bool) {
+// Blacklisting returns the run-time part of a server command: take the servers
+// of these slots out of rotation for a time, which may be 0. It reports false
+// where the command has no such part. c is the Config as the command's service
+// sees it.
+func (cmd Command) Blacklisting(c Config) (slots []int, d time.Duration, ok bool, err error) {
 	if cmd.Verb == nil || cmd.Verb.Name != "server" {
-		return 0, 0, false
+		return nil, 0, false, nil
 	}
 	text, ok := value(cmd.Args, "blacklist")
 	if !ok {
-		return 0, 0, false
+		return nil, 0, false, nil
 	}
-	slot, err := c.slotOf(cmd.Args[0])
+	if d, err = ParseDuration(text); err == nil {
+		slots, err = c.usedSlots(cmd.Args[0])
+	}
 	if err != nil {
-		return 0, 0, false
+		err = fmt.Errorf("server: %w, nothing to blacklist", err)
 	}
-	d, err = ParseDuration(text)
-	return slot, d, err == nil
+	return slots, d, true, err
 }
 
 // Draining returns the run-time part of a drain command: in what time the
-// connections that are left are to be ended.
-func (cmd Command) Draining(c Config) (slot int, within time.Duration, ok bool) {
+// connections of these servers are closed.
+func (cmd Command) Draining(c Config) (slots []int, within time.Duration, ok bool) {
 	if cmd.Verb == nil || cmd.Verb.Name != "drain" || len(cmd.Args) < 3 {
-		return 0, 0, false
+		return nil, 0, false
 	}
-	slot, err := c.slotOf(cmd.Args[0])
+	slots, err := c.usedSlots(cmd.Args[0])
 	if err != nil {
-		return 0, 0, false
+		return nil, 0, false
 	}
 	within, err = ParseDuration(cmd.Args[2])
-	return slot, within, err == nil
+	return slots, within, err == nil
 }
 
 // spec writes a server as parseServer reads it; fields at the end that are

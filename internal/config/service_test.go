@@ -2,6 +2,7 @@ package config
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -36,8 +37,8 @@ func TestSections(t *testing.T) {
 		t.Fatalf("to be run: %+v", run)
 	}
 	scoped, _ := got.In("web")
-	if slot, d, ok := run[0].Blacklisting(scoped); slot != 0 || d != 9*time.Second || !ok {
-		t.Errorf("blacklists %d for %v: %t", slot, d, ok)
+	if slots, d, ok, err := run[0].Blacklisting(scoped); !slices.Equal(slots, []int{0}) || d != 9*time.Second || !ok || err != nil {
+		t.Errorf("blacklists %d for %v: %t, %v", slots, d, ok, err)
 	}
 }
 

@@ -3,11 +3,14 @@ package config
 import (
 	"cmp"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
 )
+
+// maxClients bounds the client table, which takes 4 bytes for each place at
+// once and about 110 for each client.
+const maxClients = 10_000_000
 
 // maxIdlers bounds what a slip of the finger costs servers.
 const maxIdlers = 10_000
@@ -20,14 +23,14 @@ func settings() []Verb {
 		boolean("dummy", "", "dummy", "answer every client with the same page, without a server", func(c *Config) *bool { return &c.Dummy }),
 		global(boolean("exit_enabled", "X", "exit", "allow the exit command", func(c *Config) *bool { return &c.ExitEnabled })),
 		global(boolean("foreground", "f", "foreground", "stay in the foreground, log to standard error", func(c *Config) *bool { return &c.Foreground })),
-		boolean("hash", "h", "hash", "choose a new client's server by its address", func(c *Config) *bool { return &c.Hash }),
+		moded(boolean("hash", "h", "hash", "choose a new client's server by its address", func(c *Config) *bool { return &c.Hash })),
 		boolean("keepalive", "", "keepalive", "probe servers that are silent, to notice dead ones", func(c *Config) *bool { return &c.KeepAlive }),
-		boolean("prio", "", "prio", "choose the server with the lowest prio", func(c *Config) *bool { return &c.Prio }),
-		boolean("roundrobin", "r", "roundrobin", "do not use the client table to choose", func(c *Config) *bool { return &c.RoundRobin }),
-		boolean("stubborn", "s", "stubborn", "no failover: if the chosen server is not there, close", func(c *Config) *bool { return &c.Stubborn }),
+		moded(boolean("prio", "", "prio", "choose the server with the lowest prio", func(c *Config) *bool { return &c.Prio })),
+		moded(boolean("roundrobin", "r", "roundrobin", "do not use the client table to choose", func(c *Config) *bool { return &c.RoundRobin })),
+		moded(boolean("stubborn", "s", "stubborn", "no failover: if the chosen server is not there, close", func(c *Config) *bool { return &c.Stubborn })),
 		boolean("transparent", "", "transparent", "connect to servers from the client's address; needs routes, see docs/transparent.md", func(c *Config) *bool { return &c.Transparent }),
 		boolean("udp", "U", "udp", "balance datagrams: UDP, or a Unix socket's", func(c *Config) *bool { return &c.UDP }),
-		boolean("weight", "W", "weight", "choose the server with the fewest connections for its weight", func(c *Config) *bool { return &c.Weight }),
+		moded(boolean("weight", "W", "weight", "choose the server with the fewest connections for its weight", func(c *Config) *bool { return &c.Weight })),
 
 		period("blacklist", "b", "blacklist", "how long a failed server is left alone", 0, func(c *Config) *time.Duration { return &c.Blacklist }),
 		sentence("Idle timeout: %s seconds", period("idle_timeout", "", "idle-timeout", "close connections that moved nothing for so long; 0: never", 0, func(c *Config) *time.Duration { return &c.IdleTimeout })),
@@ -35,12 +38,12 @@ func settings() []Verb {
 		period("tracking", "T", "tracking", "how long a client is remembered; 0: for ever", 0, func(c *Config) *time.Duration { return &c.Tracking }),
 
 		integer("backlog", "q", "backlog", "connections that may wait to be accepted; 0: what the kernel allows", 0, maxInt, func(c *Config) *int { return &c.Backlog }),
-		integer("clients_max", "c", "clients", "clients that are remembered", 1, maxInt, func(c *Config) *int { return &c.ClientsMax }),
+		integer("clients_max", "c", "clients", "clients that are remembered", 1, maxClients, func(c *Config) *int { return &c.ClientsMax }),
 		integer("conn_max", "x", "connections", "connections at a time; 0: what the descriptors allow", 0, maxInt, func(c *Config) *int { return &c.ConnMax }),
 		global(integer("debug", "", "", "more detail in the log; from 3 on all communication", 0, maxInt, func(c *Config) *int { return &c.Debug })),
 		integer("idlers", "", "idlers", "connections to servers that are kept ready for the next clients", 0, maxIdlers, func(c *Config) *int { return &c.Idlers }),
 		integer("multi_accept", "m", "multi-accept", "connections to accept in one go, for planes that do", 0, maxInt, func(c *Config) *int { return &c.MultiAccept }),
-		silent(integer("pending_max", "", "pending", "connects that may be under way at a time; more clients wait; 0: no limit", 0, maxInt, func(c *Config) *int { return &c.PendingMax })),
+		quiet(integer("pending_max", "", "pending", "connects that may be under way at a time; more clients wait; 0: no limit", 0, maxInt, func(c *Config) *int { return &c.PendingMax })),
 		integer("client_acl", "", "client-acl", "number of the access list for clients", 0, ACLCount-1, func(c *Config) *int { return &c.ClientACL }),
 		global(integer("control_acl", "", "control-acl", "number of the access list for the control socket", 0, ACLCount-1, func(c *Config) *int { return &c.ControlACL })),
 
@@ -48,11 +51,11 @@ func settings() []Verb {
 		global(text("control", "[HOST:]PORT|PATH", "C", "control", "address of the control socket", func(c *Config) *string { return &c.Control })),
 		global(text("geoip_db", "FILE", "", "geoip-db", "MaxMind DB file (.mmdb) for access lists by country, read again at HUP; with -j inside of its folder", func(c *Config) *string { return &c.GeoIPDB })),
 		{
-			Name: "listen", Args: "[[HOST:]PORT|PATH...]", Long: "listen", several: true, Negatable: true, Help: "address for clients, or several",
+			Name: "listen", Args: "[[HOST:]PORT|PATH...]", Long: "listen", several: true, Negatable: true, most: many, Help: "address for clients, or several",
 			set: setListen, show: func(c Config) string { return c.Listen }, save: saveText("listen", func(c *Config) *string { return &c.Listen }),
 		},
 		{
-			Name: "protocol", Args: "[tcp|udp]", Long: "protocol", Help: "what is balanced; udp is the same as -U", set: setProtocol,
+			Name: "protocol", Args: "[tcp|udp]", Long: "protocol", most: 1, Help: "what is balanced; udp is the same as -U", set: setProtocol,
 			show: func(c Config) string { return map[bool]string{false: "tcp", true: "udp"}[c.UDP] },
 		},
 		named(text("table", "NAME", "", "table", "client table to share with the services that name the same one", func(c *Config) *string { return &c.Table })),
@@ -64,42 +67,43 @@ func settings() []Verb {
 		lastResort("emergency", "e", "server for when no other one is there", func(c *Config) *Server { return &c.Emergency }),
 		lastResort("abuse", "B", "server for clients that the access list denies", func(c *Config) *Server { return &c.Abuse }),
 		{
-			Name: "source", Args: "IP", Long: "source", Negatable: true, Help: "local address for connections to servers",
+			Name: "source", Args: "IP", Long: "source", Negatable: true, most: 1, Help: "local address for connections to servers",
 			set: setSource, save: saveText("source", func(c *Config) *string { return &c.Source }),
 		},
 		{
-			Name: "tcp_fastclose", Args: "up|down|both|off", Long: "tcp-fastclose", set: setFastClose,
+			Name: "tcp_fastclose", Args: "[up|down|both|off]", Long: "tcp-fastclose", quiet: true, Negatable: true, most: 1, set: setFastClose,
 			Help: "end a connection when its server (up), its client (down) or either one (both) has ended",
+			show: func(c Config) string { return cmp.Or(c.FastClose, "off") },
 			save: func(c Config) []string { return []string{"tcp_fastclose " + cmp.Or(c.FastClose, "off")} },
 		},
 		{
-			Name: "plane", Args: "[auto|loop|stream]", Long: "plane", set: setPlane,
+			Name: "plane", Args: "[auto|loop|stream]", Long: "plane", most: 1, set: setPlane,
 			Help: "how connections are carried: by event loops (Linux), or by two goroutines each; auto takes loops where there are",
 			show: func(c Config) string { return cmp.Or(c.Plane, "auto") },
 			save: func(c Config) []string { return []string{"plane " + cmp.Or(c.Plane, "auto")} },
 		},
 		{
-			Name: "acl", global: true, Args: "N permit|deny ADDRESS[/LENGTH] [MASK]|country CC", Negatable: true, set: setACL,
-			Help: "add an entry to an access list; no acl N empties it", save: saveACLs,
+			Name: "acl", global: true, Args: "N [insert PLACE|replace] permit|deny ADDRESS[/LENGTH] [MASK]|country CC...", Negatable: true, noNeedsWord: true, saysMissing: true, most: many, mostNo: many, set: setACL,
+			Help: "add an entry to an access list, at its end or before PLACE (from 0); replace: all at once by these entries; no acl N [ENTRY] empties it or takes one out", save: saveACLs,
 		},
 		{
-			Name: "service", global: true, Args: "NAME [COMMAND]", Negatable: true, set: setService,
+			Name: "service", global: true, Args: "NAME [COMMAND]", Negatable: true, noNeedsWord: true, most: 1, mostNo: 1, set: setService,
 			Help: "what follows in a file, or the command, is for that service; no service NAME ends it",
 		},
 		{
-			Name: "server", Args: "N|N-M KEY VALUE...|remove", Help: "set a server's, or those of a range of slots: address, port, name, max, hard, weight, prio, acl, state; blacklist it for a time",
+			Name: "server", Args: "N|N-M KEY VALUE...|remove", most: many, saysMissing: true, Help: "set a server's, or those of a range of slots: address, port, name, max, hard, weight, prio, acl, state; blacklist it for a time",
 			set: func(c *Config, _ bool, args []string) error { return setServerCommand(c, args) }, save: saveServers,
 		},
 		{
-			Name: "enable", Args: "N", Help: "have a server take clients again, after drain or disable",
+			Name: "enable", Args: "N|N-M", most: 1, Help: "have a server take clients again, after drain or disable",
 			set: func(c *Config, _ bool, args []string) error { return setState(c, args, Enabled) },
 		},
 		{
-			Name: "drain", Args: "N [within TIME]", Help: "have a server finish what it has and take nothing new; close what is left spread over the time",
+			Name: "drain", Args: "N|N-M [within TIME]", most: 3, Help: "have a server finish what it has and take nothing new; close what is left spread over the time",
 			set: setDrain,
 		},
 		{
-			Name: "disable", Args: "N", Help: "have a server take no clients",
+			Name: "disable", Args: "N|N-M", most: 1, Help: "have a server take no clients",
 			set: func(c *Config, _ bool, args []string) error { return setState(c, args, Disabled) },
 		},
 	}
@@ -129,7 +133,7 @@ func setSource(c *Config, no bool, args []string) error {
 		c.Source = ""
 		return nil
 	}
-	addr, err := netip.ParseAddr(args[0])
+	addr, err := parseAddr(args[0])
 	if err != nil {
 		return fmt.Errorf("unable to set source address to '%s', want an IPv4 or IPv6 address", args[0])
 	}
@@ -144,7 +148,7 @@ func setPlane(c *Config, _ bool, args []string) error {
 	case "auto":
 		c.Plane = ""
 	default:
-		return fmt.Errorf("%q is none of auto, loop, stream", word)
+		return noneOf(word, "auto", "loop", "stream")
 	}
 	return nil
 }
@@ -155,17 +159,21 @@ func setProtocol(c *Config, _ bool, args []string) error {
 		c.UDP = args[0] == "udp"
 		return nil
 	}
-	return fmt.Errorf("%q is none of tcp, udp", args[0])
+	return noneOf(args[0], "tcp", "udp")
 }
 
-func setFastClose(c *Config, _ bool, args []string) error {
+func setFastClose(c *Config, no bool, args []string) error {
+	if no {
+		c.FastClose = ""
+		return nil
+	}
 	switch word := args[0]; word {
 	case "up", "down", "both":
 		c.FastClose = word
 	case "off":
 		c.FastClose = ""
 	default:
-		return fmt.Errorf("%q is none of up, down, both, off", word)
+		return noneOf(word, "up", "down", "both", "off")
 	}
 	return nil
 }
@@ -173,7 +181,7 @@ func setFastClose(c *Config, _ bool, args []string) error {
 // lastResort is a server outside of the table.
 func lastResort(name, short, help string, field func(*Config) *Server) Verb {
 	return Verb{
-		Name: name, Args: "HOST[:PORT[:MAX[:HARD]]]", Short: short, Long: name, Help: help, Negatable: true,
+		Name: name, Args: "HOST[:PORT[:MAX[:HARD]]]", Short: short, Long: name, Help: help, Negatable: true, most: 1,
 		set: func(c *Config, no bool, args []string) (err error) {
 			var s Server
 			if !no {

@@ -92,21 +92,21 @@ func securing() []Verb {
 		file("ssl_ocsp_response", "", "", "file with an OCSP response to staple to the certificate, once it is verified", func(t *TLS) *string { return &t.OCSP }),
 		text("ssl_sni_path", "DIR", "", "ssl-sni-path", "folder with NAME.crt and NAME.key, and NAME.ca and NAME.ocsp if need be, for each server name", func(c *Config) *string { return &c.TLS.SNIDir }),
 		asked(Verb{
-			Name: "ssl_certificate", Args: "CERT [KEY]", Long: "ssl-certificate", several: true, Negatable: true, set: setCertificate, save: saveCertificates,
+			Name: "ssl_certificate", Args: "CERT [KEY]", Long: "ssl-certificate", several: true, Negatable: true, most: 2, mostNo: 1, set: setCertificate, save: saveCertificates,
 			Help: "one more certificate, chosen by the name that clients ask for; no ssl_certificate [CERT] takes it back",
 		}),
 		wordList("ssl_alpn", "PROTOCOL...", "ssl-alpn", "protocols to offer to clients, the best first", parseWord, func(c *Config) *string { return &c.TLS.ALPN }),
 		{
-			Name: "ssl_protocol", Args: "[PROTOCOL]", Short: "L", Long: "ssl-protocol", Negatable: true, set: setProtocolVersion,
+			Name: "ssl_protocol", Args: "[PROTOCOL]", Short: "L", Long: "ssl-protocol", Negatable: true, most: 1, set: setProtocolVersion,
 			Help: "the oldest protocol: tls1.2 or tls1.3; older words are accepted, and mean tls1.2",
 			show: func(c Config) string { return c.TLS.Protocol }, save: saveText("ssl_protocol", func(c *Config) *string { return &c.TLS.Protocol }),
 		},
 		{
-			Name: "ssl_option", Args: strings.Join(sslOptions, "|"), set: setSSLOption,
+			Name: "ssl_option", Args: strings.Join(sslOptions, "|"), most: 1, set: setSSLOption,
 			Help: "no_tlsv1.2 wants TLS 1.3; the others hold anyway",
 		},
 		{
-			Name: "ssl_client_renegotiation_interval", Args: "SECONDS", Unused: true,
+			Name: "ssl_client_renegotiation_interval", Args: "SECONDS", most: 1, Unused: true,
 			Help: "accepted, without effect: clients can't renegotiate",
 			set: func(_ *Config, _ bool, args []string) error {
 				_, err := ParseDuration(args[0])
@@ -167,7 +167,7 @@ func setProtocolVersion(c *Config, no bool, args []string) error {
 		return nil
 	}
 	if !slices.Contains(protocols, args[0]) {
-		return fmt.Errorf("%q is none of %s", args[0], strings.Join(protocols, ", "))
+		return noneOf(args[0], protocols...)
 	}
 	c.TLS.Protocol = args[0]
 	return nil
@@ -175,7 +175,7 @@ func setProtocolVersion(c *Config, no bool, args []string) error {
 
 func setSSLOption(c *Config, _ bool, args []string) error {
 	if !slices.Contains(sslOptions, args[0]) {
-		return fmt.Errorf("%q is none of %s", args[0], strings.Join(sslOptions, ", "))
+		return noneOf(args[0], sslOptions...)
 	}
 	if args[0] == "no_tlsv1.2" {
 		c.TLS.Protocol = "tls1.3"

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"math"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -34,6 +35,47 @@ func parseInt(what, s string, least, most int) (int, error) {
 		return 0, fmt.Errorf("%s %d is out of range, want %d to %d", what, n, least, most)
 	}
 	return n, nil
+}
+
+// parseAddr understands an address as netip does, and the other forms of IPv4
+// that inet_aton knows, as C Pen does: 127.1, 0x7f000001, 2130706433, 0177.0.0.1.
+func parseAddr(s string) (netip.Addr, error) {
+	addr, err := netip.ParseAddr(s)
+	if err != nil {
+		if old, ok := inetAton(s); ok {
+			return old, nil
+		}
+	}
+	return addr, err
+}
+
+// inetAton understands one to four numbers with dots between them, decimal,
+// octal or hexadecimal as in C. The last one fills the bytes that are left.
+func inetAton(s string) (netip.Addr, bool) {
+	parts := strings.Split(s, ".")
+	if len(parts) > 4 {
+		return netip.Addr{}, false
+	}
+	var all uint64
+	for i, part := range parts {
+		most := uint64(0xff)
+		if i == len(parts)-1 {
+			most = 1<<(8*(5-len(parts))) - 1
+		}
+		if part == "" || strings.ContainsAny(part, "_oObB+-") && !strings.HasPrefix(strings.ToLower(part), "0x") {
+			return netip.Addr{}, false
+		}
+		n, err := strconv.ParseUint(part, 0, 64)
+		if err != nil || n > most || strings.Contains(part, "_") {
+			return netip.Addr{}, false
+		}
+		if i == len(parts)-1 {
+			all = all<<(8*(5-len(parts))) | n
+		} else {
+			all = all<<8 | n
+		}
+	}
+	return netip.AddrFrom4([4]byte{byte(all >> 24), byte(all >> 16), byte(all >> 8), byte(all)}), true
 }
 
 // maxWord is how long a word may be, so that a line can hold it.

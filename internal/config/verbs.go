@@ -25,10 +25,17 @@ type Verb struct {
 	Long      string // its long option
 	Unused    bool   // accepted, without effect
 
-	global   bool // it is for all of Pen, not for one service
-	flag     bool // a setting without a value: on, or with "no" off
-	several  bool // its value may be several words
-	notBuilt bool
+	global      bool // it is for all of Pen, not for one service
+	flag        bool // a setting without a value: on, or with "no" off
+	mode        bool // a flag that the mode command shows: by itself it is never a question
+	quiet       bool // a setting that replies where it is asked only, as in C Pen
+	several     bool // its value may be several words
+	notBuilt    bool
+	noNeedsWord bool // "no NAME" by itself is no command
+	saysMissing bool // its set reports a word that is missing
+	// most is how many words may follow the verb, mostNo how many may where
+	// "no" stands before it.
+	most, mostNo int
 	// set applies a setting, or checks the arguments of the others.
 	set func(c *Config, no bool, args []string) error
 	// show is the value in force, as a reply gives it.
@@ -43,6 +50,34 @@ func (v Verb) value() string {
 		return rest[:len(rest)-1]
 	}
 	return v.Args
+}
+
+// many is as many words as a line holds.
+const many = maxLine
+
+// optionValue is what follows the verb's option.
+func (v Verb) optionValue() string {
+	if v.flag {
+		return ""
+	}
+	return v.value()
+}
+
+// usage is how the verb is written.
+func (v Verb) usage() string {
+	if v.flag {
+		return v.Name + " [on|off]"
+	}
+	return strings.TrimSpace(v.Name + " " + v.value())
+}
+
+// verbNames are the names of all verbs.
+func verbNames() []string {
+	var all []string
+	for _, v := range table {
+		all = append(all, v.Name)
+	}
+	return all
 }
 
 // find returns a verb by its name, or nil.
@@ -66,21 +101,21 @@ func init() {
 // runtimeVerbs are actions and questions.
 func runtimeVerbs() []Verb {
 	return []Verb{
-		{Name: "close", Kind: Action, Args: "[N]", Help: "end a connection"},
+		{Name: "close", Kind: Action, Args: "[N]", most: 1, Help: "end a connection"},
 		{Name: "exit", global: true, Kind: Action, Help: "end Pen, if -X allows it"},
-		{Name: "include", Kind: Action, Args: "FILE", Help: "run the commands in a file", set: words(1)},
+		{Name: "include", Kind: Action, Args: "FILE", Help: "run the commands in a file", most: 1, set: words(1)},
 		{Name: "rollback", global: true, Kind: Action, Help: "take the last change of the configuration back, then the one before it"},
-		{Name: "plan", global: true, Kind: Question, Args: "FILE", Help: "what reading a file would change, and how many clients would lose their server", set: words(1)},
-		{Name: "write", global: true, Kind: Action, Args: "[FILE]", Help: "save all settings"},
-		{Name: "connection", Kind: Question, Args: "N", Help: "a connection's state", set: words(1)},
-		{Name: "explain", Kind: Question, Args: "ADDRESS[:PORT]", Help: "where a new connection of that client would go, and why", set: words(1)},
-		{Name: "help", global: true, Kind: Question, Args: "[COMMAND]", Help: "the list of commands, or what one of them does"},
+		{Name: "plan", global: true, Kind: Question, Args: "FILE", Help: "what reading a file would change, and how many clients would lose their server", most: 1, set: words(1)},
+		{Name: "write", global: true, Kind: Action, Args: "[FILE]", most: 1, Help: "save all settings"},
+		{Name: "connection", Kind: Question, Args: "N", Help: "a connection's state", most: 1, set: words(1)},
+		{Name: "explain", Kind: Question, Args: "ADDRESS[:PORT]", Help: "where a new connection of that client would go, and why", most: 1, set: words(1)},
+		{Name: "help", global: true, Kind: Question, Args: "[COMMAND]", most: 1, Help: "the list of commands, or what one of them does"},
 		{Name: "mode", Kind: Question, Help: "how servers are chosen", show: Config.Mode},
 		{Name: "pid", global: true, Kind: Question, Help: "the process id"},
-		{Name: "recent", Kind: Question, Args: "[SECONDS]", Help: "clients seen in the last 300 seconds"},
+		{Name: "recent", Kind: Question, Args: "[SECONDS]", most: 1, Help: "clients seen in the last 300 seconds"},
 		{Name: "servers", Kind: Question, Help: "the table of servers"},
 		{Name: "services", global: true, Kind: Question, Help: "the services: name, addresses, servers, connections"},
-		{Name: "socket", Kind: Question, Args: "N", Help: "the connection that a descriptor belongs to", set: words(1)},
+		{Name: "socket", Kind: Question, Args: "N", Help: "the connection that a descriptor belongs to", most: 1, set: words(1)},
 		{Name: "state", Kind: Question, Help: "the state of each server, and the reason for it"},
 		{Name: "status", Kind: Question, Help: "the status page"},
 	}
@@ -90,7 +125,7 @@ func runtimeVerbs() []Verb {
 func unused() []Verb {
 	var all []Verb
 	for _, name := range []string{"block", "delayed_forward", "epoll", "kqueue", "poll", "select", "ssl_compatible", "tcp_nodelay"} {
-		v := Verb{Name: name, Negatable: true, flag: true, Unused: true, Help: "accepted, without effect", set: words(0)}
+		v := Verb{Name: name, Negatable: true, flag: true, Unused: true, most: 1, Help: "accepted, without effect", set: setUnused}
 		switch name {
 		case "poll":
 			v.Short, v.Long = "P", "poll"
@@ -100,6 +135,12 @@ func unused() []Verb {
 		all = append(all, v)
 	}
 	return all
+}
+
+// setUnused takes what a flag takes, and does nothing.
+func setUnused(_ *Config, no bool, args []string) error {
+	_, err := switched(no, args)
+	return err
 }
 
 // later are the verbs that are not built yet. Asking for what already is (no
@@ -113,10 +154,11 @@ func later() []Verb {
 	}{
 		{name: "dsr_if", args: "IF"},
 		{name: "dsr_ip", args: "IP"},
+		{name: "peek"},
 		{name: "tarpit_acl", args: "[N]", off: "-1", show: func(Config) string { return "tarpit_acl = -1" }},
 	} {
 		v := Verb{
-			Name: l.name, Args: l.args, Help: "not built yet", Negatable: true, notBuilt: true, show: l.show,
+			Name: l.name, Args: l.args, Help: "not built yet", Negatable: true, notBuilt: true, most: 1, show: l.show,
 		}
 		v.set = func(_ *Config, no bool, args []string) error {
 			if no || len(args) > 0 && args[0] == l.off {

@@ -155,7 +155,7 @@ func TestCommands(t *testing.T) {
 		{"recent soon\n", "recent: \"soon\" is not a duration, want seconds such as 30, or 200ms, 5m\n"},
 		{"help nothing\n", "help: there is no command \"nothing\"\n"},
 		{strings.Repeat("x", 5000) + "\n", "a line of more than 4095 bytes\n"},
-		{"\x00\xff\n", "do_cmd: ignoring command starting with '\x00\xff'\n"},
+		{"\x00\xff\n", "byte 1 of the line is NUL, want text with line ends of LF or CRLF\n"},
 	} {
 		if got := ask(t, addr, tt.send); got != tt.want {
 			t.Errorf("%.40q: %q, want %q", tt.send, got, tt.want)

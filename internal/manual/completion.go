@@ -40,12 +40,9 @@ type script struct {
 	Keys        []string // of the server command
 }
 
-// serverKeys are the keys of the server command.
-var serverKeys = []string{"acl", "address", "blacklist", "hard", "max", "name", "port", "prio", "send_proxy", "state", "tls", "tls_name", "weight"}
-
 // Completions returns the scripts for shells by the names of their files.
 func Completions() (map[string]string, error) {
-	s := script{Keys: serverKeys}
+	s := script{Keys: config.ServerKeys()}
 	for _, v := range config.Verbs() {
 		if !v.Unused {
 			s.command(v)

@@ -3,8 +3,6 @@ package manual
 import (
 	"strings"
 	"testing"
-
-	"pen/internal/config"
 )
 
 func TestFill(t *testing.T) {
@@ -95,28 +93,6 @@ func TestPlaceOf(t *testing.T) {
 		if p.Kind != c.kind || strings.Join(p.Words, " ") != c.words {
 			t.Errorf("%s: got %s %q, want %s %s", c.arg, p.Kind, p.Words, c.kind, c.words)
 		}
-	}
-}
-
-// The scripts offer the keys that the server command has.
-func TestServerKeys(t *testing.T) {
-	_, err := config.ParseLine("server 0 frobnicate 1")
-	if err == nil {
-		t.Fatal("there is no error for a key that does not exist")
-	}
-	_, said, _ := strings.Cut(err.Error(), "want ")
-	for _, key := range serverKeys {
-		value := map[string]string{"name": "web1", "state": "drain", "send_proxy": "v2", "tls": "on"}[key]
-		if value == "" {
-			value = "1"
-		}
-		if _, err := config.ParseLine("server 0 " + key + " " + value); key != "address" && err != nil {
-			t.Errorf("%s: %v", key, err)
-		}
-	}
-	words := strings.FieldsFunc(strings.Replace(said, " or ", ",", 1), func(r rune) bool { return r == ',' || r == ' ' })
-	if len(words) != len(serverKeys) {
-		t.Errorf("the command has the keys %q, the scripts %q", words, serverKeys)
 	}
 }
 

@@ -94,7 +94,7 @@ _penctl() {
 	fi
 	case $((n - first)):$first in
 	0:2) _pen_words no abort_on_error abuse accept_proxy acl acme acme_ca acme_ca_root acme_email acme_storage agent agent_listen ascii backlog balance blacklist check chroot client_acl clients_max close conn_max connection control control_acl debug disable drain dummy emergency enable exit exit_enabled explain foreground geoip_db hash help http http_forwarded http_trust idle_timeout idlers include keepalive limit listen log max_age mode multi_accept on_down outlier panic pending_max pid pidfile plan plane prio protocol queue rebalance recent rollback roundrobin route send_proxy server servers service services slow_start socket source ssl ssl_alpn ssl_ca_file ssl_ca_path ssl_certificate ssl_certificate_key ssl_ciphers ssl_ocsp_response ssl_option ssl_protocol ssl_require_client ssl_sni_path state status stubborn table table_file tcp_fastclose timeout tls tracking tracking_prefix transparent udp user web_stats weight write ;;
-	0:3) _pen_words abort_on_error abuse accept_proxy acl acme acme_ca acme_ca_root acme_email acme_storage agent agent_listen ascii balance check chroot control dummy emergency exit_enabled foreground geoip_db hash http http_forwarded http_trust keepalive limit listen log outlier pidfile prio queue roundrobin route send_proxy service source ssl ssl_alpn ssl_ca_file ssl_ca_path ssl_certificate ssl_certificate_key ssl_ciphers ssl_ocsp_response ssl_protocol ssl_require_client ssl_sni_path stubborn table table_file tls transparent udp user web_stats weight ;;
+	0:3) _pen_words abort_on_error abuse accept_proxy acl acme acme_ca acme_ca_root acme_email acme_storage agent agent_listen ascii balance check chroot control dummy emergency exit_enabled foreground geoip_db hash http http_forwarded http_trust keepalive limit listen log outlier pidfile prio queue roundrobin route send_proxy service source ssl ssl_alpn ssl_ca_file ssl_ca_path ssl_certificate ssl_certificate_key ssl_ciphers ssl_ocsp_response ssl_protocol ssl_require_client ssl_sni_path stubborn table table_file tcp_fastclose tls transparent udp user web_stats weight ;;
 	1:3) [[ ${words[3]} == acl ]] && _pen_list ;;
 	*:2) _penctl_argument "${words[2]}" $((n - 2)) ;;
 	esac
@@ -112,11 +112,14 @@ _penctl_argument() { # COMMAND PLACE
 		1:address) _penctl_host ;;
 		esac
 		;;
+	abort_on_error:1|ascii:1|dummy:1|exit_enabled:1|foreground:1|hash:1|http:1|http_forwarded:1|keepalive:1|prio:1|roundrobin:1|ssl_require_client:1|stubborn:1|tls:1|transparent:1|udp:1|weight:1) _pen_words on off ;;
 	abuse:1|emergency:1) _penctl_host ;;
 	accept_proxy:1) _pen_words unix first ;;
 	acl:1|client_acl:1|control_acl:1) _pen_list ;;
-	acl:2) _pen_words permit deny ;;
-	acl:4) _pen_words country ;;
+	acl:2) _pen_words insert ;;
+	acl:3) _pen_words replace ;;
+	acl:4) _pen_words permit deny ;;
+	acl:6) _pen_words country ;;
 	acme_ca_root:1|control:1|geoip_db:1|include:1|log:1|pidfile:1|plan:1|ssl:1|ssl_ca_file:1|ssl_certificate_key:1|ssl_ocsp_response:1|table_file:1|tls:5|tls:7|tls:9|web_stats:1|write:1) _pen_file ;;
 	acme_storage:1|chroot:1|ssl_ca_path:1|ssl_sni_path:1) _pen_dir ;;
 	agent:1) _pen_words port push off ;;
@@ -139,7 +142,6 @@ _penctl_argument() { # COMMAND PLACE
 	send_proxy:5) _pen_words max ;;
 	ssl_option:1) _pen_words no_sslv2 no_sslv3 no_tlsv1 cipher_server_preference ;;
 	tcp_fastclose:1) _pen_words up down both off ;;
-	tls:1) _pen_words on off ;;
 	tls:2) _pen_words name ;;
 	tls:4) _pen_words ca ;;
 	tls:6) _pen_words cert ;;

@@ -117,7 +117,7 @@ function __pen_command
 	printf '%s\t%s\n' abort_on_error 'end by SIGABRT, with a core, where an error keeps Pen from starting'
 	printf '%s\t%s\n' abuse 'server for clients that the access list denies'
 	printf '%s\t%s\n' accept_proxy 'proxies that must begin each connection or datagram with a PROXY header, which says who the client is; first: only the first datagram of a flow'
-	printf '%s\t%s\n' acl 'add an entry to an access list; no acl N empties it'
+	printf '%s\t%s\n' acl 'add an entry to an access list, at its end or before PLACE (from 0); replace: all at once by these entries; no acl N [ENTRY] empties it or takes one out'
 	printf '%s\t%s\n' acme 'names to get certificates for, by ACME on this port (TLS-ALPN-01)'
 	printf '%s\t%s\n' acme_ca 'the authority\'s directory, if it is not Let\'s Encrypt'
 	printf '%s\t%s\n' acme_ca_root 'PEM file with who signs the authority\'s own certificate, if it is a private one'
@@ -222,7 +222,7 @@ function __pen_negatable
 	printf '%s\t%s\n' abort_on_error 'end by SIGABRT, with a core, where an error keeps Pen from starting'
 	printf '%s\t%s\n' abuse 'server for clients that the access list denies'
 	printf '%s\t%s\n' accept_proxy 'proxies that must begin each connection or datagram with a PROXY header, which says who the client is; first: only the first datagram of a flow'
-	printf '%s\t%s\n' acl 'add an entry to an access list; no acl N empties it'
+	printf '%s\t%s\n' acl 'add an entry to an access list, at its end or before PLACE (from 0); replace: all at once by these entries; no acl N [ENTRY] empties it or takes one out'
 	printf '%s\t%s\n' acme 'names to get certificates for, by ACME on this port (TLS-ALPN-01)'
 	printf '%s\t%s\n' acme_ca 'the authority\'s directory, if it is not Let\'s Encrypt'
 	printf '%s\t%s\n' acme_ca_root 'PEM file with who signs the authority\'s own certificate, if it is a private one'
@@ -271,6 +271,7 @@ function __pen_negatable
 	printf '%s\t%s\n' stubborn 'no failover: if the chosen server is not there, close'
 	printf '%s\t%s\n' table 'client table to share with the services that name the same one'
 	printf '%s\t%s\n' table_file 'file that keeps the client table over a restart'
+	printf '%s\t%s\n' tcp_fastclose 'end a connection when its server (up), its client (down) or either one (both) has ended'
 	printf '%s\t%s\n' tls 'speak TLS to servers, whose certificates are verified by name'
 	printf '%s\t%s\n' transparent 'connect to servers from the client\'s address; needs routes, see docs/transparent.md'
 	printf '%s\t%s\n' udp 'balance datagrams: UDP, or a Unix socket\'s'
@@ -329,6 +330,8 @@ function __penctl
 				case 1:address
 					__penctl_host
 			end
+		case abort_on_error:1 ascii:1 dummy:1 exit_enabled:1 foreground:1 hash:1 http:1 http_forwarded:1 keepalive:1 prio:1 roundrobin:1 ssl_require_client:1 stubborn:1 tls:1 transparent:1 udp:1 weight:1
+			__pen_words on off
 		case abuse:1 emergency:1
 			__penctl_host
 		case accept_proxy:1
@@ -336,8 +339,12 @@ function __penctl
 		case acl:1 client_acl:1 control_acl:1
 			__pen_list
 		case acl:2
-			__pen_words permit deny
+			__pen_words insert
+		case acl:3
+			__pen_words replace
 		case acl:4
+			__pen_words permit deny
+		case acl:6
 			__pen_words country
 		case acme_ca_root:1 control:1 geoip_db:1 include:1 log:1 pidfile:1 plan:1 ssl:1 ssl_ca_file:1 ssl_certificate_key:1 ssl_ocsp_response:1 table_file:1 tls:5 tls:7 tls:9 web_stats:1 write:1
 			__pen_file
@@ -383,8 +390,6 @@ function __penctl
 			__pen_words no_sslv2 no_sslv3 no_tlsv1 cipher_server_preference
 		case tcp_fastclose:1
 			__pen_words up down both off
-		case tls:1
-			__pen_words on off
 		case tls:2
 			__pen_words name
 		case tls:4

@@ -18,7 +18,7 @@ _pen_command() {
 		'abort_on_error:end by SIGABRT, with a core, where an error keeps Pen from starting'
 		'abuse:server for clients that the access list denies'
 		'accept_proxy:proxies that must begin each connection or datagram with a PROXY header, which says who the client is; first: only the first datagram of a flow'
-		'acl:add an entry to an access list; no acl N empties it'
+		'acl:add an entry to an access list, at its end or before PLACE (from 0); replace: all at once by these entries; no acl N [ENTRY] empties it or takes one out'
 		'acme:names to get certificates for, by ACME on this port (TLS-ALPN-01)'
 		'acme_ca:the authority'\''s directory, if it is not Let'\''s Encrypt'
 		'acme_ca_root:PEM file with who signs the authority'\''s own certificate, if it is a private one'
@@ -126,7 +126,7 @@ _pen_negatable() {
 		'abort_on_error:end by SIGABRT, with a core, where an error keeps Pen from starting'
 		'abuse:server for clients that the access list denies'
 		'accept_proxy:proxies that must begin each connection or datagram with a PROXY header, which says who the client is; first: only the first datagram of a flow'
-		'acl:add an entry to an access list; no acl N empties it'
+		'acl:add an entry to an access list, at its end or before PLACE (from 0); replace: all at once by these entries; no acl N [ENTRY] empties it or takes one out'
 		'acme:names to get certificates for, by ACME on this port (TLS-ALPN-01)'
 		'acme_ca:the authority'\''s directory, if it is not Let'\''s Encrypt'
 		'acme_ca_root:PEM file with who signs the authority'\''s own certificate, if it is a private one'
@@ -175,6 +175,7 @@ _pen_negatable() {
 		'stubborn:no failover: if the chosen server is not there, close'
 		'table:client table to share with the services that name the same one'
 		'table_file:file that keeps the client table over a restart'
+		'tcp_fastclose:end a connection when its server (up), its client (down) or either one (both) has ended'
 		'tls:speak TLS to servers, whose certificates are verified by name'
 		'transparent:connect to servers from the client'\''s address; needs routes, see docs/transparent.md'
 		'udp:balance datagrams: UDP, or a Unix socket'\''s'
@@ -314,11 +315,14 @@ _penctl_argument() { # COMMAND PLACE
 		1:address) _penctl_host ;;
 		esac
 		;;
+	abort_on_error:1|ascii:1|dummy:1|exit_enabled:1|foreground:1|hash:1|http:1|http_forwarded:1|keepalive:1|prio:1|roundrobin:1|ssl_require_client:1|stubborn:1|tls:1|transparent:1|udp:1|weight:1) _pen_words on off ;;
 	abuse:1|emergency:1) _penctl_host ;;
 	accept_proxy:1) _pen_words unix first ;;
 	acl:1|client_acl:1|control_acl:1) _pen_list ;;
-	acl:2) _pen_words permit deny ;;
-	acl:4) _pen_words country ;;
+	acl:2) _pen_words insert ;;
+	acl:3) _pen_words replace ;;
+	acl:4) _pen_words permit deny ;;
+	acl:6) _pen_words country ;;
 	acme_ca_root:1|control:1|geoip_db:1|include:1|log:1|pidfile:1|plan:1|ssl:1|ssl_ca_file:1|ssl_certificate_key:1|ssl_ocsp_response:1|table_file:1|tls:5|tls:7|tls:9|web_stats:1|write:1) _pen_file ;;
 	acme_storage:1|chroot:1|ssl_ca_path:1|ssl_sni_path:1) _pen_dir ;;
 	agent:1) _pen_words port push off ;;
@@ -341,7 +345,6 @@ _penctl_argument() { # COMMAND PLACE
 	send_proxy:5) _pen_words max ;;
 	ssl_option:1) _pen_words no_sslv2 no_sslv3 no_tlsv1 cipher_server_preference ;;
 	tcp_fastclose:1) _pen_words up down both off ;;
-	tls:1) _pen_words on off ;;
 	tls:2) _pen_words name ;;
 	tls:4) _pen_words ca ;;
 	tls:6) _pen_words cert ;;
