@@ -3,11 +3,10 @@ package tlsterm
 import (
 	"bytes"
 	"cmp"
+	"crypto"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -18,60 +17,115 @@ import (
 
 // readPair reads a certificate with its key.
 func (r reading) readPair(p Pair) (tls.Certificate, error) {
-	cert, err := r.read(p.Cert)
+	data, err := r.read(p.Cert)
 	if err != nil {
 		return tls.Certificate{}, fmt.Errorf("certificate: %w", err)
 	}
-	key, where := cert, p.Cert
-	if p.Key != "" && p.Key != p.Cert {
-		if key, err = r.read(p.Key); err != nil {
-			return tls.Certificate{}, fmt.Errorf("key: %w", err)
-		}
-		where += " with key " + p.Key
-	}
-	if err := complete(cert); err != nil {
+	certs, err := parseCerts(p.Cert, data)
+	if err != nil {
 		return tls.Certificate{}, fmt.Errorf("certificate %s: %w", p.Cert, err)
 	}
-	pair, err := tls.X509KeyPair(cert, key)
-	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("certificate %s: %s, want PEM of a certificate and its own key", where, strings.TrimPrefix(err.Error(), "tls: "))
-	}
-	return pair, nil
-}
-
-// complete says whether a PEM file ends in the middle of something.
-func complete(data []byte) error {
-	for {
-		block, rest := pem.Decode(data)
-		if block == nil {
-			if bytes.Contains(data, []byte("-----BEGIN")) {
-				return errors.New("its last part is cut off or damaged, want whole PEM")
-			}
-			return nil
+	keyFile := cmp.Or(p.Key, p.Cert)
+	if keyFile != p.Cert {
+		if data, err = r.read(keyFile); err != nil {
+			return tls.Certificate{}, fmt.Errorf("key: %w", err)
 		}
-		data = rest
 	}
+	all, err := parseKeys(keyFile, data)
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("key %s: %w", keyFile, err)
+	}
+	for _, key := range all {
+		if at := slices.IndexFunc(certs, func(c *x509.Certificate) bool { return belong(c, key) }); at >= 0 {
+			return joined(certs, at, key), nil
+		}
+	}
+	where := p.Cert
+	if keyFile != p.Cert {
+		where += " with key " + keyFile
+	}
+	return tls.Certificate{}, fmt.Errorf("certificate %s: the key does not match the certificate for %s, want its own key",
+		where, cmp.Or(strings.Join(namesOf(certs[0]), ", "), "nobody"))
 }
 
-// parseCAs returns the certificates of a PEM file, one at least. Whatever is
-// in it must be right, or an authority would be missing and nobody knew.
-func parseCAs(name string, data []byte) ([]*x509.Certificate, error) {
-	if err := complete(data); err != nil {
-		return nil, fmt.Errorf("authorities %s: %w", name, err)
+// belong reports whether a key is that of a certificate.
+func belong(c *x509.Certificate, key crypto.Signer) bool {
+	pub, ok := c.PublicKey.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && pub.Equal(key.Public())
+}
+
+// joined makes a certificate that is the one at an index, with those behind it that
+// lead to its authority, in this order whatever theirs was in the file, and then
+// the others.
+func joined(certs []*x509.Certificate, at int, key crypto.Signer) tls.Certificate {
+	leaf := certs[at]
+	rest := slices.Delete(slices.Clone(certs), at, at+1)
+	cert := tls.Certificate{Certificate: [][]byte{leaf.Raw}, PrivateKey: key, Leaf: leaf}
+	for last := leaf; ; {
+		next := issuerOf(last, rest)
+		if next == nil {
+			break
+		}
+		cert.Certificate = append(cert.Certificate, next.Raw)
+		rest, last = slices.DeleteFunc(rest, next.Equal), next
+	}
+	for _, c := range rest {
+		cert.Certificate = append(cert.Certificate, c.Raw)
+	}
+	return cert
+}
+
+// parseCerts returns the certificates of a PEM file, one at least. Whatever there
+// is must be right, or one would be missing and nobody knew.
+func parseCerts(name string, data []byte) ([]*x509.Certificate, error) {
+	blocks, err := parts(data, certificates)
+	if err != nil {
+		return nil, err
 	}
 	var all []*x509.Certificate
-	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
-		if block.Type != "CERTIFICATE" {
-			continue
-		}
-		c, err := x509.ParseCertificate(block.Bytes)
+	for _, b := range blocks {
+		c, err := parseCert(b)
 		if err != nil {
-			return nil, fmt.Errorf("authorities %s: certificate %d: %s, want PEM of certificates", name, len(all)+1, strings.TrimPrefix(err.Error(), "x509: "))
+			return nil, fmt.Errorf("certificate %d in it: %s, want PEM of certificates", len(all)+1, strings.TrimPrefix(err.Error(), "x509: "))
 		}
 		all = append(all, c)
 	}
 	if len(all) == 0 {
-		return nil, fmt.Errorf("authorities %s: there is no certificate in it, want PEM of one at least", name)
+		return nil, otherwise(name, data, "certificate")
+	}
+	return all, nil
+}
+
+// parseKeys returns the private keys of a PEM file, one at least.
+func parseKeys(name string, data []byte) ([]crypto.Signer, error) {
+	blocks, err := parts(data, keys)
+	if err != nil {
+		return nil, err
+	}
+	var all []crypto.Signer
+	for _, b := range blocks {
+		if isEncrypted(b) {
+			err = fmt.Errorf("it is encrypted, and nobody is there to type its passphrase, want it decrypted: openssl pkey -in %s -out NEW", name)
+			continue
+		}
+		key, bad := parseKey(b.Bytes)
+		if bad != nil {
+			err = fmt.Errorf("%s: %s, want PEM of a private key of RSA, ECDSA or Ed25519", b.Type, strings.TrimPrefix(bad.Error(), "x509: "))
+			continue
+		}
+		all = append(all, key)
+	}
+	if len(all) > 0 {
+		return all, nil
+	}
+	return nil, cmp.Or(err, otherwise(name, data, "private key"))
+}
+
+// parseCAs returns the certificates of authorities in a PEM file.
+func parseCAs(name string, data []byte) ([]*x509.Certificate, error) {
+	all, err := parseCerts(name, data)
+	if err != nil {
+		return nil, fmt.Errorf("authorities %s: %w", name, err)
 	}
 	return all, nil
 }

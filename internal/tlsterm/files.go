@@ -31,6 +31,9 @@ func (r reading) read(name string) ([]byte, error) {
 		return nil, err
 	}
 	r[name] = st
+	if st.IsDir() {
+		return nil, fmt.Errorf("%s is a folder, want a regular file", name)
+	}
 	if !st.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is not a regular file", name)
 	}
