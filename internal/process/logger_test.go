@@ -13,6 +13,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"pen/internal/testenv"
 )
 
 func TestLogLines(t *testing.T) {
@@ -159,7 +161,7 @@ func roleSyslog() int {
 }
 
 func TestSyslog(t *testing.T) {
-	needRoot(t)
+	testenv.NeedRoot(t)
 	root := t.TempDir()
 	if err := os.Mkdir(filepath.Join(root, "dev"), 0o755); err != nil {
 		t.Fatal(err)
@@ -189,7 +191,7 @@ func TestSyslog(t *testing.T) {
 }
 
 func TestSyslogWithoutDaemon(t *testing.T) {
-	needRoot(t)
+	testenv.NeedRoot(t)
 	if out, err := inRole(t, "syslog", "ROOT="+t.TempDir()).Output(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}

@@ -55,13 +55,6 @@ func fail(format string, args ...any) int {
 	return 99
 }
 
-func needRoot(t *testing.T) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Fatal("this test needs to run as root")
-	}
-}
-
 // eventually waits until the condition holds.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()

@@ -6,11 +6,13 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"pen/internal/testenv"
 )
 
 // With cgo threads can't be treated alike: that is said, and the user stays.
 func TestKeepNetRawWithCgo(t *testing.T) {
-	needRoot(t)
+	testenv.NeedRoot(t)
 	was := os.Getuid()
 	err := Confine("", plainUser, true)
 	if err == nil || !strings.Contains(err.Error(), "run as user nobody: keep CAP_NET_RAW: ") || !strings.Contains(err.Error(), "CGO_ENABLED=0") {

@@ -6,13 +6,15 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"pen/internal/testenv"
 )
 
 // Before and after the change of user, all threads are alike. Tests may have
 // cgo, with which this can't be done, so the role is played by a program
 // without.
 func TestKeepNetRaw(t *testing.T) {
-	needRoot(t)
+	testenv.NeedRoot(t)
 	exe := filepath.Join(t.TempDir(), "process.test")
 	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-o", exe, ".")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")

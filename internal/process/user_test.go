@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"pen/internal/testenv"
 )
 
 const plainUser = "nobody"
@@ -90,7 +92,7 @@ func roleUnprivileged() int {
 }
 
 func TestSwitchUser(t *testing.T) {
-	needRoot(t)
+	testenv.NeedRoot(t)
 	checkThreads(t, inRole(t, "switch", "USERNAME="+plainUser), strings.Repeat("0", 16))
 }
 
@@ -121,7 +123,7 @@ func checkThreads(t *testing.T, cmd *exec.Cmd, caps string) {
 }
 
 func TestNoWayBack(t *testing.T) {
-	needRoot(t)
+	testenv.NeedRoot(t)
 	out, err := inRole(t, "dropped-to").Output()
 	if err != nil || !strings.Contains(string(out), "run as user root: ") {
 		t.Errorf("%v: %s", err, out)
@@ -129,7 +131,7 @@ func TestNoWayBack(t *testing.T) {
 }
 
 func TestConfine(t *testing.T) {
-	needRoot(t)
+	testenv.NeedRoot(t)
 	root := t.TempDir()
 	if err := os.WriteFile(filepath.Join(root, "marker"), nil, 0o644); err != nil {
 		t.Fatal(err)

@@ -1,20 +1,11 @@
 package testenv
 
 import (
-	"os"
 	"runtime"
 	"testing"
 
 	"golang.org/x/sys/unix"
 )
-
-// NeedRoot fails the test where it does not run as root.
-func NeedRoot(t testing.TB) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Fatal("this test needs to run as root")
-	}
-}
 
 // OnThread runs f on a thread of its own, which ends with f: what f does to its
 // thread stays there. A t.Fatal in f ends only f.

@@ -6,6 +6,7 @@
 package testenv
 
 import (
+	"os"
 	"testing"
 	"time"
 )
@@ -20,6 +21,15 @@ func Eventually(t testing.TB, what string, cond func() bool) {
 	t.Helper()
 	if !within(Limit, cond) {
 		t.Fatalf("waited %v in vain: %s", Limit, what)
+	}
+}
+
+// NeedRoot skips the test for an ordinary user, who can run all the others. `make
+// test` runs as root where it counts, and skips nothing there.
+func NeedRoot(t testing.TB) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
 	}
 }
 
