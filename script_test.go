@@ -83,6 +83,13 @@ func runScripts(t *testing.T, plane string) {
 			"port": port, "pen": startPen, "signal": signalPen, "ended": penEnded, "logged": logged,
 			"ctl": ctl, "visit": visit, "tell": tell, "hold": hold, "drop": drop, "gone": gone, "countrydb": countryDB,
 			"load": startLoad, "endload": endLoad, "wrk": startWrk, "endwrk": endWrk, "eventually": eventually,
+			"until": until, "endpid": endPid,
+		},
+		Condition: func(cond string) (bool, error) {
+			if cond != "root" {
+				return false, fmt.Errorf("unknown condition %q", cond)
+			}
+			return os.Geteuid() == 0, nil
 		},
 	})
 }
@@ -257,11 +264,13 @@ func penEnded(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// logged TEXT waits until Pen's log contains a text; ! logged checks that it
-// does not.
+// logged TEXT waits until Pen's log contains a text. ! logged ends Pen, so that
+// its log is whole, and checks that it does not.
 func logged(ts *testscript.TestScript, neg bool, args []string) {
 	has := func() bool { return strings.Contains(readFile(worldOf(ts).log), args[0]) }
 	if neg {
+		signalPen(ts, false, []string{"TERM"})
+		penEnded(ts, false, nil)
 		if has() {
 			ts.Fatalf("the log says %q: %s", args[0], readFile(worldOf(ts).log))
 		}
@@ -397,14 +406,27 @@ func eventually(ts *testscript.TestScript, neg bool, args []string) {
 	})
 }
 
+// until COMMAND runs a command of the shell until it succeeds.
+func until(ts *testscript.TestScript, neg bool, args []string) {
+	waitFor(ts, strings.Join(args, " "), func() bool { return ts.Exec("sh", "-c", strings.Join(args, " ")) == nil })
+}
+
+// endpid FILE ends the process of a pid file and waits for its end.
+func endPid(ts *testscript.TestScript, neg bool, args []string) {
+	pid, err := strconv.Atoi(strings.TrimSpace(ts.ReadFile(args[0])))
+	ts.Check(err)
+	ts.Check(syscall.Kill(pid, syscall.SIGTERM))
+	waitFor(ts, "the end of "+args[0], func() bool { return syscall.Kill(pid, 0) == syscall.ESRCH })
+}
+
 func waitFor(ts *testscript.TestScript, what string, ok func() bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	for !ok() {
+	for pause := 2 * time.Millisecond; !ok(); pause = min(2*pause, 50*time.Millisecond) {
 		select {
 		case <-ctx.Done():
 			ts.Fatalf("waited in vain for %s", what)
-		case <-time.After(2 * time.Millisecond):
+		case <-time.After(pause):
 		}
 	}
 }
