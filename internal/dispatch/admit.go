@@ -194,7 +194,7 @@ func (f *Flow) enter(n newcomer, denied bool) error {
 		}
 	}
 	f.client, f.key, f.remembered = n.at, n.key, n.remembered
-	f.hold, f.diverted = hold, divert
+	f.hold, f.diverted, f.denied = hold, divert, denied
 	if divert {
 		f.stage = stageAbuse
 	} else {

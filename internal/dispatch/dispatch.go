@@ -35,10 +35,13 @@ type Config struct {
 	Pool       pool.Settings
 	ACLs       *acl.Lists
 	ClientACL  int
-	NoTracking bool          // the client table is kept, but does not choose
-	Stubborn   bool          // no failover
-	Tracking   time.Duration // clients are forgotten after this; 0: never
-	ClientsMax int
+	NoTracking bool // the client table is kept, but does not choose
+	Stubborn   bool // no failover
+	// PerDatagram has each datagram of a flow go to the server that the algorithm
+	// chooses for it, and no client be remembered; see [Flow.Turn].
+	PerDatagram bool
+	Tracking    time.Duration // clients are forgotten after this; 0: never
+	ClientsMax  int
 	// Clients is the client table, where it is shared: then its owner sets its
 	// size and its tracking time. nil has the Dispatcher keep one of its own.
 	Clients *client.Table
@@ -110,6 +113,7 @@ type Dispatcher struct {
 	mu    sync.Mutex // guards all below
 	cfg   Config
 	pool  *pool.Pool
+	era   uint32 // counts calls of Configure
 	flows flows
 	spare int // slot from which the next spare connection goes on
 	last  int // slot of the server tried last
@@ -154,6 +158,7 @@ func (d *Dispatcher) Configure(cfg Config) {
 	now := d.now()
 	d.setLimits(&cfg)
 	d.cfg = cfg
+	d.era++
 	d.pool.Configure(cfg.Pool, now)
 	d.roomLocked()
 	d.offerAll(now)

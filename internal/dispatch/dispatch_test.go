@@ -330,10 +330,11 @@ func TestFlowMovesOn(t *testing.T) {
 	other, _ := d.Admit(from(1), &carrier{})
 	other.Next()
 	other.Up()
-	if f.Blacklisted() {
-		t.Error("blacklisted without a failure")
+	at, of := f.Target(), other.Target()
+	if f.Rule(&at) != Stay {
+		t.Error("it is to move without a failure")
 	}
-	if !f.Failed(errRefused) || !other.Blacklisted() || f.Blacklisted() {
+	if !f.Failed(errRefused) || other.Rule(&of) != Move || f.Rule(&at) != Stay {
 		t.Error("the failure is not seen by the other flow only")
 	}
 	other.Done()

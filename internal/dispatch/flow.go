@@ -88,6 +88,7 @@ type Flow struct {
 	budget     *Budget
 	cost       int // what it takes of the budget
 	remembered int // slot that the client used last, or pool.None
+	preferred  int // slot to begin with, plus 1; 0: none; see Prefer
 
 	// The way through the servers: from the one chosen first once around.
 	stage   stage
@@ -113,8 +114,10 @@ type Flow struct {
 	upAt    time.Duration // when the flow came to its server
 	meter   *meter        // of its bytes, or nil
 
-	tally    int32 // number of its client's, or 0
-	diverted bool  // it is for the abuse server, and no limit counts it
+	tally    int32  // number of its client's, or 0
+	diverted bool   // it is for the abuse server, and no limit counts it
+	denied   bool   // the access list denies its client
+	era      uint32 // Dispatcher.era when the access lists were last asked; see Rule
 
 	// Its waits, see Wait.
 	waits         waiting
@@ -290,7 +293,10 @@ func (f *Flow) candidate(now time.Duration) *pool.Server {
 func (f *Flow) pick(now time.Duration) *pool.Server {
 	d := f.d
 	f.first = f.remembered
-	if d.cfg.NoTracking || d.pool.At(f.first) == nil {
+	switch {
+	case d.pool.At(f.preferred-1) != nil:
+		f.first, f.preferred = f.preferred-1, 0
+	case d.cfg.NoTracking, d.cfg.PerDatagram, d.pool.At(f.first) == nil:
 		f.first = d.pool.Pick(f.who(), now)
 	}
 	f.next = f.first + 1
@@ -366,16 +372,6 @@ func (f *Flow) release(now time.Duration) {
 	}
 	f.server, f.trial, f.up = nil, false, false
 	f.credited.sent, f.credited.received = t.FromClient, t.FromServer
-}
-
-// Blacklisted reports whether the server that the flow uses has failed for
-// somebody else since, or is found down by checks. A connection stays until it
-// breaks; what is sent in datagrams had better go to another server.
-func (f *Flow) Blacklisted() bool {
-	d := f.d
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return f.server != nil && (d.pool.Blacklisted(f.server, d.now()) || d.pool.Unhealthy(f.server))
 }
 
 // Up says that the connection to the last target is made: the client table

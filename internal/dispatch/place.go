@@ -115,6 +115,6 @@ func (p Place) flow(c Carrier) *Flow {
 	p.d.reserved--
 	f := p.d.flows.take()
 	f.d, f.carrier, f.diverted, f.remembered, f.why = p.d, c, true, pool.None, NoServer
-	f.budget, f.cost = p.budget, p.cost
+	f.budget, f.cost, f.era = p.budget, p.cost, p.d.era
 	return f
 }

@@ -29,6 +29,7 @@ const (
 	BadHeader         // no good PROXY header from a proxy that must send one
 	BadHello          // no TLS, or a broken or slow handshake
 	BadRequest        // an HTTP request that is not to be handed on
+	Looped            // a datagram from an address that we listen on
 	Reasons    = iota // how many there are
 )
 
@@ -37,7 +38,7 @@ func (r Reason) String() string {
 	return [Reasons]string{
 		"denied", "full", "no server", "queue full", "not read", "not sent", "stopping", "displaced",
 		"client connections", "client rate", "connections limit", "rate", "delayed", "diverted", "waiting queue full", "queue time", "bandwidth",
-		"proxy header", "tls handshake", "http request",
+		"proxy header", "tls handshake", "http request", "own address",
 	}[r]
 }
 

@@ -13,10 +13,8 @@
 package datagram
 
 import (
-	"container/list"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -27,7 +25,6 @@ import (
 	"pen/internal/dispatch"
 	"pen/internal/plane"
 	"pen/internal/sock"
-	"pen/internal/wire"
 )
 
 const (
@@ -35,9 +32,6 @@ const (
 	maxDatagram = 1 << 16
 	// readPause is how long the reader leaves a socket alone that gave an error.
 	readPause = 5 * time.Millisecond
-	// spared is how long a client must have been silent that has a conversation
-	// with its server, for its flow to be ended in favour of a new one.
-	spared = 2 * time.Second
 )
 
 // A Plane serves one listener.
@@ -51,20 +45,42 @@ type Plane struct {
 	unread  plane.Sometimes // errors of the listener
 
 	accept atomic.Pointer[Accept]
+	rules  atomic.Pointer[Rules]
 
-	mu    sync.Mutex // guards all below, and the flows; never held while waiting
-	d     *dispatch.Dispatcher
-	flows map[peer]*flow
-	// The flows, the longest silent first: those whose client has not come back
-	// after an answer, and the others. Where a table is full of the former, as
-	// when addresses are forged, the latter go on.
-	fresh, proven list.List
-	retired       bool
-	empty         chan struct{} // closed when retired and without flows
-	dressed       []byte        // a datagram with its header, on its way out
+	mu       sync.Mutex // guards all below, and the flows; never held while waiting
+	d        *dispatch.Dispatcher
+	flows    table
+	suspects map[serverKey]*suspect
+	retired  bool
+	empty    chan struct{} // closed when retired and without flows
+	dressed  []byte        // a datagram with its header, on its way out
 }
 
 var _ plane.Plane = (*Plane)(nil)
+
+// Rules are what the operator says of flows. They are not changed once a plane
+// has them.
+type Rules struct {
+	// Fresh bounds the flows that have no answer yet, and likewise those whose
+	// client has not come back after one; 0: no bound.
+	Fresh int
+	// Responses is how many answers each datagram gets: a flow that has all of
+	// them ends. Negative: nobody knows.
+	Responses int
+	// Requests is after how many datagrams of a client a flow takes no more: the
+	// next one begins another flow; 0: never.
+	Requests int
+	// PerDatagram has the datagrams of a client go to servers in turn, also where
+	// they are answered; see [dispatch.Config].
+	PerDatagram bool
+}
+
+// DefaultFresh is Rules.Fresh, unless the operator says otherwise.
+const DefaultFresh = 4096
+
+// SetRules makes rules effective for flows from now on. It may be called at any
+// time.
+func (p *Plane) SetRules(r *Rules) { p.rules.Store(r) }
 
 // Listen binds an address as [sock.ListenDatagram] does.
 func Listen(addr string, log *slog.Logger) (*Plane, error) {
@@ -78,9 +94,11 @@ func Listen(addr string, log *slog.Logger) (*Plane, error) {
 	}
 	p := &Plane{
 		socket: s, log: log, woken: woken{kick: make(chan struct{}, 1)},
-		flows: map[peer]*flow{}, empty: make(chan struct{}),
+		flows: newTable(), suspects: map[serverKey]*suspect{}, empty: make(chan struct{}),
 	}
 	p.SetAccept(&Accept{})
+	p.SetRules(&Rules{Fresh: DefaultFresh, Responses: -1})
+	listeners.add(p.Addr())
 	return p, nil
 }
 
@@ -88,7 +106,10 @@ func Listen(addr string, log *slog.Logger) (*Plane, error) {
 func (p *Plane) Addr() net.Addr { return p.socket.addr() }
 
 // Close releases a plane that will not be served.
-func (p *Plane) Close() error { return p.socket.close() }
+func (p *Plane) Close() error {
+	listeners.remove(p.Addr())
+	return p.socket.close()
+}
 
 // Serve implements [plane.Plane]. Flows end when they are idle, or killed.
 func (p *Plane) Serve(ctx context.Context, d *dispatch.Dispatcher) error {
@@ -100,7 +121,7 @@ func (p *Plane) Serve(ctx context.Context, d *dispatch.Dispatcher) error {
 	<-ctx.Done()
 	p.retire()
 	<-p.empty
-	err := p.socket.close()
+	err := p.Close()
 	p.running.Wait()
 	return err
 }
@@ -114,7 +135,7 @@ func (p *Plane) retire() {
 }
 
 func (p *Plane) checkEmpty() {
-	if p.retired && len(p.flows) == 0 {
+	if p.retired && p.flows.len() == 0 {
 		select {
 		case <-p.empty:
 		default:
@@ -155,19 +176,14 @@ func (p *Plane) forward(from peer, b []byte) {
 		p.drop(from)
 		return
 	}
-	f := p.flows[from]
-	switch {
-	case f == nil:
-		f = p.begin(from, h)
-	case f.policy.Blacklisted() && !p.move(f, errBlacklisted):
-		f = nil
-	}
+	f := p.flowOf(from, h)
 	if f == nil {
 		p.drop(from)
 		return
 	}
 	p.touch(f)
 	f.send(b)
+	p.settle(f)
 }
 
 // drop says, now and then, that something is dropped.
@@ -175,131 +191,6 @@ func (p *Plane) drop(from peer) {
 	if n := p.refused.Due(); n > 0 {
 		p.log.Warn("datagrams dropped; status tells why", "client", from, "datagrams", n)
 	}
-}
-
-// errBlacklisted is why a flow leaves a server that others found dead.
-var errBlacklisted = fmt.Errorf("%w: the server is blacklisted", dispatch.ErrLocal)
-
-// begin makes a new client's flow, or returns nil where it gets none.
-func (p *Plane) begin(from peer, h wire.Header) *flow {
-	if p.retired {
-		p.d.Refuse(dispatch.Stopping, 1)
-		return nil
-	}
-	f := &flow{plane: p, peer: from, header: h, control: sock.FromAsked(from.asked)}
-	f.serverFD.Store(-1)
-	policy, err := p.d.Admit(h.Source, f)
-	if errors.Is(err, dispatch.ErrFull) && p.makeRoom() {
-		policy, err = p.d.Admit(h.Source, f)
-	}
-	if err != nil {
-		if errors.Is(err, dispatch.ErrFull) {
-			p.d.Refuse(dispatch.Full, 1)
-		}
-		p.log.Debug("client refused", "client", from, "reason", err)
-		return nil
-	}
-	f.policy = policy
-	if policy.Dummy() {
-		f.answer([]byte(plane.DummyPage))
-		policy.Done()
-		return nil
-	}
-	if !p.connect(f) {
-		policy.Done()
-		return nil
-	}
-	p.flows[from] = f
-	f.place = p.fresh.PushBack(f)
-	return f
-}
-
-// touch moves a flow behind all others.
-func (p *Plane) touch(f *flow) {
-	f.seen = time.Now()
-	switch {
-	case f.proven:
-		p.proven.MoveToBack(f.place)
-	case f.answered.Load():
-		p.fresh.Remove(f.place)
-		f.proven, f.place = true, p.proven.PushBack(f)
-	default:
-		p.fresh.MoveToBack(f.place)
-	}
-}
-
-// makeRoom ends the flow that will be missed least, and reports whether there was
-// one.
-func (p *Plane) makeRoom() bool {
-	victim := p.fresh.Front()
-	if victim == nil {
-		victim = p.proven.Front()
-		if victim == nil || time.Since(victim.Value.(*flow).seen) < spared {
-			return false
-		}
-	}
-	p.d.Refuse(dispatch.Displaced, 1)
-	p.end(victim.Value.(*flow))
-	return true
-}
-
-// connect goes through the servers that the flow offers to one that can be
-// sent to, or has it wait without one. It reports false where neither is
-// possible.
-func (p *Plane) connect(f *flow) bool {
-	for {
-		t, ok := f.policy.Next()
-		if !ok && f.policy.Wait(func() { p.woken.add(f) }) {
-			return true
-		}
-		if !ok {
-			p.log.Debug("no server for client", "client", f.peer)
-			return false
-		}
-		err := f.connect(t)
-		if err == nil {
-			f.policy.Up()
-			return true
-		}
-		p.failed(f, err)
-	}
-}
-
-// failed says that a flow's server can't be reached.
-func (p *Plane) failed(f *flow, err error) {
-	level := slog.LevelDebug
-	if f.policy.Failed(plane.Blame(err)) {
-		level = slog.LevelWarn
-	}
-	p.log.Log(context.Background(), level, "can't send to server", "server", f.target.Slot, "address", f.target, "error", err)
-}
-
-// move takes a flow to the next server, and ends it where there is none.
-func (p *Plane) move(f *flow, why error) bool {
-	p.failed(f, why)
-	f.disconnect()
-	if !p.connect(f) {
-		p.end(f)
-		return false
-	}
-	return true
-}
-
-// end ends a flow, once.
-func (p *Plane) end(f *flow) {
-	if p.flows[f.peer] != f {
-		return
-	}
-	delete(p.flows, f.peer)
-	if f.proven {
-		p.proven.Remove(f.place)
-	} else {
-		p.fresh.Remove(f.place)
-	}
-	f.disconnect()
-	f.ended.Store(true)
-	f.policy.Done()
-	p.checkEmpty()
 }
 
 // A peer is who sent a datagram, and to which address: the key of a flow.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -44,26 +45,37 @@ type flow struct {
 	header  wire.Header // what is known of the client, for its server
 	headed  bool        // the server knows it
 
-	place  *list.Element // in one of the Plane's lists
-	proven bool          // in which
-	seen   time.Time     // when the client last sent
+	place *list.Element // in the Plane's table; nil before it is there
+	group group
+	next  *flow     // of the same client, to another server
+	seen  time.Time // when the client last sent
 
-	target  dispatch.Target
-	server  net.Conn // nil while it has none
-	raw     syscall.RawConn
-	waiting [][]byte // datagrams for the server, which flush sends
-	size    int      // bytes of those
+	wanted     int // slot that it was made for, or pool.None
+	target     dispatch.Target
+	suspect    *suspect // what is known of the server
+	server     net.Conn // nil while it has none
+	raw        syscall.RawConn
+	since      time.Time // when it came to its server
+	waiting    [][]byte  // datagrams for the server, which flush sends
+	size       int       // bytes of those
+	sent       int       // datagrams of the client
+	heard      bool      // its server has answered
+	remembered bool      // by the client table, with its server
 
 	toServerPause pause // for the sake of bandwidth
 
-	last       []byte      // what the client sent last, if it is short
-	unanswered atomic.Bool // and nothing has come back since
-	answered   atomic.Bool // the server has said something
+	last       []byte       // what the client sent last
+	again      bool         // it is short enough to have been kept
+	unanswered atomic.Bool  // nothing has come back since
+	answers    atomic.Int32 // datagrams of servers
 	ended      atomic.Bool
 
 	fromClient, toServer, fromServer, toClient atomic.Uint64 // bytes
 	serverFD                                   atomic.Int64  // or -1
 }
+
+// client is the client's address; invalid for one of a Unix socket.
+func (f *flow) client() netip.Addr { return f.header.Source.Addr() }
 
 // Traffic implements [dispatch.Carrier].
 func (f *flow) Traffic() dispatch.Traffic {
@@ -96,8 +108,11 @@ func (f *flow) connect(t dispatch.Target) error {
 		return errors.Join(err, c.Close())
 	}
 	raw.Control(func(fd uintptr) { f.serverFD.Store(int64(fd)) })
-	f.server, f.raw, f.headed = c, raw, false
-	f.plane.running.Go(func() { f.receive(c, raw, t) })
+	f.server, f.raw, f.since = c, raw, time.Now()
+	f.headed, f.heard, f.remembered = false, false, false
+	f.suspect = f.plane.suspect(t)
+	s := f.suspect
+	f.plane.running.Go(func() { f.receive(c, raw, t, s) })
 	return nil
 }
 
@@ -127,6 +142,7 @@ func (f *flow) send(b []byte) {
 		f.plane.d.Refuse(dispatch.Bandwidth, 1)
 		return
 	}
+	f.sent++
 	f.fromClient.Add(uint64(len(b)))
 	if f.server != nil && f.target.Log != nil {
 		f.target.Log(b)
@@ -134,7 +150,8 @@ func (f *flow) send(b []byte) {
 	if !f.transmit(b) {
 		return
 	}
-	if f.unanswered.Store(len(b) <= kept); len(b) <= kept {
+	f.unanswered.Store(true)
+	if f.again = len(b) <= kept; f.again {
 		f.last = append(f.last[:0], b...)
 	}
 }
@@ -151,7 +168,7 @@ func (f *flow) transmit(b []byte) bool {
 			f.wait(b)
 		case isLost(err):
 			// That is about an earlier datagram; this one was not sent.
-			if !f.lost(err) {
+			if !f.isStray() && !f.lost(err) {
 				return false
 			}
 			continue
@@ -169,8 +186,13 @@ func (f *flow) lost(err error) bool {
 	if !f.plane.move(f, err) {
 		return false
 	}
-	return !f.unanswered.Load() || f.transmit(f.last)
+	return !f.unanswered.Load() || !f.again || f.transmit(f.last)
 }
+
+// isStray reports whether an error that came from the network means nothing,
+// since the server has answered what it was sent. Called with the Plane's lock
+// held.
+func (f *flow) isStray() bool { return f.heard && f.target.Path == "" && !f.unanswered.Load() }
 
 // isLost reports whether an error says that a server can't be reached.
 func isLost(err error) bool {
@@ -230,18 +252,24 @@ func (f *flow) flush(c net.Conn, fd int) bool {
 		}
 		f.waiting, f.size = f.waiting[1:], f.size-len(b)
 	}
+	if f.server == c {
+		f.plane.settle(f)
+	}
 	return true
 }
 
 // receive passes on what the server answers, until its socket is closed or
 // there is no server any more.
-func (f *flow) receive(c net.Conn, raw syscall.RawConn, t dispatch.Target) {
+func (f *flow) receive(c net.Conn, raw syscall.RawConn, t dispatch.Target, server *suspect) {
 	var toClient pause
+	heard := false
 	for {
 		b, n, err := read(raw)
 		if err != nil {
-			f.over(c, err)
-			return
+			if f.over(c, err) {
+				return
+			}
+			continue
 		}
 		if toClient.drops(t.Spend, n) {
 			f.plane.d.Refuse(dispatch.Bandwidth, 1)
@@ -249,13 +277,20 @@ func (f *flow) receive(c net.Conn, raw syscall.RawConn, t dispatch.Target) {
 			continue
 		}
 		f.fromServer.Add(uint64(n))
-		f.answered.Store(true)
 		f.unanswered.Store(false)
+		server.answered()
+		if f.answers.Add(1); !heard {
+			heard = true
+			f.plane.hear(f, c)
+		}
 		if t.LogAnswer != nil {
 			t.LogAnswer(b[:n])
 		}
 		f.answer(b[:n])
 		buffers.Put(b)
+		if f.plane.rules.Load().Responses >= 0 {
+			f.plane.conclude(f, c)
+		}
 	}
 }
 
@@ -275,19 +310,23 @@ func read(raw syscall.RawConn) (b *[maxDatagram]byte, n int, err error) {
 	return b, n, err
 }
 
-// over says that nothing more comes from a server's socket.
-func (f *flow) over(c net.Conn, err error) {
+// over says that a server's socket has an error, and reports whether nothing more
+// comes from it.
+func (f *flow) over(c net.Conn, err error) bool {
 	p := f.plane
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
 	case f.server != c: // it was left, or the flow has ended
+	case isLost(err) && f.isStray():
+		return false
 	case f.unanswered.Load():
 		f.lost(err)
 	default: // the next datagram begins anew
-		p.failed(f, err)
+		p.failed(f, err, f.policy.Lost(p.blame(f, err)))
 		p.end(f)
 	}
+	return true
 }
 
 // answer sends to the client. It waits for a client whose socket takes no more,
@@ -299,6 +338,19 @@ func (f *flow) answer(b []byte) {
 		err = f.plane.socket.write(b, f.peer, f.control)
 	}
 	switch {
+	case err == nil:
+		f.toClient.Add(uint64(len(b)))
+	case errors.Is(err, syscall.EAGAIN):
+		f.plane.d.Refuse(dispatch.Overflow, 1)
+	default:
+		f.plane.d.Refuse(dispatch.Unsent, 1)
+	}
+}
+
+// reply sends to the client what no server has said, without waiting for anybody:
+// the Plane's lock is held.
+func (f *flow) reply(b []byte) {
+	switch err := f.plane.socket.write(b, f.peer, f.control); {
 	case err == nil:
 		f.toClient.Add(uint64(len(b)))
 	case errors.Is(err, syscall.EAGAIN):

@@ -35,7 +35,7 @@ func (p *Plane) identify(from *peer, b []byte) (wire.Header, []byte, error) {
 	if from.addr.IsValid() && !edge.Contains(a.Networks, from.addr.Addr()) || !from.addr.IsValid() && !a.Unix {
 		return own, b, nil
 	}
-	if a.First && p.flows[*from] != nil {
+	if a.First && p.flows.of[*from] != nil {
 		return own, b, nil
 	}
 	h, n, err := wire.ParseHeader(b)

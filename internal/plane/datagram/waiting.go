@@ -54,7 +54,7 @@ func (p *Plane) resumeAll() {
 func (p *Plane) resume(f *flow) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.flows[f.peer] != f || f.server != nil {
+	if f.place == nil || f.ended.Load() || f.server != nil {
 		return // it has ended meanwhile
 	}
 	if !p.connect(f) {
@@ -63,6 +63,7 @@ func (p *Plane) resume(f *flow) {
 	}
 	if f.server != nil {
 		f.sendKept()
+		p.settle(f)
 	}
 }
 

@@ -1,0 +1,187 @@
+package dispatch
+
+import (
+	"time"
+
+	"pen/internal/pool"
+)
+
+// Flows of datagrams differ from connections in three ways. That a datagram was
+// sent says nothing about the server. Anybody can write any address on one, so
+// that a client is worth remembering only when it has come back after an answer.
+// And a flow has no end that one could wait for: so its next datagram goes where
+// the configuration wants it.
+
+// Ready says that datagrams can be sent to the last target. Unlike Up it proves
+// nothing, and the client table does not remember the client.
+func (f *Flow) Ready() {
+	d := f.d
+	d.mu.Lock()
+	defer d.unlock()
+	now := d.now()
+	f.up, f.known, f.trial, f.movedAt, f.upAt = true, true, false, now, now
+	f.settle()
+	if !d.pool.Blacklisted(f.server, now) && d.pool.Succeed(f.server, now) {
+		d.tell(f.server, "gets datagrams again")
+	}
+}
+
+// Answered says that the server has answered for the first time since Ready. That
+// ends a blacklist.
+func (f *Flow) Answered() {
+	d := f.d
+	d.mu.Lock()
+	defer d.unlock()
+	if f.server == nil {
+		return
+	}
+	now := d.now()
+	d.pool.Observe(f.server, now-f.upAt, now)
+	if d.pool.Succeed(f.server, now) {
+		d.tell(f.server, "answers again")
+	}
+}
+
+// Remember has the client table remember the flow's server.
+func (f *Flow) Remember() {
+	d := f.d
+	d.mu.Lock()
+	slot, key, now := pool.None, f.key, d.now()
+	if f.server != nil {
+		slot = f.server.Slot
+	}
+	d.mu.Unlock()
+	if slot >= 0 {
+		d.clients.Load().Assign(key, slot, now)
+		f.remembered = slot
+	}
+}
+
+// A Ruling is what becomes of a flow whose client has sent another datagram.
+type Ruling uint8
+
+// The three rulings.
+const (
+	Stay    Ruling = iota // at its server
+	Move                  // Leave, then Next
+	Rejudge               // the client is to be admitted anew: Done, then Admit
+)
+
+// Rule says what the configuration and the state of the servers make of a flow
+// now. t is what Next has returned last.
+func (f *Flow) Rule(t *Target) Ruling {
+	d := f.d
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := f.server
+	if f.era != d.era { // access lists may be long, and change only then
+		f.era = d.era
+		if d.cfg.ACLs.Permits(d.cfg.ClientACL, f.client.Addr()) == f.denied {
+			return Rejudge
+		}
+		if s != nil && s.Slot >= 0 && !d.cfg.ACLs.Permits(s.ACL, f.client.Addr()) {
+			return Move
+		}
+	}
+	switch {
+	case s == nil: // it waits
+		return Stay
+	case s.Addr != t.Addr || s.Path != t.Path: // changed, or removed
+		return Move
+	case f.mustLeave(s, d.now()):
+		return Move
+	}
+	return Stay
+}
+
+// mustLeave reports whether the state of a server, or of the others, has a flow
+// go elsewhere.
+func (f *Flow) mustLeave(s *pool.Server, now time.Duration) bool {
+	d := f.d
+	if s.Slot == pool.EmergencySlot {
+		back := d.pool.At(d.pool.Next(0, now))
+		return back != nil && f.verdict(back, now) == pool.Admitted
+	}
+	switch d.pool.Admit(s, true, now) {
+	case pool.Unused, pool.IsDisabled:
+		return true
+	case pool.IsDraining:
+		_, evenly := d.drains[s.Slot] // Sweep ends it
+		return !evenly
+	case pool.Blacklisted, pool.Ejected, pool.CheckedDown, pool.AgentDown:
+		return d.pool.Next(0, now) != pool.None || d.pool.Emergency() != nil
+	}
+	return false
+}
+
+// Leave takes a flow off its server, which is not to blame, and has Next choose
+// anew.
+func (f *Flow) Leave() {
+	d := f.d
+	d.mu.Lock()
+	defer d.unlock()
+	s, now := f.server, d.now()
+	f.restart()
+	if s != nil {
+		f.release(now)
+		d.offer(s, now)
+	}
+}
+
+// restart has the flow choose as if it were new.
+func (f *Flow) restart() {
+	f.stage, f.wrapped, f.noQueue, f.turns, f.why = stagePick, false, false, 0, NoServer
+	if f.diverted {
+		f.stage = stageAbuse
+	}
+}
+
+// Lost says that the server of a flow that is ready can't be reached, as
+// [Flow.Failed] does. A flow that was answered there may try all others, whatever
+// was offered to it before.
+func (f *Flow) Lost(err error) (blacklisted bool) {
+	d := f.d
+	d.mu.Lock()
+	if s := f.server; s.Slot >= 0 && !d.cfg.Stubborn && f.carrier.Traffic().FromServer > f.credited.received {
+		f.restart()
+		f.stage, f.first, f.next = stageScan, s.Slot, s.Slot+1
+	}
+	d.mu.Unlock()
+	return f.Failed(err)
+}
+
+// Turn returns the slot that the algorithm chooses for the next datagram of a
+// flow that takes turns, or pool.None where it is not to go to another one. In
+// per-datagram mode every flow does; otherwise those of clients that are not
+// tracked do, where the algorithm goes by turns: whoever calls it for them knows
+// that nothing is ever answered.
+func (f *Flow) Turn() int {
+	d := f.d
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if f.diverted || f.server == nil || f.server.Slot < 0 || !d.takesTurns() {
+		return pool.None
+	}
+	now := d.now()
+	s := d.pool.At(d.pool.Pick(f.who(), now))
+	if s == nil || f.verdict(s, now) != pool.Admitted && d.pool.Admit(s, true, now) != pool.Full {
+		return pool.None
+	}
+	return s.Slot
+}
+
+func (d *Dispatcher) takesTurns() bool {
+	switch d.cfg.Pool.Algorithm {
+	case pool.RoundRobin, pool.SmoothRoundRobin:
+		return d.cfg.NoTracking || d.cfg.PerDatagram
+	}
+	return d.cfg.PerDatagram
+}
+
+// Prefer has Next offer the server of a slot first, in the place of the one that
+// is remembered or would be chosen. It is for before Next.
+func (f *Flow) Prefer(slot int) {
+	f.d.mu.Lock()
+	f.preferred = slot + 1
+	f.d.mu.Unlock()
+}
