@@ -2,7 +2,7 @@
 // lines (from penlog) and Pen's (from pen -l HOST:PORT) by UDP, and gives each
 // line its real client (specification, section 22).
 //
-//	penlogd [OPTION]... PORT
+//	penlogd [OPTION]... [HOST:]PORT
 package main
 
 import (
@@ -10,8 +10,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -24,7 +26,13 @@ type options struct {
 	chroot, log, pidfile, user string
 	size                       int
 	debug, foreground, lines   bool
-	port                       string
+	pens                       []netip.Prefix // of balancers; none: all
+	listen                     string
+}
+
+// balancer reports whether an address may tell who the client of a request is.
+func (o *options) balancer(addr netip.Addr) bool {
+	return len(o.pens) == 0 || slices.ContainsFunc(o.pens, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
 func main() { os.Exit(run(os.Args[1:])) }
@@ -34,7 +42,7 @@ func run(args []string) int {
 	if err != nil && !errors.Is(err, pflag.ErrHelp) {
 		return fail(err)
 	}
-	if err != nil || o.port == "" || o.port == "0" {
+	if err != nil || o.listen == "" || o.listen == "0" {
 		fmt.Print(usage())
 		return 0
 	}
@@ -63,7 +71,24 @@ func flags(o *options) *pflag.FlagSet {
 	fs.StringVarP(&o.pidfile, "pidfile", "p", "", "write the process id to `FILE`")
 	fs.StringVarP(&o.user, "user", "u", "", "run as the user `NAME`")
 	fs.StringVarP(&o.chroot, "chroot", "j", "", "make the folder `DIR` the root")
+	fs.FuncP("pen", "P", "take Pen's lines from `NETWORK` only, such as 192.0.2.7 or 192.0.2.0/24; may be given several times", func(s string) error {
+		p, err := network(s)
+		o.pens = append(o.pens, p)
+		return err
+	})
 	return fs
+}
+
+// network reads an address or a network.
+func network(s string) (netip.Prefix, error) {
+	if addr, err := netip.ParseAddr(s); err == nil && addr.Zone() == "" {
+		return netip.PrefixFrom(addr.Unmap(), addr.Unmap().BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		return p, fmt.Errorf("%q is no network; want an address or a network such as 192.0.2.0/24", s)
+	}
+	return p.Masked(), nil
 }
 
 func parse(args []string) (options, error) {
@@ -72,12 +97,12 @@ func parse(args []string) (options, error) {
 	if err := fs.Parse(args); err != nil {
 		return o, err
 	}
-	o.port = fs.Arg(0)
+	o.listen = fs.Arg(0)
 	return o, nil
 }
 
 func usage() string {
-	return "usage: penlogd [OPTION]... PORT\n\n" + flags(new(options)).FlagUsages()
+	return "usage: penlogd [OPTION]... [HOST:]PORT\n\n" + flags(new(options)).FlagUsages()
 }
 
 func fail(err error) int {
@@ -93,7 +118,11 @@ func serve(o options, logger *process.Logger, ready func() error) int {
 	}
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
-	conn, err := net.ListenPacket("udp", ":"+strings.TrimPrefix(o.port, ":"))
+	listen := o.listen
+	if !strings.Contains(listen, ":") {
+		listen = ":" + listen
+	}
+	conn, err := net.ListenPacket("udp", listen)
 	if err != nil {
 		return fail(err)
 	}
@@ -101,10 +130,11 @@ func serve(o options, logger *process.Logger, ready func() error) int {
 	if err := process.Confine(o.chroot, o.user, false); err != nil {
 		return fail(err)
 	}
-	out, err := openOutput(o.log)
+	file, err := openFile(o.log)
 	if err != nil {
 		return fail(err)
 	}
+	out := &output{w: file, log: logger.Logger}
 	if o.pidfile != "" {
 		remove, err := process.WritePid(o.pidfile)
 		if err != nil {

@@ -14,11 +14,7 @@ import (
 	"pen/internal/accesslog"
 )
 
-const (
-	maxDatagram = 64 << 10
-	// flushTime is how long lines may wait in the buffer when no more come.
-	flushTime = time.Second
-)
+const maxDatagram = 64 << 10
 
 // A server takes datagrams and writes lines.
 type server struct {
@@ -27,7 +23,7 @@ type server struct {
 	opt  options
 	ring *accesslog.Ring
 	log  *slog.Logger
-	bad  int // lines that are no log lines, since it was last said
+	bad  int // lines dropped since the last report
 }
 
 func newServer(conn net.PacketConn, out *output, o options, log *slog.Logger) *server {
@@ -36,7 +32,7 @@ func newServer(conn net.PacketConn, out *output, o options, log *slog.Logger) *s
 
 // serve runs until a signal other than HUP arrives; HUP opens the file anew.
 func (s *server) serve(signals <-chan os.Signal) error {
-	defer func() { s.out.close() }()
+	defer func() { s.out.close(time.Now()) }()
 	wake := make(chan os.Signal, 4)
 	quit := make(chan struct{})
 	done := make(chan struct{})
@@ -59,9 +55,9 @@ func (s *server) serve(signals <-chan os.Signal) error {
 		case sig := <-wake:
 			s.sayBad()
 			if sig != syscall.SIGHUP {
-				return s.out.w.Flush()
+				return s.out.flush(time.Now())
 			}
-			s.reopen()
+			s.out.reopen(s.opt.log, time.Now())
 		default:
 		}
 		s.conn.SetReadDeadline(time.Now().Add(flushTime))
@@ -69,79 +65,61 @@ func (s *server) serve(signals <-chan os.Signal) error {
 			continue // its deadline was replaced
 		}
 		n, from, err := s.conn.ReadFrom(buf)
-		switch {
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			s.flush()
-		case err != nil:
+		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 			return err
-		default:
+		}
+		if err == nil {
 			s.datagram(from, buf[:n])
 		}
+		s.out.flushDue(time.Now())
 	}
-}
-
-func (s *server) reopen() {
-	next, err := openOutput(s.opt.log)
-	if err != nil {
-		s.log.Error("the old file stays", "error", err)
-		return
-	}
-	s.out.close()
-	s.out = next
 }
 
 // datagram takes the lines of one datagram.
 func (s *server) datagram(from net.Addr, b []byte) {
 	var addr netip.Addr
 	if udp, ok := from.(*net.UDPAddr); ok {
-		addr = udp.AddrPort().Addr()
+		addr = udp.AddrPort().Addr().Unmap().WithZone("")
 	}
 	for line := range bytes.Lines(b) {
 		text := string(bytes.TrimRight(line, "\r\n"))
 		if len(text) > 0 && text[0] == '+' {
-			if err := s.ring.Add(text); err != nil {
+			err := errStranger
+			if s.opt.balancer(addr) {
+				err = s.ring.Add(text)
+			}
+			if err != nil {
 				s.drop(text, err)
 			}
 			continue
 		}
-		out, ok := s.ring.Convert(addr.WithZone(""), text)
+		out, ok := s.ring.Convert(addr, text)
 		if !ok {
 			s.drop(text, errNoRequest)
 			continue
 		}
-		s.out.w.WriteString(out)
-		s.out.w.WriteByte('\n')
-		if s.opt.lines {
-			s.flush()
-		}
+		s.out.line(out, time.Now())
+	}
+	if s.opt.lines {
+		s.out.flush(time.Now())
 	}
 }
 
-// flush writes what waits. A full disk costs lines, not the server.
-func (s *server) flush() {
-	if err := s.out.w.Flush(); err != nil {
-		s.log.Error("lines were lost", "error", err)
-		if next, err := openOutput(s.opt.log); err == nil {
-			if s.out.c != nil {
-				s.out.c.Close()
-			}
-			s.out = next
-		}
-	}
-}
+var (
+	errNoRequest = errors.New("it has no request in quotes")
+	errStranger  = errors.New("its sender is no balancer of --pen")
+)
 
-var errNoRequest = errors.New("it has no request in quotes")
-
-// drop counts a line that is none.
+// drop counts a line that is dropped.
 func (s *server) drop(line string, why error) {
 	s.bad++
 	s.log.Debug("dropped", "line", fmt.Sprintf("%.80q", line), "reason", why)
 }
 
-// sayBad tells how many lines were dropped since it last did.
+// sayBad logs how many lines were dropped since it last did.
 func (s *server) sayBad() {
 	if s.bad > 0 {
-		s.log.Warn("lines dropped since they are no log lines", "lines", s.bad)
+		s.log.Warn("lines dropped that are no log lines, or of no balancer", "lines", s.bad)
 		s.bad = 0
 	}
 }

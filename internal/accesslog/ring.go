@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // A Ring remembers the last requests that balancers have passed on, so that a
@@ -31,8 +33,9 @@ func (r *Ring) Add(line string) error {
 	client, rest, ok1 := strings.Cut(rest, " ")
 	server, request, ok2 := strings.Cut(rest, " ")
 	addr, err := netip.ParseAddr(server)
-	if !ok || !ok1 || !ok2 || client == "" || err != nil {
-		return fmt.Errorf("bad line from Pen: %.80q, want: + CLIENT SERVER REQUEST", line)
+	_, errClient := netip.ParseAddr(client)
+	if !ok || !ok1 || !ok2 || errClient != nil || err != nil {
+		return fmt.Errorf("bad line from Pen: %.80q, want: + CLIENT SERVER REQUEST, with the addresses of both", line)
 	}
 	p := passed{client, addr.Unmap(), key(request)}
 	if len(r.seen) < cap(r.seen) {
@@ -45,8 +48,9 @@ func (r *Ring) Add(line string) error {
 }
 
 // Convert puts the real client in front of a web server's log line that came
-// from the given server; a line that matches no request stays as it is. It
-// reports false for a line without a request in quotes.
+// from the given server; a line that matches no request keeps its first word.
+// What does not print becomes a dot, so that a line can't act on a terminal.
+// Convert reports false for a line without a request in quotes.
 func (r *Ring) Convert(server netip.Addr, line string) (string, bool) {
 	_, quoted, ok := strings.Cut(line, `"`)
 	request, _, closed := strings.Cut(quoted, `"`)
@@ -59,11 +63,22 @@ func (r *Ring) Convert(server netip.Addr, line string) (string, bool) {
 		p := r.seen[(r.next-1-i+2*len(r.seen))%len(r.seen)]
 		if p.server == server && p.request == request {
 			if _, rest, ok := strings.Cut(line, " "); ok {
-				return p.client + " " + rest, true
+				return p.client + " " + printable(rest), true
 			}
 		}
 	}
-	return line, true
+	return printable(line), true
+}
+
+// printable has a dot in the place of each character that does not print, and
+// leaves tabs.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\t' || r != utf8.RuneError && unicode.IsPrint(r) {
+			return r
+		}
+		return '.'
+	}, s)
 }
 
 // key is what Pen logs of a request.

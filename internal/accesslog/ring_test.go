@@ -32,6 +32,8 @@ func TestRing(t *testing.T) {
 		{web, `p "` + long + `" 200`, `192.0.2.3 "` + long + `" 200`},
 		{web, `p "GET /c HTTP/1.1"`, `p "GET /c HTTP/1.1"`},
 		{netip.MustParseAddr("10.0.0.3"), `p "GET /a HTTP/1.1"`, `p "GET /a HTTP/1.1"`},
+		{web, "p - \x1b[2J\r \"GET /a HTTP/1.1\" \xff\u202e\té", `192.0.2.1 - .[2J. "GET /a HTTP/1.1" ..` + "\té"},
+		{web, "p\x00 \"GET /c HTTP/1.1\"", `p. "GET /c HTTP/1.1"`},
 		{web, `"GET`, ""},
 		{web, "no request", ""},
 	} {
