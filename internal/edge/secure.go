@@ -16,6 +16,7 @@ import (
 type Secure struct {
 	*tls.Conn
 	under *under
+	cut   bool  // an end without close_notify is an error
 	part  bool  // the last Read may have left a part of a record
 	err   error // of the last Read, to be told by the next one
 }
@@ -23,6 +24,10 @@ type Secure struct {
 // Accept does the server's part of a handshake. It blocks until ctx is done or
 // the connection's deadline is over. After an error the connection is the
 // caller's to close.
+//
+// A client may end its stream without the word that TLS has for it
+// (close_notify), as many do: its server frames requests itself, and answers those
+// that were whole.
 func Accept(ctx context.Context, s *tlsterm.Server, c net.Conn) (*Secure, error) {
 	u := newUnder(c)
 	t, err := s.Handshake(ctx, u)
@@ -40,9 +45,9 @@ func (s *Secure) Wait() {
 }
 
 // Read reads what the other side has sent, as many records of it as are there
-// and fit whole. That its connection ended without the word that TLS has for it
-// (close_notify) is [io.ErrUnexpectedEOF]: somebody may have cut the stream (RFC
-// 8446, section 6.1). An error comes alone: after the bytes that came with it.
+// and fit whole. That a server's connection ended without the word that TLS has for it
+// (close_notify), or any within a record, is [io.ErrUnexpectedEOF]: somebody may have
+// cut the stream (RFC 8446, section 6.1). An error comes alone: after the bytes that came with it.
 func (s *Secure) Read(b []byte) (n int, err error) {
 	const maxRecord = 16 << 10
 	for s.err == nil && (n == 0 || len(b)-n >= maxRecord && s.under.more()) {
@@ -54,7 +59,7 @@ func (s *Secure) Read(b []byte) (n int, err error) {
 			break
 		}
 	}
-	if errors.Is(s.err, io.EOF) && s.under.ended {
+	if errors.Is(s.err, io.EOF) && s.under.ended && s.cut {
 		s.err = io.ErrUnexpectedEOF
 	}
 	if n > 0 {

@@ -56,5 +56,5 @@ func (w Way) begin(ctx context.Context, c net.Conn, h wire.Header) (*Secure, err
 	if err != nil {
 		return nil, fmt.Errorf("TLS: %w", err)
 	}
-	return &Secure{Conn: t, under: u}, nil
+	return &Secure{Conn: t, under: u, cut: true}, nil
 }
