@@ -23,6 +23,9 @@ const (
 	// longest is how old what was last seen may be for clients to be served
 	// with it while somebody looks again.
 	longest = time.Minute
+	// maxRestricted is how many names that have had authorities of their own are
+	// remembered. With more of them nobody gets a name without any.
+	maxRestricted = 1 << 17
 )
 
 // A directory is a folder with the files of many names, which are read when a
@@ -30,7 +33,9 @@ const (
 //
 // It knows what the folder lists, so that names that are not there cost neither
 // a look at the disk nor memory, however many are asked for. A name that is
-// there and not as it should be is refused, or goes on as it was.
+// there and not as it should be is refused, or goes on as it was. A name that has
+// had authorities of its own is never served without: to miss them would let in
+// everybody, in the moment in which somebody replaces a file.
 type directory struct {
 	path    string
 	maker   *maker
@@ -42,8 +47,12 @@ type directory struct {
 	listed time.Time  // when the folder was last looked at
 	was    reading    // what it was like
 	names  map[string]bool
-	known  map[string]*entry
-	used   list.List // of entries, the last used in front
+	// restricted are the names that the folder has had authorities for since the
+	// start or the last distrust. It grows by what the folder lists, not by what
+	// clients ask for.
+	restricted map[string]bool
+	known      map[string]*entry
+	used       list.List // of entries, the last used in front
 }
 
 // An entry is a name that has been asked for.
@@ -68,16 +77,42 @@ type site struct {
 
 // newDirectory looks at a folder, which must be there.
 func newDirectory(path string, m *maker, require bool, log *slog.Logger) (*directory, error) {
-	d := &directory{path: path, maker: m, require: require, log: log, now: time.Now, known: map[string]*entry{}}
+	d := &directory{path: path, maker: m, require: require, log: log, now: time.Now, known: map[string]*entry{}, restricted: map[string]bool{}}
 	names, was, err := d.list()
 	if err != nil {
 		return nil, fmt.Errorf("certificates by name: %w", err)
 	}
-	d.names, d.was, d.listed = names, was, d.now()
+	d.listed = d.now()
+	d.learn(names, was)
 	return d, nil
 }
 
-// list returns the names that there are files for that matter.
+// learn takes over what was listed. d.mu is held, or nobody else has d yet.
+func (d *directory) learn(names map[string]bool, was reading) {
+	d.names, d.was = names, was
+	for name, restricted := range names {
+		if restricted {
+			d.restrict(name)
+		}
+	}
+}
+
+// restrict remembers that a name has authorities of its own. d.mu is held, or
+// nobody else has d yet.
+func (d *directory) restrict(name string) {
+	if len(d.restricted) < maxRestricted {
+		d.restricted[name] = true
+	}
+}
+
+// mayBeFree reports whether a name may be served without authorities of its own.
+// d.mu is held.
+func (d *directory) mayBeFree(name string) bool {
+	return !d.restricted[name] && len(d.restricted) < maxRestricted
+}
+
+// list returns the names that there are files for that matter, and whether there
+// are authorities among them.
 func (d *directory) list() (map[string]bool, reading, error) {
 	was := reading{}
 	if err := was.note(d.path); err != nil {
@@ -91,7 +126,8 @@ func (d *directory) list() (map[string]bool, reading, error) {
 	for _, e := range entries {
 		ext := filepath.Ext(e.Name())
 		if slices.Contains([]string{".crt", ".key", ".ca"}, ext) {
-			names[strings.TrimSuffix(e.Name(), ext)] = true
+			name := strings.TrimSuffix(e.Name(), ext)
+			names[name] = names[name] || ext == ".ca"
 		}
 	}
 	return names, was, nil
@@ -110,7 +146,11 @@ func (d *directory) find(hello *tls.ClientHelloInfo, name string, global *client
 		d.mu.Lock()
 		e := d.entry(name)
 		if e == nil {
+			free := !d.restricted[name]
 			d.mu.Unlock()
+			if !free {
+				return nil, d.missing(name)
+			}
 			return nil, nil
 		}
 		age := d.now().Sub(e.checked)
@@ -131,11 +171,19 @@ func (d *directory) find(hello *tls.ClientHelloInfo, name string, global *client
 		}
 		var s *site
 		err := g.aside(func() { s = d.check(e, global) })
-		if s == nil || err != nil {
+		if s == nil && err == nil {
+			continue // it is gone
+		}
+		if err != nil {
 			return nil, err
 		}
 		return s.id, s.refusal()
 	}
+}
+
+// missing says that a name has lost its authorities.
+func (d *directory) missing(name string) error {
+	return fmt.Errorf("authorities %s.ca are gone, want them or a reload", filepath.Join(d.path, name))
 }
 
 // refusal is why nobody gets a site, or nil.
@@ -153,7 +201,7 @@ func (d *directory) entry(name string) *entry {
 		d.used.MoveToFront(e.place)
 		return e
 	}
-	if !d.names[name] {
+	if _, there := d.names[name]; !there {
 		return nil
 	}
 	if len(d.known) >= maxSites {
@@ -201,7 +249,7 @@ func (d *directory) relist() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err == nil {
-		d.names, d.was = names, was
+		d.learn(names, was)
 	}
 }
 
@@ -215,7 +263,7 @@ func (d *directory) check(e *entry, global *clients) *site {
 	now := d.now()
 	s := old
 	if old == nil || distrust || old.global != global || old.err != nil || old.read.changed() || old.id.expired(now) {
-		s = d.load(e.name, old, distrust, global, now)
+		s = d.load(e.name, old, global, now)
 		d.tell(e.name, old, s)
 	}
 	d.mu.Lock()
@@ -231,9 +279,8 @@ func (d *directory) check(e *entry, global *clients) *site {
 }
 
 // load reads the files of a name. What is wrong leaves the old in force. It is
-// nil if there are none, though not if they had their own authorities before:
-// these are gone only with a Reload, which is what forget means.
-func (d *directory) load(name string, old *site, forget bool, global *clients, now time.Time) *site {
+// nil if there are none.
+func (d *directory) load(name string, old *site, global *clients, now time.Time) *site {
 	base := filepath.Join(d.path, name)
 	s := &site{read: reading{}, global: global}
 	ca, err := s.read.readIfThere(base + ".ca")
@@ -243,8 +290,8 @@ func (d *directory) load(name string, old *site, forget bool, global *clients, n
 			s.own = newClients(cas, d.require)
 		}
 	}
-	if err == nil && ca == nil && old != nil && old.own != nil && !forget {
-		err = fmt.Errorf("authorities %s.ca are gone, want them or a reload", base)
+	if gone := d.judge(name, s.read[base+".ca"] != nil); err == nil && gone {
+		err = d.missing(name)
 	}
 	staple, err2 := s.read.readIfThere(base + ".ocsp")
 	cert, err3 := s.read.readPair(Pair{base + ".crt", base + ".key"})
@@ -275,6 +322,18 @@ func (d *directory) load(name string, old *site, forget bool, global *clients, n
 		s.id.problem = problem.Error()
 	}
 	return s
+}
+
+// judge notes whether a name has authorities of its own, and reports whether they
+// are gone.
+func (d *directory) judge(name string, there bool) (gone bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if there {
+		d.restrict(name)
+		return false
+	}
+	return !d.mayBeFree(name)
 }
 
 // none reports whether none of the files was there.
@@ -313,6 +372,7 @@ func (d *directory) distrust() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.listed, d.was = time.Time{}, reading{d.path: nil}
+	clear(d.restricted)
 	for _, e := range d.known {
 		e.distrust = true
 	}

@@ -145,6 +145,92 @@ func TestFolderNeverOpens(t *testing.T) {
 	}
 }
 
+// A name that has had authorities of its own is not served without, however long
+// ago it was asked for, if ever, until a reload says that this is meant.
+func TestFolderKeepsAuthorities(t *testing.T) {
+	ca, other := newAuthority(t, "ca"), newAuthority(t, "other")
+	cert := ca.issue(t, "a.example")
+	for name, lose := range map[string]func(t *testing.T, s *Server, base string){
+		"gone before it was asked for": func(t *testing.T, s *Server, base string) {
+			os.Remove(base + ".ca")
+		},
+		"gone when others took its place": func(t *testing.T, s *Server, base string) {
+			s.dir.mu.Lock()
+			s.dir.forget(s.dir.known["a.example"])
+			s.dir.mu.Unlock()
+			os.Remove(base + ".ca")
+		},
+		"a link that leads nowhere": func(t *testing.T, s *Server, base string) {
+			os.Remove(base + ".ca")
+			os.Symlink("/nonexistent", base+".ca")
+		},
+		"all gone": func(t *testing.T, s *Server, base string) {
+			for _, ext := range []string{".crt", ".key", ".ca"} {
+				os.Remove(base + ext)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			folder, dir := t.TempDir(), t.TempDir()
+			base := filepath.Join(folder, "a.example")
+			writePair(t, folder, "a.example", cert)
+			write(t, folder, "a.example.ca", ca.pem())
+			s, addr, later := sniServer(t, ServerConfig{
+				SNIDir: folder, CAFile: write(t, dir, "ca.pem", other.pem()), RequireClient: true,
+				Certificates: []Pair{writePair(t, dir, "d", cert)},
+			}, new(log))
+			shows := func(a *authority) *tls.Config {
+				client := a.issue(t, "client")
+				return &tls.Config{ServerName: "a.example", RootCAs: ca.pool(), GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+					return &client, nil
+				}}
+			}
+			own, stranger := shows(ca), shows(other)
+			if name != "gone before it was asked for" && refused(t, addr, own) {
+				t.Fatal("refused though nothing is wrong")
+			}
+			lose(t, s, base)
+			later()
+			if !refused(t, addr, stranger) {
+				t.Error("served without its authorities")
+			}
+			writePair(t, folder, "a.example", cert)
+			later()
+			if !refused(t, addr, stranger) {
+				t.Error("served without its authorities when it is back")
+			}
+			write(t, folder, "a.example.ca", ca.pem())
+			later()
+			if refused(t, addr, own) || !refused(t, addr, stranger) {
+				t.Error("its authorities are back, but not in force")
+			}
+			os.Remove(base + ".ca")
+			if err := s.Reload(); err != nil {
+				t.Fatal(err)
+			}
+			if refused(t, addr, stranger) || !refused(t, addr, own) {
+				t.Error("after a reload the general authorities are not in force")
+			}
+		})
+	}
+}
+
+// Beyond what is remembered, no name is served without authorities of its own.
+func TestFolderForgetsNothing(t *testing.T) {
+	ca, dir := newAuthority(t, "ca"), t.TempDir()
+	writePair(t, dir, "a.example", ca.issue(t, "a.example"))
+	s, addr, _ := sniServer(t, ServerConfig{SNIDir: dir}, new(log))
+	s.dir.mu.Lock()
+	for i := range maxRestricted + 10 {
+		s.dir.restrict(fmt.Sprintf("n%d.example", i))
+	}
+	n := len(s.dir.restricted)
+	s.dir.mu.Unlock()
+	if n != maxRestricted || !refused(t, addr, &tls.Config{ServerName: "a.example", RootCAs: ca.pool()}) {
+		t.Errorf("%d names are remembered, and one that may have been among the others is served", n)
+	}
+}
+
 func refused(t *testing.T, addr string, cfg *tls.Config) bool {
 	t.Helper()
 	_, err := visit(t, addr, cfg)

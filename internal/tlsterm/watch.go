@@ -160,8 +160,8 @@ func suits(hello *tls.ClientHelloInfo, all []*identity) *identity {
 // Reload reads all files anew, and what it reads is in force for the handshakes
 // that begin then. What is wrong is in the error, one line, and the old of it
 // stays in force. In the folder, the names are looked up anew when they are
-// asked for; one whose authorities are gone from it is served without them
-// only after a Reload.
+// asked for; one that has had authorities of its own is served without them only
+// after a Reload.
 func (s *Server) Reload() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
