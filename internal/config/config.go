@@ -122,6 +122,7 @@ type Server struct {
 	Prio      int
 	ACL       int
 	Name      string // "" where it has none but its slot's number
+	Free      bool   // the slot was freed by address 0.0.0.0, and stays in the table
 	State     State
 	SendProxy string // "v1", "v2" or "off"; "" is as the service says
 	TLS       string // "on" or "off"; "" likewise

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,8 +9,9 @@ import (
 
 // Diff tells what a change from one Config to another does, a line for each
 // setting: "- LINE" for one that goes and "+ LINE" for one that comes, after the
-// object that they belong to. It is empty where nothing changes.
-func Diff(before, after Config) string {
+// object that they belong to. It is empty where nothing changes. renamed has the
+// names that services of after had before, if they had others.
+func Diff(before, after Config, renamed map[string]string) string {
 	var b strings.Builder
 	section := func(title string, gone, come []string) {
 		if len(gone)+len(come) == 0 {
@@ -28,17 +30,30 @@ func Diff(before, after Config) string {
 	section("all of Pen", gone, come)
 	gone, come = differences(lines(own, before), lines(own, after))
 	section("first service", gone, come)
+	became := map[string]string{}
+	for now, was := range renamed {
+		became[was] = now
+	}
 	for _, s := range before.Services {
-		if now, ok := after.In(s.Name); ok {
-			gone, come := differences(lines(own, Config{Service: s}), lines(own, now))
-			section("service "+s.Name, gone, come)
-		} else {
+		name := cmp.Or(became[s.Name], s.Name)
+		now, ok := after.In(name)
+		if !ok {
 			fmt.Fprintf(&b, "service %s: ends\n", s.Name)
+			continue
 		}
+		if name != s.Name {
+			fmt.Fprintf(&b, "service %s: is now called %s\n", s.Name, name)
+		}
+		gone, come := differences(lines(own, Config{Service: s}), lines(own, now))
+		section("service "+name, gone, come)
 	}
 	for _, s := range after.Services {
-		if before.indexOf(s.Name) < 0 {
-			section("service "+s.Name+", new", nil, changed(own, Config{Service: s}))
+		if before.indexOf(s.Name) < 0 && renamed[s.Name] == "" {
+			come := changed(own, Config{Service: s})
+			section("service "+s.Name+", new", nil, come)
+			if len(come) == 0 {
+				fmt.Fprintf(&b, "service %s: new\n", s.Name)
+			}
 		}
 	}
 	return b.String()

@@ -283,8 +283,30 @@ func TestServerCommand(t *testing.T) {
 	if c = apply(t, c, "server 2 remove"); !reflect.DeepEqual(c.Servers, want[:1]) {
 		t.Errorf("after remove: %+v", c.Servers)
 	}
-	if c = apply(t, c, "server 0 address 0.0.0.0"); c.Servers != nil {
-		t.Errorf("after 0.0.0.0: %+v", c.Servers)
+	// A slot that is freed stays in the table, and takes another server.
+	for _, none := range []string{"0.0.0.0", "0", "0x0", "00.0"} {
+		if freed := apply(t, c, "server 0 address "+none); !reflect.DeepEqual(freed.Servers, []Server{{Free: true}}) {
+			t.Errorf("after %s: %+v", none, freed.Servers)
+		} else if again := apply(t, freed, "server 0 address /run/s"); !reflect.DeepEqual(again, c) {
+			t.Errorf("after the same address again: %+v", again.Servers)
+		}
+	}
+}
+
+// Addresses are read as C Pen does, by inet_aton, and written as everybody does.
+func TestOldFormsOfAddresses(t *testing.T) {
+	for word, want := range map[string]string{
+		"127.1": "127.0.0.1", "0x7f000001": "127.0.0.1", "2130706433": "127.0.0.1", "0177.0.0.1": "127.0.0.1", "0X7F.1": "127.0.0.1", "10.257": "10.0.1.1",
+		"10.1.258": "10.1.1.2", "1": "0.0.0.1", "4294967295": "255.255.255.255",
+		"4294967296": "4294967296", "1.2.3.256": "1.2.3.256", "256.1": "256.1", "1.": "1.", "0b1": "0b1", "0o17": "0o17", "1_0": "1_0", "08": "08", "1.2.3.4.5": "1.2.3.4.5",
+		"0xfg": "0xfg", "-1": "-1", "1.2.3.+4": "1.2.3.+4",
+	} {
+		if c := apply(t, Default(), "server 0 address "+word); c.Servers[0].Host != want {
+			t.Errorf("%s: %s, want %s", word, c.Servers[0].Host, want)
+		}
+	}
+	if c := apply(t, Default(), "acl 1 permit 10.1", "emergency 127.1:80", "source 127.1"); c.ACLs[1][0].Addr.String() != "10.0.0.1" || c.Emergency.Host != "127.0.0.1" || c.Source != "127.0.0.1" {
+		t.Errorf("%+v %+v %s", c.ACLs[1], c.Emergency, c.Source)
 	}
 }
 

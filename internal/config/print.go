@@ -2,6 +2,7 @@ package config
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -38,6 +39,35 @@ func Print(c Config) string {
 		lines = append(lines, changed(names, Config{Service: s})...)
 	}
 	return strings.Join(lines, "\n") + "\n"
+}
+
+// CommandLine is how Pen would be started, as C Pen writes it into the files that
+// it saves (specification, section 20): scripts look there for the control socket
+// and, as the last word, for the address. What it leaves out, the file says.
+func CommandLine(c Config) string {
+	words := []string{"pen"}
+	add := func(is bool, option ...string) {
+		if is {
+			words = append(words, option...)
+		}
+	}
+	quoted := func(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+	add(c.UDP, "-U")
+	add(c.Foreground, "-f")
+	add(c.ExitEnabled, "-X")
+	add(c.ClientsMax != Default().ClientsMax, "-c", strconv.Itoa(c.ClientsMax))
+	add(c.ConnMax != 0, "-x", strconv.Itoa(c.ConnMax))
+	add(c.Emergency.Used(), "-e", c.Emergency.spec())
+	add(c.Abuse.Used(), "-B", c.Abuse.spec())
+	add(c.Chroot != "", "-j", quoted(c.Chroot))
+	add(c.PidFile != "", "-p", quoted(c.PidFile))
+	add(c.User != "", "-u", quoted(c.User))
+	add(c.ConfigFile != "", "-F", quoted(c.ConfigFile))
+	add(c.Control != "", "-C", c.Control)
+	if all := c.Listeners(); len(all) > 0 {
+		words = append(words, all[0])
+	}
+	return strings.Join(words, " ")
 }
 
 // changed are the lines of the settings that differ from the default.

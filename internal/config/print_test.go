@@ -207,7 +207,7 @@ func servers(table bool) *rapid.Generator[Server] {
 			s.Weight = rapid.IntRange(0, maxInt).Draw(t, "weight")
 		}
 		if table {
-			s.ACL = rapid.IntRange(0, 9).Draw(t, "acl")
+			s.ACL, s.Free = rapid.IntRange(0, 9).Draw(t, "acl"), !s.Used() && rapid.Bool().Draw(t, "free")
 		} else if !s.Used() {
 			return Server{}
 		}
@@ -236,4 +236,18 @@ func entries() *rapid.Generator[ACLEntry] {
 		e.Addr = p.Addr()
 		return e
 	})
+}
+
+// The command line is C Pen's, word by word; what is not set is left out.
+func TestCommandLine(t *testing.T) {
+	c := apply(t, Default(), "listen 80 81", "server 0 address a")
+	if got := CommandLine(c); got != "pen 80" {
+		t.Errorf("got %s", got)
+	}
+	c = apply(t, c, "udp", "foreground", "exit_enabled", "clients_max 7", "conn_max 9", "emergency [::1]:1", "abuse b:2:3", "chroot /j", "pidfile /it's", "user joe", "control /c")
+	c.ConfigFile = "f"
+	want := `pen -U -f -X -c 7 -x 9 -e [::1]:1 -B b:2:3 -j '/j' -p '/it'\''s' -u 'joe' -F 'f' -C /c 80`
+	if got := CommandLine(c); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
 }

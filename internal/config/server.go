@@ -47,7 +47,8 @@ func parseServer(s Server, spec string) (Server, error) {
 	return s, nil
 }
 
-// setHost sets the host. 0.0.0.0 is how C Pen writes that there is none.
+// setHost sets the host. 0.0.0.0 is how C Pen writes that there is none: the slot
+// is free then, and stays in the table for scripts that look for one.
 func (s *Server) setHost(host string) error {
 	if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
 		host = host[1 : len(host)-1]
@@ -71,7 +72,7 @@ func (s *Server) setHost(host string) error {
 			return err
 		}
 	}
-	s.Host = host
+	s.Host, s.Free = host, host == ""
 	return nil
 }
 
@@ -399,6 +400,8 @@ func (s Server) line(slot int, prio bool) string {
 	fmt.Fprintf(&b, "server %d acl %d", slot, s.ACL)
 	if s.Used() {
 		fmt.Fprintf(&b, " address %s", s.Host)
+	} else if s.Free {
+		b.WriteString(" address 0.0.0.0")
 	}
 	if p := s.port(); p != "" {
 		fmt.Fprintf(&b, " port %s", p)
