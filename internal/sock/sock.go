@@ -103,6 +103,14 @@ func Listen(addr string, backlog int) (net.Listener, error) {
 	return ln, nil
 }
 
+// An inUseError says that somebody listens on a Unix socket. It is EADDRINUSE.
+type inUseError struct{ path string }
+
+func (e *inUseError) Error() string {
+	return fmt.Sprintf("can't bind local address %s: another program listens there", e.path)
+}
+func (e *inUseError) Unwrap() error { return syscall.EADDRINUSE }
+
 // removeStale removes a socket that nobody listens on any more.
 func removeStale(network, path string) error {
 	st, err := os.Lstat(path)
@@ -119,12 +127,17 @@ func removeStale(network, path string) error {
 	switch {
 	case err == nil:
 		c.Close()
+	case errors.Is(err, fs.ErrNotExist): // it was closed since
+		return nil
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return os.Remove(path)
+		if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
 	case !errors.Is(err, syscall.EAGAIN): // its queue is full
 		return fmt.Errorf("can't bind local address %s: %w", path, cause(err))
 	}
-	return fmt.Errorf("can't bind local address %s: another program listens there", path)
+	return &inUseError{path}
 }
 
 // A Target is what Dial connects to.

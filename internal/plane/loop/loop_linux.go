@@ -27,6 +27,7 @@ type Plane struct {
 	givenUp  plane.Sometimes // clients for whom there was no server
 
 	closing   sync.Once
+	removed   error // of the file, set by closing
 	running   sync.WaitGroup
 	loops     []*loop
 	accepting atomic.Int32 // loops that may still hand over a connection
@@ -68,7 +69,7 @@ func (p *Plane) Close() error {
 	for _, l := range p.loops {
 		l.release()
 	}
-	return p.removeFile()
+	return p.removed
 }
 
 // Share returns another listener with the socket of this one, for a plane that
@@ -96,7 +97,14 @@ func (p *Plane) Leave() {
 	p.left = true
 }
 
-func (p *Plane) closeListener() { p.closing.Do(func() { unix.Close(p.listener) }) }
+// closeListener closes the socket, once, after its file is removed: from then on
+// another listener may have both.
+func (p *Plane) closeListener() {
+	p.closing.Do(func() {
+		p.removed = p.removeFile()
+		unix.Close(p.listener)
+	})
+}
 
 // removeFile removes the file of a Unix socket.
 func (p *Plane) removeFile() error {
