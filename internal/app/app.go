@@ -94,7 +94,8 @@ type App struct {
 	edges     edges
 	obsolete  bool                     // it was said that a protocol is
 	tables    map[string]*client.Table // client tables that services share
-	undo      []config.Config          // what was replaced, for rollback, oldest first
+	retired   map[string]time.Duration // when listeners at these addresses were told to close
+	undo      []past                   // what was replaced, for rollback, oldest first
 	control   *control.Server
 	agents    net.Listener // for the reports of agents; may be nil
 	started   bool
@@ -123,7 +124,7 @@ func (c *inForce) certificates(service string) []tlsterm.Info {
 func New(inv config.Invocation, opt Options) (*App, error) {
 	a := &App{
 		opt: opt, start: time.Now(), base: inv.Base, run: inv.Run, file: inv.Config, actions: inv.Run,
-		nofile: process.RaiseNoFile(), done: make(chan struct{}), renamed: make(chan struct{}, 1), tables: map[string]*client.Table{},
+		nofile: process.RaiseNoFile(), done: make(chan struct{}), renamed: make(chan struct{}, 1), tables: map[string]*client.Table{}, retired: map[string]time.Duration{},
 		changes: changes{turn: make(chan struct{}, 1)},
 	}
 	opt.Names.OnChange, opt.Names.Log = a.moved, opt.Log
@@ -172,7 +173,7 @@ func (a *App) setup(cfg config.Config) error {
 	if err := a.openAgents(cfg); err != nil {
 		return err
 	}
-	bound, err := a.bind(cfg, nil)
+	bound, err := a.bind(a.stopping, cfg, nil)
 	if err != nil {
 		return err
 	}

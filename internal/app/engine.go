@@ -31,8 +31,8 @@ func (a *App) Change(cmd config.Command) error {
 
 // set is Change, within it.
 func (a *App) set(ctx context.Context, cmd config.Command) error {
-	old := a.Config()
-	next, err := old.With(cmd)
+	old := a.present()
+	next, err := old.cfg.With(cmd)
 	if err != nil {
 		return err
 	}
@@ -128,7 +128,7 @@ func (a *App) apply(ctx context.Context, next config.Config, again bool) error {
 		}
 	}
 	heirs := a.heirs(next)
-	bound, err := a.bind(next, heirs)
+	bound, err := a.bind(ctx, next, heirs)
 	if err != nil {
 		if next.Log != old.Log {
 			closeLog(log)

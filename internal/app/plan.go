@@ -1,9 +1,10 @@
 package app
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"pen/internal/acl"
@@ -11,9 +12,6 @@ import (
 	"pen/internal/config"
 	"pen/internal/geoip"
 )
-
-// maxUndo is how many changes can be taken back.
-const maxUndo = 20
 
 // Plan tells what reading a file would change, and how many of the remembered
 // clients would lose their servers. It changes nothing.
@@ -34,32 +32,52 @@ func (a *App) plan(ctx context.Context, file string) (string, error) {
 	}
 	next := config.Merge(a.file, after, old)
 	late := keepStartOnly(&next, old)
-	countries, err := a.openCountries(next, false)
+	heirs := a.heirs(next)
+	err = keepsServing(old, next)
+	var countries *geoip.DB
+	if err == nil {
+		countries, err = a.openCountries(next, false)
+	}
 	if err == nil {
 		_, err = a.build(ctx, next, countries)
 	}
 	if err == nil {
 		err = mayServe(next)
 	}
+	if err == nil {
+		err = a.wantsNoOthers(next, heirs)
+	}
 	if err != nil {
 		return "", fmt.Errorf("plan: %s can't be used: %w", file, err)
 	}
 	var b strings.Builder
-	b.WriteString(config.Diff(old, next))
+	renamed := renames(heirs)
+	b.WriteString(config.Diff(old, next, renamed))
 	if b.Len() == 0 {
 		b.WriteString("nothing changes\n")
 	}
 	if late {
 		b.WriteString("some of the file takes effect at the next start only\n")
 	}
+	acls, err := lists(next, countries)
+	if err != nil {
+		return "", err
+	}
+	became := map[string]string{}
+	for now, was := range renamed {
+		became[was] = now
+	}
 	for _, was := range old.All() {
+		is, there := next.In(cmp.Or(became[was.Name], was.Name))
 		clients := a.services[was.Name].d.Clients()
-		if n := movedClients(clients, was, a.cfg.Load().acls, next, countries); n > 0 {
-			name := was.Name
-			if name == "" {
-				name = "first service"
-			} else {
-				name = "service " + name
+		n := len(assigned(clients, was))
+		if there {
+			n = movedClients(clients, was, a.cfg.Load().acls, is.Service, acls)
+		}
+		if n > 0 {
+			name := "first service"
+			if was.Name != "" {
+				name = "service " + was.Name
 			}
 			fmt.Fprintf(&b, "%s: %d of %d remembered clients lose their server\n", name, n, len(clients))
 		}
@@ -67,20 +85,44 @@ func (a *App) plan(ctx context.Context, file string) (string, error) {
 	return b.String(), nil
 }
 
-// movedClients counts the clients whose servers no longer take them.
-func movedClients(clients []client.Entry, was config.Service, olds *acl.Lists, next config.Config, countries *geoip.DB) int {
-	is, there := next.In(was.Name)
-	acls, err := lists(next, countries)
-	if err != nil {
-		return 0 // build has said so before
-	}
-	n := 0
-	for _, c := range clients {
-		if c.Server < 0 || c.Server >= len(was.Servers) {
-			continue
+// renames are the new names of services that go on by another one, with the old
+// ones.
+func renames(heirs map[string]*service) map[string]string {
+	out := map[string]string{}
+	for name, s := range heirs {
+		if s.name != name {
+			out[name] = s.name
 		}
-		if !there || c.Server >= len(is.Servers) || leaves(was.Servers[c.Server], is.Servers[c.Server]) ||
-			!acls.Permits(is.Servers[c.Server].ACL, c.Addr) && olds.Permits(was.Servers[c.Server].ACL, c.Addr) {
+	}
+	return out
+}
+
+// keepsServing reports that a file takes all listeners away, or all servers of a
+// service that listens: then it is most likely empty, or not all of it is there.
+func keepsServing(old, next config.Config) error {
+	const hint = "is it the whole file?"
+	if old.Listens() && !next.Listens() {
+		return fmt.Errorf("the file leaves nothing listening: %s", hint)
+	}
+	for _, s := range next.All() {
+		if was, ok := old.In(s.Name); ok && was.Listen != "" && was.HasServer() && s.Listen != "" && !s.HasServer() {
+			return inService(s.Name, fmt.Errorf("the file leaves no server behind %s: %s", s.Listen, hint))
+		}
+	}
+	return nil
+}
+
+// assigned are the clients that have a server.
+func assigned(clients []client.Entry, was config.Service) []client.Entry {
+	return slices.DeleteFunc(slices.Clone(clients), func(c client.Entry) bool { return c.Server < 0 || c.Server >= len(was.Servers) })
+}
+
+// movedClients counts the clients whose servers no longer take them.
+func movedClients(clients []client.Entry, was config.Service, olds *acl.Lists, is config.Service, news *acl.Lists) int {
+	n := 0
+	for _, c := range assigned(clients, was) {
+		if c.Server >= len(is.Servers) || leaves(was.Servers[c.Server], is.Servers[c.Server]) ||
+			!news.Permits(is.Servers[c.Server].ACL, c.Addr) && olds.Permits(was.Servers[c.Server].ACL, c.Addr) {
 			n++
 		}
 	}
@@ -91,37 +133,4 @@ func movedClients(clients []client.Entry, was config.Service, olds *acl.Lists, n
 func leaves(was, is config.Server) bool {
 	return !is.Used() || is.Host != was.Host || is.Port != was.Port || is.Service != was.Service ||
 		is.State != config.Enabled && was.State == config.Enabled
-}
-
-// remember keeps the configuration that is replaced, for rollback. Called within
-// change.
-func (a *App) remember(old config.Config) {
-	a.undo = append(a.undo, old)
-	if len(a.undo) > maxUndo {
-		a.undo = a.undo[1:]
-	}
-}
-
-// rollback takes the last change back, and tells what that has changed.
-func (a *App) rollback() (string, error) {
-	var text string
-	err := a.change(func(ctx context.Context) (err error) {
-		text, err = a.takeBack(ctx)
-		return err
-	})
-	return text, err
-}
-
-func (a *App) takeBack(ctx context.Context) (string, error) {
-	if len(a.undo) == 0 {
-		return "", errors.New("rollback: no change to take back")
-	}
-	old, next := a.Config(), a.undo[len(a.undo)-1].Clone()
-	rest := a.undo[:len(a.undo)-1]
-	keepStartOnly(&next, old)
-	if err := a.apply(ctx, next, false); err != nil {
-		return "", fmt.Errorf("rollback: nothing was changed: %w", err)
-	}
-	a.undo = rest
-	return config.Diff(old, next), nil
 }

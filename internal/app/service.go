@@ -3,12 +3,15 @@ package app
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"net"
 	"slices"
 	"strings"
+	"syscall"
+	"time"
 
 	"pen/internal/client"
 	"pen/internal/config"
@@ -86,7 +89,7 @@ func (a *App) isRename(name string, s config.Service) bool {
 
 // bind makes the listeners that a configuration wants and that are not there.
 // After an error none of them is left. Called by a change.
-func (a *App) bind(cfg config.Config, heirs map[string]*service) (map[planeKey]plane.Plane, error) {
+func (a *App) bind(ctx context.Context, cfg config.Config, heirs map[string]*service) (map[planeKey]plane.Plane, error) {
 	loops, err := a.loopsEach(cfg)
 	if err != nil {
 		return nil, err
@@ -102,6 +105,10 @@ func (a *App) bind(cfg config.Config, heirs map[string]*service) (map[planeKey]p
 				continue
 			}
 			p, err := a.listen(s, addr, loops, old)
+			for errors.Is(err, syscall.EADDRINUSE) && a.closing(addr) && ctx.Err() == nil {
+				time.Sleep(time.Millisecond)
+				p, err = a.listen(s, addr, loops, old)
+			}
 			if err != nil {
 				closeAll(bound)
 				return nil, inService(s.Name, a.taken(addr, err))
@@ -112,6 +119,16 @@ func (a *App) bind(cfg config.Config, heirs map[string]*service) (map[planeKey]p
 	return bound, nil
 }
 
+// closeTime is how long a listener that was retired may take to close.
+const closeTime = time.Second
+
+// closing reports whether a listener of ours at an address was retired so lately
+// that it may not be closed yet. Called by a change.
+func (a *App) closing(addr string) bool {
+	at, ok := a.retired[addr]
+	return ok && a.now()-at < closeTime
+}
+
 // taken says which service has an address that another one wants.
 func (a *App) taken(addr string, err error) error {
 	for name, s := range a.services {
@@ -120,6 +137,24 @@ func (a *App) taken(addr string, err error) error {
 		}
 	}
 	return err
+}
+
+// wantsNoOthers reports an address that a service wants while another one has it,
+// as bind would. Called within change.
+func (a *App) wantsNoOthers(cfg config.Config, heirs map[string]*service) error {
+	for _, s := range cfg.All() {
+		for _, addr := range s.Listeners() {
+			running := heirs[s.Name]
+			if running != nil && running.listeners[addr].plane != nil || addr == "0" || strings.HasSuffix(addr, ":0") {
+				continue
+			}
+			inUse := fmt.Errorf("can't bind local address %s: %w", addr, syscall.EADDRINUSE)
+			if err := a.taken(addr, inUse); err != inUse {
+				return inService(s.Name, err)
+			}
+		}
+	}
+	return nil
 }
 
 func closeAll(planes map[planeKey]plane.Plane) {
@@ -286,8 +321,11 @@ func (a *App) serveAll() {
 
 // retire ends the listeners that are not among those that stay.
 func (s *service) retire(stay map[string]listener) {
+	a := s.app
+	maps.DeleteFunc(a.retired, func(addr string, _ time.Duration) bool { return !a.closing(addr) })
 	for addr, l := range s.listeners {
 		if stay[addr].plane != l.plane {
+			a.retired[addr] = a.now()
 			l.retire()
 		}
 	}
