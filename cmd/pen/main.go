@@ -113,7 +113,7 @@ func serve(inv config.Invocation, logger *process.Logger, ready func() error) in
 		runtime.GOMAXPROCS(loops + 1) // see loop.Listen
 	}
 	a, err := app.New(inv, app.Options{
-		Context: ctx, Log: logger.Logger, SetDebug: setDebug(logger.Level), Output: os.Stdout, Loops: loops, EndTime: endTime,
+		Context: ctx, Log: logger.Logger, Report: logger.Report, SetDebug: setDebug(logger.Level), Output: os.Stdout, Loops: loops, EndTime: endTime,
 	})
 	if ctx.Err() != nil && err != nil {
 		return 0 // a signal has ended the wait for something

@@ -28,7 +28,8 @@ const (
 	maxRequest  = 100  // bytes of a request in a file, and for penlogd to compare
 	maxDatagram = 1024 // bytes of a line to the network, with its end
 
-	lookupTime = 5 * time.Second // for the name of a host
+	lookupTime = 5 * time.Second  // for the name of a host
+	reportTime = 10 * time.Second // between two reports of lost lines
 )
 
 // A Log is one destination. Its methods may be called from any goroutine.
@@ -178,17 +179,24 @@ func (l *Log) open(ctx context.Context) (output, error) {
 	return &file{f: f, w: bufio.NewWriterSize(f, 64<<10)}, nil
 }
 
-// run writes until the Log is closed. Lines are flushed when no more wait.
+// run writes until the Log is closed. Lines are flushed when no more wait. Lost
+// lines are reported at once, and then every reportTime at most: a full disk
+// loses each line.
 func (l *Log) run(out output) {
 	defer close(l.stopped)
 	defer func() { out.close() }()
 	reported := uint64(0)
+	var again <-chan time.Time // nil: a loss is reported at once
 	for {
 		if len(l.lines) == 0 {
 			l.lose(out.flush())
-			reported = l.sayLost(reported)
+			if again == nil && l.Dropped() > reported {
+				reported, again = l.reportLost(reported), time.After(reportTime)
+			}
 		}
 		select {
+		case <-again:
+			again = nil
 		case line := <-l.lines:
 			l.lose(out.write(line))
 		case result := <-l.reopen:
@@ -204,14 +212,14 @@ func (l *Log) run(out output) {
 				l.lose(out.write(<-l.lines))
 			}
 			l.lose(out.flush())
-			l.sayLost(reported)
+			l.reportLost(reported)
 			return
 		}
 	}
 }
 
-// sayLost reports what was lost since it last did.
-func (l *Log) sayLost(reported uint64) uint64 {
+// reportLost reports what was lost since the last report.
+func (l *Log) reportLost(reported uint64) uint64 {
 	n := l.Dropped()
 	if n > reported {
 		l.report.Warn("lines of the request log were lost", "log", l.dest, "lines", n-reported)

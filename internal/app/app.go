@@ -41,6 +41,9 @@ type Options struct {
 	// to wait for but what runs. nil is never.
 	Context context.Context
 	Log     *slog.Logger
+	// Report takes the report of WriteStats, a text of many lines, for the log; nil
+	// discards it. It must not block.
+	Report func(text string)
 	// SetDebug is called with the level of detail, 0 upwards, at the start and
 	// whenever it changes.
 	SetDebug func(level int)

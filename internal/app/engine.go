@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/netip"
 	"strconv"
+	"strings"
 
 	"pen/internal/config"
 	"pen/internal/control"
@@ -206,7 +207,11 @@ func (a *App) WriteStats() {
 	if name != "" {
 		err = process.WriteFileAtomic(name, 0o644, func(w io.Writer) error { return stats.HTML(w, all...) })
 	} else {
-		err = stats.Text(logWriter{a.opt.Log}, all...)
+		var b strings.Builder
+		err = stats.Text(&b, all...)
+		if a.opt.Report != nil {
+			a.opt.Report(b.String())
+		}
 	}
 	if err != nil {
 		a.opt.Log.Error("can't write statistics", "error", err)

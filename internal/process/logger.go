@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,14 +40,14 @@ type sink interface {
 	close()
 }
 
-// An entry is a finished line without its end.
+// An entry is a finished line without its end, or several lines of a report.
 type entry struct {
 	time  time.Time
 	level slog.Level
 	text  string
 }
 
-// StartLogger starts a Logger that writes lines `YYYY-MM-DD HH:MM:SS: text
+// StartLogger starts a Logger that writes lines `YYYY-MM-DD HH:MM:SS: LEVEL text
 // key=value ...` to w, as Pen does in the foreground. The caller must Close it;
 // w stays the caller's.
 func StartLogger(w io.Writer) *Logger {
@@ -56,8 +57,10 @@ func StartLogger(w io.Writer) *Logger {
 type writerSink struct{ w io.Writer }
 
 func (s writerSink) write(e entry) {
-	// There is nowhere left to complain about an error of the log itself.
-	fmt.Fprintf(s.w, "%s: %s\n", e.time.Format(time.DateTime), e.text)
+	for line := range strings.Lines(e.text) {
+		// There is nowhere left to complain about an error of the log itself.
+		fmt.Fprintf(s.w, "%s: %v %s\n", e.time.Format(time.DateTime), e.level, strings.TrimSuffix(line, "\n"))
+	}
 }
 
 func (writerSink) close() {}
@@ -83,6 +86,19 @@ func startLogger(s sink) *Logger {
 	l.Logger = slog.New(&handler{log: l})
 	go l.run()
 	return l
+}
+
+// Report logs a text of many lines, all of them or, where the queue is full,
+// none. Like all logging it never blocks.
+func (l *Logger) Report(text string) {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		var clean strings.Builder
+		appendPrintable(&clean, strings.TrimSuffix(line, "\n"))
+		b.WriteString(cut(clean.String()))
+		b.WriteByte('\n')
+	}
+	l.put(entry{time.Now(), slog.LevelInfo, b.String()})
 }
 
 // Dropped is how many lines were dropped since the start.

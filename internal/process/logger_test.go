@@ -21,12 +21,12 @@ func TestLogLines(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		log  func(*slog.Logger)
-		want string
+		want string // INFO if it names no level
 	}{
 		{"text", func(l *slog.Logger) { l.Info(`bind "x": it = taken`) }, `bind "x": it = taken`},
 		{"values", func(l *slog.Logger) {
 			l.Warn("up", "n", 3, "ok", true, "in", 5*time.Second, "err", errors.New("boom"), "nil", nil)
-		}, "up n=3 ok=true in=5s err=boom nil=<nil>"},
+		}, "WARN up n=3 ok=true in=5s err=boom nil=<nil>"},
 		{
 			"quoted", func(l *slog.Logger) { l.Info("a", "b", "two words", "c", "", "d", `x="y"`) },
 			`a b="two words" c="" d="x=\"y\""`,
@@ -54,12 +54,33 @@ func TestLogLines(t *testing.T) {
 				if err := l.Close(); err != nil {
 					t.Fatal(err)
 				}
-				if want := stamp + ": " + c.want + "\n"; b.String() != want {
+				want := stamp + ": "
+				if !strings.HasPrefix(c.want, "WARN ") {
+					want += "INFO "
+				}
+				if want += c.want + "\n"; b.String() != want {
 					t.Errorf("\n got %q\nwant %q", b.String(), want)
 				}
 			})
 		})
 	}
+}
+
+// A report is written whole, however many lines it has.
+func TestReport(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var b bytes.Buffer
+		l := StartLogger(&b)
+		text := strings.Repeat("client\t192.0.2.7\n", 10*logQueue) + "the\x1b end"
+		l.Report(text)
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
+		if len(lines) != 10*logQueue+1 || !strings.HasSuffix(lines[0], `: INFO client\t192.0.2.7`) || !strings.HasSuffix(lines[10*logQueue], `: INFO the\x1b end`) {
+			t.Errorf("%d lines, the first %q, the last %q", len(lines), lines[0], lines[len(lines)-1])
+		}
+	})
 }
 
 func TestLogLevelChanges(t *testing.T) {
@@ -109,10 +130,10 @@ func TestLogNeverBlocks(t *testing.T) {
 			t.Fatalf("%d lines", len(lines))
 		}
 		for i, want := range map[int]string{
-			0:            ": first",
-			logQueue:     fmt.Sprintf(": line i=%d", logQueue-1),
-			logQueue + 1: fmt.Sprintf(": log too slow, %d lines dropped", lost),
-			logQueue + 2: ": last",
+			0:            ": INFO first",
+			logQueue:     fmt.Sprintf(": INFO line i=%d", logQueue-1),
+			logQueue + 1: fmt.Sprintf(": WARN log too slow, %d lines dropped", lost),
+			logQueue + 2: ": INFO last",
 		} {
 			if !strings.HasSuffix(lines[i], want) {
 				t.Errorf("line %d is %q, want it to end in %q", i, lines[i], want)

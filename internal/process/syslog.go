@@ -3,6 +3,7 @@ package process
 import (
 	"log/slog"
 	"log/syslog"
+	"strings"
 	"time"
 )
 
@@ -31,16 +32,17 @@ func (s *syslogSink) write(e entry) {
 	if s.w == nil {
 		return
 	}
-	// The writer connects again by itself; a line that it cannot send is lost.
+	send := s.w.Debug
 	switch {
 	case e.level >= slog.LevelError:
-		s.w.Err(e.text)
+		send = s.w.Err
 	case e.level >= slog.LevelWarn:
-		s.w.Warning(e.text)
+		send = s.w.Warning
 	case e.level >= slog.LevelInfo:
-		s.w.Info(e.text)
-	default:
-		s.w.Debug(e.text)
+		send = s.w.Info
+	}
+	for line := range strings.Lines(e.text) {
+		send(line) // it connects again by itself; a line that it can't send is lost
 	}
 }
 
