@@ -73,7 +73,8 @@ func TestHeads(t *testing.T) {
 		{"upgrade to TLS", v4, get + "Upgrade: TLS/1.2\r\nConnection: Upgrade\r\n\r\n" + get + "\r\n", get + mark + get + mark},
 		{"upgrade without the option", v4, get + "Upgrade: websocket, h2\r\n\r\n" + get + "\r\n", get + "Upgrade: websocket\r\n" + mark + get + mark},
 		{"the option without upgrade", v4, get + "Connection: upgrade\r\n\r\n" + get + "\r\n", get + "Connection: upgrade\r\n" + mark + get + mark},
-		{"upgrade that is late", v4, get + "\r\n" + get + "Upgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n\r\n" + get + "\r\n", get + mark + get + "Connection: keep-alive\r\n" + mark + get + mark},
+		{"upgrade that waits", v4, get + "\r\n" + get + "Upgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n\r\n" + get + "\r\n", get + mark},
+		{"upgrade in HTTP/1.0", v4, "GET / HTTP/1.0\r\nConnection: upgrade, keep-alive\r\nUpgrade: x\r\n\r\n", "GET / HTTP/1.0\r\nConnection: keep-alive\r\n" + mark},
 		{"tabs around a length", v4, get + "Content-length:\t2 \t\r\nX:\ty\r\n\r\n\r\n", get + "Content-length: 2\r\nX:\ty\r\n" + mark + "\r\n"},
 		{"tab before a coding", v4, get + "Transfer-Encoding:\tchunked\r\n\r\n0\r\n\r\n", get + "Transfer-Encoding: chunked\r\n" + mark + "0\r\n\r\n"},
 	} {
@@ -118,8 +119,8 @@ func TestRefused(t *testing.T) {
 		{get + ": y", errName},
 		{get + "X\r\n", errName},
 		{get + "Host: b\r\n", errHost},
-		{get + "X: " + strings.Repeat("y", MaxHead), errHeadSize},
-		{"GET /" + strings.Repeat("y", MaxHead), errHeadSize},
+		{get + "X: " + strings.Repeat("y", DefaultHead), errHeadSize},
+		{"GET /" + strings.Repeat("y", DefaultHead), errHeadSize},
 		{get + strings.Repeat("X: y\r\n", maxFields), errFields},
 		{"GET / HTTP/1.1\r\n\r\n", errHost},
 		{strings.Repeat("\r\n", maxEmpty+1), errEmptyLines},
@@ -146,8 +147,8 @@ func TestRefused(t *testing.T) {
 		{get + "Transfer-Encoding: chunked\r\n\r\n1 ", errByte},
 		{get + "Transfer-Encoding: chunked\r\n\r\n1\r\nxy", errChunkEnd},
 		{get + "Transfer-Encoding: chunked\r\n\r\n0\r\nHost: a\r\n", errTrailer},
-		{get + "Transfer-Encoding: chunked\r\n\r\n0\r\nx: " + strings.Repeat("y", MaxHead), errTrailerSize},
-		{get + "Transfer-Encoding: chunked\r\n\r\n0\r\nx: " + strings.Repeat("y", MaxHead-5) + "\r\n", errTrailerSize},
+		{get + "Transfer-Encoding: chunked\r\n\r\n0\r\nx: " + strings.Repeat("y", DefaultHead), errTrailerSize},
+		{get + "Transfer-Encoding: chunked\r\n\r\n0\r\nx: " + strings.Repeat("y", DefaultHead-5) + "\r\n", errTrailerSize},
 		{get + "Transfer-Encoding: chunked\r\n\r\n0\r\n" + strings.Repeat("x: y\r\n", maxFields+1), errFields},
 	} {
 		for _, before := range []struct{ in, out string }{{}, {get + "\r\n", get + mark}} {
@@ -156,8 +157,8 @@ func TestRefused(t *testing.T) {
 			if out != before.out || !errors.Is(err, tt.err) {
 				t.Errorf("%.100q: %.100q, %v, want %v", tt.in, out, err, tt.err)
 			}
-			if r.Begun() != (before.in != "") || r.Complete() {
-				t.Errorf("%.100q: begun %v, complete %v", tt.in, r.Begun(), r.Complete())
+			if cut, _ := r.Cut(); cut || r.Complete() {
+				t.Errorf("%.100q: cut %v, complete %v", tt.in, cut, r.Complete())
 			}
 			if out, err := rewrite(r, get+"\r\n"); out != "" || !errors.Is(err, tt.err) {
 				t.Errorf("%.100q, and then another request: %.100q, %v", tt.in, out, err)
@@ -168,12 +169,12 @@ func TestRefused(t *testing.T) {
 
 // The largest of everything passes.
 func TestLargest(t *testing.T) {
-	head := get + "X: " + strings.Repeat("y", MaxHead-len(get)-len("X: \r\n\r\n")) + "\r\n\r\n"
+	head := get + "X: " + strings.Repeat("y", DefaultHead-len(get)-len("X: \r\n\r\n")) + "\r\n\r\n"
 	for _, in := range []string{
 		head + head,
 		get + strings.Repeat("X: y\r\n", maxFields-1) + "\r\n",
 		get + "Transfer-Encoding: chunked\r\n\r\n0000000000000001;" + strings.Repeat("x", maxSize-19) + "\r\nx\r\n0\r\n\r\n",
-		get + "Transfer-Encoding: chunked\r\n\r\n0\r\nx: " + strings.Repeat("y", MaxHead-len("x: \r\n\r\n")) + "\r\n\r\n",
+		get + "Transfer-Encoding: chunked\r\n\r\n0\r\nx: " + strings.Repeat("y", DefaultHead-len("x: \r\n\r\n")) + "\r\n\r\n",
 		get + "Transfer-Encoding: chunked\r\n\r\n0\r\n" + strings.Repeat("x: y\r\n", maxFields) + "\r\n",
 		strings.Repeat("\r\n", maxEmpty) + get + "\r\n" + strings.Repeat("\r\n", maxEmpty) + get + "\r\n",
 	} {
@@ -193,33 +194,33 @@ func TestLargest(t *testing.T) {
 // What is known of a connection between the pieces.
 func TestBetween(t *testing.T) {
 	type known struct {
-		through         int64
-		begun, complete bool
+		through  int64
+		complete bool
 	}
 	for _, tt := range []struct {
 		in   string
 		pass int64 // and then Passed
 		want known
 	}{
-		{"", 0, known{0, false, true}},
-		{"\r", 0, known{0, false, false}},
-		{"\r\n", 0, known{0, false, true}},
-		{"GET / HTTP/1.1\r\nHost: a\r\n", 0, known{0, false, false}},
-		{get + "\r\n", 0, known{0, true, true}},
-		{get + "\r\nG", 0, known{0, true, false}},
-		{get + "Content-Length: 5\r\n\r\n", 0, known{5, true, false}},
-		{get + "Content-Length: 5\r\n\r\nab", 0, known{3, true, false}},
-		{get + "Content-Length: 5\r\n\r\nab", 2, known{1, true, false}},
-		{get + "Content-Length: 5\r\n\r\nab", 3, known{0, true, true}},
-		{get + "Transfer-Encoding: chunked\r\n\r\n", 0, known{0, true, false}},
-		{get + "Transfer-Encoding: chunked\r\n\r\n10\r", 0, known{0, true, false}},
-		{get + "Transfer-Encoding: chunked\r\n\r\n10\r\n", 0, known{16, true, false}},
-		{get + "Transfer-Encoding: chunked\r\n\r\n10\r\n", 16, known{0, true, false}},
-		{get + "Transfer-Encoding: chunked\r\n\r\n0\r\n", 0, known{0, true, false}},
-		{get + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 0, known{0, true, true}},
-		{get + "Connection: upgrade\r\nUpgrade: x\r\n\r\n", 0, known{0, true, true}},
-		{get + "Connection: upgrade\r\nUpgrade: x\r\nContent-Length: 3\r\n\r\n", 0, known{3, true, false}},
-		{get + "Connection: upgrade\r\nUpgrade: x\r\nContent-Length: 3\r\n\r\n", 3, known{0, true, true}},
+		{"", 0, known{0, true}},
+		{"\r", 0, known{0, false}},
+		{"\r\n", 0, known{0, true}},
+		{"GET / HTTP/1.1\r\nHost: a\r\n", 0, known{0, false}},
+		{get + "\r\n", 0, known{0, true}},
+		{get + "\r\nG", 0, known{0, false}},
+		{get + "Content-Length: 5\r\n\r\n", 0, known{5, false}},
+		{get + "Content-Length: 5\r\n\r\nab", 0, known{3, false}},
+		{get + "Content-Length: 5\r\n\r\nab", 2, known{1, false}},
+		{get + "Content-Length: 5\r\n\r\nab", 3, known{0, true}},
+		{get + "Transfer-Encoding: chunked\r\n\r\n", 0, known{0, false}},
+		{get + "Transfer-Encoding: chunked\r\n\r\n10\r", 0, known{0, false}},
+		{get + "Transfer-Encoding: chunked\r\n\r\n10\r\n", 0, known{16, false}},
+		{get + "Transfer-Encoding: chunked\r\n\r\n10\r\n", 16, known{0, false}},
+		{get + "Transfer-Encoding: chunked\r\n\r\n0\r\n", 0, known{0, false}},
+		{get + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 0, known{0, true}},
+		{get + "Connection: upgrade\r\nUpgrade: x\r\n\r\n", 0, known{0, true}},
+		{get + "Connection: upgrade\r\nUpgrade: x\r\nContent-Length: 3\r\n\r\n", 0, known{3, false}},
+		{get + "Connection: upgrade\r\nUpgrade: x\r\nContent-Length: 3\r\n\r\n", 3, known{0, true}},
 	} {
 		r := NewRequests(v4)
 		if _, err := rewrite(r, tt.in); err != nil {
@@ -228,7 +229,7 @@ func TestBetween(t *testing.T) {
 		if tt.pass > 0 {
 			r.Passed(tt.pass)
 		}
-		if got := (known{r.Through(), r.Begun(), r.Complete()}); got != tt.want {
+		if got := (known{r.Through(), r.Complete()}); got != tt.want {
 			t.Errorf("%q: %+v, want %+v", tt.in, got, tt.want)
 		}
 	}
@@ -282,39 +283,6 @@ func TestAllocations(t *testing.T) {
 		})
 		if n != 0 {
 			t.Errorf("%v allocations for %q", n, in)
-		}
-	}
-}
-
-// What comes behind a request that may end HTTP waits for the answer.
-func TestSwitching(t *testing.T) {
-	upgrade := get + "Connection: upgrade\r\nUpgrade: x\r\n\r\n"
-	for _, tt := range []struct {
-		in, answer string
-		want       bool
-	}{
-		{upgrade, "HTTP/1.1 101", true},
-		{upgrade, "HTTP/1.1 200", false},
-		{upgrade, "HTTP/1.1 100", false},
-		{upgrade, "HTTP/2.0 101", false},
-		{upgrade, "HTTP/1.1x101", false},
-		{upgrade, "HTTP/1.1 1O1", false},
-	} {
-		r := NewRequests(v4)
-		if r.Answered(200) || r.Switching() {
-			t.Error("switched before there was a request")
-		}
-		if _, err := rewrite(r, tt.in); err != nil || !r.Switching() {
-			t.Errorf("%q: %v, switching %v", tt.in, err, r.Switching())
-		}
-		if out, used, err := r.Rewrite(nil, []byte("GET")); len(out) > 0 || used > 0 || err != nil {
-			t.Errorf("%q: %q passes before the answer, %v", tt.in, out, err)
-		}
-		if got := r.Answered(Status([StatusSize]byte([]byte(tt.answer)))); got != tt.want || r.Switching() == got {
-			t.Errorf("%q, answered %q: switched %v, want %v", tt.in, tt.answer, got, tt.want)
-		}
-		if out, used, _ := r.Rewrite(nil, []byte("GET")); tt.want != (string(out) == "GET" && used == 3) {
-			t.Errorf("%q, answered %q: %q passes", tt.in, tt.answer, out)
 		}
 	}
 }

@@ -23,15 +23,8 @@ func (r *Requests) takeSize(dst, src []byte) (out []byte, n int, err error) {
 // how many digits it has, and the length of the line with CRLF, 0 if it is not
 // whole.
 func scanSize(b []byte) (size int64, digits, n int, err error) {
-	digits = span(b, hexByte)
-	if digits > 16 || digits == 0 && len(b) > 0 {
-		return 0, 0, 0, errChunkSize
-	}
-	x := uint64(0)
-	for _, c := range b[:digits] {
-		x = x<<4 | uint64(hexValue(c))
-	}
-	if x >= 1<<63 {
+	size, digits, ok := parseSize(b)
+	if !ok || digits == 0 && len(b) > 0 {
 		return 0, 0, 0, errChunkSize
 	}
 	end := digits
@@ -39,7 +32,21 @@ func scanSize(b []byte) (size int64, digits, n int, err error) {
 		end += text(b[end:])
 	}
 	n, err = lineEnd(b, end)
-	return int64(x), digits, n, err
+	return size, digits, n, err
+}
+
+// parseSize reads the digits at the beginning of b, at most 16 of them and a
+// size below 2^63.
+func parseSize(b []byte) (size int64, digits int, ok bool) {
+	digits = span(b, hexByte)
+	if digits > 16 {
+		return 0, 0, false
+	}
+	x := uint64(0)
+	for _, c := range b[:digits] {
+		x = x<<4 | uint64(hexValue(c))
+	}
+	return int64(x), digits, x < 1<<63
 }
 
 func hexValue(c byte) byte {
@@ -63,7 +70,7 @@ func (r *Requests) takeChunkEnd(dst, src []byte) (out []byte, n int, err error) 
 
 // takeTrailer handles a trailer, or the empty line that ends the request.
 func (r *Requests) takeTrailer(dst, src []byte) (out []byte, n int, err error) {
-	room := MaxHead - r.trailed
+	room := r.f.maxHead() - r.trailed
 	src = src[:min(len(src), room)]
 	colon, end := 0, src[0] == '\r'
 	if end {

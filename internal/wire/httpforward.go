@@ -154,14 +154,14 @@ func (l *list) end(dst []byte) []byte {
 
 // mayUpgrade reports whether a protocol stays in Upgrade: not those by which
 // requests would arrive that nobody has followed, HTTP or TLS around it (RFC
-// 2817).
+// 2817), and none in HTTP/1.0 (RFC 9110, section 7.8).
 func (h *head) mayUpgrade(protocol []byte) bool {
 	for _, p := range []string{"h2", "http", "tls"} {
 		if len(protocol) >= len(p) && equal(protocol[:len(p)], p) {
 			return false
 		}
 	}
-	return !h.later
+	return !h.barred && !h.old
 }
 
 // closed reports whether all quoted strings of a value end, so that what is

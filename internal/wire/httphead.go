@@ -13,15 +13,28 @@ type head struct {
 	expect  bool
 	chunked bool
 	old     bool // HTTP/1.0
+	method  method
+	whole   bool // its empty line is there
+	close   bool // Connection has the option close
+	keep    bool // and keep-alive
 	option  bool // Connection has the option upgrade
 	upgrade bool // Upgrade has a protocol that may be switched to
 	strip   bool // there is Upgrade or HTTP2-Settings, so Connection is made anew
 	edits   []edit
-	later   bool // it is not the first of its connection
+	barred  bool // it may not end HTTP
 }
 
+// A method is one that changes how the answer is read.
+type method uint8
+
+const (
+	otherMethod method = iota
+	headMethod
+	oddMethod // one that a lax server takes for HEAD
+)
+
 // An edit is a field that may have to be changed: its bytes are start to end,
-// with CRLF. Offsets are below MaxHead.
+// with CRLF. Offsets are below LargestHead.
 type edit struct {
 	kind              kind
 	start, colon, end uint16
@@ -30,7 +43,10 @@ type edit struct {
 // value is what an edit's field says, in the head that it is from.
 func (e edit) value(b []byte) []byte { return trim(b[e.colon+1 : e.end-2]) }
 
-func (h *head) reset() { *h = head{length: -1, edits: h.edits[:0], later: h.later} }
+func (h *head) reset() { *h = head{length: -1, edits: h.edits[:0]} }
+
+// persists reports whether other requests may follow on the connection.
+func (h *head) persists() bool { return !h.close && (!h.old || h.keep) }
 
 // last reports whether HTTP may end after the request.
 func (h *head) last() bool { return h.option && h.upgrade }
@@ -117,6 +133,12 @@ func (h *head) requestLine(b []byte) (int, error) {
 		return 0, errVersion
 	}
 	h.old = minor == '0'
+	if equal(b[:method], "head") {
+		h.method = oddMethod
+		if string(b[:method]) == "HEAD" {
+			h.method = headMethod
+		}
+	}
 	return lineEnd(b, target+1+len(name)+len(one)+1)
 }
 
@@ -166,6 +188,8 @@ func (h *head) field(k kind, value []byte) error {
 // connectionOption takes in a member of Connection. It reports false if that
 // names a field which has to arrive.
 func (h *head) connectionOption(m []byte) bool {
+	h.close = h.close || equal(m, "close")
+	h.keep = h.keep || equal(m, "keep-alive")
 	switch kindOf(m) {
 	case upgrade:
 		h.option = true

@@ -2,7 +2,8 @@ package wire
 
 // Bounds of what a client may send, apart from bodies.
 const (
-	MaxHead = 16 << 10 // bytes of a head with its empty line, and of all trailers of a request
+	DefaultHead = 16 << 10 // bytes of a head with its empty line, and of all trailers of a request
+	LargestHead = 64 << 10 // what that may be set to
 
 	maxFields = 256 // fields of a head, and trailers of a request
 	maxEmpty  = 4   // empty lines before a request
@@ -17,7 +18,7 @@ type Refusal struct {
 
 func (e *Refusal) Error() string { return "request refused: " + e.Reason }
 
-// Answer is what the client may be told, if [Requests.Begun] is false.
+// Answer is what the client is told, behind the answers that it is owed.
 func (e *Refusal) Answer() string {
 	return "HTTP/1.1 " + e.Status + "\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 }
@@ -31,6 +32,9 @@ const (
 	badVersion     = "505 HTTP Version Not Supported"
 )
 
+// ErrLate is for a head, or a line of a body, that takes too long.
+var ErrLate = &Refusal{"408 Request Timeout", "it was not complete in time"}
+
 var (
 	errRequestLine = &Refusal{badRequest, "the first line is not METHOD TARGET HTTP/1.1 with single spaces"}
 	errVersion     = &Refusal{badVersion, "the first line does not end in HTTP/1.0 or HTTP/1.1"}
@@ -40,7 +44,7 @@ var (
 	errByte        = &Refusal{badRequest, "a byte that may not be in a line, such as a control character"}
 	errFold        = &Refusal{badRequest, "a line of the head begins with white space; a field is one line"}
 	errName        = &Refusal{badRequest, "a line of the head is not NAME: VALUE, with a token as name and no space before the colon"}
-	errHeadSize    = &Refusal{tooLarge, "the head is larger than 16384 bytes"}
+	errHeadSize    = &Refusal{tooLarge, "the head is larger than http_head permits, 16 KiB by default"}
 	errFields      = &Refusal{tooLarge, "more than 256 fields"}
 	errHost        = &Refusal{badRequest, "not exactly one Host, which is a name or an address; HTTP/1.0 may have none"}
 	errLength      = &Refusal{badRequest, "Content-Length is not one decimal number below 2^63"}
@@ -55,5 +59,5 @@ var (
 	errChunkLine   = &Refusal{badRequest, "the line with a chunk's size is longer than 256 bytes"}
 	errChunkEnd    = &Refusal{badRequest, "no CRLF after a chunk's data"}
 	errTrailer     = &Refusal{badRequest, "a trailer that frames, routes or forwards the request; such fields belong into the head"}
-	errTrailerSize = &Refusal{tooLarge, "the trailers are larger than 16384 bytes"}
+	errTrailerSize = &Refusal{tooLarge, "the trailers are larger than http_head permits, 16 KiB by default"}
 )

@@ -99,7 +99,7 @@ func sameInPieces(t *testing.T, in []byte, places int) result {
 // checks that each says once who the client is.
 func serve(t *testing.T, out string, untilClose bool) (bodies []string, err error) {
 	t.Helper()
-	r := bufio.NewReaderSize(strings.NewReader(out), 4*MaxHead)
+	r := bufio.NewReaderSize(strings.NewReader(out), 4*DefaultHead)
 	for {
 		req, err := http.ReadRequest(r)
 		if err == io.EOF {

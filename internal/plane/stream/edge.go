@@ -38,6 +38,7 @@ type Edge struct {
 type HTTP struct {
 	Forwarded bool           // in RFC 7239's field as well
 	Trust     []netip.Prefix // clients that are proxies, whose own fields are kept
+	MaxHead   int            // bytes of a request's head; 0 is [wire.DefaultHead]
 }
 
 // patience is how long a client may take for a header or a hello, for a
@@ -211,7 +212,7 @@ func (l *link) secure(server *tlsterm.Server) error {
 
 // forwarding says what a client's requests are to tell their server.
 func (h *HTTP) forwarding(l *link) wire.Forwarding {
-	f := wire.Forwarding{Client: l.from.Addr(), Proto: "http", Forwarded: h.Forwarded, Trusted: edge.Contains(h.Trust, l.from.Addr())}
+	f := wire.Forwarding{Client: l.from.Addr(), Proto: "http", Forwarded: h.Forwarded, Trusted: edge.Contains(h.Trust, l.from.Addr()), MaxHead: h.MaxHead}
 	if l.clientTLS != nil {
 		f.Proto = "https"
 	}

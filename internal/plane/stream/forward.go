@@ -3,6 +3,8 @@ package stream
 import (
 	"errors"
 	"io"
+	"os"
+	"slices"
 	"time"
 
 	"pen/internal/dispatch"
@@ -10,8 +12,13 @@ import (
 	"pen/internal/wire"
 )
 
-// lingerTime is how long a client may take to see that its request was refused.
-const lingerTime = 2 * time.Second
+const (
+	// lingerTime is how long a client may take to see that its request was
+	// refused, and a server to close after the last answer.
+	lingerTime = 2 * time.Second
+	// Of a body that is at least so long the rest is spliced.
+	longBody = 32 << 10
+)
 
 // forward moves a client's HTTP requests, each with what it tells about the
 // client, and their bodies as they are: those that are long by splicing.
@@ -21,29 +28,40 @@ func (h *half) forward(pipes *pipes) (readErr, writeErr error) {
 		return err, nil
 	}
 	defer in.giveBack()
+	x := h.link.http
 	var begun []byte  // of a head or a line, of which the rest is to come
 	var due time.Time // until when, if there is one
+	refused := false
 	for {
 		b, err := h.next(in, due)
-		if err == io.EOF {
-			return nil, nil
+		if err == error(wire.ErrLate) {
+			refused, begun, due = true, nil, time.Time{}
+			if !h.refuse(wire.ErrLate) {
+				return nil, nil
+			}
+			continue
 		}
 		if err != nil {
-			return err, nil
+			return ignoreEOF(err), nil
 		}
 		h.took(b)
 		n := len(b)
+		if refused {
+			h.pay(n)
+			continue
+		}
 		if len(begun) > 0 {
 			begun = append(begun, b...)
 			b = begun
 		}
-		rest, readErr, writeErr := h.rewrite(b)
-		if readErr == nil && writeErr == nil && h.requests.Switching() {
-			if !h.requests.Answered(h.link.awaitAnswer()) {
-				h.link.unread = true
-				return nil, nil // it asked for something else than HTTP, and did not get it
+		rest, readErr, writeErr := h.rewrite(in, b)
+		refusal := new(wire.Refusal)
+		if refused = errors.As(readErr, &refusal); refused {
+			if !h.refuse(refusal) {
+				return nil, nil
 			}
-			rest, readErr, writeErr = h.rewrite(rest)
+			begun, due = nil, time.Time{}
+			continue
 		}
 		if readErr != nil || writeErr != nil {
 			return readErr, writeErr
@@ -59,7 +77,7 @@ func (h *half) forward(pipes *pipes) (readErr, writeErr error) {
 			begun = nil // an idle connection has no buffer
 		}
 		h.pay(n)
-		through := h.requests.Through()
+		through := x.through()
 		if through == 0 || len(begun) > 0 {
 			continue
 		}
@@ -72,62 +90,96 @@ func (h *half) forward(pipes *pipes) (readErr, writeErr error) {
 		if readErr != nil || writeErr != nil || moved < through {
 			return readErr, writeErr
 		}
-		h.requests.Passed(moved)
+		x.passed(moved)
+		x.check()
 	}
 }
 
-// next reads on. If it is due at some time and does not come, the link is killed.
+// ignoreEOF returns nil for the end of what one side sends, which is no error.
+func ignoreEOF(err error) error {
+	if err == io.EOF {
+		return nil
+	}
+	return err
+}
+
+// next reads on. If it is due at some time and does not come, the error is
+// [wire.ErrLate].
 func (h *half) next(in *input, due time.Time) ([]byte, error) {
-	if !due.IsZero() {
-		late := time.AfterFunc(time.Until(due), func() {
-			h.link.count(h.link.service, dispatch.BadRequest)
-			h.link.Kill()
-		})
-		defer late.Stop()
+	if due.IsZero() {
+		return in.next()
 	}
-	return in.next()
+	h.src.SetReadDeadline(due)
+	if err := h.link.stopping(); err != nil {
+		return nil, err // the deadline that says so may be gone
+	}
+	b, err := in.next()
+	edge.Within(h.src, 0)
+	if stop := h.link.stopping(); stop != nil {
+		return nil, stop
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, wire.ErrLate
+	}
+	return b, err
 }
 
-// rewrite hands on what b has of requests, and returns what of it needs more
-// bytes to be understood. That a request is refused is an error of reading.
-func (h *half) rewrite(b []byte) (rest []byte, readErr, writeErr error) {
+// rewrite hands on what b, the bytes of in, has of requests, and returns what of
+// it needs more bytes to be understood. It waits for answers where requests have
+// to. That a request is refused is an error of reading.
+func (h *half) rewrite(in *input, b []byte) (rest []byte, readErr, writeErr error) {
 	buf := inputs.Get().(*[inputSize]byte)
-	defer inputs.Put(buf)
-	for len(b) > 0 {
-		out, used, err := h.requests.Rewrite(buf[:0], b)
+	defer func() {
+		if buf != nil {
+			inputs.Put(buf)
+		}
+	}()
+	x := h.link.http
+	for {
+		out, used, err := x.rewrite(buf[:0], b)
 		if len(out) > 0 {
 			if err := h.put(out); err != nil {
 				return nil, nil, err
 			}
 		}
 		if err != nil {
-			h.refuse(err)
 			return nil, err, nil
 		}
-		if used == 0 {
-			break
-		}
 		b = b[used:]
+		if used > 0 && len(b) > 0 {
+			continue
+		}
+		if !x.check() {
+			return b, nil, nil
+		}
+		// Only what is there already is kept, without any buffer of ours.
+		b = slices.Clone(b)
+		in.giveBack()
+		inputs.Put(buf)
+		buf = nil
+		if err := x.await(); err != nil {
+			return nil, err, nil
+		}
+		buf = inputs.Get().(*[inputSize]byte)
+		if len(b) == 0 {
+			return b, nil, nil
+		}
 	}
-	return b, nil, nil
 }
 
-// refuse notes that the client sent what is not to be handed on. Where nothing
-// was handed on so far, the server has not answered either: then the client is
-// told, and the connection ends in order. Otherwise both sides will be reset.
-func (h *half) refuse(err error) {
+// refuse notes that the client sent what is not handed on. It gets the answers
+// to its earlier requests, is told then, and the connection ends in order. Where
+// nobody knows which answers are owed it reports false: the server's end will be
+// the client's.
+func (h *half) refuse(why *wire.Refusal) bool {
 	l := h.link
-	l.service.Dispatcher.Refuse(dispatch.BadRequest, 1)
-	l.plane.log.Debug("request refused", "client", l.from, "reason", err)
-	refusal := new(wire.Refusal)
-	if h.requests.Begun() || !errors.As(err, &refusal) {
-		return
+	l.count(l.service, dispatch.BadRequest)
+	l.plane.log.Debug("request refused", "client", l.from, "reason", why)
+	if l.http.refuse(why) {
+		return true
 	}
-	n, _ := io.WriteString(h.src, refusal.Answer())
-	l.down.written.Add(uint64(n))
 	l.unread = true
-	h.src.CloseWrite()
-	l.end(h.src)
+	return false
 }
 
 // linger reads, for a while, what the client sends that goes nowhere: to close
@@ -141,52 +193,48 @@ func (l *link) linger() {
 	io.Copy(io.Discard, l.client)
 }
 
-// answers moves what an HTTP server sends. The status of its first answer is
-// told to the other half, which may wait for it.
+// answers moves what an HTTP server sends, and follows it: long bodies, and
+// what is no HTTP or can't be followed, by splicing.
 func (h *half) answers(pipes *pipes) (readErr, writeErr error) {
-	readErr, writeErr = h.firstAnswer()
-	if readErr == io.EOF {
-		return nil, nil
-	}
-	if readErr != nil || writeErr != nil {
-		return readErr, writeErr
-	}
-	_, readErr, writeErr = h.move(pipes, unlimited)
-	return readErr, writeErr
-}
-
-// firstAnswer moves the begin of the first answer.
-func (h *half) firstAnswer() (readErr, writeErr error) {
-	defer close(h.link.status)
 	in, err := h.input()
 	if err != nil {
 		return err, nil
 	}
+	x := h.link.http
 	defer in.giveBack()
-	var begin [wire.StatusSize]byte
-	for n := 0; n < len(begin); {
+	defer x.end()
+	for {
 		b, err := in.next()
+		if err != nil && x.isOver() {
+			h.link.unread = true
+			h.link.end(h.link.client)
+			return nil, nil
+		}
 		if err != nil {
-			return err, nil
+			return ignoreEOF(err), nil
+		}
+		through, over := x.follow(b)
+		if over {
+			continue // nobody has asked for it
 		}
 		h.took(b)
-		n += copy(begin[n:], b)
 		if err := h.put(b); err != nil {
 			return nil, err
 		}
+		x.delivered(0)
 		h.pay(len(b))
-	}
-	h.link.status <- wire.Status(begin)
-	return nil, nil
-}
-
-// awaitAnswer returns the status of the server's first answer, 0 where there is
-// none.
-func (l *link) awaitAnswer() int {
-	select {
-	case status := <-l.status:
-		return status
-	case <-l.quit:
-		return 0
+		if through >= 0 && through < longBody {
+			continue
+		}
+		in.giveBack()
+		if through < 0 {
+			_, readErr, writeErr = h.move(pipes, unlimited)
+			return readErr, writeErr
+		}
+		moved, readErr, writeErr := h.move(pipes, through)
+		if readErr != nil || writeErr != nil || moved < through {
+			return readErr, writeErr
+		}
+		x.delivered(moved)
 	}
 }

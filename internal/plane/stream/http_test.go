@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -236,11 +237,11 @@ func TestAnswerBeforeTheBody(t *testing.T) {
 
 const upgrade = "GET / HTTP/1.1\r\nHost: a\r\n"
 
-// What follows a request to leave HTTP passes when the server agrees, and nothing
-// does otherwise; then all ends in order.
+// What follows a request to leave HTTP passes when the server agrees; otherwise it
+// is HTTP, which goes on.
 func TestUpgrade(t *testing.T) {
 	const asks = "Upgrade: x\r\nConnection: upgrade\r\n"
-	for _, early := range []string{"", "early\x00\r\n", strings.Repeat("x", 200<<10)} {
+	for _, early := range []string{"", "early\x00\r\n", strings.Repeat("\x00", 200<<10)} {
 		s, ln := plain(t)
 		begin := func() (c, server testenv.Conn) {
 			t.Helper()
@@ -251,9 +252,8 @@ func TestUpgrade(t *testing.T) {
 			return c, server
 		}
 		c, server := begin()
-		const agreed = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"
-		pass(t, server, c, agreed[:3])
-		pass(t, server, c, agreed[3:])
+		pass(t, server, c, switches[:3])
+		pass(t, server, c, switches[3:])
 		testenv.WantBytes(t, server, early)
 		pass(t, server, c, "\x00\xff")
 		pass(t, c, server, "GET / HTTP/9\n")
@@ -265,8 +265,13 @@ func TestUpgrade(t *testing.T) {
 
 		c, server = begin()
 		pass(t, server, c, answer)
-		testenv.WantEnd(t, server, 0)
-		testenv.CloseWrite(t, server)
+		if early == "" {
+			testenv.Write(t, c, "GET /2 HTTP/1.1\r\nHost: a\r\n\r\n")
+			testenv.WantBytes(t, server, "GET /2 HTTP/1.1\r\nHost: a\r\n"+about)
+			testenv.CloseWrite(t, server)
+		} else {
+			testenv.WantBytes(t, c, refusal)
+		}
 		testenv.WantEnd(t, c, 0)
 		c.Close()
 
@@ -276,8 +281,262 @@ func TestUpgrade(t *testing.T) {
 	}
 }
 
-// A bad request is answered where nothing was handed on before, and the client
-// gets that however much it sends. Later ones end all with a reset.
+const switches = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"
+
+// interim is an answer that is not the last word.
+func interim(status int) string { return fmt.Sprintf("HTTP/1.1 %d Wait\r\nLink: </a>\r\n\r\n", status) }
+
+// A request to leave HTTP waits for the answers to all before it, and the one
+// behind these is to it, however many interim ones it has.
+func TestLaterUpgrade(t *testing.T) {
+	const asks = upgrade + "Connection: keep-alive, Upgrade\r\nUpgrade: x\r\n"
+	for _, before := range []int{1, 2, 70} {
+		for _, way := range []string{"", interim(103), interim(100) + interim(102) + interim(103)} {
+			s, ln := plain(t)
+			c := s.dial(t, strings.Repeat(upgrade+"\r\n", before)+asks+"\r\nearly")
+			server := ln.Next(t)
+			for range before {
+				testenv.WantBytes(t, server, upgrade+about)
+				pass(t, server, c, interim(103)+"HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\nHTTP/1.1 101 Switching")
+				pass(t, server, c, " Protocols\r\n\r\n....")
+			}
+			testenv.WantBytes(t, server, "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\nConnection: keep-alive, Upgrade\r\n"+about)
+			pass(t, server, c, way+switches)
+			testenv.WantBytes(t, server, "early")
+			pass(t, c, server, "GET /\n")
+			pass(t, server, c, "\x00\n")
+			testenv.CloseWrite(t, c)
+			testenv.WantEnd(t, server, 0)
+			testenv.CloseWrite(t, server)
+			testenv.WantEnd(t, c, 0)
+		}
+	}
+}
+
+// Where it can't be known which answer is to which request, a request that is
+// not the first loses its Upgrade, and the server can't switch unasked.
+func TestUpgradeBehindOddAnswers(t *testing.T) {
+	const asks = upgrade + "Connection: Upgrade\r\nUpgrade: x\r\n\r\n"
+	for name, odd := range map[string]string{
+		"to the end":  "HTTP/1.1 200 OK\r\n\r\n",
+		"two lengths": "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nContent-Length: 0\r\n\r\n",
+		"both":        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"two answers": "HTTP/1.1 204 No Content\r\n\r\n" + switches,
+		"LF":          "HTTP/1.1 204 No Content\n\n",
+		"unasked":     switches,
+		"no HTTP":     "220 smtp\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, ln := plain(t)
+			c := s.dial(t, upgrade+"\r\n")
+			server := ln.Next(t)
+			testenv.WantBytes(t, server, upgrade+about)
+			pass(t, server, c, odd)
+			testenv.Write(t, c, asks+"GET /b HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: b\r\n\r\n")
+			testenv.WantBytes(t, server, upgrade+about+"GET /b HTTP/1.1\r\nHost: a\r\n"+about)
+			pass(t, server, c, switches)
+			testenv.Write(t, c, upgrade+"\r\n")
+			testenv.WantBytes(t, server, upgrade+about)
+			c.Close()
+			server.Close()
+		})
+	}
+}
+
+// A client that is gone while its Upgrade waits for an answer keeps nothing.
+func TestGoneWhileItUpgrades(t *testing.T) {
+	testenv.CheckLeaks(t)
+	ln := testenv.Listen(t, "tcp", testenv.Loopback)
+	s := serve(t, testenv.Loopback, &Edge{HTTP: &HTTP{}}, impatient, config(edge.Way{}, ln.AddrPort()))
+	for _, rest := range []string{"", "frame"} {
+		for _, reset := range []bool{false, true} {
+			for _, before := range []string{"", upgrade + "\r\n"} {
+				c := s.dial(t, before+upgrade+"Connection: Upgrade\r\nUpgrade: x\r\n\r\n"+rest)
+				server := ln.Next(t)
+				testenv.WantBytes(t, server, "GET / HTTP/1.1\r\n")
+				if reset {
+					testenv.Reset(t, c)
+				} else {
+					c.Close()
+				}
+				if !reset && before != "" { // the server is told the end, as without Upgrade
+					io.Copy(io.Discard, server)
+					server.Close()
+				}
+				s.flows(t, 0)
+			}
+		}
+	}
+}
+
+// A client that sends no more gets the answer to the Upgrade that it has sent,
+// if it comes soon.
+func TestUpgradeAndNoMore(t *testing.T) {
+	s, ln := plain(t)
+	for _, early := range []string{"", "early"} {
+		c := s.dial(t, upgrade+"Connection: Upgrade\r\nUpgrade: x\r\n\r\n"+early)
+		testenv.CloseWrite(t, c)
+		server := ln.Next(t)
+		testenv.WantBytes(t, server, upgrade+"Upgrade: x\r\nConnection: Upgrade\r\n"+about)
+		pass(t, server, c, switches)
+		testenv.WantBytes(t, server, early)
+		testenv.WantEnd(t, server, 0)
+		pass(t, server, c, "bye")
+		testenv.CloseWrite(t, server)
+		testenv.WantEnd(t, c, 0)
+	}
+}
+
+// What comes behind the last request, or is none, costs no answer that is owed:
+// these come whole, then perhaps why, and then the end.
+func TestOwedAnswers(t *testing.T) {
+	const (
+		get   = "GET / HTTP/1.1\r\nHost: a\r\n"
+		post  = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nq=42"
+		old   = "POST / HTTP/1.0\r\nContent-Length: 4\r\n\r\nq=42"
+		tries = "HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+	)
+	large := strings.Repeat("x", 3<<20)
+	bulk := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(large), large)
+	chunks := fmt.Sprintf("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n3;x\r\nabc\r\n0\r\nX: y\r\n\r\n", len(large), large)
+	for name, tt := range map[string]struct {
+		sent string
+		owed int
+		last string
+	}{
+		"close, then LF":             {get + "Connection: close\r\n\r\n\n", 1, ""},
+		"close, then a request":      {get + "Connection: close\r\n\r\n" + get + "\r\n", 1, ""},
+		"close, then garbage":        {get + "Connection: close\r\n\r\ngarbage\r\n" + large, 1, ""},
+		"HTTP/1.0, then LF":          {old + "\n", 1, ""},
+		"body, then LF":              {post + "\n", 1, refusal},
+		"body, then CRLF and LF":     {post + "\r\n\n", 1, refusal},
+		"no host":                    {get + "\r\nGET /b HTTP/1.1\r\n\r\n", 1, refusal},
+		"several, then garbage":      {get + "\r\n" + post + get + "\r\n" + "\x00" + large, 3, refusal},
+		"several, then the last":     {get + "\r\n" + post + get + "Connection: close\r\n\r\n" + large, 3, ""},
+		"CONNECT":                    {get + "\r\nCONNECT /x HTTP/1.1\r\nHost: a\r\n\r\n" + get + "\r\n", 1, tries},
+		"more than wait at a time":   {strings.Repeat(get+"\r\n", 200) + "\n", 200, refusal},
+		"a body that is none, first": {post + "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx", 1, refusal},
+	} {
+		for kind, a := range map[string]string{"short": answer, "bulk": bulk, "chunks": chunks, "103": interim(103) + answer} {
+			if tt.owed > 5 && a != answer {
+				continue
+			}
+			t.Run(name+", "+kind, func(t *testing.T) {
+				s, ln := plain(t)
+				c := s.dial(t, "")
+				written := make(chan struct{})
+				go func() {
+					defer close(written)
+					io.WriteString(c, tt.sent)
+				}()
+				server := ln.Next(t)
+				requests := bufio.NewReader(server)
+				for range tt.owed {
+					r, err := http.ReadRequest(requests)
+					if err != nil {
+						t.Fatal(err)
+					}
+					io.Copy(io.Discard, r.Body)
+					go io.WriteString(server, a)
+					want(t, c, a)
+				}
+				testenv.WantBytes(t, c, tt.last)
+				testenv.WantEnd(t, c, 0)
+				<-written
+				if err := testenv.Error(t, c); err != nil {
+					t.Errorf("then %v", err)
+				}
+				c.Close()
+				server.Close()
+				s.flows(t, 0)
+			})
+		}
+	}
+}
+
+// A request of which the server has a part is refused: the server sees that it is
+// cut, and the client gets why, or the answer that is there already.
+func TestCutRequest(t *testing.T) {
+	const head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
+	for _, early := range []string{"", interim(100), answer} {
+		s, ln := plain(t)
+		c := s.dial(t, head+"\r\n2\r\nab\r\n")
+		server := ln.Next(t)
+		testenv.WantBytes(t, server, head+about+"2\r\nab\r\n")
+		pass(t, server, c, early)
+		testenv.Write(t, c, "x")
+		if early != answer {
+			testenv.WantBytes(t, c, refusal)
+		}
+		testenv.WantEnd(t, c, 0)
+		c.Close()
+		testenv.WantReset(t, server, 0)
+		s.flows(t, 0)
+	}
+}
+
+// An answer may be begun when the next request turns out to be none.
+func TestRefusedAmidAnAnswer(t *testing.T) {
+	s, ln := plain(t)
+	c := s.dial(t, upgrade+"\r\n")
+	server := ln.Next(t)
+	testenv.WantBytes(t, server, upgrade+about)
+	pass(t, server, c, answer[:20])
+	testenv.Write(t, c, "\n")
+	s.refused(t, dispatch.BadRequest, 1)
+	pass(t, server, c, answer[20:])
+	testenv.WantBytes(t, c, refusal)
+	testenv.WantEnd(t, c, 0)
+}
+
+// A server whose answers nobody understands is told the end, and its end is the
+// client's.
+func TestRefusedBehindOddAnswers(t *testing.T) {
+	s, ln := plain(t)
+	c := s.dial(t, upgrade+"\r\n")
+	server := ln.Next(t)
+	testenv.WantBytes(t, server, upgrade+about)
+	pass(t, server, c, "HTTP/1.1 200 OK\nContent-Length: 6\n\n")
+	testenv.Write(t, c, "\n"+strings.Repeat("x", 200<<10))
+	testenv.WantEnd(t, server, 0)
+	pass(t, server, c, "answer")
+	testenv.CloseWrite(t, server)
+	testenv.WantEnd(t, c, 0)
+	if err := testenv.Error(t, c); err != nil {
+		t.Errorf("then %v", err)
+	}
+}
+
+// A server that was asked to close, and does not, does not keep the client.
+func TestServerThatStays(t *testing.T) {
+	testenv.CheckLeaks(t)
+	ln := testenv.Listen(t, "tcp", testenv.Loopback)
+	s := serve(t, testenv.Loopback, &Edge{HTTP: &HTTP{}}, impatient, config(edge.Way{}, ln.AddrPort()))
+	c := s.dial(t, upgrade+"Connection: close\r\n\r\n")
+	server := ln.Next(t)
+	testenv.WantBytes(t, server, upgrade+"Connection: close\r\n"+about)
+	pass(t, server, c, answer)
+	testenv.WantEnd(t, c, 0)
+	testenv.WantEnd(t, server, 0)
+	s.flows(t, 0)
+}
+
+// The rest of a head that does not come is waited for in vain, and not at the cost
+// of an answer.
+func TestLateHead(t *testing.T) {
+	testenv.CheckLeaks(t)
+	ln := testenv.Listen(t, "tcp", testenv.Loopback)
+	s := serve(t, testenv.Loopback, &Edge{HTTP: &HTTP{}}, impatient, config(edge.Way{}, ln.AddrPort()))
+	c := s.dial(t, upgrade+"\r\nGET")
+	server := ln.Next(t)
+	testenv.WantBytes(t, server, upgrade+about)
+	s.refused(t, dispatch.BadRequest, 1)
+	pass(t, server, c, answer)
+	testenv.WantBytes(t, c, "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+	testenv.WantEnd(t, c, 0)
+}
+
+// A bad request is answered, and the client gets that however much it sends.
 func TestBadRequest(t *testing.T) {
 	for _, rest := range []string{"", "\r\n\r\n", strings.Repeat("x", 200<<10)} {
 		s, ln := plain(t)
@@ -288,14 +547,34 @@ func TestBadRequest(t *testing.T) {
 		testenv.WantEnd(t, server, 0)
 		c.Close()
 		s.refused(t, dispatch.BadRequest, 1)
-
-		c = s.dial(t, upgrade+"\r\n")
-		server = ln.Next(t)
-		testenv.WantBytes(t, server, upgrade+about)
-		testenv.Write(t, c, "\n"+rest)
-		testenv.WantReset(t, c, 0)
-		testenv.WantReset(t, server, 0)
-		s.refused(t, dispatch.BadRequest, 2)
 		s.flows(t, 0)
+	}
+}
+
+// A connection between requests keeps no buffer, whatever pieces a head came in.
+func TestIdleConnectionsAreSmall(t *testing.T) {
+	s, ln := plain(t)
+	const conns = 200
+	head := upgrade + "X: " + strings.Repeat("x", 15<<10) + "\r\n\r\n"
+	inUse := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.GC() // what is pooled goes at the second one
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	var clients, servers []testenv.Conn
+	for range conns {
+		clients = append(clients, s.dial(t, head[:100]))
+		servers = append(servers, ln.Next(t))
+	}
+	before := inUse()
+	for i, c := range clients {
+		testenv.Write(t, c, head[100:])
+		io.ReadFull(servers[i], make([]byte, len(head)))
+		pass(t, servers[i], c, answer)
+	}
+	if more := (inUse() - before) / conns; more > 4<<10 {
+		t.Errorf("each connection keeps %d bytes after a head in two pieces", more)
 	}
 }

@@ -27,7 +27,7 @@ type link struct {
 	serverTLS *edge.Secure   // on the server's, or nil
 	from      netip.AddrPort // who the client is; the zero one of a Unix socket
 	header    wire.Header    // what is known of the connection, for its server
-	status    chan int       // the status of an HTTP server's first answer; nil where there is no HTTP
+	http      *exchange      // that it carries, or nil
 	unread    bool           // what the client still sends goes nowhere
 
 	up       half                 // from the client to the server
@@ -50,12 +50,11 @@ type half struct {
 	link          *link
 	other         *half
 	src, dst      side
-	requests      *wire.Requests // that pass here, or nil
-	read, written atomic.Uint64  // bytes
-	eof           atomic.Bool    // the source sends no more, the destination knows
-	over          atomic.Bool    // nothing more will be moved
-	last          bool           // its end is the end of both
-	log           func([]byte)   // sees all bytes, unless it is nil
+	read, written atomic.Uint64 // bytes
+	eof           atomic.Bool   // the source sends no more, the destination knows
+	over          atomic.Bool   // nothing more will be moved
+	last          bool          // its end is the end of both
+	log           func([]byte)  // sees all bytes, unless it is nil
 	// spend, unless it is nil, says how long to pause after bytes, of which piece
 	// are to be read at a go.
 	spend func(int) time.Duration
@@ -133,7 +132,7 @@ func (l *link) relay(t dispatch.Target, pipes *pipes) {
 	l.up.link, l.up.other, l.up.src, l.up.dst = l, &l.down, client, server
 	l.down.link, l.down.other, l.down.src, l.down.dst = l, &l.up, server, client
 	if http := l.service.Edge.HTTP; http != nil {
-		l.up.requests, l.status = wire.NewRequests(http.forwarding(l)), make(chan int, 1)
+		l.http = newExchange(l, http.forwarding(l))
 	}
 	l.up.last, l.down.last = t.EndWithClient, t.EndWithServer
 	l.up.log, l.down.log = t.Log, t.LogAnswer
@@ -183,9 +182,10 @@ func (h *half) run(pipes *pipes) {
 // carry moves this half's bytes until its source ends or one side fails.
 func (h *half) carry(pipes *pipes) (readErr, writeErr error) {
 	switch {
-	case h.requests != nil:
+	case h.link.http == nil:
+	case h == &h.link.up:
 		return h.forward(pipes)
-	case h.link.status != nil:
+	default:
 		return h.answers(pipes)
 	}
 	_, readErr, writeErr = h.move(pipes, unlimited)

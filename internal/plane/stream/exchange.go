@@ -1,0 +1,252 @@
+package stream
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"pen/internal/edge"
+	"pen/internal/wire"
+)
+
+// An exchange is the HTTP of a link, which both of its halves follow: one moves
+// requests, the other one their answers.
+type exchange struct {
+	link *link
+
+	mu         sync.Mutex // guards all below, and is never held while one waits
+	requests   *wire.Requests
+	answers    *wire.Answers
+	refusal    *wire.Refusal // why requests have ended, to be told behind the answers that are owed
+	delivering bool          // bytes of answers are on their way to the client
+	waiting    bool          // the client's half waits for answers
+	over       bool          // the client has all that it gets
+}
+
+func newExchange(l *link, f wire.Forwarding) *exchange {
+	x := &exchange{link: l, requests: wire.NewRequests(f)}
+	x.answers = x.requests.Answers()
+	return x
+}
+
+// rewrite is [wire.Requests.Rewrite]. It notes a refusal at once: the answers
+// that are owed may be over already.
+func (x *exchange) rewrite(dst, src []byte) (out []byte, used int, err error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	out, used, err = x.requests.Rewrite(dst, src)
+	errors.As(err, &x.refusal)
+	return out, used, err
+}
+
+// passed notes that bytes of a request's body have passed.
+func (x *exchange) passed(n int64) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.requests.Passed(n)
+}
+
+// through is how many bytes of the client may pass unseen, as
+// [wire.Requests.Through] says.
+func (x *exchange) through() int64 {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.requests.Through()
+}
+
+// refuse notes that no more requests are taken, and why. It reports whether the
+// client can be told: otherwise nobody knows which answers are owed.
+func (x *exchange) refuse(why *wire.Refusal) bool {
+	x.mu.Lock()
+	x.requests.Refuse(why)
+	x.refusal = why
+	blind := x.requests.Blind()
+	x.mu.Unlock()
+	x.check()
+	return !blind
+}
+
+// follow looks at bytes of the server, which are then delivered. It returns how
+// many of the next ones need not be looked at, as [wire.Answers.Through] does,
+// and whether the client has all that it gets: then these bytes go nowhere.
+func (x *exchange) follow(b []byte) (through int64, over bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.over {
+		return 0, true
+	}
+	x.delivering = true
+	x.answers.Follow(b)
+	return x.answers.Through(), false
+}
+
+// delivered notes that the client has what was followed, and that n more bytes
+// have passed.
+func (x *exchange) delivered(n int64) {
+	x.mu.Lock()
+	x.delivering = false
+	x.answers.Passed(n)
+	x.mu.Unlock()
+	x.check()
+}
+
+// end notes that the server sends no more.
+func (x *exchange) end() {
+	x.mu.Lock()
+	x.answers.End()
+	x.mu.Unlock()
+	x.check()
+}
+
+// isOver reports whether the client has all that it gets.
+func (x *exchange) isOver() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.over
+}
+
+// check wakes the client's half if it need not wait any more, and ends the
+// exchange when it is over. It reports whether requests have to wait.
+func (x *exchange) check() (waits bool) {
+	x.mu.Lock()
+	waits = x.requests.Waiting()
+	if x.waiting && !waits {
+		x.waiting = false
+		x.link.wake()
+	}
+	over := !x.over && !x.delivering && x.requests.Over()
+	x.over = x.over || over
+	refusal := x.refusal
+	cut, answered := x.requests.Cut()
+	x.mu.Unlock()
+	if over {
+		if answered {
+			refusal = nil
+		}
+		x.finish(refusal, cut)
+	}
+	return waits
+}
+
+// finish ends what the client gets, perhaps with why its request was refused.
+// Then the server's half has to end. A server that was asked to is given time to
+// do so itself: who closes first has to remember the connection for a while.
+// One that has only a part of a request is not to take it for whole.
+func (x *exchange) finish(refusal *wire.Refusal, cut bool) {
+	l := x.link
+	until := time.Now().Add(l.plane.patience.linger)
+	if refusal != nil {
+		n, _ := io.WriteString(l.up.src, refusal.Answer())
+		l.down.written.Add(uint64(n))
+		until = time.Unix(1, 0)
+	}
+	if tcp, ok := l.server.(*net.TCPConn); ok && cut {
+		tcp.SetLinger(0)
+	}
+	l.up.src.CloseWrite()
+	l.server.SetReadDeadline(until)
+}
+
+// errGone is that a client sends no more while it waits to leave HTTP.
+var errGone = errors.New("the client ended while its Upgrade waited for the answer")
+
+// await waits until answers let requests go on, and meanwhile sees when the
+// client is gone. A client that sends no more is told its answers, but an
+// Upgrade is of no use to it: the server has a while to answer that.
+func (x *exchange) await() error {
+	for x.wait(0) {
+		ended, err := x.link.untilEnd()
+		if err = errors.Join(err, x.awake()); err != nil {
+			return err
+		}
+		if !ended {
+			continue
+		}
+		if goOn, atMost := x.hurry(); goOn {
+			return nil
+		} else if x.wait(atMost) {
+			err = await(x.link.client)
+		}
+		if err == nil && x.wait(0) {
+			err = errGone
+		}
+		return errors.Join(err, x.awake())
+	}
+	return nil
+}
+
+// wait begins a wait, if requests have to wait, and reports whether they do. It
+// ends after a time, 0 is any time, or when somebody calls check and they don't
+// any more.
+func (x *exchange) wait(atMost time.Duration) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.waiting = x.requests.Waiting()
+	if x.waiting && atMost > 0 {
+		x.link.client.SetReadDeadline(time.Now().Add(atMost))
+	}
+	return x.waiting
+}
+
+// awake ends a wait. It reports an error where the link is to stop: then the
+// deadline that says so may be gone.
+func (x *exchange) awake() error {
+	x.mu.Lock()
+	x.waiting = false
+	edge.Within(x.link.client, 0)
+	x.mu.Unlock()
+	return x.link.stopping()
+}
+
+// hurry has requests wait no longer than they must, since the client sends no
+// more. It reports whether any can go on, and how long the others may wait: 0 is
+// any time, since they are requests like others.
+func (x *exchange) hurry() (goOn bool, atMost time.Duration) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if goOn = x.requests.Hurry(); goOn || !x.requests.Switching() {
+		return goOn, 0
+	}
+	return false, x.link.plane.patience.linger
+}
+
+// untilEnd waits until the client sends no more, and takes nothing of what it
+// has sent before. A read deadline ends the wait as well: then there is no error,
+// and ended is false.
+func (l *link) untilEnd() (ended bool, err error) {
+	raw, err := l.client.SyscallConn()
+	if err != nil {
+		return false, err
+	}
+	var b [1]byte
+	rerr := raw.Read(func(fd uintptr) bool {
+		n, _, perr := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK)
+		if perr == syscall.EAGAIN || perr == syscall.EINTR {
+			return false
+		}
+		err = perr
+		ended = err == nil && (n == 0 || sendsNoMore(int(fd)))
+		return ended || err != nil
+	})
+	if errors.Is(rerr, os.ErrDeadlineExceeded) {
+		return false, nil
+	}
+	if err = errors.Join(rerr, err); err == nil && wasReset(l.client) {
+		err = syscall.ECONNRESET
+	}
+	return ended, err
+}
+
+// stopping returns an error if the link is to stop.
+func (l *link) stopping() error {
+	select {
+	case <-l.quit:
+		return os.ErrDeadlineExceeded
+	default:
+		return nil
+	}
+}
