@@ -73,6 +73,24 @@ func Resolve(ctx context.Context, host string) (netip.Addr, error) {
 // wait to be accepted; 0 is as many as the kernel allows. A Unix socket left
 // behind by a program that is gone is replaced; any other file is an error.
 func Listen(addr string, backlog int) (net.Listener, error) {
+	return listenAt(addr, backlog, func(int) error { return nil })
+}
+
+// ListenPrivate is Listen with a Unix socket that only its owner may connect
+// to, from its first moment on, whatever the umask.
+func ListenPrivate(addr string) (net.Listener, error) { return listenPrivate(addr) }
+
+// OnLoopback gives an address that is a port alone to this machine: for what
+// others have to be let in to on purpose.
+func OnLoopback(addr string) string {
+	if strings.ContainsAny(addr, "/:") {
+		return addr
+	}
+	return "127.0.0.1:" + addr
+}
+
+// listenAt is Listen that runs prepare on a Unix socket before it is bound.
+func listenAt(addr string, backlog int, prepare func(fd int) error) (net.Listener, error) {
 	network, address, err := Split(addr)
 	if err != nil {
 		return nil, err
@@ -86,7 +104,7 @@ func Listen(addr string, backlog int) (net.Listener, error) {
 	// and need no system calls of their own.
 	lc := net.ListenConfig{KeepAlive: -1, Control: func(network, _ string, c syscall.RawConn) error {
 		if strings.HasPrefix(network, "unix") {
-			return nil
+			return control(c, prepare)
 		}
 		return control(c, setKeepAlive)
 	}}
