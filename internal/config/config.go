@@ -28,8 +28,12 @@ type Config struct {
 	Services []Service // the others, in the order in which they were named
 
 	ACLs       [ACLCount][]ACLEntry
-	ControlACL int    // number of a list
-	GeoIPDB    string // file that says which country an address is in
+	ControlACL int // number of a list
+	// ControlTokens and ControlLevel say what clients of a TCP control port may
+	// do; a level of 0 is ControlDefault's.
+	ControlTokens ControlTokens
+	ControlLevel  Level
+	GeoIPDB       string // file that says which country an address is in
 
 	Chroot      string
 	AgentListen string // address for servers to report to

@@ -17,6 +17,8 @@ const (
 	maxDepth  = 10   // files that include each other
 	maxFiles  = 1000 // in all, since each one may include several
 	maxErrors = 1000 // then nobody reads on
+	// maxUnquoted is fewer, since errors without words are all alike.
+	maxUnquoted = 10
 )
 
 var errLongLine = fmt.Errorf("a line of more than %d bytes", maxLine)
@@ -87,7 +89,7 @@ func parseWords(words []string) (Command, error) {
 	}
 	cmd.Verb, cmd.Args = find(words[0]), words[1:]
 	if cmd.Verb == nil {
-		return cmd, fmt.Errorf("unknown command %q%s", shortened(words[0]), didYouMean(words[0], verbNames()))
+		return cmd, NoCommand(words[0])
 	}
 	if err := cmd.checkLength(); err != nil {
 		return cmd, err
@@ -135,6 +137,18 @@ func (cmd Command) withoutOff() Command {
 		cmd.No, cmd.Args = true, nil
 	}
 	return cmd
+}
+
+// NoCommand is the error for a line that begins with no command.
+func NoCommand(line string) error {
+	word, _, _ := strings.Cut(strings.Join(splitWords(line), " "), " ")
+	return fmt.Errorf("unknown command %q%s", shortened(word), didYouMean(word, verbNames()))
+}
+
+// IsBlank reports whether a line has nothing but a comment.
+func IsBlank(line string) bool {
+	words := splitWords(line)
+	return len(words) == 0 || words[0][0] == '#'
 }
 
 // check applies the command to a Config that is thrown away.
@@ -241,7 +255,17 @@ type Opener func(name string) (io.ReadCloser, error)
 // The error joins all errors of the file and of those that it includes, each
 // as "file:line: message"; then the Config is base.
 func ReadFile(base Config, service, name string, open Opener) (Config, []Command, error) {
-	r := reader{cfg: base, open: open, section: service}
+	return readFile(reader{cfg: base, open: open, section: service}, name)
+}
+
+// ReadUnquoted is ReadFile for somebody who may not be allowed to read the
+// file: errors say which line is wrong and in what way, but none of its words.
+func ReadUnquoted(base Config, service, name string, open Opener) (Config, []Command, error) {
+	return readFile(reader{cfg: base, open: open, section: service, unquoted: true}, name)
+}
+
+func readFile(r reader, name string) (Config, []Command, error) {
+	base := r.cfg
 	r.cfg.own()
 	r.file(name, "")
 	if len(r.errs) > 0 {
@@ -260,6 +284,8 @@ type reader struct {
 	files int      // read so far
 	// section is the service that the file being read speaks of.
 	section string
+	// unquoted keeps what is in files out of errors.
+	unquoted bool
 }
 
 // file evaluates a file that is included from origin.
@@ -267,17 +293,20 @@ func (r *reader) file(name, origin string) {
 	r.files++
 	switch {
 	case slices.Contains(r.stack, path.Clean(name)):
-		r.fail(origin, fmt.Errorf("include: %s includes itself", name))
+		r.fail(origin, r.unquote(fmt.Errorf("include: %s includes itself", name), "include: this file includes itself"))
 		return
 	case len(r.stack) > maxDepth:
-		r.fail(origin, fmt.Errorf("include: %s is more than %d files deep", name, maxDepth))
+		r.fail(origin, r.unquote(fmt.Errorf("include: %s is more than %d files deep", name, maxDepth), "include: files are too many deep"))
 		return
 	case r.files > maxFiles:
-		r.fail(origin, fmt.Errorf("include: %s comes after %d files, want no more", name, maxFiles))
+		r.fail(origin, r.unquote(fmt.Errorf("include: %s comes after %d files, want no more", name, maxFiles), "include: there are too many files"))
 		return
 	}
 	f, err := r.open(name)
 	if err != nil {
+		if origin != "" {
+			err = r.unquote(err, "include: this file can't be opened")
+		}
 		r.fail(origin, err)
 		return
 	}
@@ -303,7 +332,7 @@ func (r *reader) lines(name string, f io.Reader) {
 	for sc.Scan() {
 		n++
 		r.line(sc.Text(), fmt.Sprintf("%s:%d", name, n))
-		if len(r.errs) >= maxErrors {
+		if len(r.errs) >= maxErrors || r.unquoted && len(r.errs) >= maxUnquoted {
 			return
 		}
 	}
@@ -336,7 +365,7 @@ func skipMark(in *bufio.Reader) error {
 func (r *reader) line(text, origin string) {
 	cmd, err := ParseLine(text)
 	if err != nil {
-		r.fail(origin, err)
+		r.fail(origin, r.unquote(err, cmd.wrong()))
 		return
 	}
 	cmd.Origin = origin
@@ -361,7 +390,7 @@ func (r *reader) command(cmd Command) {
 	default:
 		next := r.cfg
 		if err := next.in(cmd.Service, cmd); err != nil {
-			r.fail(cmd.Origin, err)
+			r.fail(cmd.Origin, r.unquote(err, cmd.wrong()))
 			return
 		}
 		r.cfg = next
@@ -389,6 +418,23 @@ func (r *reader) after(cmd Command) {
 			r.run = append(r.run, cmd)
 		}
 	}
+}
+
+// unquote returns an error that may be told: the kind of it, where the words
+// may not be.
+func (r *reader) unquote(err error, kind string) error {
+	if !r.unquoted || errors.Is(err, errLongLine) {
+		return err
+	}
+	return errors.New(kind)
+}
+
+// wrong says what is wrong with a command in a file without its words.
+func (cmd Command) wrong() string {
+	if cmd.Verb == nil {
+		return "this line is not a command; pen --check FILE says more"
+	}
+	return cmd.Verb.Name + ": this line is not right; pen --check FILE says more"
 }
 
 func (r *reader) fail(origin string, err error) {

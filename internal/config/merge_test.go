@@ -128,6 +128,9 @@ func setSomething(t *testing.T, name string, field reflect.Value) {
 	case *Limits:
 		v.Bandwidth = 1
 		return
+	case *ControlTokens:
+		v.Admin = "f"
+		return
 	case *TLS:
 		v.More = []Certificate{{Cert: "f"}}
 		return

@@ -113,7 +113,11 @@ func configs() *rapid.Generator[Config] {
 		}
 		c.Debug = rapid.IntRange(1, maxInt).Draw(t, "number")
 		c.ControlACL = rapid.IntRange(0, 9).Draw(t, "list")
-		for _, s := range []*string{&c.Control, &c.WebStats, &c.PidFile, &c.User, &c.Chroot, &c.Log, &c.GeoIPDB, &c.AgentListen} {
+		c.ControlLevel = Level(rapid.IntRange(0, int(Admin)).Draw(t, "level"))
+		for _, s := range []*string{
+			&c.Control, &c.WebStats, &c.PidFile, &c.User, &c.Chroot, &c.Log, &c.GeoIPDB, &c.AgentListen,
+			&c.ControlTokens.View, &c.ControlTokens.Operate, &c.ControlTokens.Admin,
+		} {
 			*s = word().Draw(t, "word")
 		}
 		for i := range c.ACLs {

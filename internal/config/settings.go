@@ -45,10 +45,8 @@ func settings() []Verb {
 		integer("multi_accept", "m", "multi-accept", "connections to accept in one go, for planes that do", 0, maxInt, func(c *Config) *int { return &c.MultiAccept }),
 		quiet(integer("pending_max", "", "pending", "connects that may be under way at a time; more clients wait; 0: no limit", 0, maxInt, func(c *Config) *int { return &c.PendingMax })),
 		integer("client_acl", "", "client-acl", "number of the access list for clients", 0, ACLCount-1, func(c *Config) *int { return &c.ClientACL }),
-		global(integer("control_acl", "", "control-acl", "number of the access list for the control socket", 0, ACLCount-1, func(c *Config) *int { return &c.ControlACL })),
 
 		global(text("chroot", "DIR", "j", "chroot", "folder to make the root, once everything listens", func(c *Config) *string { return &c.Chroot })),
-		global(text("control", "[HOST:]PORT|PATH", "C", "control", "address of the control socket", func(c *Config) *string { return &c.Control })),
 		global(text("geoip_db", "FILE", "", "geoip-db", "MaxMind DB file (.mmdb) for access lists by country, read again at HUP; with -j inside of its folder", func(c *Config) *string { return &c.GeoIPDB })),
 		{
 			Name: "listen", Args: "[[HOST:]PORT|PATH...]", Long: "listen", several: true, Negatable: true, most: many, Help: "address for clients, or several",

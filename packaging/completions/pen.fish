@@ -22,8 +22,10 @@ complete -c pen -s j -l chroot -x -a '(__pen_dir)' -d 'folder to make the root, 
 complete -c pen -l client-acl -x -a '(__pen_none)' -d 'number of the access list for clients'
 complete -c pen -s c -l clients -x -a '(__pen_none)' -d 'clients that are remembered'
 complete -c pen -s x -l connections -x -a '(__pen_none)' -d 'connections at a time; 0: what the descriptors allow'
-complete -c pen -s C -l control -r -F -d 'address of the control socket'
+complete -c pen -s C -l control -r -F -d 'address of the control socket; a port alone is on 127.0.0.1'
 complete -c pen -l control-acl -x -a '(__pen_none)' -d 'number of the access list for the control socket'
+complete -c pen -l control-level -x -a '(__pen_words view operate admin)' -d 'what clients of a TCP control port may do without a token: operate, unless there are tokens'
+complete -c pen -l control-token -x -a '(__pen_words view operate)' -d 'file with the tokens, one a line, that give a client of a TCP control port this level'
 complete -c pen -l dummy -d 'answer every client with the same page, without a server'
 complete -c pen -s e -l emergency -x -a '(__pen_host)' -d 'server for when no other one is there'
 complete -c pen -s X -l exit -d 'allow the exit command'
@@ -136,8 +138,10 @@ function __pen_command
 	printf '%s\t%s\n' close 'end a connection'
 	printf '%s\t%s\n' conn_max 'connections at a time; 0: what the descriptors allow'
 	printf '%s\t%s\n' connection 'a connection\'s state'
-	printf '%s\t%s\n' control 'address of the control socket'
+	printf '%s\t%s\n' control 'address of the control socket; a port alone is on 127.0.0.1'
 	printf '%s\t%s\n' control_acl 'number of the access list for the control socket'
+	printf '%s\t%s\n' control_level 'what clients of a TCP control port may do without a token: operate, unless there are tokens'
+	printf '%s\t%s\n' control_token 'file with the tokens, one a line, that give a client of a TCP control port this level'
 	printf '%s\t%s\n' debug 'more detail in the log; from 3 on all communication'
 	printf '%s\t%s\n' disable 'have a server take no clients'
 	printf '%s\t%s\n' drain 'have a server finish what it has and take nothing new; close what is left spread over the time'
@@ -234,7 +238,9 @@ function __pen_negatable
 	printf '%s\t%s\n' balance 'how a new client\'s server is chosen, weights observed; with bound, hash and maglev give no server more than FACTOR of its share'
 	printf '%s\t%s\n' check 'ask servers whether they work: tcp, tls, http PATH, https PATH, send STRING expect STRING, expect STRING, udp send STRING expect STRING, dns NAME, exec FILE, with options'
 	printf '%s\t%s\n' chroot 'folder to make the root, once everything listens'
-	printf '%s\t%s\n' control 'address of the control socket'
+	printf '%s\t%s\n' control 'address of the control socket; a port alone is on 127.0.0.1'
+	printf '%s\t%s\n' control_level 'what clients of a TCP control port may do without a token: operate, unless there are tokens'
+	printf '%s\t%s\n' control_token 'file with the tokens, one a line, that give a client of a TCP control port this level'
 	printf '%s\t%s\n' dummy 'answer every client with the same page, without a server'
 	printf '%s\t%s\n' emergency 'server for when no other one is there'
 	printf '%s\t%s\n' exit_enabled 'allow the exit command'
@@ -346,7 +352,7 @@ function __penctl
 			__pen_words permit deny
 		case acl:6
 			__pen_words country
-		case acme_ca_root:1 control:1 geoip_db:1 include:1 log:1 pidfile:1 plan:1 ssl:1 ssl_ca_file:1 ssl_certificate_key:1 ssl_ocsp_response:1 table_file:1 tls:5 tls:7 tls:9 web_stats:1 write:1
+		case acme_ca_root:1 control:1 control_token:2 geoip_db:1 include:1 log:1 pidfile:1 plan:1 ssl:1 ssl_ca_file:1 ssl_certificate_key:1 ssl_ocsp_response:1 table_file:1 tls:5 tls:7 tls:9 web_stats:1 write:1
 			__pen_file
 		case acme_storage:1 chroot:1 ssl_ca_path:1 ssl_sni_path:1
 			__pen_dir
@@ -358,6 +364,8 @@ function __penctl
 			__pen_words bound
 		case check:1
 			__pen_words tcp tls http https send expect udp dns exec off
+		case control_level:1 control_token:1
+			__pen_words view operate admin
 		case disable:1 drain:1 enable:1
 			__penctl_slot
 		case drain:2

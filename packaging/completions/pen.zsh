@@ -37,8 +37,10 @@ _pen_command() {
 		'close:end a connection'
 		'conn_max:connections at a time; 0: what the descriptors allow'
 		'connection:a connection'\''s state'
-		'control:address of the control socket'
+		'control:address of the control socket; a port alone is on 127.0.0.1'
 		'control_acl:number of the access list for the control socket'
+		'control_level:what clients of a TCP control port may do without a token: operate, unless there are tokens'
+		'control_token:file with the tokens, one a line, that give a client of a TCP control port this level'
 		'debug:more detail in the log; from 3 on all communication'
 		'disable:have a server take no clients'
 		'drain:have a server finish what it has and take nothing new; close what is left spread over the time'
@@ -138,7 +140,9 @@ _pen_negatable() {
 		'balance:how a new client'\''s server is chosen, weights observed; with bound, hash and maglev give no server more than FACTOR of its share'
 		'check:ask servers whether they work: tcp, tls, http PATH, https PATH, send STRING expect STRING, expect STRING, udp send STRING expect STRING, dns NAME, exec FILE, with options'
 		'chroot:folder to make the root, once everything listens'
-		'control:address of the control socket'
+		'control:address of the control socket; a port alone is on 127.0.0.1'
+		'control_level:what clients of a TCP control port may do without a token: operate, unless there are tokens'
+		'control_token:file with the tokens, one a line, that give a client of a TCP control port this level'
 		'dummy:answer every client with the same page, without a server'
 		'emergency:server for when no other one is there'
 		'exit_enabled:allow the exit command'
@@ -217,8 +221,10 @@ _pen_options() {
 		--client-acl='[number of the access list for clients]:none:_pen_none' \
 		'(-c --clients)'{-c+,--clients=}'[clients that are remembered]:none:_pen_none' \
 		'(-x --connections)'{-x+,--connections=}'[connections at a time; 0: what the descriptors allow]:none:_pen_none' \
-		'(-C --control)'{-C+,--control=}'[address of the control socket]:file:_pen_file' \
+		'(-C --control)'{-C+,--control=}'[address of the control socket; a port alone is on 127.0.0.1]:file:_pen_file' \
 		--control-acl='[number of the access list for the control socket]:none:_pen_none' \
+		--control-level='[what clients of a TCP control port may do without a token: operate, unless there are tokens]:value:(view operate admin)' \
+		--control-token='[file with the tokens, one a line, that give a client of a TCP control port this level]:value:(view operate)' \
 		--dummy'[answer every client with the same page, without a server]' \
 		'(-e --emergency)'{-e+,--emergency=}'[server for when no other one is there]:host:_pen_host' \
 		'(-X --exit)'{-X,--exit}'[allow the exit command]' \
@@ -323,12 +329,13 @@ _penctl_argument() { # COMMAND PLACE
 	acl:3) _pen_words replace ;;
 	acl:4) _pen_words permit deny ;;
 	acl:6) _pen_words country ;;
-	acme_ca_root:1|control:1|geoip_db:1|include:1|log:1|pidfile:1|plan:1|ssl:1|ssl_ca_file:1|ssl_certificate_key:1|ssl_ocsp_response:1|table_file:1|tls:5|tls:7|tls:9|web_stats:1|write:1) _pen_file ;;
+	acme_ca_root:1|control:1|control_token:2|geoip_db:1|include:1|log:1|pidfile:1|plan:1|ssl:1|ssl_ca_file:1|ssl_certificate_key:1|ssl_ocsp_response:1|table_file:1|tls:5|tls:7|tls:9|web_stats:1|write:1) _pen_file ;;
 	acme_storage:1|chroot:1|ssl_ca_path:1|ssl_sni_path:1) _pen_dir ;;
 	agent:1) _pen_words port push off ;;
 	balance:1) _pen_words roundrobin leastconn p2c random hash maglev first least_time ;;
 	balance:2) _pen_words bound ;;
 	check:1) _pen_words tcp tls http https send expect udp dns exec off ;;
+	control_level:1|control_token:1) _pen_words view operate admin ;;
 	disable:1|drain:1|enable:1) _penctl_slot ;;
 	drain:2) _pen_words within ;;
 	help:1|service:2) _pen_command ;;

@@ -1,0 +1,164 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"pen/internal/check"
+)
+
+// ControlTokens are the files with the tokens of clients of a TCP control
+// port, one for each level; "" is none.
+type ControlTokens struct{ View, Operate, Admin string }
+
+// of returns the field of a level.
+func (t *ControlTokens) of(l Level) *string {
+	return map[Level]*string{View: &t.View, Operate: &t.Operate, Admin: &t.Admin}[l]
+}
+
+// Files returns the files that are set, by level.
+func (t ControlTokens) Files() map[Level]string {
+	out := map[Level]string{}
+	for _, l := range levelNames {
+		if name := *t.of(l); name != "" {
+			out[l] = name
+		}
+	}
+	return out
+}
+
+// ControlDefault is what a client of a TCP control port may do without a
+// token: what control_level says, or else nothing where there are tokens, and
+// to operate where there are none.
+func (c Config) ControlDefault() Level {
+	switch {
+	case c.ControlLevel != 0:
+		return c.ControlLevel
+	case c.ControlTokens != (ControlTokens{}):
+		return 0
+	}
+	return Operate
+}
+
+// controlling are the verbs of who may use the control socket.
+func controlling() []Verb {
+	return []Verb{
+		global(text("control", "[HOST:]PORT|PATH", "C", "control", "address of the control socket; a port alone is on 127.0.0.1", func(c *Config) *string { return &c.Control })),
+		global(integer("control_acl", "", "control-acl", "number of the access list for the control socket", 0, ACLCount-1, func(c *Config) *int { return &c.ControlACL })),
+		global(asked(Verb{
+			Name: "control_level", Args: "view|operate|admin", most: 1, Long: "control-level", Negatable: true, set: setControlLevel, save: saveControlLevel,
+			Help: "what clients of a TCP control port may do without a token: operate, unless there are tokens",
+		})),
+		global(asked(Verb{
+			Name: "control_token", Args: "view|operate|admin FILE", most: 2, Long: "control-token", several: true, Negatable: true, set: setControlToken, save: saveControlTokens,
+			Help: "file with the tokens, one a line, that give a client of a TCP control port this level",
+		})),
+	}
+}
+
+func setControlLevel(c *Config, no bool, args []string) (err error) {
+	if no {
+		c.ControlLevel = 0
+		return nil
+	}
+	level, err := parseLevel(args[0])
+	if err == nil {
+		c.ControlLevel = level
+	}
+	return err
+}
+
+func saveControlLevel(c Config) []string {
+	if c.ControlLevel == 0 {
+		return []string{"no control_level"}
+	}
+	return []string{"control_level " + c.ControlLevel.String()}
+}
+
+func setControlToken(c *Config, no bool, args []string) error {
+	if no {
+		c.ControlTokens = ControlTokens{}
+		return nil
+	}
+	level, err := parseLevel(args[0])
+	if err != nil {
+		return err
+	}
+	if len(args) < 2 {
+		return fmt.Errorf("want a file with the token: control_token %s FILE", level)
+	}
+	if err := parseWord(args[1]); err != nil {
+		return err
+	}
+	*c.ControlTokens.of(level) = args[1]
+	return nil
+}
+
+func saveControlTokens(c Config) []string {
+	var lines []string
+	for level, name := range c.ControlTokens.Files() {
+		lines = append(lines, fmt.Sprintf("control_token %s %s", level, name))
+	}
+	if lines == nil {
+		return []string{"no control_token"}
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+// CheckControl reports a control port that other machines can reach, and that
+// nothing guards.
+func (c Config) CheckControl() error {
+	switch {
+	case c.Control == "", IsLoopback(c.Control), c.ControlTokens != (ControlTokens{}) && c.ControlLevel == 0:
+		return nil
+	case c.ControlACL == 0:
+		// List 0 is that of clients and servers as well, and empty at first.
+		return fmt.Errorf("control %s: other machines can reach it; want control_token LEVEL FILE, or control_acl N, from 1 on, "+
+			"with a list of who may; a port alone is for this machine only", c.Control)
+	case len(c.ACLs[c.ControlACL]) == 0:
+		return fmt.Errorf("control %s: other machines can reach it, and access list %d, which control_acl names, is empty; "+
+			"want entries such as acl %d permit 192.0.2.0/24, or control_token LEVEL FILE", c.Control, c.ControlACL, c.ControlACL)
+	}
+	return nil
+}
+
+// IsLoopback reports whether only this machine can reach an address of Pen's
+// own: the path of a Unix socket, a port alone, or a host that is loopback.
+func IsLoopback(addr string) bool {
+	i := strings.LastIndexByte(addr, ':')
+	if strings.Contains(addr, "/") || i < 0 {
+		return true
+	}
+	host := strings.Trim(addr[:i], "[]")
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+// Programs returns the programs that a configuration runs.
+func (c Config) Programs() []string {
+	var out []string
+	for _, s := range c.All() {
+		if s.Check.Kind == check.Exec && !slices.Contains(out, s.Check.Arg) {
+			out = append(out, s.Check.Arg)
+		}
+	}
+	return out
+}
+
+// CheckPrograms reports a program that none of the others names.
+func (c Config) CheckPrograms(others ...Config) error {
+	var known []string
+	for _, o := range others {
+		known = append(known, o.Programs()...)
+	}
+	for _, name := range c.Programs() {
+		if !slices.Contains(known, name) {
+			return errors.New("check exec: the control socket can't name a new program; put the check into the configuration file and reload")
+		}
+	}
+	return nil
+}
