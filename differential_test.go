@@ -59,7 +59,7 @@ func startTwin(t *testing.T, name, program, penctl string, servers map[string]*n
 func startTwinAt(t *testing.T, name, program, penctl string, servers, args []string) *twin {
 	t.Helper()
 	tw := &twin{
-		t: t, name: name, listen: testenv.Unused(t), control: testenv.Unused(t), penctl: penctl, dir: t.TempDir(), held: map[string]net.Conn{},
+		t: t, name: name, listen: testenv.Unused(t), control: filepath.Join(socketDir(t), "ctl"), penctl: penctl, dir: t.TempDir(), held: map[string]net.Conn{},
 	}
 	sink, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
@@ -95,6 +95,17 @@ func startTwinAt(t *testing.T, name, program, penctl string, servers, args []str
 		}
 	}
 	return tw
+}
+
+// socketDir is a folder with a short name, as paths of sockets have to be.
+func socketDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "pen")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
 }
 
 // do carries out a step and returns what came of it:

@@ -37,7 +37,7 @@ var mayImport = map[string][]string{
 	"internal/testenv":        {"internal/freeport"},
 	"internal/tlsterm":        {"internal/wire"},
 	"internal/dispatch":       {"internal/acl", "internal/client", "internal/pool"},
-	"internal/control":        {"internal/config", "internal/stats"},
+	"internal/control":        {"internal/config", "internal/sock", "internal/stats", "internal/wire"},
 	"internal/plane":          {"internal/dispatch", "internal/sock"},
 	"internal/plane/idlers":   {"internal/plane", "internal/dispatch", "internal/sock"},
 	"internal/edge":           {"internal/tlsterm", "internal/wire"},

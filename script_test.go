@@ -432,7 +432,11 @@ func waitFor(ts *testscript.TestScript, what string, ok func() bool) {
 }
 
 func reachable(addr string) bool {
-	c, err := net.DialTimeout("tcp", addr, time.Second)
+	network := "tcp"
+	if strings.Contains(addr, "/") {
+		network = "unix"
+	}
+	c, err := net.DialTimeout(network, addr, time.Second)
 	if err == nil {
 		c.Close()
 	}

@@ -169,7 +169,7 @@ func (l *Log) open(ctx context.Context) (output, error) {
 		}
 		return datagrams{c}, nil
 	}
-	f, err := os.OpenFile(l.dest, os.O_WRONLY|os.O_CREATE|os.O_APPEND|syscall.O_NONBLOCK, 0o644)
+	f, err := os.OpenFile(l.dest, os.O_WRONLY|os.O_CREATE|os.O_APPEND|syscall.O_NONBLOCK, 0o640)
 	if errors.Is(err, syscall.ENXIO) {
 		return nil, fmt.Errorf("log %s: nobody reads from the FIFO, or nothing is behind the device", l.dest)
 	}

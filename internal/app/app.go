@@ -14,7 +14,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -31,7 +30,6 @@ import (
 	"pen/internal/names"
 	"pen/internal/plane/loop"
 	"pen/internal/process"
-	"pen/internal/sock"
 	"pen/internal/tlsterm"
 )
 
@@ -150,6 +148,9 @@ func New(inv config.Invocation, opt Options) (*App, error) {
 // binding anything. It looks up names and reads the data base of countries.
 func Check(cfg config.Config) error {
 	a := &App{opt: Options{Log: slog.New(slog.DiscardHandler)}, names: names.New(names.Options{}), stopping: context.Background()}
+	if _, err := controlTokens(cfg); err != nil {
+		return err
+	}
 	db, err := checkCountries(cfg)
 	if err == nil {
 		_, err = a.build(context.Background(), cfg, db)
@@ -193,58 +194,6 @@ func (a *App) setup(cfg config.Config) error {
 }
 
 func (a *App) now() time.Duration { return time.Since(a.start) }
-
-// openControl binds the control socket. As root it takes no TCP port, since
-// whoever can connect to it can write files.
-func (a *App) openControl(cfg config.Config) error {
-	if cfg.Control == "" {
-		return nil
-	}
-	network, path, err := sock.Split(cfg.Control)
-	if err != nil {
-		return fmt.Errorf("control %w", err)
-	}
-	if network != "unix" && cfg.User == "" && os.Getuid() == 0 {
-		a.opt.Log.Error("Won't open control port running as root; use -u to run as different user")
-		return nil
-	}
-	ln, err := sock.Listen(cfg.Control, 0)
-	if err != nil {
-		return fmt.Errorf("control socket: %w", err)
-	}
-	if network == "unix" {
-		if err := os.Chmod(path, 0o600); err != nil {
-			return errors.Join(fmt.Errorf("control socket: %w", err), ln.Close())
-		}
-	}
-	a.control = control.New(ln, a, a.opt.Log)
-	a.cleanup.add("control socket", func() error {
-		if a.started {
-			return nil
-		}
-		return ln.Close()
-	})
-	return nil
-}
-
-// openAgents binds the listener for the reports of agents.
-func (a *App) openAgents(cfg config.Config) error {
-	if cfg.AgentListen == "" {
-		return nil
-	}
-	ln, err := sock.Listen(cfg.AgentListen, 0)
-	if err != nil {
-		return fmt.Errorf("agent_listen: %w", err)
-	}
-	a.agents = ln
-	a.cleanup.add("reports of agents", func() error {
-		if a.started {
-			return nil // Serve has closed it
-		}
-		return ln.Close()
-	})
-	return nil
-}
 
 // Start begins to serve and runs the commands that were given to be run. It
 // does not block.

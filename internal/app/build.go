@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -38,6 +39,9 @@ func (a *App) build(ctx context.Context, cfg config.Config, countries *geoip.DB)
 	if err := cfg.CheckEdges(); err != nil {
 		return built{}, err
 	}
+	if err := cfg.CheckControl(); err != nil {
+		return built{}, err
+	}
 	var out built
 	if out.edges, err = a.edges.prepare(a, cfg); err != nil {
 		return out, err
@@ -72,7 +76,7 @@ type built struct {
 // tellOf returns what logs changes of a service's servers.
 func (a *App) tellOf(service string) func(dispatch.Target, string) {
 	return func(t dispatch.Target, what string) {
-		a.opt.Log.Warn("server "+what, "service", service, "server", t.Slot, "address", t)
+		a.opt.Log.Warn("server "+what, "service", cmp.Or(service, firstService), "server", t.Slot, "address", t)
 	}
 }
 

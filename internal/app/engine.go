@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/netip"
 	"strconv"
 	"strings"
 
@@ -18,12 +17,6 @@ var _ control.Engine = (*App)(nil)
 
 // Config implements [control.Engine].
 func (a *App) Config() config.Config { return a.cfg.Load().Config }
-
-// Permits implements [control.Engine].
-func (a *App) Permits(addr netip.Addr) bool {
-	cfg := a.cfg.Load()
-	return cfg.acls.Permits(cfg.ControlACL, addr)
-}
 
 // Change implements [control.Engine].
 func (a *App) Change(cmd config.Command) error {
@@ -39,6 +32,9 @@ func (a *App) set(ctx context.Context, cmd config.Command) error {
 	}
 	if keepStartOnly(&next, a.Config()) {
 		return fmt.Errorf("%s: can only be set at the start", cmd.Verb.Name)
+	}
+	if err := a.mayRun(next); err != nil {
+		return err
 	}
 	scoped, _ := next.In(cmd.Service)
 	blacklisted, d, blacklists, err := cmd.Blacklisting(scoped)
@@ -67,11 +63,13 @@ func (a *App) set(ctx context.Context, cmd config.Command) error {
 // socket must not allow himself the exit command.
 type startOnly struct {
 	control, agents, pidFile, user, chroot string
+	tokens                                 config.ControlTokens
+	level                                  config.Level
 	foreground, exitEnabled                bool
 }
 
 func startOnlyOf(c config.Config) startOnly {
-	return startOnly{c.Control, c.AgentListen, c.PidFile, c.User, c.Chroot, c.Foreground, c.ExitEnabled}
+	return startOnly{c.Control, c.AgentListen, c.PidFile, c.User, c.Chroot, c.ControlTokens, c.ControlLevel, c.Foreground, c.ExitEnabled}
 }
 
 // A birthOnly is what can only be set before a service listens.
@@ -89,6 +87,7 @@ func keepStartOnly(next *config.Config, old config.Config) bool {
 	k := startOnlyOf(old)
 	changed := startOnlyOf(*next) != k
 	next.Control, next.AgentListen, next.PidFile, next.User, next.Chroot = k.control, k.agents, k.pidFile, k.user, k.chroot
+	next.ControlTokens, next.ControlLevel = k.tokens, k.level
 	next.Foreground, next.ExitEnabled = k.foreground, k.exitEnabled
 	keep := func(s *config.Service, old config.Service) {
 		k := birthOnlyOf(old)
@@ -205,7 +204,7 @@ func (a *App) WriteStats() {
 	name, all := a.Config().WebStats, a.snapshots()
 	var err error
 	if name != "" {
-		err = process.WriteFileAtomic(name, 0o644, func(w io.Writer) error { return stats.HTML(w, all...) })
+		err = process.WriteFileAtomic(name, 0o640, func(w io.Writer) error { return stats.HTML(w, all...) })
 	} else {
 		var b strings.Builder
 		err = stats.Text(&b, all...)

@@ -26,7 +26,7 @@ func (a *App) Plan(file string) (string, error) {
 
 func (a *App) plan(ctx context.Context, file string) (string, error) {
 	old := a.Config()
-	after, _, err := config.ReadFile(a.base, "", file, Open)
+	after, _, err := config.ReadUnquoted(a.base, "", file, Open)
 	if err != nil {
 		return "", err
 	}

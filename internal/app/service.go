@@ -186,10 +186,7 @@ type sharer interface {
 
 // log is where a service logs.
 func (a *App) log(service string) *slog.Logger {
-	if service == "" {
-		return a.opt.Log
-	}
-	return a.opt.Log.With("service", service)
+	return a.opt.Log.With("service", cmp.Or(service, firstService))
 }
 
 // listen makes a plane: for the socket of an old one that it takes the place of,
@@ -398,12 +395,7 @@ func (a *App) service(name string) (*service, error) {
 }
 
 // label says in a log which service it is.
-func (s *service) label() []any {
-	if s.name == "" {
-		return nil
-	}
-	return []any{"service", s.name}
-}
+func (s *service) label() []any { return []any{"service", cmp.Or(s.name, firstService)} }
 
 // config is what holds for the service, as its commands see it.
 func (s *service) config() config.Config {

@@ -3,18 +3,19 @@
 //
 // A client may send several commands at once. It gets the replies in order,
 // and the connection is closed when no further command is there: penctl reads
-// to the end of the stream.
+// to the end of the stream. It is closed at the first line that is no command,
+// too: whoever speaks another protocol, such as a browser that was talked into
+// a request, gets no further.
 package control
 
 import (
-	"bufio"
+	"cmp"
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"net/netip"
-	"strings"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,19 +23,8 @@ import (
 	"pen/internal/stats"
 )
 
-const (
-	maxLine = 4095 // bytes in a command, as in Pen
-	// maxSessions bounds the connections; another one ends the oldest.
-	maxSessions = 128
-
-	commandTime = 10 * time.Second // for a command to come
-	replyTime   = 30 * time.Second // for a reply to be taken
-	// partTime is how long the end of a line is waited for; C Pen takes what
-	// one read brings as a command, with or without the end.
-	partTime = 500 * time.Millisecond
-	// moreTime is how long another command is waited for.
-	moreTime = 2 * time.Millisecond
-)
+// maxSessions bounds the connections; another one ends the oldest.
+const maxSessions = 128
 
 // An Engine is what commands are run on. Its methods may be called from any
 // goroutine. Errors are one line for the user.
@@ -68,11 +58,23 @@ type Service interface {
 	Explain(address string) (string, error)
 }
 
+// Options say who may do what.
+type Options struct {
+	Log *slog.Logger
+	// Level is what a client may do without a token; a Unix socket's may do
+	// what is Local.
+	Level config.Level
+	// Tokens give clients other levels.
+	Tokens Tokens
+	// Sessions is how many clients there may be at a time, if fewer than 128.
+	Sessions int
+}
+
 // A Server answers the clients of one control socket.
 type Server struct {
 	ln     net.Listener
 	engine Engine
-	log    *slog.Logger
+	opt    Options
 	wg     sync.WaitGroup
 
 	mu       sync.Mutex // guards sessions
@@ -80,8 +82,9 @@ type Server struct {
 }
 
 // New returns a Server for a listener, which it will close.
-func New(ln net.Listener, e Engine, log *slog.Logger) *Server {
-	return &Server{ln: ln, engine: e, log: log}
+func New(ln net.Listener, e Engine, o Options) *Server {
+	o.Sessions = min(cmp.Or(o.Sessions, maxSessions), maxSessions)
+	return &Server{ln: ln, engine: e, opt: o}
 }
 
 // Serve answers until ctx is done. When it returns, every connection is closed
@@ -109,7 +112,7 @@ func (s *Server) Serve(ctx context.Context) error {
 		case errors.Is(err, net.ErrClosed):
 			return nil
 		default:
-			s.log.Warn("can't accept a control connection", "error", err)
+			s.opt.Log.Warn("can't accept a control connection", "error", err)
 			select {
 			case <-time.After(pause):
 				pause = min(2*pause, time.Second)
@@ -132,13 +135,14 @@ func (s *Server) begin(ctx context.Context, c net.Conn) {
 		c.Close()
 		return
 	}
-	if len(s.sessions) == maxSessions {
+	if len(s.sessions) >= s.opt.Sessions {
 		s.sessions[0].Close()
+		s.sessions = slices.Delete(s.sessions, 0, 1)
 	}
 	s.sessions = append(s.sessions, c)
 	s.wg.Go(func() {
 		defer s.end(c)
-		s.serve(c)
+		newSession(s, c).serve()
 	})
 }
 
@@ -146,66 +150,7 @@ func (s *Server) end(c net.Conn) {
 	c.Close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i := range s.sessions {
-		if s.sessions[i] == c {
-			s.sessions = append(s.sessions[:i:i], s.sessions[i+1:]...)
-			return
-		}
+	if i := slices.Index(s.sessions, c); i >= 0 {
+		s.sessions = slices.Delete(s.sessions, i, i+1)
 	}
-}
-
-// serve runs the commands of one client.
-func (s *Server) serve(c net.Conn) {
-	r := bufio.NewReaderSize(c, maxLine+1)
-	c.SetReadDeadline(time.Now().Add(commandTime))
-	for {
-		line, err := readLine(c, r)
-		if line != "" || err == nil {
-			reply := s.answer(line, c.RemoteAddr())
-			c.SetWriteDeadline(time.Now().Add(replyTime))
-			if _, werr := io.WriteString(c, reply); werr != nil {
-				return
-			}
-		}
-		if err != nil {
-			return
-		}
-		c.SetReadDeadline(time.Now().Add(moreTime))
-	}
-}
-
-// readLine returns the next line. The error is why there will be no more.
-func readLine(c net.Conn, r *bufio.Reader) (string, error) {
-	if _, err := r.Peek(1); err != nil {
-		return "", err
-	}
-	c.SetReadDeadline(time.Now().Add(partTime))
-	b, err := r.ReadSlice('\n')
-	if err == bufio.ErrBufferFull {
-		long := string(b) // for any command; ParseLine says so
-		for err == bufio.ErrBufferFull {
-			_, err = r.ReadSlice('\n')
-		}
-		return long, err
-	}
-	line, _, _ := strings.Cut(strings.TrimSuffix(string(b), "\n"), "\r")
-	return line, err
-}
-
-func (s *Server) answer(line string, from net.Addr) string {
-	cmd, err := config.ParseLine(line)
-	if err != nil {
-		return err.Error() + "\n"
-	}
-	if cmd.Verb == nil {
-		return ""
-	}
-	reply, err := Run(s.engine, cmd)
-	if err != nil {
-		reply = err.Error() + "\n"
-	}
-	if cmd.Kind() != config.Question {
-		s.log.Info("control command", "from", from, "command", line, "error", err)
-	}
-	return reply
 }

@@ -8,6 +8,7 @@
 package health
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
@@ -51,9 +52,10 @@ type Target struct {
 	Subscribers []Subscriber
 }
 
-// services are the names of the services, separated by commas.
+// services are the names of the services, separated by commas; that of the
+// service without a name is default.
 func (t Target) services() string {
-	return join(t.Subscribers, func(s Subscriber) string { return s.Service })
+	return join(t.Subscribers, func(s Subscriber) string { return cmp.Or(s.Service, "default") })
 }
 
 // servers are the server's names in them, likewise.

@@ -1,0 +1,136 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+
+	"pen/internal/config"
+	"pen/internal/control"
+	"pen/internal/sock"
+)
+
+// firstService is how the log calls the service that has no name.
+const firstService = "default"
+
+// Permits implements [control.Engine].
+func (a *App) Permits(addr netip.Addr) bool {
+	cfg := a.cfg.Load()
+	return cfg.acls.Permits(cfg.ControlACL, addr)
+}
+
+// openControl binds the control socket. As root it takes no TCP port, since
+// whoever can connect to it could take over the machine.
+func (a *App) openControl(cfg config.Config) error {
+	if cfg.Control == "" {
+		return nil
+	}
+	address := sock.OnLoopback(cfg.Control)
+	network, _, err := sock.Split(address)
+	if err != nil {
+		return fmt.Errorf("control %w", err)
+	}
+	opt := control.Options{Log: a.opt.Log, Level: config.Local, Sessions: a.controlSessions()}
+	if opt.Tokens, err = controlTokens(cfg); err != nil {
+		return err
+	}
+	if network != "unix" {
+		opt.Level = cfg.ControlDefault()
+		if cfg.User == "" && os.Getuid() == 0 {
+			a.opt.Log.Error("Won't open control port running as root; use -u to run as different user")
+			return nil
+		}
+	}
+	ln, err := sock.ListenPrivate(address)
+	if err != nil {
+		return fmt.Errorf("control socket: %w", err)
+	}
+	if tcp, ok := ln.Addr().(*net.TCPAddr); ok && config.IsLoopback(cfg.Control) && !tcp.IP.IsLoopback() {
+		return errors.Join(fmt.Errorf("control %s: it is %v, which is not of this machine only", cfg.Control, tcp), ln.Close())
+	}
+	a.control = control.New(ln, a, opt)
+	a.cleanup.add("control socket", func() error {
+		if a.started {
+			return nil
+		}
+		return ln.Close()
+	})
+	return nil
+}
+
+// controlSessions is how many clients the control socket may have: no more
+// than half of the descriptors that connections leave.
+func (a *App) controlSessions() int {
+	return max((int(min(a.nofile, 1<<30))-a.descriptors())/2, 2)
+}
+
+const maxTokenFile = 64 << 10 // bytes
+
+// controlTokens reads the tokens of clients of a TCP control port.
+func controlTokens(cfg config.Config) (control.Tokens, error) {
+	var all control.Tokens
+	for level, name := range cfg.ControlTokens.Files() {
+		text, err := readSecret(name)
+		if err != nil {
+			return nil, fmt.Errorf("control_token %s: %w", level, err)
+		}
+		tokens, err := control.ParseTokens(level, text)
+		if err != nil {
+			return nil, fmt.Errorf("control_token %s %s: %w", level, name, err)
+		}
+		all = append(all, tokens...)
+	}
+	return all, nil
+}
+
+// readSecret reads a small file that nobody else may read.
+func readSecret(name string) (string, error) {
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO must not make us wait
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	switch {
+	case err != nil:
+		return "", err
+	case !st.Mode().IsRegular():
+		return "", fmt.Errorf("%s is not a regular file", name)
+	case st.Mode().Perm()&0o077 != 0:
+		return "", fmt.Errorf("%s may be read or written by others than its owner (mode %04o), want 0600", name, st.Mode().Perm())
+	case st.Size() > maxTokenFile:
+		return "", fmt.Errorf("%s has more than %d bytes", name, maxTokenFile)
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxTokenFile))
+	return string(text), err
+}
+
+// mayRun reports a program in a configuration from the control socket that
+// neither the command line nor the configuration file names: who reaches the
+// socket must not have Pen run what he likes. Called with mu held.
+func (a *App) mayRun(next config.Config) error {
+	return next.CheckPrograms(a.base, a.file, a.Config())
+}
+
+// openAgents binds the listener for the reports of agents.
+func (a *App) openAgents(cfg config.Config) error {
+	if cfg.AgentListen == "" {
+		return nil
+	}
+	ln, err := sock.Listen(sock.OnLoopback(cfg.AgentListen), 0)
+	if err != nil {
+		return fmt.Errorf("agent_listen: %w", err)
+	}
+	a.agents = ln
+	a.cleanup.add("reports of agents", func() error {
+		if a.started {
+			return nil // Serve has closed it
+		}
+		return ln.Close()
+	})
+	return nil
+}
