@@ -12,8 +12,8 @@ import (
 
 // Connect begins to connect to a server by TCP or a Unix socket, and returns a
 // descriptor that does not block and is the caller's. done says that it is
-// connected; otherwise poll(2) tells when, and [Failure] whether. It does not
-// block.
+// connected; otherwise poll(2) tells when, and [Target.Failure] whether. After
+// [ErrBusy] it is worth trying again. It does not block.
 func Connect(t Target) (fd int, done bool, err error) {
 	family, to, err := sockaddr(t)
 	if err != nil {
@@ -40,8 +40,15 @@ func Connect(t Target) (fd int, done bool, err error) {
 		return fd, false, nil
 	}
 	unix.Close(fd)
-	return -1, false, err
+	if t.Path != "" && errors.Is(err, unix.EAGAIN) {
+		err = ErrBusy
+	}
+	return -1, false, t.explain(err)
 }
+
+// Failure returns, and takes away, the error of a connect that was under way, or
+// nil.
+func (t Target) Failure(fd int) error { return t.explain(Failure(fd)) }
 
 // Failure returns, and takes away, the error that waits at a socket, or nil.
 func Failure(fd int) error {

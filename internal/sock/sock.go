@@ -190,10 +190,60 @@ func Dial(ctx context.Context, t Target) (net.Conn, error) {
 		d.Control = func(_, _ string, c syscall.RawConn) error { return control(c, t.prepare) }
 	}
 	c, err := d.DialContext(ctx, network, address)
+	if errors.Is(err, syscall.EAGAIN) && network == "unix" {
+		c, err = dialBusy(ctx, &d, address)
+	}
 	if err != nil {
-		return nil, cause(err)
+		return nil, t.explain(cause(err))
 	}
 	return c, nil
+}
+
+// dialBusy connects to a Unix socket whose queue was full a moment ago. The
+// kernel does not tell when there is room: it is tried again and again.
+func dialBusy(ctx context.Context, d *net.Dialer, path string) (net.Conn, error) {
+	const longest = 64 * time.Millisecond
+	if d.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, d.Timeout, ErrBusy)
+		defer cancel()
+	}
+	for pause := 4 * time.Millisecond; ; pause = min(2*pause, longest) {
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-time.After(pause):
+		}
+		c, err := d.DialContext(ctx, "unix", path)
+		if err == nil || ctx.Err() == nil && !errors.Is(err, syscall.EAGAIN) {
+			return c, err
+		}
+	}
+}
+
+// explain returns what an error of connecting means. That a network or a host
+// can't be reached is the word of a router, or of the server's own network, unless
+// this machine has no route itself.
+func (t Target) explain(err error) error {
+	if !errors.Is(err, syscall.ENETUNREACH) && !errors.Is(err, syscall.EHOSTUNREACH) || t.hasRoute() {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrNoRoute, err)
+}
+
+// hasRoute reports whether this machine knows a way to the target. To connect a
+// UDP socket is to ask for that way, and sends nothing.
+func (t Target) hasRoute() bool {
+	d := net.Dialer{Timeout: time.Second}
+	if source, sourced := t.local(); sourced && !t.Transparent {
+		d.LocalAddr = net.UDPAddrFromAddrPort(netip.AddrPortFrom(source, 0))
+	}
+	c, err := d.Dial("udp", t.Addr.String())
+	if err != nil {
+		return !errors.Is(err, syscall.ENETUNREACH) && !errors.Is(err, syscall.EHOSTUNREACH)
+	}
+	c.Close()
+	return true
 }
 
 // network is Go's name for what the target is reached by.
@@ -248,12 +298,20 @@ func (t Target) prepare(fd int) error {
 	return setBindLate(fd)
 }
 
-// IsLocal reports whether an error is a lack of something on this machine, for
-// which no other side can be blamed.
+// ErrBusy says that the queue of a Unix socket stayed full for as long as a
+// connect may take: its server is alive, and slow.
+var ErrBusy = errors.New("the server does not accept connections fast enough")
+
+// ErrNoRoute says that this machine has no way to a server: its own network is
+// down, or not set up.
+var ErrNoRoute = errors.New("this machine has no route to the server")
+
+// IsLocal reports whether an error is a lack of something on this machine, or a
+// server's want of time, for which the server can't be taken as failed.
 func IsLocal(err error) bool {
 	for _, e := range []error{
-		syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL,
-		context.Canceled, net.ErrClosed,
+		syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL, syscall.EAGAIN,
+		syscall.ENETDOWN, ErrBusy, ErrNoRoute, context.Canceled, net.ErrClosed,
 	} {
 		if errors.Is(err, e) {
 			return true
@@ -268,7 +326,7 @@ func cause(err error) error {
 	if !errors.As(err, &op) {
 		return err
 	}
-	if op.Timeout() {
+	if op.Timeout() && !errors.Is(err, syscall.EAGAIN) { // which Go takes for a time-out
 		return os.ErrDeadlineExceeded
 	}
 	var sys *os.SyscallError
