@@ -8,11 +8,12 @@ import "sync"
 type Budget struct {
 	mu   sync.Mutex // guards all below
 	left int
+	all  int           // when nothing is taken
 	full chan struct{} // closed and dropped when something is given back
 }
 
 // NewBudget returns a budget of n.
-func NewBudget(n int) *Budget { return &Budget{left: n} }
+func NewBudget(n int) *Budget { return &Budget{left: n, all: n} }
 
 // take takes n. Where so many are not left it takes nothing, and returns a channel
 // that is closed when it is worth asking again.
@@ -61,4 +62,37 @@ func (b *Budget) changed() <-chan struct{} {
 		b.full = make(chan struct{})
 	}
 	return b.full
+}
+
+// borrow takes n unless less than a quarter would be left for flows. ample says
+// that there are so many that some of what is borrowed may be kept for later.
+func (b *Budget) borrow(n int) (ok, ample bool) {
+	if b == nil {
+		return true, true
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.left-n < b.all/4 {
+		return false, false
+	}
+	b.left -= n
+	return true, b.all >= ampleBudget
+}
+
+// ampleBudget is from which budget on a few descriptors do not matter.
+const ampleBudget = 4096
+
+// BorrowSpare takes n descriptors of the budget that all services have, for what
+// a plane needs beside its flows, such as pipes. It reports false where those that
+// are left are for flows. Where ample is false it is given back as soon as it is
+// not needed. It does not block.
+func (d *Dispatcher) BorrowSpare(n int) (ok, ample bool) { return d.budget().borrow(n) }
+
+// GiveBack returns n descriptors that were borrowed.
+func (d *Dispatcher) GiveBack(n int) { d.budget().give(n) }
+
+func (d *Dispatcher) budget() *Budget {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.cfg.Budget
 }

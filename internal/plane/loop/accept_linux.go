@@ -79,6 +79,7 @@ func (l *loop) accept(ctx context.Context) {
 		case room != nil:
 			a.waiting = true
 			l.listen(false)
+			l.pipes.trim() // perhaps that is room
 			l.p.running.Go(func() {
 				select {
 				case <-room:
@@ -94,7 +95,7 @@ func (l *loop) accept(ctx context.Context) {
 			}
 		case errno == syscall.EAGAIN:
 			return
-		case errno == syscall.ECONNABORTED, errno == syscall.EINTR:
+		case isOnesOwn(errno):
 		default:
 			if !a.failing {
 				a.failing = true
@@ -104,6 +105,12 @@ func (l *loop) accept(ctx context.Context) {
 			l.listen(false)
 		}
 	}
+}
+
+// isOnesOwn reports whether an error of accept is that of one connection: the next
+// one may be well (accept(2)).
+func isOnesOwn(errno syscall.Errno) bool {
+	return errno == syscall.ECONNABORTED || errno == syscall.EINTR
 }
 
 // acceptOne takes a connection, unless there is no room: then it returns what
@@ -118,7 +125,7 @@ func (l *loop) acceptOne() (room <-chan struct{}, errno syscall.Errno) {
 	if room != nil {
 		return room, 0
 	}
-	fd, from, errno := accept(l.p.listener)
+	fd, from, errno := l.p.accept(l.p.listener)
 	if errno != 0 {
 		place.Release()
 		return nil, errno
@@ -137,11 +144,9 @@ func (l *loop) stopAccepting() {
 	if !a.waiting && !a.paused {
 		l.listen(false)
 	}
-	for errno := syscall.Errno(0); errno == 0; {
-		var room <-chan struct{}
-		if room, errno = l.acceptOne(); room != nil {
-			break
-		}
+	for more := true; more; {
+		room, errno := l.acceptOne()
+		more = room == nil && (errno == 0 || isOnesOwn(errno))
 	}
 	a.stopped, a.paused = true, false
 	l.p.stopped()
@@ -193,7 +198,7 @@ func (l *loop) register(r *record, id int32, which uint8, fd int32) bool {
 	l.gen++
 	s := &r.side[which]
 	s.gen, s.ready, s.quiet = l.gen, 0, false
-	storeFD(s, fd)
+	s.fd.Store(fd)
 	if errno := watch(l.ep, unix.EPOLL_CTL_ADD, fd, id<<1|int32(which), s.gen, false); errno != 0 {
 		l.p.log.Error("event loop", "error", errno)
 		return false
@@ -218,36 +223,73 @@ func (l *loop) connect(id int32, r *record) {
 			return
 		}
 		fd, done, err := l.reach(t)
-		if err != nil {
-			l.p.failed(f, t, err)
-			continue
+		switch {
+		case err == nil:
+			l.begun(id, r, t, int32(fd), done)
+			return
+		case errors.Is(err, sock.ErrBusy):
+			r.state, r.due, r.pause = retrying, l.wheel.clock+ticks(t.Timeout), 1
+			l.wheel.arm(id, tick)
+			return
 		}
-		l.prepare(id, r, t)
-		switch registered := l.register(r, id, server, int32(fd)); {
-		case !registered:
-			r.broken = true
-			l.finish(id, r)
-		case done:
-			l.up(id, r)
-		default:
-			l.armConnect(id, r, t.Timeout)
-		}
+		l.p.failed(f, t, err)
+	}
+}
+
+// begun goes on with a connect that is under way, or done.
+func (l *loop) begun(id int32, r *record, t dispatch.Target, fd int32, done bool) {
+	l.prepare(id, r, t)
+	switch registered := l.register(r, id, server, fd); {
+	case !registered:
+		r.broken = true
+		l.finish(id, r)
+	case done:
+		l.up(id, r)
+	default:
+		l.armConnect(id, r, t.Timeout)
+	}
+}
+
+// retry connects again to a server whose queue was full, which the kernel does
+// not tell of when it has room. It goes on to other servers when the time of a
+// connect is over.
+func (l *loop) retry(id int32, r *record) {
+	f := l.rs.flow(id)
+	t := f.Target()
+	fd, done, err := sock.Connect(plane.Target(t))
+	if errors.Is(err, sock.ErrBusy) && int32(l.wheel.clock-r.due) < 0 {
+		r.pause = min(2*r.pause, maxLook)
+		l.wheel.arm(id, time.Duration(r.pause)*tick)
 		return
 	}
+	r.state = connecting
+	if err != nil {
+		l.p.failed(f, t, err)
+		l.connect(id, r)
+		return
+	}
+	l.begun(id, r, t, int32(fd), done)
 }
 
 // armConnect gives a connect its time.
 func (l *loop) armConnect(id int32, r *record, timeout time.Duration) {
 	l.wheel.arm(id, timeout)
-	r.due = r.timer.due
+	r.due, r.late = r.timer.due, false
 }
 
-// outOfTime ends a connect that took too long, unless that is noticed so late
-// that its answer may have been overlooked: then it gets its time once more.
+// outOfTime ends a connect that took too long. The kernel is asked once more: its
+// answer may wait among events that this loop has not come to. Where that is
+// noticed very late, since all stood still, the connect gets its time once more.
 func (l *loop) outOfTime(id int32, r *record) {
+	if isDecided(r.side[server].fd.Load()) {
+		r.side[server].ready |= canWrite | failed
+		l.connected(id, r)
+		return
+	}
 	timeout := l.rs.flow(id).Target().Timeout
-	if late := time.Duration(l.tick()-r.due) * tick; plane.IsLate(timeout+late, timeout) {
+	if late := time.Duration(l.tick()-r.due) * tick; !r.late && plane.IsLate(timeout+late, timeout) {
 		l.armConnect(id, r, timeout)
+		r.late = true
 		return
 	}
 	l.next(id, r, os.ErrDeadlineExceeded)
@@ -274,8 +316,8 @@ func (p *Plane) failed(f *dispatch.Flow, t dispatch.Target, err error) {
 // next tries another server, since the one that was tried has failed.
 func (l *loop) next(id int32, r *record, err error) {
 	l.wheel.disarm(id)
-	closeFD(r.side[server].fd)
-	storeFD(&r.side[server], -1)
+	closeFD(r.side[server].fd.Load())
+	r.side[server].fd.Store(-1)
 	f := l.rs.flow(id)
 	l.p.failed(f, f.Target(), err)
 	l.connect(id, r)

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -23,8 +25,10 @@ type Plane struct {
 	share    *Share
 	at       net.Addr
 	listener int // of all loops
+	accept   func(listener int) (fd int32, from netip.AddrPort, errno syscall.Errno)
 	idlers   *idlers.Idlers
 	givenUp  plane.Sometimes // clients for whom there was no server
+	drain    plane.Patience  // with a side that takes its last bytes
 
 	closing   sync.Once
 	removed   error // of the file, set by closing
@@ -49,7 +53,7 @@ func Listen(addr string, backlog, n int, share *Share, log *slog.Logger) (*Plane
 	if err != nil {
 		return nil, err
 	}
-	p := &Plane{log: log, share: share, at: at, listener: fd, idlers: idlers.New(log)}
+	p := &Plane{log: log, share: share, at: at, listener: fd, accept: accept, drain: plane.DrainTime, idlers: idlers.New(log)}
 	for range n {
 		l, err := newLoop(p)
 		if err != nil {

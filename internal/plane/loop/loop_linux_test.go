@@ -8,6 +8,7 @@ import (
 	"os"
 	"reflect"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -47,10 +48,24 @@ func listen(t testing.TB, addr string) *Plane {
 type service struct {
 	*Plane
 	d    *dispatch.Dispatcher
+	cfg  dispatch.Config
 	stop func()
 }
 
 func serve(t testing.TB, server netip.AddrPort, change func(*dispatch.Config)) *service {
+	t.Helper()
+	return serveOn(t, listen(t, testenv.Loopback), context.Background(), server, change)
+}
+
+// configure changes the policy.
+func (s *service) configure(change func(*dispatch.Config)) {
+	s.cfg.Pool.Servers = slices.Clone(s.cfg.Pool.Servers)
+	change(&s.cfg)
+	s.d.Configure(s.cfg)
+}
+
+// serveOn serves with a plane until ctx is done or the test ends.
+func serveOn(t testing.TB, p *Plane, ctx context.Context, server netip.AddrPort, change func(*dispatch.Config)) *service {
 	t.Helper()
 	cfg := dispatch.Config{ACLs: &acl.Lists{}, ClientsMax: 100, ConnMax: 2000, ConnectTimeout: testenv.Limit}
 	cfg.Pool.Servers = []pool.Config{{Addr: server, Weight: 1}}
@@ -58,8 +73,8 @@ func serve(t testing.TB, server netip.AddrPort, change func(*dispatch.Config)) *
 		change(&cfg)
 	}
 	begin := time.Now()
-	s := &service{Plane: listen(t, testenv.Loopback), d: dispatch.New(cfg, func() time.Duration { return time.Since(begin) })}
-	ctx, cancel := context.WithCancel(context.Background())
+	s := &service{Plane: p, d: dispatch.New(cfg, func() time.Duration { return time.Since(begin) }), cfg: cfg}
+	ctx, cancel := context.WithCancel(ctx)
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
@@ -183,7 +198,7 @@ func TestBorrowedIsGivenBack(t *testing.T) {
 		if l.pipes.open != 0 { // the spare ones are closed at the end
 			t.Errorf("%d pipes are lent", l.pipes.open)
 		}
-		if lent := len(l.tails.all) - len(l.tails.unused); lent != 0 {
+		if lent := l.tails.lent(); lent != 0 {
 			t.Errorf("%d tails are lent", lent)
 		}
 	}
@@ -229,8 +244,14 @@ func TestLimitedBulkIsSpliced(t *testing.T) {
 func TestPipes(t *testing.T) {
 	testenv.CheckLeaks(t)
 	testenv.NeedDescriptors(t, 2*maxPipes+100)
-	var ps pipes
-	defer func() { ps.close() }()
+	lender := &counter{}
+	ps := pipes{lender: lender}
+	defer func() {
+		ps.trim()
+		if lender.lent != 0 {
+			t.Errorf("%d descriptors are not given back", lender.lent)
+		}
+	}()
 	var lent []int32
 	for n := ps.get(); n >= 0; n = ps.get() {
 		lent = append(lent, n)
@@ -253,24 +274,72 @@ func TestPipes(t *testing.T) {
 	ps.put(n, false)
 }
 
+// A counter lends as many descriptors as anybody wants.
+type counter struct{ lent int }
+
+func (c *counter) BorrowSpare(n int) (ok, ample bool) { c.lent += n; return true, true }
+func (c *counter) GiveBack(n int)                     { c.lent -= n }
+
 func TestTails(t *testing.T) {
 	var ts tails
-	for _, size := range []int{1, 4 << 10, 4<<10 + 1, 16 << 10, bufferSize} {
+	for _, size := range []int{1, 1 << 10, 4<<10 + 1, 16 << 10, bufferSize, pipeSize} {
 		b := make([]byte, size)
 		b[0], b[size-1] = 1, 2
 		n := ts.keep(b)
-		if got := ts.bytes(n); len(got) != size || got[size-1] != b[size-1] {
+		if got := ts.left(n); len(got) != size || got[size-1] != b[size-1] {
 			t.Errorf("%d bytes kept as %d", size, len(got))
 		}
-		if size > 1 && (ts.written(n, 1) || len(ts.bytes(n)) != size-1) {
+		if least := size / 2; ts.bytes < size || ts.bytes > max(size+least, tailSizes[0]) && ts.bytes > 2*size {
+			t.Errorf("%d bytes take %d", size, ts.bytes)
+		}
+		if size > 1 && (ts.written(n, 1) || len(ts.left(n)) != size-1) {
 			t.Errorf("%d bytes: one written", size)
 		}
-		if !ts.written(n, len(ts.bytes(n))) {
+		if !ts.written(n, len(ts.left(n))) {
 			t.Errorf("%d bytes: all written", size)
 		}
 	}
-	if len(ts.all) != 1 {
-		t.Errorf("%d tails for one at a time", len(ts.all))
+	if ts.lent() != 0 || ts.bytes != 0 || len(ts.chunks) != 1 {
+		t.Errorf("%d tails lent, of %d bytes, in %d chunks for one at a time", ts.lent(), ts.bytes, len(ts.chunks))
+	}
+}
+
+// After a spike places are let go, also where some of them stay in use, and what
+// still names one of those finds a free record.
+func TestPlacesShrinkAfterASpike(t *testing.T) {
+	var rs records
+	var ids []int32
+	seen := map[int32]bool{}
+	for range 20 * chunkSize {
+		id, r := rs.take(nil)
+		if seen[id] {
+			t.Fatalf("%d is lent twice", id)
+		}
+		seen[id], ids, r.side[client].gen = true, append(ids, id), 1
+	}
+	const stay = 3
+	for _, id := range ids[stay:] {
+		rs.put(id)
+	}
+	left := 0
+	for _, c := range rs.chunks {
+		if &c[0] != &noRecords[0] {
+			left++
+		}
+	}
+	if left > 2 || rs.lent() != stay {
+		t.Errorf("%d chunks for %d records", left, rs.lent())
+	}
+	for _, id := range ids[stay:] {
+		if r := rs.at(id); r.state != free || r.side[client].gen != 0 || rs.flow(id) != nil {
+			t.Fatalf("record %d is %+v", id, r)
+		}
+	}
+	for range 2 * chunkSize {
+		rs.take(nil)
+	}
+	if rs.lent() != stay+2*chunkSize || len(rs.chunks) != 20 {
+		t.Errorf("%d records lent in %d chunks", rs.lent(), len(rs.chunks))
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 const (
 	free       uint8 = iota
 	connecting       // to a server
+	retrying         // to connect to a server whose queue is full
 	waiting          // for a place at a server, or until it may go on
 	relaying
 	draining  // its last bytes are on their way, then it ends
@@ -38,23 +39,25 @@ const (
 type record struct {
 	half   [2]half
 	state  uint8
-	broken bool  // it is to end with a reset
-	last   uint8 // draining: which side
+	broken bool    // it is to end with a reset
+	last   uint8   // draining: which side
+	ends   [2]bool // the end of this half is the end of both
+	late   bool    // connecting: it was given its time once more
+	pause  uint8   // draining, retrying: ticks to the next look
 	side   [2]side
 
-	reset uint32 // the server has reset its connection; atomic
-	first uint32 // the side whose end came first, plus 1; atomic
+	reset atomic.Uint32 // 1: the server has reset its connection
+	first atomic.Uint32 // the side whose end came first, plus 1
 
 	timer  timer
-	due    uint32 // connecting: the tick at which it is out of time
+	due    uint32 // connecting, retrying, draining: the tick at which it is out of time
 	waited uint32 // draining: ticks without progress
 	unsent int32  // and how many bytes there were then
-	pause  uint8  // ticks to the next look
 }
 
 // A side is a descriptor; gen is what its events are known by.
 type side struct {
-	fd    int32 // atomic
+	fd    atomic.Int32
 	gen   uint32
 	ready uint8
 	quiet bool // bytes to be read are not told
@@ -62,23 +65,23 @@ type side struct {
 
 // A half moves bytes from its side to the other one.
 type half struct {
-	read, written uint64 // bytes; atomic
-	eof           uint32 // its side sends no more, the other one knows; atomic
-	tail          int32  // buffer with bytes that were not taken, or -1
-	pipe          int32  // pipe with or for bulk, or -1
-	piped         int32  // bytes in the pipe
-	until         uint32 // the tick before which it reads nothing, or 0
-	full          uint8  // reads in a row that filled the buffer
-	tapped        bool   // its loop has a tap that is told of what is read
-	over          bool   // nothing more will be moved
-	ends          bool   // its end is the end of both
+	read, written atomic.Uint64 // bytes
+	eof           atomic.Uint32 // 1: its side sends no more, the other one knows
+	tail          int32         // buffer with bytes that were not taken, or -1
+	pipe          int32         // pipe with or for bulk, or -1
+	piped         int32         // bytes in the pipe
+	until         uint32        // the tick before which it reads nothing, or 0
+	full          uint8         // reads in a row that filled the buffer
+	blocked       bool          // its side has bytes that the other one did not take
+	tapped        bool          // its loop has a tap that is told of what is read
+	over          bool          // nothing more will be moved
 }
 
 // noteReset notes that the server has ended its connection by a reset, if that
 // is the side, and what its error says.
 func (r *record) noteReset(which uint8, err error) {
 	if which == server && (errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)) {
-		atomic.StoreUint32(&r.reset, 1)
+		r.reset.Store(1)
 	}
 }
 
@@ -99,11 +102,11 @@ func (c *carrier) Traffic() dispatch.Traffic {
 	}
 	up, down := &c.rec.half[client], &c.rec.half[server]
 	return dispatch.Traffic{
-		FromClient: atomic.LoadUint64(&up.read), ToServer: atomic.LoadUint64(&up.written),
-		FromServer: atomic.LoadUint64(&down.read), ToClient: atomic.LoadUint64(&down.written),
-		ClientEOF: atomic.LoadUint32(&up.eof) != 0, ServerEOF: atomic.LoadUint32(&down.eof) != 0,
-		ClientFirst: atomic.LoadUint32(&c.rec.first) == client+1, ServerReset: atomic.LoadUint32(&c.rec.reset) != 0,
-		ClientFD: int(atomic.LoadInt32(&c.rec.side[client].fd)), ServerFD: int(atomic.LoadInt32(&c.rec.side[server].fd)),
+		FromClient: up.read.Load(), ToServer: up.written.Load(),
+		FromServer: down.read.Load(), ToClient: down.written.Load(),
+		ClientEOF: up.eof.Load() != 0, ServerEOF: down.eof.Load() != 0,
+		ClientFirst: c.rec.first.Load() == client+1, ServerReset: c.rec.reset.Load() != 0,
+		ClientFD: int(c.rec.side[client].fd.Load()), ServerFD: int(c.rec.side[server].fd.Load()),
 	}
 }
 
@@ -115,14 +118,20 @@ func (c *carrier) Kill() {
 	}
 }
 
-const chunkSize = 256
-
-// records are the places for connections, in chunks that never move.
+// records are the places for connections, in chunks that never move. Chunks in
+// which nothing is left are let go after a spike.
 type records struct {
+	places
 	chunks [][]record
 	flows  [][]*dispatch.Flow // of the same places
-	unused []int32
 }
+
+// Where a chunk was let go. Events and words of others may still name its
+// records; nothing is ever written here, since no event has its gen.
+var (
+	noRecords = make([]record, chunkSize)
+	noFlows   = make([]*dispatch.Flow, chunkSize)
+)
 
 func (rs *records) at(id int32) *record { return &rs.chunks[id/chunkSize][id%chunkSize] }
 
@@ -130,22 +139,19 @@ func (rs *records) flow(id int32) *dispatch.Flow { return rs.flows[id/chunkSize]
 
 // take returns a place for a connection.
 func (rs *records) take(f *dispatch.Flow) (int32, *record) {
-	if len(rs.unused) == 0 {
-		first := int32(len(rs.chunks) * chunkSize)
-		rs.chunks = append(rs.chunks, make([]record, chunkSize))
-		rs.flows = append(rs.flows, make([]*dispatch.Flow, chunkSize))
-		for id := first + chunkSize - 1; id >= first; id-- {
-			rs.unused = append(rs.unused, id)
+	id, grown := rs.places.take()
+	if c := int(id / chunkSize); grown {
+		if c == len(rs.chunks) {
+			rs.chunks, rs.flows = append(rs.chunks, nil), append(rs.flows, nil)
 		}
+		rs.chunks[c], rs.flows[c] = make([]record, chunkSize), make([]*dispatch.Flow, chunkSize)
 	}
-	id := rs.unused[len(rs.unused)-1]
-	rs.unused = rs.unused[:len(rs.unused)-1]
 	rs.flows[id/chunkSize][id%chunkSize] = f
 	r := rs.at(id)
 	*r = record{state: connecting}
 	for i := range r.half {
 		r.half[i].tail, r.half[i].pipe = -1, -1
-		r.side[i].fd = -1
+		r.side[i].fd.Store(-1)
 	}
 	r.timer.reset()
 	return id, r
@@ -153,8 +159,10 @@ func (rs *records) take(f *dispatch.Flow) (int32, *record) {
 
 // put gives a place back.
 func (rs *records) put(id int32) {
-	r := rs.at(id)
-	*r = record{}
-	rs.flows[id/chunkSize][id%chunkSize] = nil
-	rs.unused = append(rs.unused, id)
+	c := id / chunkSize
+	*rs.at(id) = record{}
+	rs.flows[c][id%chunkSize] = nil
+	if rs.places.put(id) {
+		rs.chunks[c], rs.flows[c] = noRecords, noFlows
+	}
 }

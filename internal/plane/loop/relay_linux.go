@@ -15,28 +15,30 @@ import (
 const (
 	// maxRounds is how many reads a half may do before others get their turn.
 	maxRounds = 16
-	// After so many reads in a row that filled the buffer bulk is spliced, as
-	// long as a splice moves smallSplice bytes.
-	bulkReads   = 3
+	// firstRead is how much is read at a go of what is not bulk. More than that
+	// is never kept for a side that takes nothing.
+	firstRead = 16 << 10
+	// After so many reads in a row that filled the buffer and were taken whole
+	// bulk is spliced, as long as a splice moves smallSplice bytes.
+	bulkReads   = 4
 	smallSplice = 16 << 10
-	// drainPatience is how long a side may make no progress while it takes its
-	// last bytes; it is looked at every maxLook ticks at least.
-	drainPatience = 5 * time.Second
-	maxLook       = 16
-	maxQuestion   = 4096 // bytes of what a client says that is answered here
+	// maxLook is how many ticks pass between two looks at a side that takes its
+	// last bytes, at most.
+	maxLook     = 16
+	maxQuestion = 4096 // bytes of what a client says that is answered here
 )
 
-func storeFD(s *side, fd int32)    { atomic.StoreInt32(&s.fd, fd) }
-func count(n *uint64, more int)    { atomic.StoreUint64(n, *n+uint64(more)) } // by one goroutine only
-func (h *half) hasBytes() bool     { return h.tail >= 0 || h.piped > 0 }
-func (h *half) paused() bool       { return h.until != 0 }
-func (h *half) setEOF()            { atomic.StoreUint32(&h.eof, 1) }
-func (r *record) relays() bool     { return r.state == relaying }
-func isAgain(e syscall.Errno) bool { return e == syscall.EAGAIN || e == syscall.EINTR }
+func count(n *atomic.Uint64, more int) { n.Store(n.Load() + uint64(more)) } // by one goroutine only
+func (h *half) hasBytes() bool         { return h.tail >= 0 || h.piped > 0 }
+func (h *half) waits() bool            { return h.hasBytes() || h.blocked }
+func (h *half) paused() bool           { return h.until != 0 }
+func (h *half) setEOF()                { h.eof.Store(1) }
+func (r *record) relays() bool         { return r.state == relaying }
+func isAgain(e syscall.Errno) bool     { return e == syscall.EAGAIN || e == syscall.EINTR }
 
 // prepare notes what a target says of the connection to it.
 func (l *loop) prepare(id int32, r *record, t dispatch.Target) {
-	r.half[client].ends, r.half[server].ends = t.EndWithClient, t.EndWithServer
+	r.ends = [2]bool{client: t.EndWithClient, server: t.EndWithServer}
 	metered := t.Spend != nil
 	r.half[client].tapped, r.half[server].tapped = metered || t.Log != nil, metered || t.LogAnswer != nil
 	if r.half[client].tapped || r.half[server].tapped {
@@ -92,10 +94,14 @@ func (l *loop) act(token int32, gen uint32) {
 		if which == server {
 			l.connected(id, r)
 		}
-	case waiting:
+	case waiting, retrying:
 		l.checkWaiting(id, r)
 	case relaying:
 		l.relay(id, r, which)
+	case draining:
+		if r.side[which].ready&failed != 0 {
+			l.look(id, r)
+		}
 	case answering:
 		l.answer(id, r)
 	}
@@ -105,7 +111,7 @@ func (l *loop) act(token int32, gen uint32) {
 func (l *loop) connected(id int32, r *record) {
 	s := &r.side[server]
 	if s.ready&failed != 0 {
-		if err := sock.Failure(int(s.fd)); err != nil {
+		if err := plane.Target(l.rs.flow(id).Target()).Failure(int(s.fd.Load())); err != nil {
 			l.next(id, r, err)
 			return
 		}
@@ -123,14 +129,14 @@ func (l *loop) relay(id int32, r *record, which uint8) {
 	if !r.relays() {
 		return
 	}
-	if r.half[1-which].hasBytes() {
+	if r.half[1-which].waits() {
 		l.pump(id, r, 1-which)
 	}
-	if !r.relays() || r.side[which].ready&failed == 0 || r.half[which].eof == 0 {
+	if !r.relays() || r.side[which].ready&failed == 0 || r.half[which].eof.Load() == 0 {
 		return
 	}
 	// After the end of what it sends a reset is not seen by reading.
-	if err := sock.Failure(int(r.side[which].fd)); err != nil {
+	if err := sock.Failure(int(r.side[which].fd.Load())); err != nil {
 		r.noteReset(which, err)
 		l.abort(id, r, 1-which)
 	}
@@ -150,11 +156,12 @@ func (l *loop) pump(id int32, r *record, from uint8) {
 	h, src, dst := &r.half[from], &r.side[from], &r.side[1-from]
 	for rounds := 0; !h.over; rounds++ {
 		switch {
-		case h.hasBytes():
+		case h.waits():
 			if dst.ready&canWrite == 0 {
 				l.setQuiet(id, r, from, h.piped > 0 || h.paused())
 				return
 			}
+			h.blocked = false
 			errno := l.flush(h, dst)
 			if errno != 0 && !isAgain(errno) {
 				l.writeFailed(id, r, from, errno)
@@ -172,7 +179,7 @@ func (l *loop) pump(id int32, r *record, from uint8) {
 		case rounds >= maxRounds:
 			l.again = append(l.again, id<<1|int32(from))
 			return
-		case h.full >= bulkReads && l.borrowPipe(h):
+		case h.full >= bulkReads && l.borrowPipe(h, id, from):
 			if !l.moveBulk(id, r, from) {
 				return
 			}
@@ -191,7 +198,7 @@ func (l *loop) setQuiet(id int32, r *record, which uint8, quiet bool) {
 	if s.quiet != quiet {
 		s.quiet = quiet
 		s.ready |= canRead
-		watch(l.ep, unix.EPOLL_CTL_MOD, s.fd, id<<1|int32(which), s.gen, quiet)
+		watch(l.ep, unix.EPOLL_CTL_MOD, s.fd.Load(), id<<1|int32(which), s.gen, quiet)
 	}
 }
 
@@ -199,27 +206,29 @@ func (l *loop) setQuiet(id int32, r *record, which uint8, quiet bool) {
 // over.
 func (l *loop) move(id int32, r *record, from uint8) bool {
 	h, src, dst := &r.half[from], &r.side[from], &r.side[1-from]
-	buf := l.buf
+	if h.full > 0 {
+		return l.moveMuch(id, r, from)
+	}
+	buf := l.buf[:firstRead]
 	if h.tapped {
 		buf = buf[:l.most(id, len(buf))]
 	}
-	n, errno := read(src.fd, buf)
+	n, errno := read(src.fd.Load(), buf)
 	if errno != 0 || n == 0 {
 		return l.noBytes(id, r, from, errno)
 	}
 	count(&h.read, n)
 	switch {
 	case n == len(buf):
-		h.full = min(h.full+1, bulkReads)
+		h.full = 1
 	case src.ready&ending == 0:
 		// All there was; what comes now is told by another event.
 		src.ready &^= canRead
-		h.full = 0
 	}
 	if h.tapped {
 		l.see(id, r, from, buf[:n])
 	}
-	m, errno := write(dst.fd, buf[:n])
+	m, errno := write(dst.fd.Load(), buf[:n])
 	switch {
 	case errno == 0:
 		count(&h.written, m)
@@ -231,7 +240,51 @@ func (l *loop) move(id int32, r *record, from uint8) bool {
 		return false
 	}
 	if m < n {
-		h.tail = l.tails.keep(buf[m:n])
+		h.tail, h.full = l.tails.keep(buf[m:n]), 0
+	}
+	return true
+}
+
+// moveMuch is move for what may be bulk. What the other side does not take is
+// left in the kernel: a side that reads nothing costs no memory here.
+func (l *loop) moveMuch(id int32, r *record, from uint8) bool {
+	h, src, dst := &r.half[from], &r.side[from], &r.side[1-from]
+	buf := l.buf
+	if h.tapped {
+		buf = buf[:l.most(id, len(buf))]
+	}
+	n, errno := peek(src.fd.Load(), buf)
+	if errno != 0 || n == 0 {
+		return l.noBytes(id, r, from, errno)
+	}
+	m, errno := write(dst.fd.Load(), buf[:n])
+	switch {
+	case errno == 0:
+		discard(src.fd.Load(), buf[:m])
+		count(&h.read, m)
+		count(&h.written, m)
+	case isAgain(errno):
+		m = 0
+	default:
+		count(&h.read, n)
+		l.writeFailed(id, r, from, errno)
+		return false
+	}
+	switch {
+	case m < n:
+		dst.ready &^= canWrite // less than all is a full queue: its room will be told
+		h.blocked, h.full = true, 1
+	case n == len(buf):
+		h.full = min(h.full+1, bulkReads)
+	case src.ready&ending == 0:
+		src.ready &^= canRead
+		h.full = 1
+		if n < firstRead {
+			h.full = 0
+		}
+	}
+	if h.tapped && m > 0 {
+		l.see(id, r, from, buf[:m])
 	}
 	return true
 }
@@ -258,10 +311,13 @@ func (l *loop) noBytes(id int32, r *record, from uint8, errno syscall.Errno) boo
 func (l *loop) moveBulk(id int32, r *record, from uint8) bool {
 	h, dst := &r.half[from], &r.side[1-from]
 	most := pipeSize
+	if l.held+l.tails.bytes > heldMost {
+		most = min(most, max(room(dst.fd.Load()), smallSplice))
+	}
 	if h.tapped {
 		most = l.most(id, most)
 	}
-	n, errno := splice(r.side[from].fd, l.pipes.at(h.pipe).w, most)
+	n, errno := splice(r.side[from].fd.Load(), l.pipes.at(h.pipe).w, most)
 	switch {
 	case errno == syscall.EINVAL: // not this kind of socket
 		h.full = 0
@@ -272,6 +328,7 @@ func (l *loop) moveBulk(id int32, r *record, from uint8) bool {
 	}
 	count(&h.read, n)
 	h.piped = int32(n)
+	l.held += n
 	if n < smallSplice {
 		h.full = 0
 	}
@@ -291,10 +348,11 @@ func (l *loop) flush(h *half, dst *side) syscall.Errno {
 	for h.hasBytes() {
 		var n int
 		var errno syscall.Errno
-		if h.piped > 0 {
-			n, errno = splice(l.pipes.at(h.pipe).r, dst.fd, int(h.piped))
+		tail := h.tail >= 0 // comes first: what was taken out of the pipe
+		if tail {
+			n, errno = write(dst.fd.Load(), l.tails.left(h.tail))
 		} else {
-			n, errno = write(dst.fd, l.tails.bytes(h.tail))
+			n, errno = splice(l.pipes.at(h.pipe).r, dst.fd.Load(), int(h.piped))
 		}
 		if errno != 0 {
 			if errno == syscall.EAGAIN {
@@ -303,8 +361,9 @@ func (l *loop) flush(h *half, dst *side) syscall.Errno {
 			return errno
 		}
 		count(&h.written, n)
-		if h.piped > 0 {
+		if !tail {
 			h.piped -= int32(n)
+			l.held -= n
 		} else if l.tails.written(h.tail, n) {
 			h.tail = -1
 		}
@@ -315,15 +374,18 @@ func (l *loop) flush(h *half, dst *side) syscall.Errno {
 	return 0
 }
 
-func (l *loop) borrowPipe(h *half) bool {
+func (l *loop) borrowPipe(h *half, id int32, from uint8) bool {
 	if h.pipe < 0 {
-		h.pipe = l.pipes.get()
+		if h.pipe = l.pipes.get(); h.pipe >= 0 {
+			l.pipes.lend(h.pipe, id<<1|int32(from))
+		}
 	}
 	return h.pipe >= 0
 }
 
 func (l *loop) returnPipe(h *half) {
 	if h.pipe >= 0 {
+		l.held -= int(h.piped)
 		l.pipes.put(h.pipe, h.piped > 0)
 		h.pipe, h.piped = -1, 0
 	}
@@ -336,28 +398,30 @@ func (l *loop) releaseHalf(h *half) {
 		l.tails.drop(h.tail)
 		h.tail = -1
 	}
+	h.blocked = false
 }
 
 // ended passes on the end of what one side sends. The other way goes on.
 func (l *loop) ended(id int32, r *record, from uint8) {
 	h, other := &r.half[from], &r.half[1-from]
-	if other.eof == 0 && (r.broken || r.side[from].ready&failed != 0) && wasReset(r.side[from].fd) {
+	if other.eof.Load() == 0 && (r.broken || r.side[from].ready&failed != 0) && wasReset(r.side[from].fd.Load()) {
 		r.noteReset(from, syscall.ECONNRESET)
 		l.abort(id, r, 1-from)
 		return
 	}
 	l.releaseHalf(h)
 	h.over = true
-	if r.first == 0 {
-		atomic.StoreUint32(&r.first, uint32(from)+1)
-	}
+	r.first.CompareAndSwap(0, uint32(from)+1)
+	// A side that took no more may still have said all: what it said is whole.
+	stopped := r.broken
+	r.broken = false
 	switch {
-	case h.ends:
+	case r.ends[from]:
 		h.setEOF()
 		l.drain(id, r, 1-from)
 	case !other.over:
 		h.setEOF()
-		if to := &r.side[1-from]; to.ready&(canRead|ending) == canRead|ending && !other.hasBytes() {
+		if to := &r.side[1-from]; to.ready&(canRead|ending) == canRead|ending && !other.waits() {
 			// The other side has probably ended as well: then there is nothing to
 			// pass on.
 			l.pump(id, r, 1-from)
@@ -365,8 +429,10 @@ func (l *loop) ended(id int32, r *record, from uint8) {
 				return
 			}
 		}
-		shutdown(r.side[1-from].fd)
-	case r.broken:
+		shutdown(r.side[1-from].fd.Load())
+	case stopped:
+		h.setEOF()
+		shutdown(r.side[1-from].fd.Load())
 		l.drain(id, r, 1-from)
 	default:
 		h.setEOF()
@@ -406,13 +472,15 @@ func (l *loop) drain(id int32, r *record, last uint8) {
 	}
 	r.state, r.last = draining, last
 	r.unsent, r.waited, r.pause = -1, 0, 1
+	r.due = l.wheel.clock + ticks(l.p.drain.InAll)
 	l.look(id, r)
 }
 
-// look ends a connection that is drained, or makes no progress.
+// look ends a connection that is drained or broken, or takes too long.
 func (l *loop) look(id int32, r *record) {
-	left := int32(unsent(r.side[r.last].fd))
-	if left == 0 || r.waited > uint32(drainPatience/tick) {
+	fd := r.side[r.last].fd.Load()
+	left := int32(unsent(fd))
+	if left == 0 || wasReset(fd) || r.waited > ticks(l.p.drain.Still) || int32(l.wheel.clock-r.due) >= 0 {
 		l.finish(id, r)
 		return
 	}
@@ -430,7 +498,7 @@ func (l *loop) finish(id int32, r *record) {
 	l.wheel.disarm(id)
 	for i := range r.half {
 		l.releaseHalf(&r.half[i])
-		fd := r.side[i].fd
+		fd := r.side[i].fd.Load()
 		switch {
 		case fd < 0:
 		case r.broken:
@@ -458,6 +526,8 @@ func (l *loop) timeUp(id int32) {
 	switch r := l.rs.at(id); r.state {
 	case connecting:
 		l.outOfTime(id, r)
+	case retrying:
+		l.retry(id, r)
 	case relaying:
 		l.unpause(id, r)
 	case draining:
@@ -470,7 +540,7 @@ func (l *loop) timeUp(id int32) {
 // answer gives the client the page when it has said something, whatever that
 // is, and ends the connection.
 func (l *loop) answer(id int32, r *record) {
-	fd := r.side[client].fd
+	fd := r.side[client].fd.Load()
 	n, errno := read(fd, l.buf[:maxQuestion])
 	if isAgain(errno) {
 		return

@@ -19,6 +19,8 @@ import (
 const (
 	eventBatch = 256
 	bufferSize = 64 << 10
+	// maxBehind is how many ticks timers may be behind while there are events.
+	maxBehind = 4
 	// Tokens of what is no connection.
 	tokenListener = -1
 	tokenWake     = -2
@@ -47,6 +49,8 @@ type loop struct {
 	buf    []byte
 	events [eventBatch]unix.EpollEvent
 	again  []int32 // tokens of halves that have more to do
+	held   int     // bytes in pipes
+	looked uint32  // the tick at which pipes were looked at last
 	turn   []int32 // those whose turn it is
 	due    []int32 // records whose timers went off
 
@@ -101,7 +105,7 @@ func newLoop(p *Plane) (*loop, error) {
 
 // release closes what the loop has for itself.
 func (l *loop) release() {
-	l.pipes.close()
+	l.pipes.trim()
 	for _, fd := range []int{l.ep, l.wake} {
 		if fd >= 0 {
 			unix.Close(fd)
@@ -111,7 +115,7 @@ func (l *loop) release() {
 
 // run serves until it was told to stop and its last connection has ended.
 func (l *loop) run(ctx context.Context, d *dispatch.Dispatcher) {
-	l.d = d
+	l.d, l.pipes.lender = d, d
 	for !l.isOver() {
 		n := l.wait()
 		l.wheel.clock = l.tick()
@@ -122,7 +126,7 @@ func (l *loop) run(ctx context.Context, d *dispatch.Dispatcher) {
 				l.note(e.Fd, uint32(e.Pad), e.Events)
 			}
 		}
-		for _, e := range l.events[:n] {
+		for i, e := range l.events[:n] {
 			switch e.Fd {
 			case tokenListener:
 				l.accept(ctx)
@@ -131,23 +135,38 @@ func (l *loop) run(ctx context.Context, d *dispatch.Dispatcher) {
 			default:
 				l.act(e.Fd, uint32(e.Pad))
 			}
+			l.keepTime(i)
 		}
-		l.timersUp(n)
+		if n < eventBatch {
+			l.timersUp()
+		}
 		l.accepting.resume(l)
 		l.again, l.turn = l.turn[:0], l.again
-		for _, token := range l.turn {
+		for i, token := range l.turn {
 			l.goOn(token)
+			l.keepTime(i)
 		}
+		l.rescue()
 	}
 }
 
-// timersUp acts on the timers that are due, after all events: what has happened
-// in time must not count as late because this loop is. n is how many events
-// there were; with a full batch there may be more.
-func (l *loop) timersUp(n int) {
-	if n == eventBatch {
+// keepTime lets timers go off that are overdue amid a long turn; n counts what
+// was done. A loop that is always busy, with full batches, has no other time for
+// them.
+func (l *loop) keepTime(n int) {
+	const often = 16
+	if n%often != often-1 {
 		return
 	}
+	l.wheel.clock = l.tick()
+	if l.wheel.clock-l.wheel.now >= maxBehind {
+		l.timersUp()
+	}
+}
+
+// timersUp acts on the timers that are due, after all events where there are few:
+// what has happened in time should not count as late because this loop is.
+func (l *loop) timersUp() {
 	l.due = l.wheel.advance(l.wheel.clock, l.due[:0])
 	for _, id := range l.due {
 		l.timeUp(id)
@@ -174,6 +193,9 @@ func (l *loop) wait() int {
 	}
 	if pause := int(acceptPause / time.Millisecond); l.accepting.paused && (timeout < 0 || timeout > pause) {
 		timeout = pause
+	}
+	if most := int(stuckLook * tick / time.Millisecond); l.pipes.watched() && (timeout < 0 || timeout > most) {
+		timeout = most
 	}
 	if l.untold && l.p.share.suffices() {
 		most := -1 // without a time-out the kernel has no timer to set

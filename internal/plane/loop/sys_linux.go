@@ -26,6 +26,24 @@ func write(fd int32, b []byte) (int, syscall.Errno) {
 	return int(n), errno
 }
 
+// peek reads bytes that stay to be read.
+func peek(fd int32, b []byte) (int, syscall.Errno) {
+	n, _, errno := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_DONTWAIT|unix.MSG_PEEK, 0, 0)
+	return int(n), errno
+}
+
+// discard takes bytes off that a peek has put into b. TCP does not copy them
+// again (tcp(7), MSG_TRUNC), other sockets do.
+func discard(fd int32, b []byte) {
+	syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_DONTWAIT|unix.MSG_TRUNC, 0, 0)
+}
+
+// readPipe reads from a pipe that has bytes.
+func readPipe(fd int32, b []byte) (int, syscall.Errno) {
+	n, _, errno := syscall.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
+	return int(n), errno
+}
+
 // splice moves up to n bytes between a socket and a pipe.
 func splice(from, to int32, n int) (int, syscall.Errno) {
 	m, _, errno := syscall.RawSyscall6(unix.SYS_SPLICE, uintptr(from), 0, uintptr(to), 0, uintptr(n),
@@ -83,6 +101,27 @@ func unsent(fd int32) int {
 		return 0
 	}
 	return n
+}
+
+// room is about how many bytes a socket takes before it is full; 0 where that is
+// not known.
+func room(fd int32) int {
+	var info [9]uint32 // sock_diag(7), SK_MEMINFO_*
+	size := uint32(unsafe.Sizeof(info))
+	_, _, errno := syscall.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
+		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+	if errno != 0 {
+		return 0
+	}
+	const allocated, most, queued = 2, 3, 5
+	return max(int(info[most])-int(max(info[allocated], info[queued])), 0)
+}
+
+// isDecided reports whether a connect that was under way has ended, and leaves it
+// to [sock.Failure] how.
+func isDecided(fd int32) bool {
+	n, err := unix.Poll([]unix.PollFd{{Fd: fd, Events: unix.POLLOUT}}, 0)
+	return n > 0 && err == nil
 }
 
 // wasReset tells a reset from an orderly end of stream where the error of the

@@ -16,15 +16,23 @@ import (
 // Play plays a random script of traffic, which the seed determines, through a
 // plane, and returns what came of it: the bytes that arrived at each side, how
 // each side's stream ended, and what was counted. Every plane must return the
-// same.
+// same. One server in three has a Unix socket, and some of these misbehave.
 //
 // Where two things happen at once, the script waits until their outcome does
 // not depend on which one was first.
 func Play(t *testing.T, listen Listen, seed uint64) string {
 	t.Helper()
 	rnd := rand.New(rand.NewPCG(seed, 0))
-	s, client, server := one(t, listen)
-	p := &play{t: t, side: [2]testenv.Conn{client, server}}
+	p := &play{t: t, unix: rnd.IntN(3) == 0}
+	if p.unix {
+		var ln *testenv.Listener
+		p.s, ln = unixServer(t, listen)
+		p.side = [2]testenv.Conn{p.s.dial(t), ln.Next(t)}
+		p.s.flows(t, 1)
+	} else {
+		p.s, p.side[0], p.side[1] = one(t, listen)
+	}
+	s := p.s
 	for i := range p.sum {
 		p.sum[i] = sha256.New()
 	}
@@ -49,6 +57,8 @@ func Play(t *testing.T, listen Listen, seed uint64) string {
 
 type play struct {
 	t    *testing.T
+	s    *service
+	unix bool // the server has a Unix socket
 	side [2]testenv.Conn
 	shut [2]bool // which side has ended what it sends
 	got  [2]int
@@ -132,7 +142,9 @@ func randomSize(rnd *rand.Rand) int { return 1 + rnd.IntN(4<<20>>rnd.IntN(22)) }
 func (p *play) end(rnd *rand.Rand) {
 	from := rnd.IntN(2)
 	switch choice := rnd.IntN(3); {
-	case choice == 0:
+	case choice == 0 && p.unix && !p.shut[0] && !p.shut[1]:
+		p.misbehave(rnd)
+	case choice == 0 && !(p.unix && from == 1):
 		testenv.Reset(p.t, p.side[from])
 		if !p.shut[from] { // otherwise the other side has seen the end already
 			p.say("%d resets, %d sees %s", from, 1-from, p.read(1-from))
@@ -148,6 +160,29 @@ func (p *play) end(rnd *rand.Rand) {
 			}
 		}
 	}
+}
+
+// misbehave has a server on a Unix socket take no more of what its client sends,
+// and answer.
+func (p *play) misbehave(rnd *rand.Rand) {
+	client, server := p.side[0], p.side[1]
+	const waste = "nobody reads this"
+	size := randomSize(rnd)
+	closeRead(p.t, server)
+	testenv.Write(p.t, client, waste)
+	p.s.wasted(p.t, uint64(len(waste)))
+	sent := make(chan error, 1)
+	go func() {
+		_, err := server.Write(make([]byte, size))
+		server.Close()
+		sent <- err
+	}()
+	n, err := io.CopyN(io.Discard, struct{ io.Reader }{client}, int64(size))
+	if werr := <-sent; err != nil || werr != nil {
+		p.t.Fatalf("%d bytes of %d: %v, %v", n, size, err, werr)
+	}
+	p.got[0] += size
+	p.say("1 stops reading and answers, 0 sees %s", p.read(0))
 }
 
 // read reads to the end, which must come without a byte, and says what it is.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"pen/internal/dispatch"
+	"pen/internal/plane"
 	"pen/internal/pool"
 	"pen/internal/testenv"
 )
@@ -23,6 +24,19 @@ var ending = []conformance{
 		cfg := config()
 		cfg.EndWithServer = true
 		endsWith(t, listen, cfg, func(client, server testenv.Conn) (first, second testenv.Conn) { return server, client })
+	}},
+	{"a reset ends the wait for the last bytes", func(t *testing.T, listen Listen) {
+		client, s := drains(t, listen, plane.Patience{Still: time.Hour, InAll: time.Hour})
+		testenv.Reset(t, client)
+		s.flows(t, 0)
+	}},
+	{"the wait for the last bytes is bounded", func(t *testing.T, listen Listen) {
+		_, s := drains(t, listen, plane.Patience{Still: time.Hour, InAll: 10 * time.Millisecond})
+		s.flows(t, 0)
+	}},
+	{"the wait for the last bytes ends without progress", func(t *testing.T, listen Listen) {
+		_, s := drains(t, listen, plane.Patience{Still: 10 * time.Millisecond, InAll: time.Hour})
+		s.flows(t, 0)
 	}},
 	{"idle", idle},
 	{"stop with 1,000 connections", stopMany},
@@ -93,6 +107,25 @@ func endsWith(t *testing.T, listen Listen, cfg dispatch.Config, order func(clien
 	}
 	testenv.WantEnd(t, first, 0)
 	s.flows(t, 0)
+}
+
+// drains has a server break its connection when its client has yet to take
+// the last bytes.
+func drains(t *testing.T, listen Listen, patience plane.Patience) (client testenv.Conn, s *service) {
+	const size = 100_000
+	defer func(was plane.Patience) { plane.DrainTime = was }(plane.DrainTime)
+	plane.DrainTime = patience
+	ln := testenv.Listen(t, "tcp", testenv.Loopback)
+	s = start(t, listen, testenv.Loopback, config(ln.AddrPort()))
+	client = s.dialSmall(t, 4096)
+	server := ln.Next(t)
+	s.flows(t, 1)
+	if _, err := server.Write(make([]byte, size)); err != nil {
+		t.Fatal(err)
+	}
+	testenv.Eventually(t, "all bytes are on their way", func() bool { return s.d.Status().Flows[0].ToClient == size })
+	testenv.Reset(t, server)
+	return client, s
 }
 
 // idle flows are ended, others are not.

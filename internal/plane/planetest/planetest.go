@@ -23,7 +23,7 @@ type Listen func(t *testing.T, addr string) plane.Plane
 
 // Run runs the suite as sub-tests of t.
 func Run(t *testing.T, listen Listen) {
-	for _, group := range [][]conformance{closing, failing, admitting, addressing, ending, moving, keeping, limiting, metering, standing} {
+	for _, group := range [][]conformance{closing, failing, misbehaving, admitting, addressing, ending, moving, keeping, limiting, metering, standing} {
 		for _, c := range group {
 			t.Run(c.name, func(t *testing.T) {
 				testenv.CheckLeaks(t)

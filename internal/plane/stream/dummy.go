@@ -21,5 +21,5 @@ func (l *link) answer() {
 	n, _ = io.WriteString(client, plane.DummyPage)
 	l.down.written.Add(uint64(n))
 	client.CloseWrite()
-	drain(l.client)
+	l.drain(l.client)
 }

@@ -53,6 +53,7 @@ type half struct {
 	read, written atomic.Uint64 // bytes
 	eof           atomic.Bool   // the source sends no more, the destination knows
 	over          atomic.Bool   // nothing more will be moved
+	refused       atomic.Bool   // the destination takes no more, though the source has some
 	last          bool          // its end is the end of both
 	log           func([]byte)  // sees all bytes, unless it is nil
 	// spend, unless it is nil, says how long to pause after bytes, of which piece
@@ -151,16 +152,17 @@ func (h *half) run(pipes *pipes) {
 	switch {
 	case h.link.ended.Load():
 	case writeErr != nil:
-		// The destination is gone. What it sent before is still worth
-		// delivering: the other half does that, unless it is over.
-		h.link.broken.Store(true)
+		// The destination takes no more. What it sent before is still worth
+		// delivering, and all that it goes on to send: the other half does that,
+		// unless it is over.
+		h.refused.Store(true)
 		h.over.Store(true)
 		if h.other.over.Load() {
 			h.abort(h.src)
 		}
 	case readErr != nil:
 		h.abort(h.dst)
-	case !h.other.eof.Load() && wasReset(h.src):
+	case !h.other.eof.Load() && h.sourceBroke():
 		h.noteEnd(syscall.ECONNRESET, nil)
 		h.abort(h.dst)
 	default:
@@ -170,6 +172,8 @@ func (h *half) run(pipes *pipes) {
 		h.over.Store(true)
 		if h.last {
 			h.link.end(h.dst)
+		} else if h.other.refused.Load() {
+			h.link.drain(h.dst) // what it has sent in vain would take these bytes back
 		} else if h.other.over.Load() {
 			h.dst.SetReadDeadline(time.Unix(1, 0)) // ends the other half's watch
 		} else if err := watch(h.src); err != nil {
@@ -177,6 +181,14 @@ func (h *half) run(pipes *pipes) {
 			h.abort(h.dst)
 		}
 	}
+}
+
+// sourceBroke reports whether the source did not end in order what it sends, but
+// has broken the connection: a write to it may have got the error. A Unix socket
+// may take no more and go on to send; TCP can't.
+func (h *half) sourceBroke() bool {
+	_, unix := h.src.conn.(*net.UnixConn)
+	return h.other.refused.Load() && !unix || wasReset(h.src)
 }
 
 // carry moves this half's bytes until its source ends or one side fails.
@@ -242,7 +254,7 @@ func (l *link) wake() { l.client.SetReadDeadline(time.Unix(1, 0)) }
 // end stops both ways, after what was written to one side has arrived there:
 // to close it with bytes unread would take them back.
 func (l *link) end(last conn) {
-	drain(last)
+	l.drain(last)
 	l.ended.Store(true)
 	l.stop()
 	l.both(func(c conn) { c.SetDeadline(time.Unix(1, 0)) })
@@ -254,7 +266,7 @@ func (l *link) end(last conn) {
 func (h *half) abort(last conn) {
 	h.link.broken.Store(true)
 	h.over.Store(true)
-	drain(last)
+	h.link.drain(last)
 	h.link.reset()
 }
 

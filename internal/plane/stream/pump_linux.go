@@ -15,8 +15,6 @@ const (
 	// A half that reads less than this goes back from splicing to copying:
 	// two system calls either way, but no pipe to fetch.
 	smallSplice = 16 << 10
-	// How long a side may make no progress while it takes its last bytes.
-	drainPatience = 5 * time.Second
 )
 
 // A pump moves the bytes of one half. Small messages are copied through a
@@ -214,19 +212,21 @@ func sendsNoMore(fd int) bool {
 }
 
 // drain waits until the other side has everything that was written to c. It
-// gives up where there is no progress, and when c is closed or reset: what was on
-// its way then still counts as such.
-func drain(c conn) {
+// gives up where there is no progress or it takes too long, and when c is closed
+// or reset: what was on its way then still counts as such.
+func (l *link) drain(c conn) {
 	const most = 50 * time.Millisecond
-	pause, last, since := time.Millisecond, -1, time.Now()
+	begin, patience := time.Now(), l.plane.drain
+	pause, last, since := time.Millisecond, -1, begin
 	for {
 		left := 0
 		onDescriptor(c, func(fd int) { left, _ = unix.IoctlGetInt(fd, unix.SIOCOUTQ) })
-		if left == 0 || wasReset(c) || left == last && time.Since(since) > drainPatience {
+		now := time.Now()
+		if left == 0 || wasReset(c) || left == last && now.Sub(since) > patience.Still || now.Sub(begin) > patience.InAll {
 			return
 		}
 		if left != last {
-			last, since = left, time.Now()
+			last, since = left, now
 		}
 		time.Sleep(pause)
 		pause = min(2*pause, most)

@@ -41,4 +41,4 @@ func wasReset(conn) bool { return false }
 // when its time is over.
 func sendsNoMore(int) bool { return false }
 
-func drain(conn) {}
+func (*link) drain(conn) {}

@@ -45,6 +45,7 @@ type Plane struct {
 	patience patience
 
 	givenUp plane.Sometimes // clients for whom there was no server
+	drain   plane.Patience  // with a side that takes its last bytes
 }
 
 var _ plane.Plane = (*Plane)(nil)
@@ -63,6 +64,7 @@ func Listen(addr string, backlog int, log *slog.Logger) (*Plane, error) {
 // socket. The plane closes it.
 func New(ln net.Listener, log *slog.Logger) *Plane {
 	p := &Plane{ln: ln, log: log, idlers: idlers.New(log), patience: patience{edge.HeaderTime, edge.HandshakeTime, edge.HeadTime, lingerTime}}
+	p.drain = plane.DrainTime
 	p.SetEdge(&Edge{})
 	return p
 }
@@ -147,11 +149,16 @@ func (p *Plane) admit(ctx context.Context, d *dispatch.Dispatcher, client conn) 
 	if err != nil {
 		p.refused(l, err)
 		l.close()
+		if f != nil {
+			f.Done()
+		}
 		return
 	}
 	p.conns.Go(func() {
-		defer l.close()
-		defer func() { f.Done() }()
+		defer func() {
+			l.close() // before: the flow's descriptors are lent to the next one
+			f.Done()
+		}()
 		if s.Edge.asks(l) {
 			if f, s, err = p.open(f, l, s); err != nil {
 				p.refused(l, err)
@@ -164,7 +171,8 @@ func (p *Plane) admit(ctx context.Context, d *dispatch.Dispatcher, client conn) 
 }
 
 // admitTo judges a client before anything is waited for. A proxy that is trusted to
-// say who the client is has a place only.
+// say who the client is has a place only. A flow that comes with an error is to be
+// ended.
 func admitTo(place dispatch.Place, l *link, e *Edge) (*dispatch.Flow, error) {
 	if !e.asks(l) {
 		return place.Admit(l.from, l)
@@ -173,11 +181,7 @@ func admitTo(place dispatch.Place, l *link, e *Edge) (*dispatch.Flow, error) {
 	if e.accepts(l) {
 		return f, nil
 	}
-	if err := f.Admit(l.from); err != nil {
-		f.Done()
-		return nil, err
-	}
-	return f, nil
+	return f, f.Admit(l.from)
 }
 
 // reserve waits for a place. It reports false where ctx is done before.
