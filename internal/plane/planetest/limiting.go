@@ -238,7 +238,10 @@ func queueOrder(t *testing.T, listen Listen) {
 	var clients []testenv.Conn
 	for i := range n {
 		clients = append(clients, s.dial(t))
-		testenv.Eventually(t, "the client is there", func() bool { return len(s.d.Status().Flows) == i+1 })
+		testenv.Eventually(t, "the client is there, and the first one has its server", func() bool {
+			flows := s.d.Status().Flows
+			return len(flows) == i+1 && flows[0].Server == 0
+		})
 		s.waiting(t, i)
 	}
 	for i, client := range clients {
