@@ -46,7 +46,7 @@ type checks struct {
 
 func (a *App) newChecks() *checks {
 	c := &checks{agents: map[place]opinion{}}
-	c.monitor = health.New(health.Options{Log: a.opt.Log, OnChange: c.changed, OnReport: c.reported})
+	c.monitor = health.New(health.Options{Log: a.opt.Log, OnChange: c.changed, OnPass: c.passed, OnReport: c.reported})
 	c.receiver = health.NewReceiver(health.ReceiverOptions{
 		Log:      a.opt.Log,
 		OnChange: func(addr netip.Addr, s check.State) { c.heard(addr, check.Report{State: s, Weight: -1}) },
@@ -67,6 +67,18 @@ func (c *checks) changed(k health.Key, s check.State) {
 	defer c.mu.Unlock()
 	for _, p := range c.places[k] {
 		p.d.SetHealth(p.slot, healths[s])
+	}
+}
+
+// passed is called by the monitor.
+func (c *checks) passed(k health.Key) {
+	if k.Spec.Kind == check.Agent {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range c.places[k] {
+		p.d.CheckPassed(p.slot)
 	}
 }
 

@@ -120,7 +120,7 @@ func (f *Flow) identified() {
 // A newcomer is a client that is to be judged.
 type newcomer struct {
 	at         netip.AddrPort
-	key        netip.Addr // what it is known by
+	key        netip.Addr // what it is known by; invalid for one of a Unix socket, who is nobody in particular
 	remembered int        // slot that it used last, or pool.None
 	now        time.Duration
 }
@@ -128,6 +128,9 @@ type newcomer struct {
 func (d *Dispatcher) newcomer(client netip.AddrPort) newcomer {
 	client = netip.AddrPortFrom(client.Addr().Unmap().WithZone(""), client.Port())
 	n := newcomer{client, d.key(client.Addr()), pool.None, d.now()}
+	if !n.key.IsValid() {
+		return n
+	}
 	if slot, known := d.clients.Load().Lookup(n.key, n.now); known {
 		n.remembered = slot
 	}

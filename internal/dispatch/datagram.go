@@ -51,7 +51,7 @@ func (f *Flow) Remember() {
 		slot = f.server.Slot
 	}
 	d.mu.Unlock()
-	if slot >= 0 {
+	if slot >= 0 && key.IsValid() {
 		d.clients.Load().Assign(key, slot, now)
 		f.remembered = slot
 	}
@@ -109,7 +109,7 @@ func (f *Flow) mustLeave(s *pool.Server, now time.Duration) bool {
 		_, evenly := d.drains[s.Slot] // Sweep ends it
 		return !evenly
 	case pool.Blacklisted, pool.Ejected, pool.CheckedDown, pool.AgentDown:
-		return d.pool.Next(0, now) != pool.None || d.pool.Emergency() != nil
+		return d.pool.Next(0, now) != pool.None || d.pool.Emergency() != nil && f.stage < stageEjected
 	}
 	return false
 }
@@ -130,7 +130,7 @@ func (f *Flow) Leave() {
 
 // restart has the flow choose as if it were new.
 func (f *Flow) restart() {
-	f.stage, f.wrapped, f.noQueue, f.turns, f.why = stagePick, false, false, 0, NoServer
+	f.stage, f.wrapped, f.tried, f.noQueue, f.turns, f.why = stagePick, false, nil, false, 0, NoServer
 	if f.diverted {
 		f.stage = stageAbuse
 	}
@@ -142,9 +142,8 @@ func (f *Flow) restart() {
 func (f *Flow) Lost(err error) (blacklisted bool) {
 	d := f.d
 	d.mu.Lock()
-	if s := f.server; s.Slot >= 0 && !d.cfg.Stubborn && f.carrier.Traffic().FromServer > f.credited.received {
-		f.restart()
-		f.stage, f.first, f.next = stageScan, s.Slot, s.Slot+1
+	if s := f.server; f.carrier.Traffic().FromServer > f.credited.received {
+		f.startOver(s)
 	}
 	d.mu.Unlock()
 	return f.Failed(err)

@@ -27,6 +27,10 @@ var (
 	// ErrLocal marks the failure of a connect for which the server is not to
 	// blame, such as a lack of descriptors: it is not blacklisted.
 	ErrLocal = errors.New("local failure")
+	// ErrAttempt marks a failure that the client may have caused, as with bytes
+	// of its own, or that others could forge: the flow goes to another server,
+	// but this one is ejected only if pool.Witnesses clients fail in a row.
+	ErrAttempt = errors.New("failed attempt")
 )
 
 // Config is everything that the operator says of a service's policy. It is

@@ -128,7 +128,8 @@ func TestFailoverOrder(t *testing.T) {
 	visit(t, d, from(0))
 	visit(t, d, from(1))
 	wantSlots(t, "all dead", visit(t, d, from(1), 0, 1, 2, emergency), 1, 2, 0, emergency)
-	wantSlots(t, "all blacklisted", visit(t, d, from(1)))
+	wantSlots(t, "all blacklisted", visit(t, d, from(1)), emergency)
+	wantSlots(t, "the emergency server is dead as well", visit(t, d, from(1), emergency), emergency, 0)
 
 	d = New(cfg, (&clock{}).now)
 	wantSlots(t, "only the emergency server", visit(t, d, from(1), 0, 1, 2), 0, 1, 2, emergency)
@@ -164,7 +165,7 @@ func TestAbuse(t *testing.T) {
 	d.Configure(cfg)
 	wantSlots(t, "denied", visit(t, d, from(1)), abuse)
 	wantSlots(t, "denied, abuse server dead", visit(t, d, from(1), abuse), abuse)
-	wantSlots(t, "denied, abuse server blacklisted", visit(t, d, from(1)))
+	wantSlots(t, "denied, abuse server dead before", visit(t, d, from(1)), abuse)
 	if n := len(d.Clients()); n != 0 {
 		t.Errorf("%d clients remembered, want none", n)
 	}
@@ -214,12 +215,19 @@ func TestBlacklistAndLocalFailures(t *testing.T) {
 		t.Error("a refused connect did not blacklist the server")
 	}
 	f.Done()
-	wantSlots(t, "only 1 is blacklisted", visit(t, d, from(2), 0), 0)
-	wantSlots(t, "both are", visit(t, d, from(3)))
+	wantSlots(t, "only 1 is blacklisted, the other one fails as well", visit(t, d, from(2), 0, 1), 0, 1)
+	wantSlots(t, "the last one stays", visit(t, d, from(3), 0, 1), 0, 1)
+	wantSlots(t, "and the first one was back all the while", visit(t, d, from(2), 0), 0, 1)
+	if st := d.Servers()[0]; st.State != pool.StateFailing || st.Failures != 3 {
+		t.Errorf("the last server that fails is %q after %d failures", st.State, st.Failures)
+	}
+	d.Blacklist(1, time.Hour)
+	wantSlots(t, "what the operator says is so", visit(t, d, from(4), 0), 0)
 	if !d.Blacklist(1, 0) || d.Blacklist(7, 0) {
 		t.Error("Blacklist does not tell which servers there are")
 	}
 	wantSlots(t, "1 was taken back", visit(t, d, from(4)), 1)
+	d.Blacklist(1, time.Hour)
 	clk.t = 30 * time.Second
 	wantSlots(t, "0 came back", visit(t, d, from(5)), 0)
 }

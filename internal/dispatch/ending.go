@@ -17,7 +17,7 @@ func (f *Flow) judgeEnd(s *pool.Server, t Traffic, now time.Duration) {
 		f.d.pool.WentWell(s)
 	case byServer && now-f.upAt < f.d.cfg.EarlyEnd:
 		f.d.early++
-		if f.d.pool.EarlyEnd(s, now) {
+		if f.d.pool.EarlyEnd(s, f.client.Addr(), now) {
 			f.d.tell(s, "left alone: it ends connections without a byte")
 		}
 	}

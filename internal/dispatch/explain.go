@@ -13,6 +13,7 @@ import (
 const (
 	OverRate     pool.Verdict = iota + 100 // the server has got as many flows as it may for now
 	NotPermitted                           // its access list denies the client
+	LastResort                             // admitted although it was ejected
 )
 
 // VerdictText is a verdict in a few words.
@@ -22,6 +23,8 @@ func VerdictText(v pool.Verdict) string {
 		return "new-connection rate is reached"
 	case NotPermitted:
 		return "its access list denies the client"
+	case LastResort:
+		return "ejected, and tried all the same: there is no other"
 	}
 	return v.String()
 }
@@ -69,7 +72,7 @@ func (d *Dispatcher) Explain(from netip.AddrPort) Explanation {
 	now := d.now()
 	e.Known, e.IsKnown = table.Get(key)
 	e.Age = now - e.Known.Last
-	if slot, ok := table.Lookup(key, now); ok {
+	if slot, ok := table.Lookup(key, now); ok && key.IsValid() {
 		e.Remembered = slot
 	}
 	e.Denied = !d.cfg.ACLs.Permits(d.cfg.ClientACL, from.Addr())

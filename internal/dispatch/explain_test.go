@@ -3,6 +3,7 @@ package dispatch
 import (
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -28,7 +29,7 @@ func TestExplainAgreesWithReality(t *testing.T) {
 			return
 		}
 	}
-	for _, what := range []string{"goes", "refused", "queued", "held", "denied", "over a limit", "full", "remembered", "emergency", "abuse"} {
+	for _, what := range []string{"goes", "refused", "queued", "held", "denied", "over a limit", "full", "remembered", "emergency", "abuse", "last resort"} {
 		if seen[what] == 0 {
 			t.Errorf("no state in which a client is %s", what)
 		}
@@ -167,10 +168,13 @@ func (w *world) compare(t *testing.T, r *rand.Rand, seen map[string]int) {
 		seen["refused"]++
 		return
 	}
-	if !e.Goes || e.Queue || e.Hold > 0 || e.Steps[len(e.Steps)-1].Slot != target.Slot || e.Steps[len(e.Steps)-1].Verdict != pool.Admitted {
+	if !e.Goes || e.Queue || e.Hold > 0 || e.Steps[len(e.Steps)-1].Slot != target.Slot || !slices.Contains([]pool.Verdict{pool.Admitted, LastResort}, e.Steps[len(e.Steps)-1].Verdict) {
 		t.Errorf("%v goes to %d, explained as %+v", who, target.Slot, e)
 	}
 	seen["goes"]++
+	if e.Steps[len(e.Steps)-1].Verdict == LastResort {
+		seen["last resort"]++
+	}
 	switch {
 	case target.Slot == pool.EmergencySlot:
 		seen["emergency"]++

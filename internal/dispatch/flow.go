@@ -71,8 +71,10 @@ type stage uint8
 const (
 	stagePick stage = iota
 	stageAbuse
-	stageScan
+	stageAgain // as the algorithm chooses
+	stageScan  // in the order of slots
 	stageEmergency
+	stageEjected
 	stageEnd
 )
 
@@ -95,6 +97,7 @@ type Flow struct {
 	wrapped bool
 	first   int
 	next    int
+	tried   *tried // nil as long as the first one does
 
 	server  *pool.Server // the current target, counted
 	trial   bool         // it failed before, and the flow is the one to try it
@@ -144,9 +147,10 @@ func (f *Flow) Diverted() bool { return f.diverted }
 
 // Next returns the next server to try, already counted, and false when there
 // is none left: the client must be given up. The first is the remembered or
-// the chosen one, then come the others in the order of their slots, each once,
-// then the emergency server. A plane calls Failed before it calls Next again,
-// and Wait before it gives the client up.
+// the chosen one. Then come others that the algorithm chooses, if it is none of
+// Pen's, and the rest in the order of their slots, each once; then the emergency
+// server; and then servers that were ejected, as there is nothing else. A plane
+// calls Failed before it calls Next again, and Wait before it gives the client up.
 func (f *Flow) Next() (Target, bool) {
 	d := f.d
 	d.mu.Lock()
@@ -175,14 +179,17 @@ func (f *Flow) Next() (Target, bool) {
 			return Target{}, false
 		}
 		s := f.candidate(now)
-		if s == nil || !f.admitted(s, now) {
+		if s == nil {
 			continue
 		}
-		if d.queue.n > 0 {
+		fits := f.admitted(s, now)
+		if fits && d.queue.n > 0 {
 			d.offer(s, now) // nobody overtakes those who wait
-			if !f.admitted(s, now) {
-				continue
-			}
+			fits = f.admitted(s, now)
+		}
+		if !fits {
+			f.passOver(s)
+			continue
 		}
 		f.take(s, now)
 		return f.target(s), true
@@ -269,21 +276,15 @@ func (f *Flow) candidate(now time.Duration) *pool.Server {
 		return p.Abuse()
 	case stagePick:
 		return f.pick(now)
+	case stageAgain:
+		return f.again(now)
 	case stageScan:
-		slot := p.Next(f.next, now)
-		switch {
-		case slot == pool.None && !f.wrapped:
-			f.wrapped, f.next = true, 0
-			return nil
-		case slot == pool.None || f.wrapped && slot >= f.first:
-			f.stage = stageEmergency
-			return nil
-		}
-		f.next = slot + 1
-		return p.At(slot)
+		return f.scan(now)
 	case stageEmergency:
-		f.stage = stageEnd
+		f.stage = stageEjected
 		return p.Emergency()
+	case stageEjected:
+		return f.ejected(now)
 	}
 	return nil
 }
@@ -302,9 +303,11 @@ func (f *Flow) pick(now time.Duration) *pool.Server {
 	f.next = f.first + 1
 	switch {
 	case d.cfg.Stubborn:
-		f.stage = stageEnd
+		f.stage = stageEjected
 	case f.first == pool.None:
 		f.stage = stageEmergency
+	case d.cfg.Pool.Algorithm.Spreads():
+		f.stage = stageAgain
 	default:
 		f.stage = stageScan
 	}
@@ -315,7 +318,11 @@ func (f *Flow) pick(now time.Duration) *pool.Server {
 func (f *Flow) admitted(s *pool.Server, now time.Duration) bool {
 	v := f.verdict(s, now)
 	if f.trace != nil {
-		f.trace(s, v)
+		shown := v
+		if v == pool.Admitted && f.stage == stageEjected && s.Slot >= 0 && f.d.pool.HalfOpen(s) {
+			shown = LastResort
+		}
+		f.trace(s, shown)
 	}
 	return v == pool.Admitted
 }
@@ -324,7 +331,11 @@ func (f *Flow) admitted(s *pool.Server, now time.Duration) bool {
 // server ignore access lists.
 func (f *Flow) verdict(s *pool.Server, now time.Duration) pool.Verdict {
 	returning := s.Slot >= 0 && s.Slot == f.remembered
-	v := f.d.pool.Admit(s, returning, now)
+	admit := f.d.pool.Admit
+	if f.stage == stageEjected && s.Slot >= 0 {
+		admit = f.d.pool.AdmitEjected
+	}
+	v := admit(s, returning, now)
 	switch {
 	case v != pool.Admitted:
 		return v
@@ -340,21 +351,26 @@ func (f *Flow) verdict(s *pool.Server, now time.Duration) pool.Verdict {
 func (f *Flow) who() netip.AddrPort { return netip.AddrPortFrom(f.key, f.client.Port()) }
 
 // Failed says that the connect to the last target failed, or that a server was
-// lost with which the flow was up: it is no longer counted, and it is
-// blacklisted unless err wraps ErrLocal. Failed reports whether it was not
-// blacklisted before, for the log. Next goes on with the servers that were not
-// offered yet.
-func (f *Flow) Failed(err error) (blacklisted bool) {
+// lost with which the flow was up: it is no longer counted. It is ejected at once,
+// or as [pool.Outlier] says, unless err wraps ErrLocal or ErrAttempt. Failed
+// reports whether it is left alone from now on, for the log. Next goes on with the
+// servers that were not offered yet.
+func (f *Flow) Failed(err error) (ejected bool) {
 	d := f.d
 	d.mu.Lock()
 	defer d.unlock()
 	s, now := f.server, d.now()
+	f.fail(s)
 	f.release(now)
-	if !isLocal(err) {
-		blacklisted = d.pool.Fail(s, now)
+	switch {
+	case isLocal(err):
+	case errors.Is(err, ErrAttempt):
+		ejected = d.pool.FailAttempt(s, f.client.Addr(), now)
+	default:
+		ejected = d.pool.Fail(s, now)
 	}
 	d.offer(s, now)
-	return blacklisted
+	return ejected
 }
 
 func isLocal(err error) bool { return errors.Is(err, ErrLocal) }
@@ -374,8 +390,8 @@ func (f *Flow) release(now time.Duration) {
 	f.credited.sent, f.credited.received = t.FromClient, t.FromServer
 }
 
-// Up says that the connection to the last target is made: the client table
-// remembers it, unless it is the emergency or the abuse server.
+// Up says that the connection to the last target is made: the server works, and
+// the client table remembers it, unless it is the emergency or the abuse server.
 func (f *Flow) Up() {
 	d := f.d
 	d.mu.Lock()
@@ -389,6 +405,7 @@ func (f *Flow) Up() {
 	}
 	d.unlock()
 	switch {
+	case !key.IsValid(): // clients without an address are not told apart
 	case slot >= 0:
 		d.clients.Load().Assign(key, slot, now)
 	case slot == pool.EmergencySlot:

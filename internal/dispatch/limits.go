@@ -12,7 +12,8 @@ import (
 var ErrLimited = errors.New("over a limit")
 
 // Limits keep one client, or all together, from using more than they should.
-// 0 is no limit.
+// 0 is no limit. Clients of Unix sockets have no address: what is said of one
+// client does not hold for them.
 //
 // What becomes of a client over a limit is a ladder. One that is only too early
 // for a rate is held until it conforms, for Delay at most. Any other one gets
@@ -134,7 +135,7 @@ func (d *Dispatcher) mayHold(early time.Duration) bool {
 // not a question of time.
 func (d *Dispatcher) overLimit(client netip.Addr, now time.Duration) (wait time.Duration, why Reason, over bool) {
 	lim, known := &d.cfg.Limits, tally{}
-	if lim.byClient() {
+	if lim.byClient() && client.IsValid() {
 		known = d.limits.clients.of(client)
 	}
 	switch {
@@ -157,7 +158,7 @@ func (d *Dispatcher) countFlow(f *Flow, now time.Duration) {
 	d.limits.conns++
 	d.limits.rate.count(lim.Rate, at)
 	d.limits.clients.prune(now)
-	if lim.byClient() {
+	if lim.byClient() && f.key.IsValid() {
 		f.tally = d.limits.clients.take(f.key)
 		d.limits.clients.all[f.tally].rate.count(lim.ClientRate, at)
 	}
@@ -189,7 +190,7 @@ func (d *Dispatcher) setLimits(cfg *Config) {
 	clear(d.unidentified)
 	for f := range d.flows.live {
 		f.key, f.tally = d.key(f.client.Addr()), 0
-		if cfg.Limits.byClient() && !f.diverted {
+		if cfg.Limits.byClient() && !f.diverted && f.key.IsValid() {
 			f.tally = d.limits.clients.take(f.key)
 		}
 		if f.opened && f.key.IsValid() {

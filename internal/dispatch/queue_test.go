@@ -271,6 +271,17 @@ func TestPlaceInVain(t *testing.T) {
 		t.Errorf("got %v %v", target, ok)
 	}
 	a.Failed(errRefused)
+	if _, ok := a.Next(); ok || !a.Wait(func() { a.woken++ }) {
+		t.Error("it does not try the last server once more")
+	}
+	if target, ok := b.Next(); !ok || target.Slot != 1 {
+		t.Errorf("the other one got %v %v", target, ok)
+	}
+	b.Done()
+	if target, ok := a.Next(); !ok || target.Slot != 1 {
+		t.Errorf("got %v %v", target, ok)
+	}
+	a.Failed(errRefused)
 	if _, ok := a.Next(); ok || a.Wait(func() {}) {
 		t.Error("it waits for servers that are down")
 	}

@@ -186,6 +186,18 @@ func (d *Dispatcher) SetHealth(slot int, h pool.Health) bool {
 	return d.learn(func(now time.Duration) bool { return d.pool.SetHealth(slot, h, now) })
 }
 
+// CheckPassed says that a health check of the server of a slot has passed and that
+// it is up: it is not ejected any more because connects fail.
+func (d *Dispatcher) CheckPassed(slot int) {
+	d.mu.Lock()
+	defer d.unlock()
+	now := d.now()
+	if d.pool.CheckPassed(slot, now) {
+		d.tell(d.pool.At(slot), "takes connections again, a check says")
+		d.offer(d.pool.At(slot), now)
+	}
+}
+
 // SetAgent records what the agent of the server of a slot reports. It reports
 // whether there is such a server.
 func (d *Dispatcher) SetAgent(slot int, a pool.Agent) bool {

@@ -185,8 +185,9 @@ func TestRebalanceFromEmergency(t *testing.T) {
 func TestTell(t *testing.T) {
 	var c clock
 	var told []string
-	cfg := config(1)
+	cfg := config(2)
 	cfg.EarlyEnd = time.Second
+	cfg.Pool.Algorithm = pool.Prio // server 0 where that is possible
 	cfg.Pool.Outlier = pool.Outlier{Resets: 2}
 	var d *Dispatcher
 	cfg.Tell = func(t Target, what string) {
@@ -194,14 +195,12 @@ func TestTell(t *testing.T) {
 		told = append(told, t.String()+" "+what)
 	}
 	d = New(cfg, c.now)
-	for range 2 {
-		_, f := tries(t, d, from(1))
+	for i := range pool.Witnesses {
+		_, f := tries(t, d, from(i))
 		f.carrier.(*carrier).moved.ServerEOF = true
 		f.Done()
 	}
-	if _, f := tries(t, d, from(1)); f != nil {
-		t.Fatal("the server is still used")
-	}
+	wantSlots(t, "the server is ejected", visit(t, d, from(9)), 1)
 	c.t += cfg.Pool.Blacklist
 	for range 2 {
 		_, f := tries(t, d, from(1))

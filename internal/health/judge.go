@@ -19,6 +19,7 @@ const patience = time.Minute
 // news is what there is to tell after a check.
 type news struct {
 	changed bool
+	passed  bool // and the server is up
 	state   check.State
 	report  *check.Report // a new one
 	log     bool
@@ -63,6 +64,7 @@ func (m *Monitor) judge(t *target, o Outcome) (n news) {
 		}
 	}
 	n.state = t.machine.State()
+	n.passed = o.Verdict == check.Passed && n.state == check.Up
 	n.log, n.leftOut = t.journal.admit(now, n.changed)
 	t.again(now, ignored)
 	return n
@@ -101,6 +103,9 @@ func (m *Monitor) tell(t Target, n news) {
 	}
 	if n.changed && m.opt.OnChange != nil {
 		m.opt.OnChange(t.Key, n.state)
+	}
+	if n.passed && m.opt.OnPass != nil {
+		m.opt.OnPass(t.Key)
 	}
 	if n.report != nil && m.opt.OnReport != nil {
 		m.opt.OnReport(t.Key, *n.report)

@@ -23,6 +23,8 @@ type Options struct {
 	// one after the other, those for several keys from several goroutines. They
 	// must return soon, and must not wait for Set or Close.
 	OnChange func(Key, check.State)
+	// OnPass is told of each check that passes while its state is up.
+	OnPass   func(Key)
 	OnReport func(Key, check.Report)
 	Probe    Prober           // nil is the function Probe
 	Now      func() time.Time // nil is time.Now

@@ -3,10 +3,12 @@ package plane
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"time"
 
+	"pen/internal/dispatch"
 	"pen/internal/sock"
 )
 
@@ -18,6 +20,10 @@ const unpunctual = 250 * time.Millisecond
 // that nothing can be said of the server: this process stood still. Its answer
 // may be here already, and have been overlooked.
 func IsLate(took, timeout time.Duration) bool { return took > timeout+unpunctual }
+
+// Attempt returns a failure for which a client may be to blame, as
+// [dispatch.Flow.Failed] wants it: it takes more than one to eject a server.
+func Attempt(err error) error { return fmt.Errorf("%w: %w", dispatch.ErrAttempt, err) }
 
 // Dial connects as [sock.Dial] does. A time-out that is noticed late is not
 // held against the server, which is tried again. It blocks.

@@ -32,7 +32,8 @@ const (
 	Random
 	// StaticHash spreads clients by their addresses over all servers by their
 	// configured weights, whatever their states. Any change of these weights
-	// moves most clients; see Maglev.
+	// moves most clients; see Maglev. For clients without an address both are
+	// Random.
 	StaticHash
 	// Maglev spreads clients by their addresses by configured weights, so that
 	// few move when the servers change (Eisenbud et al., NSDI 2016). Only the
@@ -49,6 +50,10 @@ const (
 
 // weighs reports whether a server of weight 0 takes no new clients.
 func (a Algorithm) weighs() bool { return a == Weight || a >= SmoothRoundRobin }
+
+// Spreads reports whether the clients of a server that takes none go where the
+// algorithm says, and not to the next slots as in Pen.
+func (a Algorithm) Spreads() bool { return a >= SmoothRoundRobin }
 
 // adapts reports whether slow start and the weights of agents have an effect.
 func (a Algorithm) adapts() bool {

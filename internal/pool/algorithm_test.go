@@ -312,7 +312,6 @@ func TestHashGolden(t *testing.T) {
 		{netip.MustParseAddrPort("192.0.2.2:1"), 0xa6a2d0feb603e462, 3, 65},
 		{netip.MustParseAddrPort("[2001:db8::1]:1"), 0x504b8dce1c938e43, 31, 31},
 		{netip.MustParseAddrPort("[2001:db8:0:1::]:1"), 0xf7ce7ba948563b08, 1, 96},
-		{netip.AddrPort{}, 0x48218226ff3cd4bf, 55, 28},
 	} {
 		if got := hashClient(tt.client.Addr()); got != tt.hash {
 			t.Errorf("%v: %#x, want %#x", tt.client, got, tt.hash)
@@ -322,6 +321,29 @@ func TestHashGolden(t *testing.T) {
 		}
 		if got := newPool(StaticHash, farm(100)).Pick(tt.client, 0); got != tt.static {
 			t.Errorf("%v: static hash chose %d, want %d", tt.client, got, tt.static)
+		}
+	}
+}
+
+// Clients without an address, as those of Unix sockets, go to all servers.
+func TestClientsWithoutAddressSpread(t *testing.T) {
+	for a := range Algorithm(Algorithms) {
+		switch a {
+		case Hash, HashPort, Weight, Prio, First: // by address, as Pen does; or by order
+			continue
+		}
+		p := newPool(a, farm(4))
+		seen := map[int]bool{}
+		for range 200 {
+			slot := p.Pick(netip.AddrPort{}, 0)
+			if _, ok := p.Preferred(netip.AddrPort{}); ok {
+				t.Errorf("%s: their server is known before", algorithmNames[a])
+			}
+			seen[slot] = true
+			p.Take(p.At(slot))
+		}
+		if len(seen) != 4 {
+			t.Errorf("%s: they go to %v", algorithmNames[a], seen)
 		}
 	}
 }

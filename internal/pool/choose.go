@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"encoding/binary"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -36,12 +37,49 @@ func (p *Pool) Pick(client netip.AddrPort, now time.Duration) int {
 	case LeastTime:
 		return p.better(sooner)
 	case StaticHash, Maglev:
+		if !client.Addr().IsValid() {
+			return slotOf(p.draw(nil)) // of a Unix socket: there is nothing to go by
+		}
 		return p.hashed(client.Addr())
 	case Weight:
 		return slotOf(p.rank.first())
 	}
 	slot, _ := p.Preferred(client)
 	return slot
+}
+
+// PickOther is Pick for a client for whom the servers of these slots are out of
+// the question. Its cost grows with their number.
+func (p *Pool) PickOther(client netip.AddrPort, not []int, now time.Duration) int {
+	p.expire(now)
+	leaveOut := func(on bool) {
+		for _, slot := range not {
+			if s := p.At(slot); s != nil {
+				s.leftOut = on
+				p.index(s)
+			}
+		}
+	}
+	leaveOut(true)
+	slot := p.Pick(client, now)
+	leaveOut(false)
+	if slices.Contains(not, slot) {
+		return None // the algorithm does not look at states
+	}
+	return slot
+}
+
+// Ejected returns the slot of the server that comes back first of those that are
+// left alone because flows failed, or are on trial, and that ok accepts; or None.
+func (p *Pool) Ejected(now time.Duration, ok func(*Server) bool) int {
+	p.expire(now)
+	var first *Server
+	for _, s := range p.servers {
+		if (s.absence == failing || s.absence == resetting) && (first == nil || s.until < first.until) && ok(s) {
+			first = s
+		}
+	}
+	return slotOf(first)
 }
 
 // Preferred returns the slot, or None, that Pick would return for a client now
@@ -60,7 +98,7 @@ func (p *Pool) Preferred(client netip.AddrPort) (slot int, ok bool) {
 	case First:
 		return p.open.from(0), true
 	case StaticHash, Maglev:
-		if p.set.Bound == 0 {
+		if p.set.Bound == 0 && client.Addr().IsValid() {
 			return p.hashed(client.Addr()), true
 		}
 	}

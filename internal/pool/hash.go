@@ -23,7 +23,7 @@ const golden = 0x9e3779b97f4a7c15
 
 // hashClient is the same on every machine and in every version: peers choose
 // alike, and clients keep their servers over an upgrade. An IPv4 address is
-// its IPv6-mapped form; the clients of a Unix socket are one.
+// its IPv6-mapped form.
 func hashClient(addr netip.Addr) uint64 {
 	b := addr.As16()
 	h := scramble(binary.BigEndian.Uint64(b[:8]) + golden)
@@ -88,7 +88,7 @@ func (p *Pool) mayHave(slot int, first bool) bool {
 		return false // the table was made for other servers
 	}
 	if !p.open.has(slot) {
-		return first && p.algorithm == StaticHash
+		return first && p.algorithm == StaticHash && !p.servers[slot].leftOut
 	}
 	return p.set.Bound == 0 || p.withinBound(p.servers[slot])
 }

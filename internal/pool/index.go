@@ -21,7 +21,7 @@ func (p *Pool) rebuild() {
 			p.static.add(s.Slot, uint64(max(s.Weight, 0)))
 		}
 		p.conns += s.conns
-		s.standing, s.drawn = s.standsAs(p.now), 0
+		s.standing, s.drawn = p.standingOf(s), 0
 		p.tally.add(s.standing, 1)
 	}
 	p.panics = p.mustPanic()
@@ -37,7 +37,7 @@ func (p *Pool) place(s *Server) {
 		return
 	}
 	p.tally.add(s.standing, -1)
-	s.standing = s.standsAs(p.now)
+	s.standing = p.standingOf(s)
 	p.tally.add(s.standing, 1)
 	keep(&p.expiry, s, s.inExpiry, s.Used() && s.away(p.now))
 	if panics := p.mustPanic(); panics != p.panics {
@@ -52,7 +52,7 @@ func (p *Pool) place(s *Server) {
 
 // index has a server in the indices that Pick and Next use, or not in them.
 func (p *Pool) index(s *Server) {
-	available := p.refusal(s, p.now) == Admitted
+	available := !s.leftOut && p.refusal(s, p.now) == Admitted
 	p.available.set(s.Slot, available)
 	open, share := available, uint64(0)
 	if available && p.algorithm.weighs() {

@@ -25,7 +25,10 @@ type modelServer struct {
 	since      time.Duration
 	trial      bool
 	failures   int
+	attempts   int
 	resets     int
+	attemptsOf map[netip.Addr]bool
+	resetsOf   map[netip.Addr]bool
 	level      int
 	well       time.Duration
 	warming    bool
@@ -97,8 +100,18 @@ func (m *model) chosen(s *modelServer) bool {
 		(m.set.Algorithm != First || s.Max == 0 || s.conns < s.Max)
 }
 
-func (m *model) mayEject() bool {
-	used, ejected := 0, 0
+func (m *model) mayEject(s *modelServer, last bool) bool {
+	used, ejected, others := 0, 0, 0
+	for i := range m.servers {
+		other := &m.servers[i]
+		enabled := other.Used() && m.admin(other) == Enabled && other.health != HealthDown && !other.agent.Down
+		if other != s && enabled && other.why == present && (!m.set.Algorithm.weighs() || m.share(other) > 0) {
+			others++
+		}
+	}
+	if others == 0 && !last {
+		return false
+	}
 	for _, s := range m.servers {
 		if s.Used() {
 			used++
@@ -131,16 +144,42 @@ func (m *model) fail(s *modelServer) bool {
 		if s.why != commanded {
 			s.since = m.now
 		}
-	case s.why != present || s.failures >= max(m.set.Outlier.Failures, 1) && m.mayEject():
+	case s.why != present || s.failures >= max(m.set.Outlier.Failures, 1) && m.mayEject(s, m.set.Emergency.Used()):
 		m.eject(s, failing)
 		return true
 	}
 	return false
 }
 
-func (m *model) earlyEnd(s *modelServer) bool {
+func see(by *map[netip.Addr]bool, client netip.Addr) (several bool) {
+	if *by == nil {
+		*by = map[netip.Addr]bool{}
+	}
+	(*by)[client] = true
+	return len(*by) >= Witnesses
+}
+
+func (m *model) failAttempt(s *modelServer, client netip.Addr) bool {
+	s.attempts++
+	if see(&s.attemptsOf, client) && s.attempts >= m.set.Outlier.Failures && m.set.Blacklist > 0 && s.why == present && m.mayEject(s, false) {
+		m.eject(s, failing)
+		return true
+	}
+	return false
+}
+
+func (m *model) checkPassed(s *modelServer) {
+	if s.why == failing {
+		s.why, s.trial, s.well = present, false, m.now
+		s.failures, s.attempts, s.attemptsOf = 0, 0, nil
+		m.warm(s)
+	}
+}
+
+func (m *model) earlyEnd(s *modelServer, client netip.Addr) bool {
 	s.resets++
-	if m.set.Outlier.Resets > 0 && s.resets >= m.set.Outlier.Resets && m.set.Blacklist > 0 && s.why == present && m.mayEject() {
+	several := see(&s.resetsOf, client)
+	if several && m.set.Outlier.Resets > 0 && s.resets >= m.set.Outlier.Resets && m.set.Blacklist > 0 && s.why == present && m.mayEject(s, false) {
 		m.eject(s, resetting)
 		return true
 	}
@@ -148,7 +187,7 @@ func (m *model) earlyEnd(s *modelServer) bool {
 }
 
 func (m *model) succeed(s *modelServer) {
-	s.failures = 0
+	s.failures, s.attempts, s.attemptsOf = 0, 0, nil
 	away := m.away(s)
 	if s.why == present || away && s.why != failing {
 		return

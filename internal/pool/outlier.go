@@ -1,14 +1,20 @@
 package pool
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // An Outlier is how the failures of flows have a server ejected: left alone
 // for a time that begins with Settings.Blacklist. The zero value is Pen's
 // rule: one failed connect is enough.
+//
+// The last server that clients may use is not ejected, as nobody would gain by
+// it, unless there is an emergency server and connects fail.
 type Outlier struct {
 	Failures int // failed connects in a row; 0 is 1
 	// Resets is how many connections in a row the server may end at once
-	// without a byte; 0: that is not looked at.
+	// without a byte, if they are of Witnesses clients; 0: that is not looked at.
 	Resets int
 	// Max bounds the time away, which doubles with each ejection in a row; 0:
 	// it does not.
@@ -16,6 +22,34 @@ type Outlier struct {
 	// Share is how many percent of the used servers may be ejected at a time;
 	// one always may. 0 is 100.
 	Share int
+}
+
+// Witnesses is how many clients must have the same experience in a row for a
+// server to be ejected, where a client may have caused it.
+const Witnesses = 3
+
+// witnesses are different clients of whom a server is suspected.
+type witnesses struct {
+	clients [Witnesses]netip.Addr
+	n       int
+}
+
+// add reports whether there are enough of them with this one. Clients of the
+// same /64 are one, as are all those of Unix sockets.
+func (w *witnesses) add(client netip.Addr) bool {
+	if client.Is6() && !client.Is4In6() {
+		client = netip.PrefixFrom(client, 64).Masked().Addr()
+	}
+	for _, known := range w.clients[:w.n] {
+		if known == client {
+			return w.n == Witnesses
+		}
+	}
+	if w.n < Witnesses {
+		w.clients[w.n] = client
+		w.n++
+	}
+	return w.n == Witnesses
 }
 
 // An absence is why a server is left alone, until the time is over and a
@@ -44,20 +78,36 @@ func (p *Pool) Fail(s *Server, now time.Duration) bool {
 		s.since = now
 		p.retime(s)
 		p.place(s)
-	case s.absence != present, s.failures >= p.set.Outlier.Failures && p.mayEject(s):
+	case s.absence != present, s.failures >= p.set.Outlier.Failures && p.mayEject(s, p.Emergency() != nil):
 		p.eject(s, failing)
 		return true
 	}
 	return false
 }
 
-// EarlyEnd counts a connection that the server ended at once without a byte.
-// It reports whether the server is left alone from now on for that.
-func (p *Pool) EarlyEnd(s *Server, now time.Duration) bool {
+// FailAttempt counts an attempt of a client to use a server that failed for a
+// reason that may be the client's. The server is ejected if that happens to
+// Witnesses clients in a row. FailAttempt reports whether it is left alone from
+// now on.
+func (p *Pool) FailAttempt(s *Server, client netip.Addr, now time.Duration) bool {
+	p.passTo(now)
+	s.attempts++
+	enough := s.attemptsOf.add(client) && s.attempts >= p.set.Outlier.Failures
+	if !enough || p.blacklist <= 0 || s.absence != present || !p.mayEject(s, false) {
+		return false
+	}
+	s.failed, s.failedAt = true, now
+	p.eject(s, failing)
+	return true
+}
+
+// EarlyEnd counts a connection of a client that the server ended at once without
+// a byte. It reports whether the server is left alone from now on for that.
+func (p *Pool) EarlyEnd(s *Server, client netip.Addr, now time.Duration) bool {
 	p.passTo(now)
 	s.resets++
-	limit := p.set.Outlier.Resets
-	if limit <= 0 || p.blacklist <= 0 || s.absence != present || s.resets < limit || !p.mayEject(s) {
+	several, limit := s.resetsOf.add(client), p.set.Outlier.Resets
+	if limit <= 0 || p.blacklist <= 0 || s.absence != present || s.resets < limit || !several || !p.mayEject(s, false) {
 		return false
 	}
 	p.eject(s, resetting)
@@ -66,12 +116,20 @@ func (p *Pool) EarlyEnd(s *Server, now time.Duration) bool {
 
 // WentWell says that a connection moved bytes: the server does not end them
 // all at once.
-func (p *Pool) WentWell(s *Server) { s.resets = 0 }
+func (p *Pool) WentWell(s *Server) { s.resets, s.resetsOf = 0, witnesses{} }
 
-// mayEject is the rule of Outlier.Share.
-func (p *Pool) mayEject(s *Server) bool {
+// mayEject is the rule of Outlier.Share, and that one server stays, unless even
+// the last one may go.
+func (p *Pool) mayEject(s *Server, last bool) bool {
+	if !p.owns(s) {
+		return false // it is the last one of its kind
+	}
+	others := p.tally.usable
+	if s.standing.usable {
+		others--
+	}
 	n, share := p.tally.ejected, p.set.Outlier.Share
-	return !p.owns(s) || share <= 0 || n == 0 || (n+1)*100 <= share*p.tally.used
+	return (others > 0 || last) && (share <= 0 || n == 0 || (n+1)*100 <= share*p.tally.used)
 }
 
 func (p *Pool) eject(s *Server, why absence) {
@@ -122,7 +180,7 @@ func (p *Pool) retime(s *Server) {
 // whether the server was left alone, or on trial, and is not any more.
 func (p *Pool) Succeed(s *Server, now time.Duration) bool {
 	p.passTo(now)
-	s.failures = 0
+	s.failures, s.attempts, s.attemptsOf = 0, 0, witnesses{}
 	if s.absence != failing && s.away(now) {
 		return false // what it is left alone for is not that connects fail
 	}
@@ -135,6 +193,22 @@ func (p *Pool) Succeed(s *Server, now time.Duration) bool {
 	if over {
 		p.warm(s)
 	}
+	p.place(s)
+	return true
+}
+
+// CheckPassed says that a health check has reached the server: that connects fail
+// is not true any more. What its clients or the operator leave it alone for is
+// theirs to say. It reports whether the server was left alone, or on trial.
+func (p *Pool) CheckPassed(slot int, now time.Duration) bool {
+	p.passTo(now)
+	s := p.any(slot)
+	if s == nil || s.absence != failing {
+		return false
+	}
+	s.failed, s.failures, s.attempts, s.attemptsOf = false, 0, 0, witnesses{}
+	p.comeBack(s)
+	p.warm(s)
 	p.place(s)
 	return true
 }
@@ -154,7 +228,8 @@ func (p *Pool) Forgo(s *Server) {
 func (p *Pool) Blacklist(s *Server, d, now time.Duration) {
 	p.passTo(now)
 	p.comeBack(s)
-	s.failed, s.failures, s.resets, s.level = false, 0, 0, 0
+	s.failed, s.failures, s.attempts, s.resets, s.level = false, 0, 0, 0, 0
+	s.attemptsOf, s.resetsOf = witnesses{}, witnesses{}
 	if d > 0 {
 		s.absence, s.since = commanded, now+d-p.blacklist
 		s.failed, s.failedAt = true, s.since

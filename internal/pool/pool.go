@@ -186,7 +186,7 @@ func (p *Pool) any(slot int) *Server {
 // the server's trial: then its end is told by Succeed, Fail or Forgo.
 func (p *Pool) Take(s *Server) (trial bool) {
 	p.count(s, 1)
-	if s.absence == present || p.panics && s.Slot >= 0 {
+	if s.absence == present || p.panics && s.Slot >= 0 || s.away(p.now) {
 		return false
 	}
 	s.trial = true

@@ -39,6 +39,9 @@ func randomSettings(t *rapid.T, a Algorithm) Settings {
 			}
 		}),
 	}
+	if draw("emergency", 0, 1) == 1 {
+		set.Emergency = farm(1)[0]
+	}
 	if a == Maglev {
 		set.Maglev = newMaglev(set.Servers, 251) // made in no time
 	}
@@ -112,6 +115,35 @@ func againstModel(t *rapid.T, a Algorithm) {
 			}
 			taken = append(taken, want)
 		}
+		if step%8 == 0 {
+			others(t, p, m, client)
+		}
+	}
+}
+
+// others checks that a choice without some servers is the one that would be made
+// if they took nobody, and changes nothing for the next.
+func others(t *rapid.T, p *Pool, m *model, client netip.AddrPort) {
+	var not []int
+	for slot := range m.servers {
+		if rapid.IntRange(0, 2).Draw(t, "left out") == 0 {
+			not = append(not, slot)
+		}
+	}
+	before := p.Clone()
+	slot := before.PickOther(client, not, m.now)
+	if slices.Contains(not, slot) {
+		t.Fatalf("chose %d, which is one of %v", slot, not)
+	}
+	if before.Len() > 0 && before.algorithm.Spreads() {
+		for i := range m.servers {
+			if slot == None && !slices.Contains(not, i) && before.open.has(i) {
+				t.Fatalf("chose nobody, and not %d", i)
+			}
+			if before.open.has(i) != p.open.has(i) || before.available.has(i) != p.available.has(i) || before.weights.total() != p.weights.total() {
+				t.Fatalf("server %d: a choice without %v changed the next ones", i, not)
+			}
+		}
 	}
 }
 
@@ -127,7 +159,7 @@ func release(p *Pool, m *model, slot int) {
 func operate(t *rapid.T, p *Pool, s *Server, m *model, ms *modelServer) {
 	draw := func(name string, low, high int) int { return rapid.IntRange(low, high).Draw(t, name) }
 	wasOut := m.out(ms)
-	switch draw("happens", 0, 10) {
+	switch draw("happens", 0, 13) {
 	case 0, 1:
 		if got, want := p.Fail(s, m.now), m.fail(ms); got != want {
 			t.Fatalf("Fail: %v, want %v", got, want)
@@ -136,16 +168,18 @@ func operate(t *rapid.T, p *Pool, s *Server, m *model, ms *modelServer) {
 		p.Succeed(s, m.now)
 		m.succeed(ms)
 	case 3:
-		if got, want := p.EarlyEnd(s, m.now), m.earlyEnd(ms); got != want {
+		who := witness(draw("client", 0, 4))
+		if got, want := p.EarlyEnd(s, who, m.now), m.earlyEnd(ms, who); got != want {
 			t.Fatalf("EarlyEnd: %v, want %v", got, want)
 		}
 	case 4:
 		p.WentWell(s)
-		ms.resets = 0
+		ms.resets, ms.resetsOf = 0, nil
 	case 5:
 		d := time.Duration(draw("for", 0, 9))
 		p.Blacklist(s, d, m.now)
 		ms.why, ms.trial, ms.well, ms.failures, ms.resets, ms.level = present, false, m.now, 0, 0, 0
+		ms.attempts, ms.attemptsOf, ms.resetsOf = 0, nil, nil
 		if d > 0 {
 			ms.why, ms.since = commanded, m.now+d-m.set.Blacklist
 		}
@@ -168,11 +202,22 @@ func operate(t *rapid.T, p *Pool, s *Server, m *model, ms *modelServer) {
 			ms.average = ms.average*(1-part) + float64(d)*part
 		}
 		ms.measured, ms.measuredAt = true, m.now
+	case 10:
+		p.CheckPassed(s.Slot, m.now)
+		m.checkPassed(ms)
+	case 11, 12:
+		who := witness(draw("client", 0, 4))
+		if got, want := p.FailAttempt(s, who, m.now), m.failAttempt(ms, who); got != want {
+			t.Fatalf("FailAttempt: %v, want %v", got, want)
+		}
 	}
 	if wasOut && !m.out(ms) {
 		m.warm(ms)
 	}
 }
+
+// witness is one of a few clients.
+func witness(n int) netip.Addr { return netip.AddrFrom4([4]byte{192, 0, 2, byte(n)}) }
 
 // agree compares what is known of every server.
 func agree(t *rapid.T, p *Pool, m *model) {
@@ -188,7 +233,7 @@ func agree(t *rapid.T, p *Pool, m *model) {
 		if got, want := p.open.has(i), m.chosen(ms); got != want {
 			t.Fatalf("server %d may be chosen: %v, want %v", i, got, want)
 		}
-		if s.Conns != ms.conns || s.Failures != ms.failures || s.Resets != ms.resets || s.Ejections != ms.level {
+		if s.Conns != ms.conns || s.Failures != ms.failures || s.Attempts != ms.attempts || s.Resets != ms.resets || s.Ejections != ms.level {
 			t.Fatalf("server %d: %+v, want %+v", i, s, *ms)
 		}
 		if s.Used() && s.Share != float64(m.share(ms))/10000 {

@@ -50,9 +50,12 @@ type Server struct {
 	until     time.Duration // it is left alone before this, if absent
 	trial     bool          // a flow tries it, if absent
 	failures  int           // failed connects in a row
+	attempts  int           // failed attempts in a row for which clients may be to blame
 	resets    int           // connections in a row that ended at once
 	level     int           // ejections in a row
 	wellSince time.Duration // when the last absence ended
+
+	attemptsOf, resetsOf witnesses // clients that saw these
 
 	warmth    int           // percent of its weight that it has, see warm.go
 	warmSince time.Duration // if below 100
@@ -65,6 +68,8 @@ type Server struct {
 	drawn    uint64   // its share in the Pool's weights
 	deadline uint64   // when smooth round-robin wants it next
 	picked   uint64   // the number of LeastConn's last choice of it
+
+	leftOut bool // of the choice that is being made, see PickOther
 
 	inRank, inExpiry int // its index in these heaps, or -1
 }
@@ -81,7 +86,8 @@ func (s *Server) forget() {
 	s.health, s.agent = HealthUnknown, Agent{Weight: -1}
 	s.failed, s.failedAt = false, 0
 	s.absence, s.since, s.until, s.trial = present, 0, 0, false
-	s.failures, s.resets, s.level, s.wellSince = 0, 0, 0, 0
+	s.failures, s.attempts, s.resets, s.level, s.wellSince = 0, 0, 0, 0, 0
+	s.attemptsOf, s.resetsOf = witnesses{}, witnesses{}
 	s.warmth, s.warmSince = 100, 0
 	s.observed, s.average, s.observedAt = false, 0, 0
 }
@@ -126,6 +132,7 @@ type Status struct {
 	Health      Health
 	Agent       Agent
 	Failures    int           // failed connects in a row
+	Attempts    int           // failed attempts in a row for which clients may be to blame
 	Resets      int           // connections in a row that the server ended at once
 	Ejections   int           // ejections in a row
 	ConnectTime time.Duration // the average that LeastTime goes by; 0: not measured
@@ -143,7 +150,7 @@ func (p *Pool) AppendStatus(all []Status) []Status {
 			Slot: s.Slot, Config: s.Config, Conns: s.conns, Sent: s.sent, Received: s.received,
 			Failed: s.failed, FailedAt: s.failedAt,
 			State: p.state(s), Share: float64(s.share()) / wholeShare, Health: s.health, Agent: s.agent,
-			Failures: s.failures, Resets: s.resets, Ejections: s.level, ConnectTime: time.Duration(s.connectTime(p.now)),
+			Failures: s.failures, Attempts: s.attempts, Resets: s.resets, Ejections: s.level, ConnectTime: time.Duration(s.connectTime(p.now)),
 		}
 		if s.away(p.now) {
 			status.Until = s.until

@@ -67,6 +67,7 @@ const (
 	StateUnused      State = "unused"
 	StateUp          State = "up"
 	StateWarming     State = "warming"     // up, with Status.Share of its weight
+	StateFailing     State = "failing"     // connects fail, and it is not ejected: it is the last one, or few failed
 	StateTrial       State = "trial"       // its time away is over; one flow at a time may try it
 	StateEjected     State = "ejected"     // for failures, until Status.Until
 	StateBlacklisted State = "blacklisted" // by the operator, or as Blacklisted says, until Status.Until
@@ -181,6 +182,8 @@ func (p *Pool) state(s *Server) State {
 	switch {
 	case s.absence != present:
 		return StateTrial
+	case s.failures > 0:
+		return StateFailing
 	case s.warmth < 100 && p.algorithm.adapts():
 		return StateWarming
 	}
@@ -193,6 +196,21 @@ func (p *Pool) Admit(s *Server, returning bool, now time.Duration) Verdict {
 	if v := p.refusal(s, now); v != Admitted {
 		return v
 	}
+	return p.admitWell(s, returning)
+}
+
+// AdmitEjected is Admit for a client that finds no other server: that this one
+// was ejected, or is on trial, is not looked at.
+func (p *Pool) AdmitEjected(s *Server, returning bool, now time.Duration) Verdict {
+	switch v := s.trouble(now); v {
+	case Ejected, OnTrial, Admitted:
+		return p.admitWell(s, returning)
+	default:
+		return v
+	}
+}
+
+func (p *Pool) admitWell(s *Server, returning bool) Verdict {
 	switch {
 	case s.full() && (!returning || s.conns >= s.Hard):
 		return Full
@@ -217,32 +235,38 @@ type standing struct {
 	used    bool
 	enabled bool // by operator and agent, and not on the operator's blacklist
 	well    bool // enabled, not down and not ejected
+	usable  bool // well, and new clients may go there
 	ejected bool // and nobody has succeeded since
 }
 
 // A tally counts standings.
-type tally struct{ used, enabled, well, ejected int }
+type tally struct{ used, enabled, well, usable, ejected int }
 
 func (t *tally) add(s standing, n int) {
 	for _, c := range []struct {
 		holds bool
 		count *int
-	}{{s.used, &t.used}, {s.enabled, &t.enabled}, {s.well, &t.well}, {s.ejected, &t.ejected}} {
+	}{{s.used, &t.used}, {s.enabled, &t.enabled}, {s.well, &t.well}, {s.usable, &t.usable}, {s.ejected, &t.ejected}} {
 		if c.holds {
 			*c.count += n
 		}
 	}
 }
 
-func (s *Server) standsAs(now time.Duration) standing {
-	enabled := s.Used() && s.admin() == Enabled && !(s.absence == commanded && s.away(now))
+func (p *Pool) standingOf(s *Server) standing {
+	enabled := s.Used() && s.admin() == Enabled && !(s.absence == commanded && s.away(p.now))
+	well := enabled && !s.down() && s.absence == present
 	return standing{
 		used:    s.Used(),
 		enabled: enabled,
-		well:    enabled && !s.down() && s.absence == present,
+		well:    well,
+		usable:  well && (s.share() > 0 || !p.algorithm.weighs()),
 		ejected: s.Used() && (s.absence == failing || s.absence == resetting),
 	}
 }
+
+// Usable is how many servers are well and take new clients, unless they are full.
+func (p *Pool) Usable() int { return p.tally.usable }
 
 // Panicking reports whether so few servers are well that health and ejection
 // are ignored.

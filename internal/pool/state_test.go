@@ -35,6 +35,7 @@ func TestStates(t *testing.T) {
 		{"ejected", func(p *Pool, _ *Settings) { p.Fail(p.At(0), now) }, Ejected, StateEjected, true},
 		{"on trial", func(p *Pool, _ *Settings) {
 			p.Fail(p.At(0), 0)
+			p.Tick(now)
 			p.Take(p.At(0))
 		}, OnTrial, StateTrial, true},
 		{"all of it", func(p *Pool, s *Settings) {
@@ -46,7 +47,8 @@ func TestStates(t *testing.T) {
 		}, IsDisabled, StateDisabled, false},
 	} {
 		for _, panics := range []int{0, 100} {
-			p, s := New(), Settings{Servers: farm(1), Blacklist: 30 * sec, Outlier: Outlier{Failures: 1}, Panic: panics}
+			p, s := New(), Settings{Servers: farm(2), Blacklist: 30 * sec, Outlier: Outlier{Failures: 1}, Panic: panics}
+			s.Algorithm, s.Servers[0].Weight, s.Servers[1].Prio = Prio, 1, 9
 			p.Configure(s, 0)
 			tt.happens(p, &s)
 			p.Configure(s, now)
@@ -147,7 +149,7 @@ func TestNewAddressIsForgotten(t *testing.T) {
 		p.SetAgent(slot, Agent{Weight: 50, Down: true}, 0)
 		p.SetHealth(slot, HealthDown, 0)
 		p.SetHealth(slot, HealthUp, 0)
-		p.EarlyEnd(s, 0)
+		p.EarlyEnd(s, witness(1), 0)
 		p.Fail(s, 0)
 	}
 	set.Servers = farm(3)

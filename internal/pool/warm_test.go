@@ -99,7 +99,7 @@ func TestSlowStart(t *testing.T) {
 
 // A tick ends times away too, so that a Status is right while nobody comes.
 func TestTickExpires(t *testing.T) {
-	p := newPool(RoundRobin, farm(1))
+	p := newPool(RoundRobin, farm(2))
 	p.Fail(p.At(0), 0)
 	p.Tick(29 * sec)
 	if st := p.Status()[0]; st.State != StateBlacklisted || st.Until != 30*sec {

@@ -276,6 +276,9 @@ func (p *Plane) dial(ctx context.Context, t dispatch.Target, l *link) (side, err
 	secure, err := way.Open(ctx, c, l.header, t.Timeout)
 	if err != nil {
 		c.Close()
+		if way.Header != 0 { // with what the client said
+			err = plane.Attempt(err)
+		}
 		return side{}, err
 	}
 	return side{c.(conn), secure}, nil
