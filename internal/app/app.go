@@ -130,9 +130,9 @@ func New(inv config.Invocation, opt Options) (*App, error) {
 	}
 	opt.Names.OnChange, opt.Names.Log = a.moved, opt.Log
 	a.names = names.New(opt.Names)
-	a.checks = a.newChecks()
+	a.checks = a.newChecks(a.agentConns(inv.Config))
 	a.share = loop.NewShare(cmp.Or(opt.Loops, defaultLoops()))
-	a.budget = dispatch.NewBudget(a.descriptors())
+	a.budget = dispatch.NewBudget(a.descriptors() - a.agentConns(inv.Config))
 	if opt.Context == nil {
 		opt.Context = context.Background()
 	}

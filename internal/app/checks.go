@@ -44,11 +44,12 @@ type checks struct {
 	hosts  map[netip.Addr][]place // of servers that report by themselves
 }
 
-func (a *App) newChecks() *checks {
+func (a *App) newChecks(agents int) *checks {
 	c := &checks{agents: map[place]opinion{}}
 	c.monitor = health.New(health.Options{Log: a.opt.Log, OnChange: c.changed, OnPass: c.passed, OnReport: c.reported})
 	c.receiver = health.NewReceiver(health.ReceiverOptions{
 		Log:      a.opt.Log,
+		MaxConns: agents,
 		OnChange: func(addr netip.Addr, s check.State) { c.heard(addr, check.Report{State: s, Weight: -1}) },
 		OnReport: c.heard,
 	})

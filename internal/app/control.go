@@ -116,6 +116,15 @@ func (a *App) mayRun(next config.Config) error {
 	return next.CheckPrograms(a.base, a.file, a.Config())
 }
 
+// agentConns is how many connections agents may have to agent_listen. They are
+// not taken from those of clients.
+func (a *App) agentConns(cfg config.Config) int {
+	if cfg.AgentListen == "" {
+		return 0
+	}
+	return int(max(min(a.nofile/8, 1024), 1))
+}
+
 // openAgents binds the listener for the reports of agents.
 func (a *App) openAgents(cfg config.Config) error {
 	if cfg.AgentListen == "" {

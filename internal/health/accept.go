@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"pen/internal/wire"
 )
 
 // Serve takes the connections of agents until ctx is done, and closes the
@@ -56,7 +58,7 @@ func (r *Receiver) admit(c net.Conn) *reporter {
 	switch {
 	case p == nil:
 		r.strangers++
-	case r.conns == maxReporters:
+	case r.conns >= r.opt.MaxConns:
 		r.refused++
 	default:
 		if len(p.conns) >= maxOfOneServer {
@@ -92,11 +94,16 @@ func (r *Receiver) serve(ctx context.Context, p *reporter, c net.Conn) {
 		r.mu.Unlock()
 		c.SetReadDeadline(time.Now().Add(every))
 		line, err := readAgentLine(lines)
-		if errors.Is(err, errLongLine) {
+		switch {
+		case errors.Is(err, errLongLine), errors.Is(err, errNoEnd), wire.IsHTTPLine(line):
 			r.bad(p)
 			return
+		case err != nil || line != "" && !r.line(p, line):
+			return
 		}
-		if err != nil || line != "" && !r.line(p, line) {
+		select {
+		case <-time.After(r.pace(p)):
+		case <-ctx.Done():
 			return
 		}
 	}

@@ -1,6 +1,7 @@
 package health
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/netip"
@@ -14,6 +15,9 @@ import (
 const (
 	maxReporters   = 1024 // connections of agents, of all servers
 	maxOfOneServer = 4    // then its oldest goes
+	// linesPerSecond is how many lines of an agent are read, after as many at
+	// once: what it sends beyond that waits in its own queue.
+	linesPerSecond = 10
 	// sweep is how often a receiver looks for reports that are missing.
 	sweep = 100 * time.Millisecond
 )
@@ -37,6 +41,7 @@ type ReceiverOptions struct {
 	OnChange func(netip.Addr, check.State)
 	OnReport func(netip.Addr, check.Report)
 	Now      func() time.Time // nil is time.Now
+	MaxConns int              // of agents, at a time; 0 is 1024, the most
 }
 
 // A Receiver takes the reports of agents that connect to it. A connection is a
@@ -62,6 +67,7 @@ type reporter struct {
 	status  ReporterStatus // without what is above
 	journal journal
 	heard   time.Time   // in time that this process has run
+	due     time.Time   // of the next line, if lines came evenly
 	spoken  bool        // there was a line
 	says    check.State // Up or Down, what the last line said that spoke of it
 	missed  bool
@@ -90,6 +96,7 @@ func NewReceiver(o ReceiverOptions) *Receiver {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	o.MaxConns = min(cmp.Or(o.MaxConns, maxReporters), maxReporters)
 	return &Receiver{opt: o, reporters: map[netip.Addr]*reporter{}, pulse: pulse{every: sweep}}
 }
 
@@ -184,6 +191,19 @@ func (r *Receiver) line(p *reporter, text string) bool {
 	r.mu.Unlock()
 	r.tell(who, n)
 	return true
+}
+
+// pace returns how long to wait until the next line of a server may be read.
+func (r *Receiver) pace(p *reporter) time.Duration {
+	const each = time.Second / linesPerSecond
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.opt.Now()
+	if p.due.Before(now) {
+		p.due = now
+	}
+	p.due = p.due.Add(each)
+	return p.due.Sub(now) - linesPerSecond*each
 }
 
 // bad counts a line that nobody understands.

@@ -151,18 +151,26 @@ func TestReceiver(t *testing.T) {
 	testenv.Write(t, long, "up 20%\n")
 	told("127.0.0.1 says up 20%")
 	short := testenv.Dial(t, ln.Addr())
-	testenv.Write(t, short, "down #full")
-	testenv.CloseWrite(t, short) // the end of the line
+	testenv.Write(t, short, "down #full\n")
+	testenv.CloseWrite(t, short)
 	told("127.0.0.1 is down, 127.0.0.1 says down #full")
 	testenv.WantClosed(t, short)
 
 	// What can't be understood ends the connection, however long it is.
-	for _, line := range []string{"hello\n", "1001%\n", strings.Repeat("x", 5000)} {
+	for _, line := range []string{
+		"hello\n", "1001%\n", strings.Repeat("x", 5000), "POST /up HTTP/1.1\r\nup 30%\n", "up 30% HTTP/1.1\n", "Host: up 30%\n",
+	} {
 		c := testenv.Dial(t, ln.Addr())
 		testenv.Write(t, c, line)
 		testenv.WantClosed(t, c)
 	}
-	testenv.Eventually(t, "three bad lines are counted", func() bool { return h.States()[0].Bad == 3 })
+	testenv.Eventually(t, "six bad lines are counted", func() bool { return h.States()[0].Bad == 6 })
+	// A part of a line may be the beginning of another one.
+	part := testenv.Dial(t, ln.Addr())
+	testenv.Write(t, part, "up 1")
+	testenv.CloseWrite(t, part)
+	testenv.WantClosed(t, part)
+	testenv.Eventually(t, "seven bad lines are counted", func() bool { return h.States()[0].Bad == 7 })
 
 	// Of too many connections the oldest goes.
 	var conns []testenv.Conn
@@ -224,4 +232,54 @@ func TestReceiverIsFull(t *testing.T) {
 	c := testenv.Dial(t, ln.Addr())
 	testenv.Write(t, c, "up\n")
 	testenv.Eventually(t, "a line is heard", func() bool { return h.States()[0].Lines == 1 })
+}
+
+// What an agent sends beyond ten lines a second waits with the agent, also
+// empty lines, and over all of its connections.
+func TestAgentsArePaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHall()
+		one := netip.MustParseAddr("10.0.0.1")
+		h.Set([]Reporter{{Addr: one, Every: time.Minute}})
+		ctx, cancel := context.WithCancel(t.Context())
+		h.Receiver.mu.Lock()
+		p := h.reporters[one]
+		h.Receiver.mu.Unlock()
+		var running sync.WaitGroup
+		written := [2]int{}
+		for i, line := range []string{"up\n", "\n"} {
+			ours, theirs := net.Pipe()
+			running.Go(func() { h.Receiver.serve(ctx, p, theirs) })
+			running.Go(func() {
+				for {
+					if _, err := ours.Write([]byte(line)); err != nil {
+						return
+					}
+					written[i]++
+				}
+			})
+		}
+		time.Sleep(10*time.Second + time.Millisecond)
+		synctest.Wait()
+		// A connection reads ahead by a line or two.
+		if n := written[0] + written[1]; n < 11*linesPerSecond-4 || n > 11*linesPerSecond+4 {
+			t.Errorf("%d lines were read in 10 s, want %d", n, 11*linesPerSecond)
+		}
+		begun := time.Now()
+		cancel()
+		running.Wait()
+		if d := time.Since(begun); d != 0 {
+			t.Errorf("the end took %v", d)
+		}
+		// A pause earns no more than the lines of a second.
+		time.Sleep(time.Hour)
+		for range linesPerSecond {
+			if d := h.pace(p); d > 0 {
+				t.Errorf("after a pause the next line has to wait %v", d)
+			}
+		}
+		if d := h.pace(p); d != time.Second/linesPerSecond {
+			t.Errorf("the line behind them has to wait %v", d)
+		}
+	})
 }

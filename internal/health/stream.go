@@ -130,7 +130,7 @@ func askAgent(ctx context.Context, t Target) (*check.Report, error) {
 		return nil, err
 	}
 	line, err := readAgentLine(newAgentReader(c))
-	if err != nil {
+	if err != nil && !errors.Is(err, errNoEnd) { // the agent's end ends its line
 		return nil, err
 	}
 	report, err := check.ParseAgent(line)
@@ -144,16 +144,22 @@ func newAgentReader(r io.Reader) *bufio.Reader {
 	return bufio.NewReaderSize(r, check.MaxAgentLine+len("\r\n"))
 }
 
-var errLongLine = fmt.Errorf("a line of more than %d bytes", check.MaxAgentLine)
+var (
+	errLongLine = fmt.Errorf("a line of more than %d bytes", check.MaxAgentLine)
+	errNoEnd    = errors.New("the connection ended within a line")
+)
 
-// readAgentLine reads a line, without its end. The last one may have none.
+// readAgentLine reads a line, without its end. The error is errNoEnd for a last
+// one that has none.
 func readAgentLine(r *bufio.Reader) (string, error) {
 	b, err := r.ReadSlice('\n')
 	if errors.Is(err, bufio.ErrBufferFull) {
 		return "", errLongLine
 	}
-	if err != nil && (!errors.Is(err, io.EOF) || len(b) == 0) {
+	if errors.Is(err, io.EOF) && len(b) > 0 {
+		err = errNoEnd
+	} else if err != nil {
 		return "", err
 	}
-	return strings.TrimRight(string(b), "\r\n"), nil
+	return strings.TrimRight(string(b), "\r\n"), err
 }
