@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 
@@ -27,11 +28,14 @@ var version = "unknown"
 // endTime leaves room in the 100 ms in which TERM ends Pen.
 const endTime = 60 * time.Millisecond
 
+// misuse is the exit code for a command line that is wrong.
+const misuse = 2
+
 func main() { os.Exit(run(os.Args[1:])) }
 
 func run(args []string) int {
 	inv, errs := config.ParseArgs(args, open)
-	if !inv.Config.AnyServer() && !inv.Usage && !inv.Version {
+	if !inv.Config.AnyServer() && inv.Config.Listens() && !inv.Usage && !inv.Version {
 		inv.Warnings = append(inv.Warnings, "no server is given: clients are closed until there is one, as in: pen 80 www1 www2")
 	}
 	for _, w := range inv.Warnings {
@@ -43,6 +47,8 @@ func run(args []string) int {
 		fmt.Fprintln(os.Stderr, "pen:", err)
 	}
 	switch {
+	case len(errs) > 0 && inv.Misused:
+		return misuse
 	case len(errs) > 0:
 		return 1
 	case inv.Usage:
@@ -79,8 +85,11 @@ func background(inv config.Invocation) int {
 	return serve(inv, logger, launch.Ready)
 }
 
+// fail prints an error, which may be several lines.
 func fail(err error) int {
-	fmt.Fprintln(os.Stderr, "pen:", err)
+	for line := range strings.Lines(err.Error()) {
+		fmt.Fprintln(os.Stderr, "pen:", strings.TrimSuffix(line, "\n"))
+	}
 	return 1
 }
 

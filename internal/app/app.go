@@ -144,25 +144,11 @@ func New(inv config.Invocation, opt Options) (*App, error) {
 	return a, nil
 }
 
-// Check reports what would keep a configuration from being used, without
-// binding anything. It looks up names and reads the data base of countries.
-func Check(cfg config.Config) error {
-	a := &App{opt: Options{Log: slog.New(slog.DiscardHandler)}, names: names.New(names.Options{}), stopping: context.Background()}
-	if _, err := controlTokens(cfg); err != nil {
-		return err
-	}
-	db, err := checkCountries(cfg)
-	if err == nil {
-		_, err = a.build(context.Background(), cfg, db)
-	}
-	return err
-}
-
 // setup makes the parts in the order in which they need each other. Each one
 // registers its end as soon as it exists.
 func (a *App) setup(cfg config.Config) error {
 	if !cfg.Listens() {
-		return errors.New("no address to listen on; want: pen [OPTION]... [HOST:]PORT SERVER...")
+		return config.ErrNoListener
 	}
 	b, err := a.build(a.stopping, cfg, nil) // Start opens the data base of countries
 	if err != nil {

@@ -32,6 +32,14 @@ const (
 // the data base of countries, which is nil if there is none. It may block on files
 // and on look-ups of names that were not resolved before.
 func (a *App) build(ctx context.Context, cfg config.Config, countries *geoip.DB) (built, error) {
+	if err := conflicts(cfg); err != nil {
+		return built{}, err
+	}
+	return a.construct(ctx, cfg, countries)
+}
+
+// construct is build for a configuration that has no conflicts.
+func (a *App) construct(ctx context.Context, cfg config.Config, countries *geoip.DB) (built, error) {
 	acls, err := lists(cfg, countries)
 	if err != nil {
 		return built{}, err

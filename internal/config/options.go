@@ -16,6 +16,9 @@ type Invocation struct {
 	Usage   bool      // print the usage
 	Version bool      // print the version
 	Check   bool      // check only
+	// Misused says that the command line itself is wrong, not the file that it
+	// names.
+	Misused bool
 	// Warnings are for options that have no effect any more.
 	Warnings []string
 }
@@ -28,12 +31,14 @@ func ParseArgs(args []string, open Opener) (Invocation, []error) {
 	o := options{reader: reader{cfg: Default(), open: open}}
 	fs := o.flags()
 	if err := fs.Parse(args); err != nil {
-		return o.inv, append(o.errs, fmt.Errorf("%w; pen --help lists the options", err))
+		o.inv.Misused = true
+		return o.inv, append(o.errs, fmt.Errorf("%w%s; pen --help lists the options", err, nearestOption(fs, err)))
 	}
 	if o.inv.Usage || o.inv.Version {
 		return o.inv, nil
 	}
 	o.operands(fs.Args())
+	o.inv.Misused = len(o.errs) > 0
 	o.inv.Base = o.cfg
 	o.cfg.own()
 	if o.cfg.ConfigFile != "" {
@@ -41,9 +46,30 @@ func ParseArgs(args []string, open Opener) (Invocation, []error) {
 	}
 	o.inv.Config, o.inv.Run = o.cfg, o.run
 	if !o.cfg.Listens() && len(o.errs) == 0 && !o.inv.Check {
-		o.inv.Usage = true
+		err := ErrNoListener
+		if o.cfg.ConfigFile == "" {
+			o.inv.Misused, err = true, fmt.Errorf("%w; pen --help lists the options", err)
+		}
+		o.fail(o.cfg.ConfigFile, err)
 	}
 	return o.inv, o.errs
+}
+
+// ErrNoListener is the error for a configuration with which nothing would listen.
+var ErrNoListener = errors.New("no address to listen on, want one as in: pen 80 www1 www2; or in a file a line such as: listen 80")
+
+// nearestOption ends an error about an unknown long option.
+func nearestOption(fs *pflag.FlagSet, err error) string {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
+		return ""
+	}
+	var known []string
+	fs.VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
+	if name := nearest(unknown.GetSpecifiedName(), known); name != "" && len(unknown.GetSpecifiedName()) > 1 {
+		return "; did you mean --" + name + "?"
+	}
+	return ""
 }
 
 // options collects what the flags say. The embedded reader runs commands.

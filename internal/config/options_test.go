@@ -99,8 +99,6 @@ func TestParseArgsSpecial(t *testing.T) {
 		usage, version, check bool
 		warnings              int
 	}{
-		{"", true, false, false, 0},
-		{"-f", true, false, false, 0},
 		{"--help", true, false, false, 0},
 		{"-V", false, true, false, 0},
 		{"--version -c 3", false, true, false, 0},
@@ -125,6 +123,10 @@ func TestParseArgsErrors(t *testing.T) {
 		{"-c 0 80", []string{"option -c: clients_max: "}},
 		{"-b soon -x many 80", []string{"option -b: blacklist: ", "option -x: conn_max: "}},
 		{"--no-such-option 80", []string{"no-such-option"}},
+		{"--client 5 80", []string{"did you mean --clients?"}},
+		{"", []string{"no address to listen on"}},
+		{"-f", []string{"no address to listen on"}},
+		{"-f -F empty", []string{"empty: no address to listen on"}},
 		{"-y 80", []string{"'y'"}},
 		{"-c", []string{"argument"}},
 		{"-f=no 80", []string{"takes no value"}},
@@ -144,7 +146,7 @@ func TestParseArgsErrors(t *testing.T) {
 		for i := range args {
 			args[i] = strings.ReplaceAll(args[i], "_", " ")
 		}
-		_, errs := ParseArgs(args, files(map[string]string{"bad": "timeout 0\nx\n"}))
+		_, errs := ParseArgs(args, files(map[string]string{"bad": "timeout 0\nx\n", "empty": "timeout 3\n"}))
 		if len(errs) != len(tt.want) {
 			t.Errorf("%s: %v", tt.args, errs)
 			continue
@@ -189,5 +191,25 @@ func TestUsageAndHelp(t *testing.T) {
 	}
 	if _, err := Help("frobnicate"); err == nil {
 		t.Error("help frobnicate: no error")
+	}
+}
+
+// A wrong command line is told from a wrong file: it is for who typed it.
+func TestMisuse(t *testing.T) {
+	open := files(map[string]string{"bad": "timeout 0", "good": "listen 80", "empty": ""})
+	for args, misused := range map[string]bool{
+		"": true, "-f": true, "-y 80": true, "-t 0 80": true, "80 a:b:c:d": true, "-O nonsense 80": true, "-t 0 -F bad": true,
+		"-F bad": false, "-F gone": false, "-F empty": false, "--check -F bad": false,
+	} {
+		words := strings.Fields(args)
+		for i := range words {
+			words[i] = strings.ReplaceAll(words[i], "_", " ")
+		}
+		if inv, errs := ParseArgs(words, open); len(errs) == 0 || inv.Misused != misused {
+			t.Errorf("%q: %v, misused %t", args, errs, inv.Misused)
+		}
+	}
+	if inv, errs := ParseArgs([]string{"-F", "good"}, open); len(errs) > 0 || inv.Misused {
+		t.Error(errs, inv.Misused)
 	}
 }

@@ -1,0 +1,144 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"time"
+
+	"pen/internal/accesslog"
+	"pen/internal/config"
+	"pen/internal/names"
+	"pen/internal/process"
+)
+
+// Check reports all that would keep a configuration from being used, short of
+// binding its addresses, which a running Pen may have: each error is one line. It
+// looks up names, and reads certificates and the data base of countries. What the
+// user who checks may not do, but root may, is not reported, except for files.
+func Check(cfg config.Config) error {
+	a := &App{opt: Options{Log: slog.New(slog.DiscardHandler)}, names: names.New(names.Options{}), stopping: context.Background()}
+	var errs []error
+	if !cfg.Listens() {
+		errs = append(errs, config.ErrNoListener)
+	}
+	errs = append(errs, conflicts(cfg))
+	if _, err := controlTokens(cfg); err != nil {
+		errs = append(errs, err)
+	}
+	if _, err := a.loopsEach(cfg); err != nil {
+		errs = append(errs, err)
+	}
+	db, err := checkCountries(cfg)
+	if err == nil {
+		_, err = a.construct(context.Background(), cfg, db)
+	}
+	return errors.Join(append(errs, err, checkHosts(cfg), checkPlaces(cfg))...)
+}
+
+// hostTime is how long the names of listeners are looked up.
+const hostTime = 5 * time.Second
+
+// checkHosts looks up the names in addresses to listen on.
+func checkHosts(cfg config.Config) error {
+	ctx, cancel := context.WithTimeout(context.Background(), hostTime)
+	defer cancel()
+	claims, _ := claimsOf(cfg)
+	var errs []error
+	for _, c := range claims {
+		if _, err := netip.ParseAddr(c.host); err == nil || c.network == "unix" || c.host == "" {
+			continue
+		}
+		if _, err := net.DefaultResolver.LookupNetIP(ctx, "ip", c.host); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %s: unknown or invalid address [%s]", c.who, c.text, c.host))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// maxSocketPath is how long the path of a Unix socket may be.
+const maxSocketPath = 107
+
+// checkPlaces reports users, folders and files that are missing or can't be
+// written. Sockets are made before the root and the user are changed, files after.
+func checkPlaces(cfg config.Config) error {
+	var errs []error
+	check := func(what string, err error) {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", what, err))
+		}
+	}
+	user := cfg.User
+	if user != "" {
+		if err := process.CheckUser(user); err != nil {
+			errs = append(errs, err)
+			user = ""
+		}
+	}
+	if cfg.Chroot != "" {
+		if st, err := os.Stat(cfg.Chroot); err != nil || !st.IsDir() {
+			return errors.Join(append(errs, fmt.Errorf("chroot: there is no folder %s", cfg.Chroot))...)
+		}
+	}
+	claims, _ := claimsOf(cfg)
+	for _, c := range claims {
+		if c.network == "unix" {
+			check(c.who, checkSocket(c.host))
+		}
+	}
+	inside := func(file string) string { return filepath.Join(cfg.Chroot, file) }
+	if cfg.PidFile != "" {
+		check("pidfile", process.CheckReplace(inside(cfg.PidFile), user))
+	}
+	if cfg.WebStats != "" {
+		check("web_stats", process.CheckReplace(inside(cfg.WebStats), user))
+	}
+	if cfg.Log != "" && !accesslog.IsNetwork(cfg.Log) {
+		check("log", process.CheckAppend(inside(cfg.Log), user))
+	}
+	for _, s := range cfg.All() {
+		if s.TableFile != "" {
+			check(inServiceWords(s.Name, "table_file"), process.CheckReplace(inside(s.TableFile), user))
+		}
+		if s.TLS.ACME.Storage != "" {
+			check(inServiceWords(s.Name, "acme_storage"), process.CheckFolder(existing(inside(s.TLS.ACME.Storage)), user))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func inServiceWords(name, what string) string {
+	if name == "" {
+		return what
+	}
+	return "service " + name + ": " + what
+}
+
+// existing is the folder, or the next one above that is there: the others are
+// made.
+func existing(dir string) string {
+	for {
+		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) || dir == filepath.Dir(dir) {
+			return dir
+		}
+		dir = filepath.Dir(dir)
+	}
+}
+
+// checkSocket reports why no Unix socket could be made at a path. One that is
+// there may be that of a running Pen.
+func checkSocket(path string) error {
+	if len(path) > maxSocketPath {
+		return fmt.Errorf("%s has %d bytes, want at most %d for a Unix socket", path, len(path), maxSocketPath)
+	}
+	if st, err := os.Lstat(path); err == nil && st.Mode().Type() != fs.ModeSocket {
+		return fmt.Errorf("listen %s: the file exists and is not a socket", path)
+	}
+	return process.CheckFolder(filepath.Dir(path), "")
+}
