@@ -186,7 +186,7 @@ func (a *App) edgesOf(cfg config.Config, services map[string]*service) map[strin
 		e := &stream.Edge{TLS: a.edges.servers[s.Name].Server}
 		e.Accept, e.AcceptUnix = config.Networks(s.AcceptProxy), hasWord(s.AcceptProxy, config.AcceptUnix)
 		if s.HTTP {
-			e.HTTP = &stream.HTTP{Forwarded: s.HTTPForwarded, Trust: config.Networks(s.HTTPTrust)}
+			e.HTTP = &stream.HTTP{Forwarded: s.HTTPForwarded, Trust: config.Networks(s.HTTPTrust), MaxHead: s.HTTPHead}
 		}
 		out[s.Name] = e
 	}

@@ -111,6 +111,7 @@ type Service struct {
 	Routes        []Route // replaced, never changed
 	HTTP          bool    // tell servers about clients in each request
 	HTTPForwarded bool    // in the Forwarded field as well
+	HTTPHead      int     // bytes of the head of a request; 0: 16 KiB
 	HTTPTrust     string  // words: networks of clients that are proxies
 }
 

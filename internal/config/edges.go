@@ -52,6 +52,11 @@ func edging() []Verb {
 		boolean("http", "H", "http", "tell servers about the client in each HTTP request: X-Forwarded-For, X-Forwarded-Proto", func(c *Config) *bool { return &c.HTTP }),
 		boolean("http_forwarded", "", "http-forwarded", "with http, the Forwarded field as well", func(c *Config) *bool { return &c.HTTPForwarded }),
 		wordList("http_trust", "NETWORK...", "http-trust", "with http, clients that are proxies: their own fields are kept", network, func(c *Config) *string { return &c.HTTPTrust }),
+		asked(Verb{
+			Name: "http_head", Args: "SIZE", Long: "http-head", most: 1, Negatable: true, set: setHTTPHead, show: func(c Config) string { return headSize(c.HTTPHead) },
+			save: func(c Config) []string { return []string{"http_head " + headSize(c.HTTPHead)} },
+			Help: "with http, how large the head of a request may be, 1k to 64k (1k is 1024 bytes); no http_head: 16k",
+		}),
 		wordList("accept_proxy", "NETWORK...|unix|first", "accept-proxy", "proxies that must begin each connection or datagram with a PROXY header, which says who the client is; first: only the first datagram of a flow", proxyNetwork, func(c *Config) *string { return &c.AcceptProxy }),
 		asked(Verb{
 			Name: "send_proxy", Args: "v1|v2|off [each] [tlvs LIST] [max BYTES]", Long: "send-proxy", several: true, Negatable: true, most: many, set: setSendProxy, save: saveSendProxy,
@@ -66,6 +71,38 @@ func edging() []Verb {
 			Help: "give connections to another service by the name or protocol that their TLS asks for, without ending it; no route [sni PATTERN|...] takes it back",
 		}),
 	}
+}
+
+// setHTTPHead understands bytes, as in 20000, and KiB, as in 32k.
+func setHTTPHead(c *Config, no bool, args []string) error {
+	if no {
+		c.HTTPHead = 0
+		return nil
+	}
+	word := strings.TrimSuffix(strings.ToLower(args[0]), "k")
+	n, err := strconv.Atoi(word)
+	if err == nil && word != args[0] && n <= wire.LargestHead {
+		n <<= 10
+	}
+	if err != nil || n < 1<<10 || n > wire.LargestHead {
+		return fmt.Errorf("%q is not the size of a head, want 1k to 64k", args[0])
+	}
+	if n == wire.DefaultHead {
+		n = 0
+	}
+	c.HTTPHead = n
+	return nil
+}
+
+// headSize is how a size is written; 0 is the default.
+func headSize(n int) string {
+	if n == 0 {
+		n = wire.DefaultHead
+	}
+	if n%(1<<10) == 0 {
+		return strconv.Itoa(n>>10) + "k"
+	}
+	return strconv.Itoa(n)
 }
 
 // checkEdges reports what does not go together in a service.

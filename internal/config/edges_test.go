@@ -18,7 +18,8 @@ func TestEdgesAreSaved(t *testing.T) {
 		{"send_proxy v2 tlvs unique_id"},
 		{"tls on name www.example.com ca ca.pem cert c.pem key k.pem alpn h2 noverify"},
 		{"service mail", "service web", "route alpn imap mail", "route default web", "route sni *.example.com web"},
-		{"http", "http_forwarded", "http_trust 10.0.0.0/8"},
+		{"http", "http_forwarded", "http_head 32k", "http_trust 10.0.0.0/8"},
+		{"http_head 20000"},
 		{"server 0 acl 0 address a max 0 hard 0 send_proxy v1 tls on tls_name b"},
 	} {
 		got := Print(apply(t, Default(), lines...))
@@ -34,7 +35,7 @@ func TestEdgesAreTakenBack(t *testing.T) {
 	c := apply(t, Default(),
 		"ssl a", "no ssl", "ssl_certificate a", "ssl_certificate b", "no ssl_certificate a", "no ssl_certificate", "ssl_alpn h2", "no ssl_alpn",
 		"ssl_protocol tls1", "no ssl_protocol", "acme a.example", "no acme", "accept_proxy 10.0.0.0/8", "no accept_proxy", "send_proxy v1", "send_proxy off",
-		"tls on", "tls off", "tls on", "no tls", "route sni a b", "route alpn h2 b", "no route sni a", "no route", "http", "no http")
+		"tls on", "tls off", "tls on", "no tls", "route sni a b", "route alpn h2 b", "no route sni a", "no route", "http", "no http", "http_head 64K", "http_head 16384", "http_head 2k", "no http_head")
 	if got, want := Print(c), Print(Default()); got != want || c.HasEdges() || c.TLS.On() {
 		t.Errorf("%s", got)
 	}
@@ -49,6 +50,10 @@ func TestEdgeErrors(t *testing.T) {
 		"accept_proxy 10.0.0.0/33":        "is not a network",
 		"accept_proxy ::ffff:1.2.3.4/100": "is not a network",
 		"accept_proxy all":                "is not a network",
+		"http_head 65k":                   `"65k" is not the size of a head, want 1k to 64k`,
+		"http_head 1000":                  "is not the size of a head",
+		"http_head 1M":                    "is not the size of a head",
+		"http_head -1k":                   "is not the size of a head",
 		"http_trust unix":                 "is not a network",
 		"send_proxy v3":                   `"v3" is none of v1, v2, off`,
 		"send_proxy v2 all":               `"all" is none of each, tlvs, max, unique_id`,

@@ -50,7 +50,7 @@ func init() {
 			weight
 			block delayed_forward epoll kqueue poll select ssl_compatible tcp_nodelay ssl_client_renegotiation_interval`,
 		Admin: `abort_on_error abuse accept_proxy acl agent ascii backlog check client_acl clients_max control_acl debug dsr_if dsr_ip dummy
-			emergency exit http http_forwarded http_trust listen peek plane protocol route send_proxy service source ssl_alpn ssl_ciphers ssl_option
+			emergency exit http http_forwarded http_head http_trust listen peek plane protocol route send_proxy service source ssl_alpn ssl_ciphers ssl_option
 			ssl_protocol table tarpit_acl transparent udp`,
 		Local: `acme acme_ca acme_ca_root acme_email acme_storage agent_listen chroot control control_level control_token exit_enabled
 			foreground geoip_db include log pidfile plan rollback ssl ssl_ca_file ssl_ca_path ssl_certificate ssl_certificate_key

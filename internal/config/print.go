@@ -19,7 +19,7 @@ var saved = []string{
 var savedIfSet = []string{
 	"abort_on_error", "abuse", "accept_proxy", "acme", "acme_ca", "acme_ca_root", "acme_email", "acme_storage", "agent", "agent_listen", "backlog",
 	"balance", "check", "chroot", "clients_max", "conn_max", "control", "control_level", "control_token", "dummy", "emergency", "exit_enabled", "foreground", "geoip_db",
-	"http_forwarded", "http_trust", "idle_timeout", "idlers", "keepalive", "limit", "listen", "max_age", "multi_accept", "on_down", "outlier", "panic",
+	"http_forwarded", "http_head", "http_trust", "idle_timeout", "idlers", "keepalive", "limit", "listen", "max_age", "multi_accept", "on_down", "outlier", "panic",
 	"pending_max", "pidfile", "plane", "queue", "rebalance", "route", "send_proxy", "slow_start", "source", "ssl", "ssl_alpn", "ssl_ca_file",
 	"ssl_ca_path", "ssl_certificate", "ssl_certificate_key", "ssl_ciphers", "ssl_ocsp_response", "ssl_protocol", "ssl_require_client", "ssl_sni_path",
 	"table", "table_file", "tls", "tracking_prefix", "transparent", "udp", "user",

@@ -12,7 +12,7 @@ import (
 func example(v Verb) string {
 	examples := map[string]string{
 		"abuse": "a:1", "acl": "1 permit ::1", "accept_proxy": "10.0.0.0/8", "acme": "a.example", "agent": "port 9", "balance": "hash bound 2",
-		"check": "tcp", "control_level": "view", "control_token": "view /t", "drain": "0 within 3", "emergency": "a:1", "http_trust": "10.0.0.0/8", "limit": "conns 3", "on_down": "close",
+		"check": "tcp", "control_level": "view", "control_token": "view /t", "drain": "0 within 3", "emergency": "a:1", "http_head": "32k", "http_trust": "10.0.0.0/8", "limit": "conns 3", "on_down": "close",
 		"outlier": "failures 3", "plane": "stream", "protocol": "udp", "queue": "3 3", "route": "sni a b", "send_proxy": "v2 each",
 		"server": "0 max 3", "source": "::1", "ssl_certificate": "a b", "ssl_option": "no_sslv3", "ssl_protocol": "tls1.3", "tcp_fastclose": "up",
 		"tls": "on noverify", "tracking_prefix": "24 56",

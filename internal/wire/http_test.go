@@ -191,6 +191,26 @@ func TestLargest(t *testing.T) {
 	}
 }
 
+// The limit of a head can be set, and is also that of trailers.
+func TestHeadLimit(t *testing.T) {
+	for _, limit := range []int{1 << 10, 32 << 10, LargestHead} {
+		f := v4
+		f.MaxHead = limit
+		head := get + "X: " + strings.Repeat("y", limit-len(get)-len("X: \r\nX-Forwarded-For: b\r\n\r\n")) + "\r\nX-Forwarded-For: b\r\n\r\n"
+		trailers := get + "Transfer-Encoding: chunked\r\n\r\n0\r\nx: " + strings.Repeat("y", limit-len("x: \r\n\r\n")) + "\r\n\r\n"
+		out, err := rewrite(NewRequests(f), head+trailers)
+		if err != nil || len(out) != len(head)-len("X-Forwarded-For: b\r\n\r\n")+len(trailers)-len("\r\n")+2*len(mark) {
+			t.Errorf("%d: %d bytes, %v", limit, len(out), err)
+		}
+		if _, err := rewrite(NewRequests(f), strings.Replace(head, "y", "yy", 1)); !errors.Is(err, errHeadSize) {
+			t.Errorf("a head of %d bytes: %v, want %v", limit+1, err, errHeadSize)
+		}
+		if _, err := rewrite(NewRequests(f), strings.Replace(trailers, "y", "yy", 1)); !errors.Is(err, errTrailerSize) {
+			t.Errorf("trailers of %d bytes: %v, want %v", limit+1, err, errTrailerSize)
+		}
+	}
+}
+
 // What is known of a connection between the pieces.
 func TestBetween(t *testing.T) {
 	type known struct {

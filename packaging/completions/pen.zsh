@@ -56,6 +56,7 @@ _pen_command() {
 		'help:the list of commands, or what one of them does'
 		'http:tell servers about the client in each HTTP request: X-Forwarded-For, X-Forwarded-Proto'
 		'http_forwarded:with http, the Forwarded field as well'
+		'http_head:with http, how large the head of a request may be, 1k to 64k (1k is 1024 bytes); no http_head: 16k'
 		'http_trust:with http, clients that are proxies: their own fields are kept'
 		'idle_timeout:close connections that moved nothing for so long; 0: never'
 		'idlers:connections to servers that are kept ready for the next clients'
@@ -151,6 +152,7 @@ _pen_negatable() {
 		'hash:choose a new client'\''s server by its address'
 		'http:tell servers about the client in each HTTP request: X-Forwarded-For, X-Forwarded-Proto'
 		'http_forwarded:with http, the Forwarded field as well'
+		'http_head:with http, how large the head of a request may be, 1k to 64k (1k is 1024 bytes); no http_head: 16k'
 		'http_trust:with http, clients that are proxies: their own fields are kept'
 		'keepalive:probe servers that are silent, to notice dead ones'
 		'limit:bound connections (N), new connections (N/s) or bytes (such as 10M/s); delay: how long clients above a rate may wait; no limit NAME takes one back'
@@ -233,6 +235,7 @@ _pen_options() {
 		'(-h --hash)'{-h,--hash}'[choose a new client'\''s server by its address]' \
 		'(-H --http)'{-H,--http}'[tell servers about the client in each HTTP request: X-Forwarded-For, X-Forwarded-Proto]' \
 		--http-forwarded'[with http, the Forwarded field as well]' \
+		--http-head='[with http, how large the head of a request may be, 1k to 64k (1k is 1024 bytes); no http_head: 16k]:none:_pen_none' \
 		--http-trust='[with http, clients that are proxies: their own fields are kept]:none:_pen_none' \
 		--idle-timeout='[close connections that moved nothing for so long; 0: never]:none:_pen_none' \
 		--idlers='[connections to servers that are kept ready for the next clients]:none:_pen_none' \
