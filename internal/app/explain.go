@@ -46,6 +46,13 @@ func (s *service) explain(e dispatch.Explanation) string {
 	if e.Chose != pool.None && e.Chose != e.Remembered {
 		line("chosen by %s: server %d", s.choice(), e.Chose)
 	}
+	for i, step := range e.Passed {
+		if i == maxPassed {
+			line("%d more servers are not available", len(e.Passed)-i)
+			break
+		}
+		line("%s: %s", whereIs(step), dispatch.VerdictText(step.Verdict))
+	}
 	for _, step := range e.Steps {
 		line("%s: %s", whereIs(step), dispatch.VerdictText(step.Verdict))
 	}
@@ -62,6 +69,10 @@ func (s *service) explain(e dispatch.Explanation) string {
 	}
 	return b.String()
 }
+
+// maxPassed bounds the servers that an explanation names besides those that were
+// tried.
+const maxPassed = 100
 
 // memory is what the client table knows of the client.
 func (s *service) memory(e dispatch.Explanation) string {

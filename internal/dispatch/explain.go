@@ -54,6 +54,9 @@ type Explanation struct {
 	Hold  time.Duration
 	Chose int    // slot that was chosen first, or pool.None
 	Steps []Step // in order; the last one is where the client goes, if Goes
+	// Passed are the servers that were not even tried, because they are drained,
+	// down, full and the like.
+	Passed []Step
 	Goes  bool
 	Queue bool // it would wait for a place
 	Panic bool // health and ejection are not looked at now
@@ -96,16 +99,47 @@ func (d *Dispatcher) Explain(from netip.AddrPort) Explanation {
 	}
 	f.trace = func(s *pool.Server, v pool.Verdict) {
 		if len(e.Steps) == 0 || e.Steps[len(e.Steps)-1].Slot != s.Slot {
-			e.Steps = append(e.Steps, Step{Slot: s.Slot, Name: s.Name, Addr: s.Addr, Path: s.Path})
+			e.Steps = append(e.Steps, stepTo(s))
 		}
 		e.Steps[len(e.Steps)-1].Verdict = v
 	}
+	var passed []Step
+	if !diverted {
+		passed = f.refusals(now)
+	}
 	_, e.Goes = f.Next()
+	e.Passed = slices.DeleteFunc(passed, func(p Step) bool {
+		return slices.ContainsFunc(e.Steps, func(s Step) bool { return s.Slot == p.Slot })
+	})
 	if e.Queue = f.waits == queued; !diverted {
 		e.Chose = f.first
 	}
 	e.Panic = f.d.pool.Panicking()
 	return e
+}
+
+func stepTo(s *pool.Server) Step { return Step{Slot: s.Slot, Name: s.Name, Addr: s.Addr, Path: s.Path} }
+
+// refusals are the servers that do not take the flow now, and why. A server that
+// is not looked up for the client takes it as one that is new.
+func (f *Flow) refusals(now time.Duration) []Step {
+	var out []Step
+	if f.d.cfg.NoTracking || f.d.cfg.PerDatagram {
+		defer func(slot int) { f.remembered = slot }(f.remembered)
+		f.remembered = pool.None
+	}
+	for slot := range f.d.cfg.Pool.Servers {
+		s := f.d.pool.At(slot)
+		if s == nil {
+			continue
+		}
+		if v := f.verdict(s, now); v != pool.Admitted {
+			step := stepTo(s)
+			step.Verdict = v
+			out = append(out, step)
+		}
+	}
+	return out
 }
 
 // shadow returns a flow of a Dispatcher that decides as d does at this moment,

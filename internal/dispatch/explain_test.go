@@ -133,6 +133,22 @@ func (w *world) connect(who netip.AddrPort, fails bool) {
 	}
 }
 
+// namesAll fails the test where a client is refused by servers, and not each one
+// of them is named with a reason.
+func (w *world) namesAll(t *testing.T, e Explanation) {
+	t.Helper()
+	if e.Denied || e.Over || w.d.cfg.Stubborn {
+		return
+	}
+	all := slices.Concat(e.Steps, e.Passed)
+	for slot := range w.d.cfg.Pool.Servers {
+		i := slices.IndexFunc(all, func(s Step) bool { return s.Slot == slot })
+		if i < 0 || all[i].Verdict == pool.Admitted {
+			t.Errorf("server %d is not named with a reason in %+v", slot, e)
+		}
+	}
+}
+
 // compare asks where a client would go, and then has it connect.
 func (w *world) compare(t *testing.T, r *rand.Rand, seen map[string]int) {
 	t.Helper()
@@ -165,6 +181,7 @@ func (w *world) compare(t *testing.T, r *rand.Rand, seen map[string]int) {
 		if e.Goes || e.Queue || e.Full || e.Hold > 0 {
 			t.Errorf("%v is refused, explained as %+v", who, e)
 		}
+		w.namesAll(t, e)
 		seen["refused"]++
 		return
 	}
