@@ -42,9 +42,9 @@ func (was edges) prepare(a *App, cfg config.Config) (edges, error) {
 		if err := next.prepareServer(a, was, s); err != nil {
 			return next, inService(s.Name, err)
 		}
-		for slot, server := range append([]config.Server{s.Emergency, s.Abuse}, s.Servers...) {
+		for what, server := range s.EveryServer() {
 			if err := next.prepareClient(was, s, server); err != nil {
-				return next, inService(s.Name, fmt.Errorf("server %d: %w", slot-2, err))
+				return next, inService(s.Name, fmt.Errorf("%s: %w", what, err))
 			}
 		}
 	}

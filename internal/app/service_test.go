@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -226,6 +227,46 @@ func TestTableFile(t *testing.T) {
 	}
 	if kept, err := os.ReadFile(other + ".damaged"); err != nil || !bytes.Equal(kept, damaged) {
 		t.Errorf("the damaged file is lost: %v", err)
+	}
+}
+
+// What is restored is logged with its service, and only once for each file.
+func TestRestoredTableNamesItsService(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "clients")
+	args := []string{"-O", "service web", "-O", "service web table_file " + file, "127.0.0.1:0", named(t, "one")}
+	if err := start(t, args...).Stop(0); err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	opt := quiet(t)
+	opt.Log = slog.New(slog.NewTextHandler(&log, nil))
+	a, err := New(parse(t, args...), opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Start(); err != nil {
+		t.Error(err)
+	}
+	if err := a.Stop(0); err != nil {
+		t.Error(err)
+	}
+	if got := log.String(); strings.Count(got, `msg="client table restored" service=web file=`) != 1 {
+		t.Error(got)
+	}
+}
+
+// An error of a server of last resort calls it what it is.
+func TestErrorsOfServersOfLastResort(t *testing.T) {
+	for option, want := range map[string]string{"-e": "emergency server: ", "-B": "abuse server: "} {
+		for _, lines := range [][]string{{"-U", "-O", "send_proxy v1"}, {"-O", "tls on ca /no/such/file"}} {
+			args := append(lines, option, "127.0.0.1:1", "127.0.0.1:0")
+			if a, err := New(parse(t, args...), quiet(t)); err == nil || !strings.HasPrefix(err.Error(), want) {
+				t.Errorf("%s: %v, want %s", args, err, want)
+				if a != nil {
+					a.Stop(0)
+				}
+			}
+		}
 	}
 }
 

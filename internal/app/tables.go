@@ -90,7 +90,7 @@ func slotsByIdentity(servers []config.Server) func(identity string) int {
 // restore puts the clients of a saved table back. A file that is missing is that
 // of a first start; a damaged one is left alone and said.
 func (a *App) restore(s config.Service, table *client.Table) {
-	log := a.opt.Log.With("file", s.TableFile)
+	log := a.log(s.Name).With("file", s.TableFile)
 	f, err := process.OpenRegular(s.TableFile)
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {

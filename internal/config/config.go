@@ -6,6 +6,8 @@
 package config
 
 import (
+	"fmt"
+	"iter"
 	"math"
 	"net/netip"
 	"slices"
@@ -197,6 +199,21 @@ func negated(no bool, name string) string {
 // HasServer reports whether any client could be served.
 func (c Service) HasServer() bool {
 	return c.Dummy || c.Emergency.Used() || slices.ContainsFunc(c.Servers, Server.Used)
+}
+
+// EveryServer yields the servers of the table, by their slots, and those of last
+// resort, with what each is called in an error.
+func (c Service) EveryServer() iter.Seq2[string, Server] {
+	return func(yield func(string, Server) bool) {
+		if !yield("emergency server", c.Emergency) || !yield("abuse server", c.Abuse) {
+			return
+		}
+		for slot, s := range c.Servers {
+			if !yield(fmt.Sprintf("server %d", slot), s) {
+				return
+			}
+		}
+	}
 }
 
 // Listeners are the addresses to listen on.

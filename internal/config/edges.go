@@ -130,12 +130,12 @@ func (c Config) checkEdges(s Service) error {
 	if s.HTTP && slices.Contains(splitWords(s.TLS.ALPN), "h2") {
 		return errors.New("http: HTTP/2 can't be told about clients, want ssl_alpn without h2")
 	}
-	for i, server := range append([]Server{s.Emergency, s.Abuse}, s.Servers...) {
+	for what, server := range s.EveryServer() {
 		if s.UDP && (server.SendProxy == "v1" || server.SendProxy == "" && s.SendProxy.Version == 1) && server.Used() {
-			return fmt.Errorf("server %d: send_proxy v1 is for connections, want v2 for datagrams", i-2)
+			return fmt.Errorf("%s: send_proxy v1 is for connections, want v2 for datagrams", what)
 		}
 		if s.UDP && server.TLS == "on" {
-			return fmt.Errorf("server %d: tls is for connections, and this service balances datagrams", i-2)
+			return fmt.Errorf("%s: tls is for connections, and this service balances datagrams", what)
 		}
 	}
 	return nil

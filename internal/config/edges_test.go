@@ -104,6 +104,9 @@ func TestCheckEdges(t *testing.T) {
 		{"udp;send_proxy v1;server 0 address a", "want v2 for datagrams"},
 		{"udp;send_proxy v1;server 0 address a send_proxy v2", ""},
 		{"udp;server 0 address a tls on", "server 0: tls is for connections"},
+		{"udp;send_proxy v1;emergency a:1", "emergency server: send_proxy v1 is for connections"},
+		{"udp;send_proxy v1;abuse a:1", "abuse server: send_proxy v1 is for connections"},
+		{"udp;send_proxy v1;server 3 address a", "server 3: send_proxy v1 is for connections"},
 		{"service web;service web ssl_require_client", "service web: ssl_require_client: "},
 	} {
 		err := apply(t, Default(), strings.Split(tt.lines, ";")...).CheckEdges()

@@ -163,3 +163,17 @@ func TestWriteErrorsAreReturned(t *testing.T) {
 		t.Errorf("Text: got %v", err)
 	}
 }
+
+// The port of a Unix socket is no port, wherever its path begins.
+func TestStatesOfUnixSockets(t *testing.T) {
+	got := StatesText([]Server{
+		{Slot: 0, Used: true, Addr: "sub/app.sock", Port: 1, State: "up"},
+		{Slot: 1, Used: true, Addr: "/run/app.sock", Port: 1, State: "up"},
+		{Slot: 2, Used: true, Addr: "127.0.0.1", Port: 1, State: "up"},
+		{Slot: 3},
+	}, time.Time{})
+	want := "0 sub/app.sock conn 0 state up\n1 /run/app.sock conn 0 state up\n2 127.0.0.1 port 1 conn 0 state up\n"
+	if got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
