@@ -57,9 +57,9 @@ type Explanation struct {
 	// Passed are the servers that were not even tried, because they are drained,
 	// down, full and the like.
 	Passed []Step
-	Goes  bool
-	Queue bool // it would wait for a place
-	Panic bool // health and ejection are not looked at now
+	Goes   bool
+	Queue  bool // it would wait for a place
+	Panic  bool // health and ejection are not looked at now
 }
 
 // Explain tells where a new flow of a client would go now, and why. It makes the
