@@ -3,6 +3,9 @@
 //
 //	penctl HOST:PORT|/PATH COMMAND...
 //
+// Where a control port wants a token (control_token), PENCTL_TOKEN_FILE names a
+// file with one; the first line counts that is not empty and no comment.
+//
 // It exits 0 when there was a reply, even an empty one or one that complains;
 // 1, with the reason on standard error, when Pen could not be asked.
 package main
@@ -19,7 +22,11 @@ import (
 )
 
 const (
-	usage       = "usage: penctl host:port command"
+	usage = "usage: penctl host:port command"
+	// tokenVariable names a file rather than a token, so that no secret stands
+	// in scripts or in lists of processes.
+	tokenVariable = "PENCTL_TOKEN_FILE"
+
 	commandMax  = 1023 // bytes of a command with its newline
 	connectTime = 10 * time.Second
 	silence     = 60 * time.Second // how long the reply may pause
@@ -48,12 +55,33 @@ func ask(address string, words []string, reply io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if name := os.Getenv(tokenVariable); name != "" && network == "tcp" {
+		token, err := readToken(name)
+		if err != nil {
+			return err
+		}
+		command = "auth " + token + " " + command
+	}
 	conn, err := net.DialTimeout(network, address, connectTime)
 	if err != nil {
 		return fmt.Errorf("error connecting to server: %w", err)
 	}
 	defer conn.Close()
 	return exchange(conn, command, reply)
+}
+
+// readToken returns the first token of a file.
+func readToken(name string) (string, error) {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", tokenVariable, err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+			return line, nil
+		}
+	}
+	return "", fmt.Errorf("%s: there is no token in %s", tokenVariable, name)
 }
 
 // split tells a path of a Unix socket from a host and its port, which the last

@@ -154,6 +154,34 @@ type counter int
 
 func (n *counter) Write(b []byte) (int, error) { *n += counter(len(b)); return len(b), nil }
 
+// A control port is shown the token in a file; a Unix socket wants none.
+func TestToken(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(name, []byte("# of pen\n\n secret \nanother\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PENCTL_TOKEN_FILE", name)
+	port := serve(t, "tcp", "127.0.0.1:0", echo)
+	if _, stdout, stderr := penctl(port, "mode"); !strings.HasPrefix(stdout, "auth secret mode\n") {
+		t.Errorf("%q, %q", stdout, stderr)
+	}
+	if _, stdout, stderr := penctl(serve(t, "unix", filepath.Join(t.TempDir(), "ctl"), echo), "mode"); !strings.HasPrefix(stdout, "mode\n") {
+		t.Errorf("Unix socket: %q, %q", stdout, stderr)
+	}
+	for _, text := range []string{"", "# nothing\n"} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if code, _, stderr := penctl(port, "mode"); code != 1 || !strings.Contains(stderr, "there is no token in") {
+			t.Errorf("%q: %d, %q", text, code, stderr)
+		}
+	}
+	t.Setenv("PENCTL_TOKEN_FILE", name+"/none")
+	if code, _, stderr := penctl(port, "mode"); code != 1 || !strings.Contains(stderr, "PENCTL_TOKEN_FILE: ") {
+		t.Errorf("%d, %q", code, stderr)
+	}
+}
+
 // A client that may not ask is closed on, which resets the connection where
 // some of the command was not read.
 func TestClosedOn(t *testing.T) {

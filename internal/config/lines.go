@@ -89,7 +89,7 @@ func parseWords(words []string) (Command, error) {
 	}
 	cmd.Verb, cmd.Args = find(words[0]), words[1:]
 	if cmd.Verb == nil {
-		return cmd, NoCommand(words[0])
+		return cmd, fmt.Errorf("unknown command %q%s", shortened(words[0]), didYouMean(words[0], verbNames()))
 	}
 	if err := cmd.checkLength(); err != nil {
 		return cmd, err
@@ -137,12 +137,6 @@ func (cmd Command) withoutOff() Command {
 		cmd.No, cmd.Args = true, nil
 	}
 	return cmd
-}
-
-// NoCommand is the error for a line that begins with no command.
-func NoCommand(line string) error {
-	word, _, _ := strings.Cut(strings.Join(splitWords(line), " "), " ")
-	return fmt.Errorf("unknown command %q%s", shortened(word), didYouMean(word, verbNames()))
 }
 
 // IsBlank reports whether a line has nothing but a comment.

@@ -29,6 +29,7 @@ const (
 
 var (
 	errLong    = fmt.Errorf("a line of more than %d bytes", maxLine)
+	errHTTP    = errors.New("unknown command; this is the control socket of Pen and not a web server")
 	errPartial = errors.New("the command has no end of line, and was not run")
 )
 
@@ -125,10 +126,10 @@ func refuse(err error) answer { return answer{reply: err.Error() + "\n", last: t
 
 // answer runs the command in a line.
 func (s *session) answer(line string) answer {
-	if wire.IsHTTPLine(line) {
-		return refuse(config.NoCommand(line))
-	}
 	line, awaits, err := s.authorise(line)
+	if wire.IsHTTPLine(line) {
+		err = errHTTP
+	}
 	if err != nil {
 		s.opt.Log.Warn("control client refused", "client", s.from, "error", err)
 		return refuse(err)
