@@ -9,13 +9,14 @@ import (
 // It is kept as the time at which the debt is paid, by the algorithm of [gcra].
 
 const (
-	// leastBurst is how many bytes may always be read at once after a rest.
-	leastBurst = 64 << 10
+	// burstsPerSecond is what part of a second's bytes may be read at once after a
+	// rest, and at the start: what is short is limited as well.
+	burstsPerSecond = 10
 	// A piece is what a flow that is limited reads at a go: so many parts of a
 	// second's bytes, within bounds. Small ones let many flows have a share of
 	// the service's bandwidth each, large ones cost less.
 	piecesPerSecond       = 50
-	leastPiece, mostPiece = 4 << 10, 1 << 20
+	leastPiece, mostPiece = 128, 1 << 20
 )
 
 // A meter measures the bytes of a flow, or of all.
@@ -34,7 +35,7 @@ func (m *meter) spend(n int, rate int64, now time.Duration) time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.bytes.arrive(timeFor(int64(n), rate), now)
-	return m.bytes.wait(timeFor(max(leastBurst, rate/10), rate), now)
+	return m.bytes.wait(time.Second/burstsPerSecond, now)
 }
 
 // timeFor is how long bytes take at a rate.

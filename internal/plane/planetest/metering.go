@@ -40,12 +40,21 @@ var metering = []conformance{
 		const slow = 64 << 10
 		_, client, server := limited(t, listen, dispatch.Limits{ConnBandwidth: slow})
 		begin := time.Now()
-		for range 24 { // the first 64 KiB are free
+		for range 8 { // a tenth of a second is free
 			send(t, client, server, 4<<10)
 			send(t, server, client, 100)
 		}
 		if took := time.Since(begin); took < 200*time.Millisecond {
-			t.Errorf("96 KiB at 64 KiB a second took %v", took)
+			t.Errorf("32 KiB at 64 KiB a second took %v", took)
+		}
+	}},
+	{"the first bytes are limited as well", func(t *testing.T, listen Listen) {
+		const slow, n = 10_000, 5_000
+		_, client, server := limited(t, listen, dispatch.Limits{ConnBandwidth: slow})
+		begin := time.Now()
+		send(t, server, client, n)
+		if took := time.Since(begin); took < 300*time.Millisecond {
+			t.Errorf("%d bytes at %d a second took %v", n, slow, took)
 		}
 	}},
 	{"bytes that were held back arrive", func(t *testing.T, listen Listen) {
@@ -62,7 +71,7 @@ var metering = []conformance{
 	{"kill while paused", func(t *testing.T, listen Listen) {
 		s, client, server := limited(t, listen, dispatch.Limits{ConnBandwidth: 1})
 		testenv.Write(t, client, string(make([]byte, 128<<10)))
-		if _, err := io.ReadFull(server, make([]byte, 68<<10)); err != nil {
+		if _, err := io.ReadFull(server, make([]byte, 100)); err != nil {
 			t.Fatal(err)
 		}
 		s.d.KillAll()
@@ -72,7 +81,7 @@ var metering = []conformance{
 	{"what is paused is not idle", func(t *testing.T, listen Listen) {
 		s, client, server := limited(t, listen, dispatch.Limits{ConnBandwidth: 1})
 		testenv.Write(t, client, string(make([]byte, 128<<10)))
-		if _, err := io.ReadFull(server, make([]byte, 68<<10)); err != nil {
+		if _, err := io.ReadFull(server, make([]byte, 100)); err != nil {
 			t.Fatal(err)
 		}
 		paused := s.d.Status().Flows[0].ID
