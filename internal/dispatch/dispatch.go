@@ -137,6 +137,7 @@ type Dispatcher struct {
 	early   uint64        // connections that servers ended early
 	drains  map[int]drain // by slot
 	movedAt time.Duration // when the last flow was moved
+	moved   []move        // those of the last returnTime, by Rebalance
 }
 
 // New returns a Dispatcher with the given configuration. now is a clock that

@@ -69,11 +69,10 @@ func (d *Dispatcher) Drain(slot int, within time.Duration) bool {
 
 // A sweep is one look at all flows.
 type sweep struct {
-	d      *Dispatcher
-	now    time.Duration
-	end    map[int]int // by slot: flows that are to end because of a drain
-	moves  int         // flows that may be moved
-	excess map[int]int // by slot: flows above its share, where the algorithm goes by counts
+	d   *Dispatcher
+	now time.Duration
+	end map[int]int // by slot: flows that are to end because of a drain
+	rebalancing
 }
 
 func (d *Dispatcher) newSweep(now time.Duration) *sweep {
@@ -102,25 +101,6 @@ func (d *Dispatcher) newSweep(now time.Duration) *sweep {
 	return s
 }
 
-// planMoves says how many flows may be moved now: as many as Rebalance allows
-// for the time since the last sweep, at most those of a second.
-func (s *sweep) planMoves() {
-	d := s.d
-	if d.cfg.Rebalance == 0 {
-		d.movedAt = s.now
-		return
-	}
-	gap := time.Second / time.Duration(d.cfg.Rebalance)
-	d.movedAt = max(d.movedAt, s.now-time.Second)
-	if gap > 0 {
-		s.moves = int((s.now - d.movedAt) / gap)
-		d.movedAt += time.Duration(s.moves) * gap
-	}
-	if s.moves > 0 {
-		s.excess = d.pool.Excess(s.now)
-	}
-}
-
 // ends reports whether a flow is to end now.
 func (s *sweep) ends(f *Flow) bool {
 	cfg, slot := &s.d.cfg, f.server.Slot
@@ -141,33 +121,6 @@ func (s *sweep) ends(f *Flow) bool {
 		return true
 	}
 	return false
-}
-
-// belongsElsewhere reports whether a new client like this one would go to
-// another server, which takes it.
-func (s *sweep) belongsElsewhere(f *Flow) bool {
-	p, slot := s.d.pool, f.server.Slot
-	if slot == pool.AbuseSlot || f.ending {
-		return false
-	}
-	preferred, ok := p.Preferred(f.who())
-	switch {
-	case slot == pool.EmergencySlot && !ok:
-		preferred = p.Next(0, s.now)
-	case !ok:
-		if s.excess[slot] == 0 {
-			return false
-		}
-		s.excess[slot]--
-		f.ending = true
-		return true
-	}
-	to := p.At(preferred)
-	if preferred == slot || to == nil || f.verdict(to, s.now) != pool.Admitted || p.HalfOpen(to) {
-		return false
-	}
-	f.ending = true
-	return true
 }
 
 // maxJitter is by what share of MaxAge a flow may end earlier, so that flows

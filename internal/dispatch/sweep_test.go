@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"pen/internal/acl"
 	"pen/internal/pool"
 )
 
@@ -154,6 +155,63 @@ func TestRebalance(t *testing.T) {
 		want := map[pool.Algorithm][2]int{pool.Maglev: {40, 60}, pool.Prio: {100, 100}, pool.First: {100, 100}, pool.LeastConn: {35, 50}, pool.RoundRobin: {35, 50}}[alg]
 		if got < want[0] || got > want[1] {
 			t.Errorf("%v: %d of 100 are at the server that came back, want %v", alg, got, want)
+		}
+	}
+}
+
+// Nothing is moved that would come back: where a server takes no more, or less than
+// its weight says, for whatever reason.
+func TestRebalanceDoesNotChurn(t *testing.T) {
+	const clients, servers = 200, 2
+	for name, change := range map[string]func(*Config, *Dispatcher){
+		"nothing":                  func(*Config, *Dispatcher) {},
+		"one at its max":           func(c *Config, _ *Dispatcher) { c.Pool.Servers[0].Max = 10 },
+		"an agent says 10 percent": func(_ *Config, d *Dispatcher) { d.SetAgent(0, pool.Agent{Weight: 10}) },
+		"one denies all clients":   func(c *Config, _ *Dispatcher) { c.Pool.Servers[0].ACL = 1 },
+		"one drains":               func(c *Config, _ *Dispatcher) { c.Pool.Servers[0].Admin = pool.Draining },
+		"one has a weight of 0":    func(c *Config, _ *Dispatcher) { c.Pool.Servers[0].Weight = 0 },
+		"one failed":               func(_ *Config, d *Dispatcher) { d.pool.Fail(d.pool.At(0), 0) },
+		"one is in a slow start": func(c *Config, d *Dispatcher) {
+			c.Pool.SlowStart = 10 * time.Minute
+			d.Configure(*c)
+			d.SetHealth(0, pool.HealthDown)
+			d.SetHealth(0, pool.HealthUp)
+		},
+	} {
+		for a := range pool.Algorithm(pool.Algorithms) {
+			var c clock
+			cfg := config(servers)
+			cfg.Pool.Algorithm, cfg.Rebalance, cfg.ClientsMax, cfg.Pool.Blacklist = a, 5, 1000, time.Hour
+			cfg.ACLs.List[1] = acl.List{{Addr: from(1).Addr()}}
+			for i := range cfg.Pool.Servers {
+				cfg.Pool.Servers[i].Weight = 1
+			}
+			d := New(cfg, c.now)
+			d.pool.Seed(1, 2)
+			change(&cfg, d)
+			d.Configure(cfg)
+			flows := crowd(t, d, clients)
+			moved, late := 0, 0
+			for step := range 600 {
+				c.t += 100 * time.Millisecond
+				d.Sweep()
+				for i, f := range flows {
+					if !f.carrier.(*carrier).killed {
+						continue
+					}
+					who := f.Client()
+					f.Done()
+					_, flows[i] = tries(t, d, who) // it comes back
+					moved++
+					if step >= 300 {
+						late++
+					}
+				}
+			}
+			// What becomes due as a slow start goes on is a move for each client at most.
+			if most := map[bool]int{true: clients / 10, false: 0}[name == "one is in a slow start"]; late > most || moved > clients/4 {
+				t.Errorf("algorithm %d, %s: %d moved in a minute, %d of them in the second half", a, name, moved, late)
+			}
 		}
 	}
 }
