@@ -9,7 +9,10 @@ func IsHTTPLine(line string) bool {
 	line = strings.TrimRight(line, " \t\r\n")
 	last := line[strings.LastIndexAny(line, " \t")+1:]
 	if last != line && len(last) >= len("HTTP/") && strings.EqualFold(last[:len("HTTP/")], "HTTP/") {
-		return true
+		words := strings.Fields(line)
+		if last[0] == 'H' || len(words) == 3 && words[1][0] == '/' { // ssl_alpn h2 http/1.1 is none
+			return true
+		}
 	}
 	return len(line) >= len("Host:") && strings.EqualFold(line[:len("Host:")], "Host:")
 }

@@ -14,6 +14,8 @@ func TestIsHTTPLine(t *testing.T) {
 		"Host: localhost:8888":      true,
 		"host:x":                    true,
 		"HTTP/1.1":                  false,
+		"ssl_alpn h2 http/1.1":      false,
+		"ssl_alpn http/1.1":         false,
 		"check http /index.html":    false,
 		"check http /HTTP/":         false,
 		"server 0 address hostname": false,
