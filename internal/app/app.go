@@ -72,6 +72,8 @@ type App struct {
 	names   *names.Watcher
 	renamed chan struct{}    // a name has got another address
 	budget  *dispatch.Budget // of descriptors for connections
+	// budgetUDP is the share of it for flows of datagrams
+	budgetUDP *dispatch.Budget
 
 	serving  sync.WaitGroup // planes and the control server
 	stopping context.Context
@@ -133,6 +135,7 @@ func New(inv config.Invocation, opt Options) (*App, error) {
 	a.checks = a.newChecks(a.agentConns(inv.Config))
 	a.share = loop.NewShare(cmp.Or(opt.Loops, defaultLoops()))
 	a.budget = dispatch.NewBudget(a.descriptors() - a.agentConns(inv.Config))
+	a.budgetUDP = a.budget.Share((a.descriptors() - a.agentConns(inv.Config)) / 2)
 	if opt.Context == nil {
 		opt.Context = context.Background()
 	}

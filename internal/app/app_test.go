@@ -393,7 +393,7 @@ func TestConnMax(t *testing.T) {
 		{1 << 62, 0, 1073741695},
 	} {
 		a := &App{nofile: tt.nofile}
-		if got := a.connMax(config.Service{ConnMax: tt.set}); got != tt.want {
+		if got := a.connMax(config.Service{ConnMax: tt.set}, false); got != tt.want {
 			t.Errorf("%d descriptors, -x %d: %d connections, want %d", tt.nofile, tt.set, got, tt.want)
 		}
 	}

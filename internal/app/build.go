@@ -7,6 +7,7 @@ import (
 	"math"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"pen/internal/acl"
@@ -56,7 +57,7 @@ func (a *App) construct(ctx context.Context, cfg config.Config, countries *geoip
 	}
 	find := &answerer{ctx: ctx, watcher: a.names, known: map[string]netip.Addr{}}
 	for _, s := range cfg.All() {
-		policy, err := a.policy(s, out.edges, find)
+		policy, err := a.policy(s, isShared(cfg), out.edges, find)
 		if err != nil {
 			return out, inService(s.Name, err)
 		}
@@ -89,14 +90,15 @@ func (a *App) tellOf(service string) func(dispatch.Target, string) {
 }
 
 // policy makes the policy of one service.
-func (a *App) policy(s config.Service, e edges, find *answerer) (dispatch.Config, error) {
+func (a *App) policy(s config.Service, shared bool, e edges, find *answerer) (dispatch.Config, error) {
 	out := dispatch.Config{
 		ClientACL:      s.ClientACL,
 		NoTracking:     s.RoundRobin,
+		PerDatagram:    perDatagram(s),
 		Stubborn:       s.Stubborn,
 		Tracking:       s.Tracking,
 		ClientsMax:     s.ClientsMax,
-		ConnMax:        a.connMax(s),
+		ConnMax:        a.connMax(s, shared),
 		PendingMax:     s.PendingMax,
 		ConnectTimeout: s.Timeout,
 		Dummy:          s.Dummy,
@@ -178,6 +180,9 @@ func mayServe(cfg config.Config) error {
 	return nil
 }
 
+// perDatagram reports whether a server is chosen for each datagram.
+func perDatagram(s config.Service) bool { return s.UDP && (s.PerDatagram || s.UDPPerPacket) }
+
 // flowCost is how many descriptors a connection takes, or a UDP flow.
 func flowCost(s config.Service) int {
 	if s.UDP {
@@ -193,15 +198,37 @@ func (a *App) descriptors() int {
 }
 
 // connMax is how many connections a service may have: as many as the
-// descriptors allow, unless the user wants fewer.
-func (a *App) connMax(s config.Service) int {
+// descriptors allow, unless the user wants fewer. UDP flows, which anybody may
+// begin in any name, get half of that where there are connections as well, unless
+// the user says how many.
+func (a *App) connMax(s config.Service, shared bool) int {
 	files, each := int(min(a.nofile, math.MaxInt32)), flowCost(s)
 	files -= min(s.Idlers, files/2)
 	possible := max((files-reserved)/each, min(minConns, (files-scarce)/each), 1)
-	if s.ConnMax == 0 {
+	switch {
+	case s.ConnMax == 0 && s.UDP && shared:
+		return max(possible/2, 1)
+	case s.ConnMax == 0:
 		return possible
 	}
 	return min(s.ConnMax, possible)
+}
+
+// isShared reports whether connections and UDP flows share the descriptors.
+func isShared(cfg config.Config) bool {
+	tcp := func(s config.Service) bool { return !s.UDP && s.Listen != "" }
+	udp := func(s config.Service) bool { return s.UDP && s.Listen != "" }
+	all := cfg.All()
+	return slices.ContainsFunc(all, tcp) && slices.ContainsFunc(all, udp)
+}
+
+// budgetOf is what the flows of a service take their descriptors of. The share of
+// UDP is one for all of its services.
+func (a *App) budgetOf(s config.Service, shared bool) *dispatch.Budget {
+	if s.UDP && s.ConnMax == 0 && shared {
+		return a.budgetUDP
+	}
+	return a.budget
 }
 
 // sayLimit warns of fewer connections than the user wants or may expect.
@@ -211,7 +238,7 @@ func (a *App) sayLimit(cfg config.Config) {
 		if want == 0 {
 			want = minConns
 		}
-		if n := a.connMax(s); n < want {
+		if n := a.connMax(s, isShared(cfg)); n < want {
 			a.opt.Log.Warn("the limit of open files allows fewer connections than wanted; raise it with ulimit -n",
 				"files", a.nofile, "wanted", want, "connections", n)
 			return

@@ -220,6 +220,7 @@ func setEdges(p plane.Plane, s config.Service, e *stream.Edge) {
 		p.SetEdge(e)
 	case *datagram.Plane:
 		p.SetAccept(&datagram.Accept{Networks: e.Accept, Unix: e.AcceptUnix, First: hasWord(s.AcceptProxy, config.AcceptFirst)})
+		p.SetRules(&datagram.Rules{Unproven: s.UDPUnproven, Responses: s.UDPResponses, Requests: s.UDPRequests, PerDatagram: perDatagram(s)})
 	}
 }
 

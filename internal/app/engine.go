@@ -191,7 +191,7 @@ func (s *service) closeFlow(args []string) (string, error) {
 			return "", fmt.Errorf("close: %q is not the number of a connection", args[0])
 		}
 	}
-	if n < 0 || n >= s.app.connMax(s.config().Service) {
+	if n < 0 || n >= s.app.connMax(s.config().Service, isShared(s.app.Config())) {
 		return fmt.Sprintf("Connection %d out of range\n", n), nil
 	}
 	s.d.Kill(n)

@@ -215,7 +215,7 @@ func (a *App) use(next draft) {
 	services := map[string]*service{}
 	for i, s := range next.cfg.All() {
 		policy := next.policies[i]
-		policy.Clients, policy.Budget = a.table(s), a.budget
+		policy.Clients, policy.Budget = a.table(s), a.budgetOf(s, isShared(next.cfg))
 		running := next.heirs[s.Name]
 		if running == nil {
 			running = &service{app: a, name: s.Name, d: dispatch.New(policy, a.now)}

@@ -40,8 +40,8 @@ const maxPrefix4, maxPrefix6 = 32, 128
 func balancing() []Verb {
 	return []Verb{
 		asked(Verb{
-			Name: "balance", Args: strings.Join(balances, "|") + " [bound FACTOR]", Long: "balance", several: true, Negatable: true, most: 3, set: setBalance, save: saveBalance,
-			Help: "how a new client's server is chosen, weights observed; with bound, hash and maglev give no server more than FACTOR of its share",
+			Name: "balance", Args: strings.Join(balances, "|") + " [bound FACTOR] [per datagram]", Long: "balance", several: true, Negatable: true, most: 5, set: setBalance, save: saveBalance,
+			Help: "how a new client's server is chosen, weights observed; with bound, hash and maglev give no server more than FACTOR of its share; per datagram, for UDP, chooses for each one",
 		}),
 		{
 			Name: "tracking_prefix", Args: "[IPV4 [IPV6]]", Long: "tracking-prefix", several: true, most: 2, set: setPrefix, save: savePrefix,
@@ -79,17 +79,20 @@ func onDown(c Config) string {
 
 func setBalance(c *Config, no bool, args []string) error {
 	if no {
-		c.Balance, c.Bound = "", 0
+		c.Balance, c.Bound, c.PerDatagram = "", 0, false
 		return nil
 	}
 	word := args[0]
 	if !slices.Contains(balances, word) {
 		return noneOf(word, balances...)
 	}
-	bound := 0.0
+	bound, each := 0.0, false
+	if n := len(args) - 2; n > 0 && args[n] == "per" && args[n+1] == "datagram" {
+		args, each = args[:n], true
+	}
 	if len(args) > 1 {
-		if args[1] != "bound" || len(args) < 3 {
-			return fmt.Errorf("want balance %s, or balance %s bound FACTOR", word, word)
+		if args[1] != "bound" || len(args) != 3 {
+			return fmt.Errorf("want balance %s, or balance %s bound FACTOR, and after that per datagram or nothing", word, word)
 		}
 		if !slices.Contains(bounded, word) {
 			return fmt.Errorf("%s has no bound, want %s", word, strings.Join(bounded, " or "))
@@ -99,18 +102,22 @@ func setBalance(c *Config, no bool, args []string) error {
 			return fmt.Errorf("bound %q: want a factor above 1, such as 1.25", args[2])
 		}
 	}
-	c.Balance, c.Bound = word, bound
+	c.Balance, c.Bound, c.PerDatagram = word, bound, each
 	return nil
 }
 
 func saveBalance(c Config) []string {
-	switch {
-	case c.Balance == "":
+	if c.Balance == "" {
 		return []string{"no balance"}
-	case c.Bound > 0:
-		return []string{"balance " + c.Balance + " bound " + strconv.FormatFloat(c.Bound, 'g', -1, 64)}
 	}
-	return []string{"balance " + c.Balance}
+	line := "balance " + c.Balance
+	if c.Bound > 0 {
+		line += " bound " + strconv.FormatFloat(c.Bound, 'g', -1, 64)
+	}
+	if c.PerDatagram {
+		line += " per datagram"
+	}
+	return []string{line}
 }
 
 // Prefixes are the lengths of the networks whose clients count as one.

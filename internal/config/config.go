@@ -91,6 +91,7 @@ type Service struct {
 
 	Balance          string        // an algorithm, in the place of Pen's flags; "" is none
 	Bound            float64       // of Balance; 0: none
+	PerDatagram      bool          // Balance chooses for each datagram, not for each flow
 	Prefix4, Prefix6 int           // lengths of the networks that count as one client; 0: whole addresses
 	SlowStart        time.Duration // 0: a server that comes back gets its share at once
 	MaxAge           time.Duration // of connections; 0: any
@@ -104,6 +105,11 @@ type Service struct {
 	Limits           Limits
 	Queue            int // clients that may wait for a server; 0: none
 	QueueTime        time.Duration
+
+	UDPPerPacket bool // the same as PerDatagram, for any way to choose
+	UDPRequests  int  // datagrams of a client in a flow; 0: any number
+	UDPResponses int  // answers to each of them; negative: nobody knows
+	UDPUnproven  int  // flows that wait for an answer, or for their client to come back; 0: no limit
 
 	// What is read off or put on connections, see edges.go and tls.go.
 	TLS           TLS       // of clients
@@ -173,7 +179,7 @@ type ACLEntry struct {
 func Default() Config { return Config{Service: defaultService("")} }
 
 func defaultService(name string) Service {
-	return Service{Name: name, Blacklist: 30 * time.Second, Timeout: 5 * time.Second, ClientsMax: 2048}
+	return Service{Name: name, Blacklist: 30 * time.Second, Timeout: 5 * time.Second, ClientsMax: 2048, UDPResponses: unknownResponses, UDPUnproven: defaultUnproven}
 }
 
 // Mode returns the flags of the selection of servers, as the mode command

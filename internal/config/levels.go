@@ -47,7 +47,7 @@ func init() {
 		View: `connection explain help mode pid recent servers services socket state status`,
 		Operate: `balance blacklist close conn_max disable drain enable hash idle_timeout idlers keepalive limit max_age multi_accept on_down
 			outlier panic pending_max prio queue rebalance roundrobin server slow_start stubborn tcp_fastclose timeout tracking tracking_prefix
-			weight
+			udp_per_packet udp_requests udp_responses udp_unproven weight
 			block delayed_forward epoll kqueue poll select ssl_compatible tcp_nodelay ssl_client_renegotiation_interval`,
 		Admin: `abort_on_error abuse accept_proxy acl agent ascii backlog check client_acl clients_max control_acl debug dsr_if dsr_ip dummy
 			emergency exit http http_forwarded http_head http_trust listen peek plane protocol route send_proxy service source ssl_alpn ssl_ciphers ssl_option

@@ -22,7 +22,8 @@ var savedIfSet = []string{
 	"http_forwarded", "http_head", "http_trust", "idle_timeout", "idlers", "keepalive", "limit", "listen", "max_age", "multi_accept", "on_down", "outlier", "panic",
 	"pending_max", "pidfile", "plane", "queue", "rebalance", "route", "send_proxy", "slow_start", "source", "ssl", "ssl_alpn", "ssl_ca_file",
 	"ssl_ca_path", "ssl_certificate", "ssl_certificate_key", "ssl_ciphers", "ssl_ocsp_response", "ssl_protocol", "ssl_require_client", "ssl_sni_path",
-	"table", "table_file", "tls", "tracking_prefix", "transparent", "udp", "user",
+	"table", "table_file", "tls", "tracking_prefix", "transparent", "udp", "udp_per_packet", "udp_requests", "udp_responses",
+	"udp_unproven", "user",
 }
 
 // Print writes a Config as commands, one a line. To read them on top of the

@@ -167,6 +167,10 @@ func services(name string) *rapid.Generator[Service] {
 		if slices.Contains(bounded, c.Balance) {
 			c.Bound = rapid.SampledFrom([]float64{0, 1.25, 1.0000001, 100}).Draw(t, "bound")
 		}
+		c.PerDatagram = c.Balance != "" && rapid.Bool().Draw(t, "per datagram")
+		c.UDPPerPacket = rapid.Bool().Draw(t, "per packet")
+		c.UDPResponses, c.UDPRequests = rapid.IntRange(-1, 9).Draw(t, "responses"), rapid.IntRange(0, 9).Draw(t, "requests")
+		c.UDPUnproven = rapid.IntRange(0, maxInt).Draw(t, "unproven")
 		c.Prefix4, c.Prefix6 = rapid.IntRange(0, 31).Draw(t, "prefix"), rapid.IntRange(0, 127).Draw(t, "prefix")
 		c.SlowStart, c.MaxAge = c.Timeout, c.Blacklist
 		c.Rebalance, c.Panic = c.ConnMax, rapid.IntRange(0, 100).Draw(t, "panic")

@@ -94,7 +94,7 @@ func find(name string) *Verb {
 var table []Verb
 
 func init() {
-	table = slices.Concat(settings(), balancing(), checking(), limiting(), securing(), edging(), controlling(), runtimeVerbs(), unused(), later())
+	table = slices.Concat(settings(), balancing(), datagrams(), checking(), limiting(), securing(), edging(), controlling(), runtimeVerbs(), unused(), later())
 	slices.SortFunc(table, func(a, b Verb) int { return strings.Compare(a.Name, b.Name) })
 }
 

@@ -167,6 +167,7 @@ func (f *Flow) vacate() {
 		f.identified()
 	}
 	f.settle()
+	f.prove()
 	f.budget.give(f.cost)
 	d.flows.put(f)
 	d.roomLocked()

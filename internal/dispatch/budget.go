@@ -6,7 +6,9 @@ import "sync"
 // descriptors of the process. The nil Budget has no end. It is safe for
 // concurrent use.
 type Budget struct {
-	mu   sync.Mutex // guards all below
+	whole *Budget // what this one is a share of, or nil
+
+	mu   sync.Mutex // guards all below; taken before that of the whole
 	left int
 	all  int           // when nothing is taken
 	full chan struct{} // closed and dropped when something is given back
@@ -14,6 +16,10 @@ type Budget struct {
 
 // NewBudget returns a budget of n.
 func NewBudget(n int) *Budget { return &Budget{left: n, all: n} }
+
+// Share returns a budget that is no more than n of b, and what is taken of it is
+// taken of b: it bounds what some of those may take who share b.
+func (b *Budget) Share(n int) *Budget { return &Budget{whole: b, left: n} }
 
 // take takes n. Where so many are not left it takes nothing, and returns a channel
 // that is closed when it is worth asking again.
@@ -26,6 +32,9 @@ func (b *Budget) take(n int) (full <-chan struct{}) {
 	if b.left < n {
 		return b.changed()
 	}
+	if full := b.whole.take(n); full != nil {
+		return full
+	}
 	b.left -= n
 	return nil
 }
@@ -37,6 +46,7 @@ func (b *Budget) give(n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.left += n
+	b.whole.give(n)
 	if b.full != nil {
 		close(b.full)
 		b.full = nil
@@ -52,9 +62,22 @@ func (b *Budget) room(n int) <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.left >= n {
-		return nil
+		return b.whole.room(n)
 	}
 	return b.changed()
+}
+
+// isWanted reports whether somebody waits for a part of the whole.
+func (b *Budget) isWanted() bool {
+	if b == nil {
+		return false
+	}
+	if b.whole != nil {
+		return b.whole.isWanted()
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.full != nil
 }
 
 func (b *Budget) changed() <-chan struct{} {

@@ -59,3 +59,58 @@ func TestBudgetIsShared(t *testing.T) {
 		t.Error("one left, and no room for one or room for two")
 	}
 }
+
+// What is taken of a share is bounded, and is taken of the whole as well.
+func TestShareOfBudget(t *testing.T) {
+	whole := NewBudget(5)
+	share := whole.Share(3)
+	if share.take(3) != nil || share.take(1) == nil {
+		t.Error("the share is not three")
+	}
+	if whole.take(2) != nil || whole.room(1) == nil || !share.isWanted() {
+		t.Error("the whole is not five, or nobody knows that more is wanted")
+	}
+	share.give(1)
+	if share.isWanted() || whole.take(1) != nil || share.room(1) == nil || share.take(1) == nil {
+		t.Error("what was given back is not for everybody")
+	}
+	whole.give(3)
+	if share.room(1) != nil || share.take(1) != nil || share.take(1) == nil {
+		t.Error("the share has one left, no more")
+	}
+}
+
+// Flows of datagrams whose clients are not proven end where connections want the
+// descriptors.
+func TestUnprovenGiveWay(t *testing.T) {
+	budget := NewBudget(6)
+	cfg := config(1)
+	cfg.Budget, cfg.FlowCost = budget, 1
+	d := New(cfg, (&clock{}).now)
+	cfg.FlowCost = 2
+	tcp := New(cfg, (&clock{}).now)
+	all := make([]*carrier, 6)
+	for i := range all {
+		all[i] = &carrier{}
+		f, err := d.Admit(from(i), all[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Next()
+		f.Ready()
+		if i == 0 {
+			f.Remember()
+		}
+		defer f.Done()
+	}
+	d.Sweep()
+	if tcp.Room() == nil {
+		t.Fatal("there is room for a connection")
+	}
+	d.Sweep()
+	for i, c := range all {
+		if want := i >= 1 && i <= 3; c.killed != want {
+			t.Errorf("flow %d: killed %v", i, c.killed)
+		}
+	}
+}

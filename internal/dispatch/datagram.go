@@ -21,6 +21,10 @@ func (f *Flow) Ready() {
 	now := d.now()
 	f.up, f.known, f.trial, f.movedAt, f.upAt = true, true, false, now, now
 	f.settle()
+	if !f.proven && !f.unproven {
+		f.unproven = true
+		d.unproven++
+	}
 	if !d.pool.Blacklisted(f.server, now) && d.pool.Succeed(f.server, now) {
 		d.tell(f.server, "gets datagrams again")
 	}
@@ -42,7 +46,8 @@ func (f *Flow) Answered() {
 	}
 }
 
-// Remember has the client table remember the flow's server.
+// Remember says that the client has come back after an answer: it is where it
+// says it is. The client table remembers its server.
 func (f *Flow) Remember() {
 	d := f.d
 	d.mu.Lock()
@@ -50,10 +55,22 @@ func (f *Flow) Remember() {
 	if f.server != nil {
 		slot = f.server.Slot
 	}
-	d.mu.Unlock()
-	if slot >= 0 && key.IsValid() {
-		d.clients.Load().Assign(key, slot, now)
+	f.prove()
+	if f.proven = true; slot >= 0 {
 		f.remembered = slot
+	}
+	each := d.cfg.PerDatagram
+	d.mu.Unlock()
+	if slot >= 0 && key.IsValid() && !each {
+		d.clients.Load().Assign(key, slot, now)
+	}
+}
+
+// prove takes a flow out of those that are not proven.
+func (f *Flow) prove() {
+	if f.unproven {
+		f.unproven = false
+		f.d.unproven--
 	}
 }
 

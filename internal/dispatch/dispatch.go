@@ -125,6 +125,7 @@ type Dispatcher struct {
 	refused  [Reasons]uint64
 	reserved int           // places of which no flow was made yet
 	pending  int           // flows that were not up yet
+	unproven int           // flows of datagrams whose client has not come back after an answer
 	room     chan struct{} // closed and dropped when there is room again
 
 	unidentified map[netip.Addr]int // flows of a client that are open, by its key

@@ -99,12 +99,14 @@ type Flow struct {
 	next    int
 	tried   *tried // nil as long as the first one does
 
-	server  *pool.Server // the current target, counted
-	trial   bool         // it failed before, and the flow is the one to try it
-	up      bool
-	opened  bool // its client has yet to say something
-	pending bool // it was not up yet, and is counted as such
-	known   bool // it was up once: its bytes are the client's
+	server   *pool.Server // the current target, counted
+	trial    bool         // it failed before, and the flow is the one to try it
+	up       bool
+	opened   bool // its client has yet to say something
+	pending  bool // it was not up yet, and is counted as such
+	proven   bool // its client has come back after an answer
+	unproven bool // it has not, and is counted as such
+	known    bool // it was up once: its bytes are the client's
 	// What servers that it has left were credited with.
 	credited struct{ sent, received uint64 }
 

@@ -22,7 +22,7 @@ func (d *Dispatcher) Sweep() {
 	now := d.now()
 	d.pool.Tick(now)
 	d.offerAll(now)
-	var over []Carrier
+	over := d.givingWay()
 	if d.cfg.IdleTimeout > 0 || d.endsEvenly() {
 		s := d.newSweep(now)
 		for f := range d.flows.live {
@@ -35,6 +35,27 @@ func (d *Dispatcher) Sweep() {
 	for _, c := range over {
 		c.Kill()
 	}
+}
+
+// givingWay returns the flows that end because others want what they have of the
+// Budget: half of those of clients that are not proven, the oldest numbers first.
+// Called with the lock held.
+func (d *Dispatcher) givingWay() []Carrier {
+	n := (d.unproven + 1) / 2
+	if n == 0 || !d.cfg.Budget.isWanted() {
+		return nil
+	}
+	over := make([]Carrier, 0, n)
+	for f := range d.flows.live {
+		if f.unproven {
+			over = append(over, f.carrier)
+		}
+		if len(over) == n {
+			break
+		}
+	}
+	d.refused[Displaced] += uint64(len(over))
+	return over
 }
 
 // Sweeps reports whether Sweep has anything to do that should be done evenly,

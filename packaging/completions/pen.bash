@@ -17,7 +17,7 @@ _pen_dir() {
 }
 _pen_user() { mapfile -t COMPREPLY < <(compgen -u -- "$cur"); }
 _pen_list() { _pen_words 0 1 2 3 4 5 6 7 8 9; }
-_pen_command() { _pen_words abort_on_error abuse accept_proxy acl acme acme_ca acme_ca_root acme_email acme_storage agent agent_listen ascii backlog balance blacklist check chroot client_acl clients_max close conn_max connection control control_acl control_level control_token debug disable drain dummy emergency enable exit exit_enabled explain foreground geoip_db hash help http http_forwarded http_head http_trust idle_timeout idlers include keepalive limit listen log max_age mode multi_accept on_down outlier panic pending_max pid pidfile plan plane prio protocol queue rebalance recent rollback roundrobin route send_proxy server servers service services slow_start socket source ssl ssl_alpn ssl_ca_file ssl_ca_path ssl_certificate ssl_certificate_key ssl_ciphers ssl_ocsp_response ssl_option ssl_protocol ssl_require_client ssl_sni_path state status stubborn table table_file tcp_fastclose timeout tls tracking tracking_prefix transparent udp user web_stats weight write; }
+_pen_command() { _pen_words abort_on_error abuse accept_proxy acl acme acme_ca acme_ca_root acme_email acme_storage agent agent_listen ascii backlog balance blacklist check chroot client_acl clients_max close conn_max connection control control_acl control_level control_token debug disable drain dummy emergency enable exit exit_enabled explain foreground geoip_db hash help http http_forwarded http_head http_trust idle_timeout idlers include keepalive limit listen log max_age mode multi_accept on_down outlier panic pending_max pid pidfile plan plane prio protocol queue rebalance recent rollback roundrobin route send_proxy server servers service services slow_start socket source ssl ssl_alpn ssl_ca_file ssl_ca_path ssl_certificate ssl_certificate_key ssl_ciphers ssl_ocsp_response ssl_option ssl_protocol ssl_require_client ssl_sni_path state status stubborn table table_file tcp_fastclose timeout tls tracking tracking_prefix transparent udp udp_per_packet udp_requests udp_responses udp_unproven user web_stats weight write; }
 _pen_host() { mapfile -t COMPREPLY < <(compgen -A hostname -- "$cur"); }
 
 # What a running Pen says is not trusted: words of other characters are left
@@ -57,7 +57,7 @@ _pen() {
 	-O|--command) _pen_command ;;
 	-B|--abuse|-e|--emergency) _pen_host ;;
 	--accept-proxy) _pen_words unix first ;;
-	--acme|--acme-ca|--acme-email|--agent-listen|-q|--backlog|-b|--blacklist|--client-acl|-c|--clients|-x|--connections|--control-acl|--http-head|--http-trust|--idle-timeout|--idlers|--listen|--max-age|-m|--multi-accept|--outlier|--panic|--pending|--queue|--rebalance|--route|--slow-start|--source|--ssl-alpn|--ssl-certificate|--ssl-ciphers|-L|--ssl-protocol|--table|-t|--timeout|-T|--tracking|--tracking-prefix) _pen_none ;;
+	--acme|--acme-ca|--acme-email|--agent-listen|-q|--backlog|-b|--blacklist|--client-acl|-c|--clients|-x|--connections|--control-acl|--http-head|--http-trust|--idle-timeout|--idlers|--listen|--max-age|-m|--multi-accept|--outlier|--panic|--pending|--queue|--rebalance|--route|--slow-start|--source|--ssl-alpn|--ssl-certificate|--ssl-ciphers|-L|--ssl-protocol|--table|-t|--timeout|-T|--tracking|--tracking-prefix|--udp-requests|--udp-responses|--udp-unproven) _pen_none ;;
 	--acme-storage|-j|--chroot|-A|--ssl-ca-path|--ssl-sni-path) _pen_dir ;;
 	--agent) _pen_words port push ;;
 	--balance) _pen_words roundrobin leastconn p2c random hash maglev first ;;
@@ -73,7 +73,7 @@ _pen() {
 	-u|--user) _pen_user ;;
 	*)
 		if [[ $cur == -* ]]; then
-			_pen_words -F --config -O --command -d --debug -B --abuse --accept-proxy --acme --acme-ca --acme-ca-root --acme-email --acme-storage --agent --agent-listen -a --ascii -q --backlog --balance -b --blacklist -j --chroot --client-acl -c --clients -x --connections -C --control --control-acl --control-level --control-token --dummy -e --emergency -X --exit -f --foreground --geoip-db -h --hash -H --http --http-forwarded --http-head --http-trust --idle-timeout --idlers --keepalive --limit --listen -l --log --max-age -m --multi-accept --on-down --outlier --panic --pending -p --pidfile --plane --prio --protocol --queue --rebalance -r --roundrobin --route --send-proxy --slow-start --source -E --ssl --ssl-alpn -G --ssl-ca-file -A --ssl-ca-path --ssl-certificate -K --ssl-key --ssl-ciphers -L --ssl-protocol -R --ssl-require-client --ssl-sni-path -s --stubborn --table --table-file --tcp-fastclose -t --timeout --tls -T --tracking --tracking-prefix --transparent -U --udp -u --user -w --web-stats -W --weight -N --hash-untracked --check -V --version --help
+			_pen_words -F --config -O --command -d --debug -B --abuse --accept-proxy --acme --acme-ca --acme-ca-root --acme-email --acme-storage --agent --agent-listen -a --ascii -q --backlog --balance -b --blacklist -j --chroot --client-acl -c --clients -x --connections -C --control --control-acl --control-level --control-token --dummy -e --emergency -X --exit -f --foreground --geoip-db -h --hash -H --http --http-forwarded --http-head --http-trust --idle-timeout --idlers --keepalive --limit --listen -l --log --max-age -m --multi-accept --on-down --outlier --panic --pending -p --pidfile --plane --prio --protocol --queue --rebalance -r --roundrobin --route --send-proxy --slow-start --source -E --ssl --ssl-alpn -G --ssl-ca-file -A --ssl-ca-path --ssl-certificate -K --ssl-key --ssl-ciphers -L --ssl-protocol -R --ssl-require-client --ssl-sni-path -s --stubborn --table --table-file --tcp-fastclose -t --timeout --tls -T --tracking --tracking-prefix --transparent -U --udp --udp-per-packet --udp-requests --udp-responses --udp-unproven -u --user -w --web-stats -W --weight -N --hash-untracked --check -V --version --help
 		else
 			_pen_file
 		fi
@@ -95,8 +95,8 @@ _penctl() {
 		first=3
 	fi
 	case $((n - first)):$first in
-	0:2) _pen_words no abort_on_error abuse accept_proxy acl acme acme_ca acme_ca_root acme_email acme_storage agent agent_listen ascii backlog balance blacklist check chroot client_acl clients_max close conn_max connection control control_acl control_level control_token debug disable drain dummy emergency enable exit exit_enabled explain foreground geoip_db hash help http http_forwarded http_head http_trust idle_timeout idlers include keepalive limit listen log max_age mode multi_accept on_down outlier panic pending_max pid pidfile plan plane prio protocol queue rebalance recent rollback roundrobin route send_proxy server servers service services slow_start socket source ssl ssl_alpn ssl_ca_file ssl_ca_path ssl_certificate ssl_certificate_key ssl_ciphers ssl_ocsp_response ssl_option ssl_protocol ssl_require_client ssl_sni_path state status stubborn table table_file tcp_fastclose timeout tls tracking tracking_prefix transparent udp user web_stats weight write ;;
-	0:3) _pen_words abort_on_error abuse accept_proxy acl acme acme_ca acme_ca_root acme_email acme_storage agent agent_listen ascii balance check chroot control control_level control_token dummy emergency exit_enabled foreground geoip_db hash http http_forwarded http_head http_trust keepalive limit listen log outlier pidfile prio queue roundrobin route send_proxy service source ssl ssl_alpn ssl_ca_file ssl_ca_path ssl_certificate ssl_certificate_key ssl_ciphers ssl_ocsp_response ssl_protocol ssl_require_client ssl_sni_path stubborn table table_file tcp_fastclose tls transparent udp user web_stats weight ;;
+	0:2) _pen_words no abort_on_error abuse accept_proxy acl acme acme_ca acme_ca_root acme_email acme_storage agent agent_listen ascii backlog balance blacklist check chroot client_acl clients_max close conn_max connection control control_acl control_level control_token debug disable drain dummy emergency enable exit exit_enabled explain foreground geoip_db hash help http http_forwarded http_head http_trust idle_timeout idlers include keepalive limit listen log max_age mode multi_accept on_down outlier panic pending_max pid pidfile plan plane prio protocol queue rebalance recent rollback roundrobin route send_proxy server servers service services slow_start socket source ssl ssl_alpn ssl_ca_file ssl_ca_path ssl_certificate ssl_certificate_key ssl_ciphers ssl_ocsp_response ssl_option ssl_protocol ssl_require_client ssl_sni_path state status stubborn table table_file tcp_fastclose timeout tls tracking tracking_prefix transparent udp udp_per_packet udp_requests udp_responses udp_unproven user web_stats weight write ;;
+	0:3) _pen_words abort_on_error abuse accept_proxy acl acme acme_ca acme_ca_root acme_email acme_storage agent agent_listen ascii balance check chroot control control_level control_token dummy emergency exit_enabled foreground geoip_db hash http http_forwarded http_head http_trust keepalive limit listen log outlier pidfile prio queue roundrobin route send_proxy service source ssl ssl_alpn ssl_ca_file ssl_ca_path ssl_certificate ssl_certificate_key ssl_ciphers ssl_ocsp_response ssl_protocol ssl_require_client ssl_sni_path stubborn table table_file tcp_fastclose tls transparent udp udp_per_packet udp_responses user web_stats weight ;;
 	1:3) [[ ${words[3]} == acl ]] && _pen_list ;;
 	*:2) _penctl_argument "${words[2]}" $((n - 2)) ;;
 	esac
@@ -114,7 +114,7 @@ _penctl_argument() { # COMMAND PLACE
 		1:address) _penctl_host ;;
 		esac
 		;;
-	abort_on_error:1|ascii:1|dummy:1|exit_enabled:1|foreground:1|hash:1|http:1|http_forwarded:1|keepalive:1|prio:1|roundrobin:1|ssl_require_client:1|stubborn:1|tls:1|transparent:1|udp:1|weight:1) _pen_words on off ;;
+	abort_on_error:1|ascii:1|dummy:1|exit_enabled:1|foreground:1|hash:1|http:1|http_forwarded:1|keepalive:1|prio:1|roundrobin:1|ssl_require_client:1|stubborn:1|tls:1|transparent:1|udp:1|udp_per_packet:1|weight:1) _pen_words on off ;;
 	abuse:1|emergency:1) _penctl_host ;;
 	accept_proxy:1) _pen_words unix first ;;
 	acl:1|client_acl:1|control_acl:1) _pen_list ;;
@@ -127,6 +127,8 @@ _penctl_argument() { # COMMAND PLACE
 	agent:1) _pen_words port push off ;;
 	balance:1) _pen_words roundrobin leastconn p2c random hash maglev first least_time ;;
 	balance:2) _pen_words bound ;;
+	balance:4) _pen_words per ;;
+	balance:5) _pen_words datagram ;;
 	check:1) _pen_words tcp tls http https send expect udp dns exec off ;;
 	control_level:1|control_token:1) _pen_words view operate admin ;;
 	disable:1|drain:1|enable:1) _penctl_slot ;;

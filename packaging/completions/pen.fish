@@ -16,7 +16,7 @@ complete -c pen -l agent -x -a '(__pen_words port push)' -d 'let servers say the
 complete -c pen -l agent-listen -x -a '(__pen_none)' -d 'address for servers to report to'
 complete -c pen -s a -l ascii -d 'with -d -d -d, show the communication as text, not in hexadecimal'
 complete -c pen -s q -l backlog -x -a '(__pen_none)' -d 'connections that may wait to be accepted; 0: what the kernel allows'
-complete -c pen -l balance -x -a '(__pen_words roundrobin leastconn p2c random hash maglev first)' -d 'how a new client\'s server is chosen, weights observed; with bound, hash and maglev give no server more than FACTOR of its share'
+complete -c pen -l balance -x -a '(__pen_words roundrobin leastconn p2c random hash maglev first)' -d 'how a new client\'s server is chosen, weights observed; with bound, hash and maglev give no server more than FACTOR of its share; per datagram, for UDP, chooses for each one'
 complete -c pen -s b -l blacklist -x -a '(__pen_none)' -d 'how long a failed server is left alone'
 complete -c pen -s j -l chroot -x -a '(__pen_dir)' -d 'folder to make the root, once everything listens'
 complete -c pen -l client-acl -x -a '(__pen_none)' -d 'number of the access list for clients'
@@ -79,6 +79,10 @@ complete -c pen -s T -l tracking -x -a '(__pen_none)' -d 'how long a client is r
 complete -c pen -l tracking-prefix -x -a '(__pen_none)' -d 'lengths of the networks whose clients count as one, such as 24 56'
 complete -c pen -l transparent -d 'connect to servers from the client\'s address; needs routes, see docs/transparent.md'
 complete -c pen -s U -l udp -d 'balance datagrams: UDP, or a Unix socket\'s'
+complete -c pen -l udp-per-packet -d 'UDP: choose a server for each datagram, as balance ... per datagram does'
+complete -c pen -l udp-requests -x -a '(__pen_none)' -d 'UDP: after so many datagrams of a client the next one begins a new flow; 0: never'
+complete -c pen -l udp-responses -x -a '(__pen_none)' -d 'UDP: answers to each datagram; a flow that has had them is over at once; 0: there are none'
+complete -c pen -l udp-unproven -x -a '(__pen_none)' -d 'UDP: flows of a listener that may wait for their first answer, and as many whose client has not come back after it; 0: no limit'
 complete -c pen -s u -l user -x -a '(__pen_user)' -d 'user to run as'
 complete -c pen -s w -l web-stats -r -F -d 'file for the status page, written at USR1'
 complete -c pen -s W -l weight -d 'choose the server with the fewest connections for its weight'
@@ -130,7 +134,7 @@ function __pen_command
 	printf '%s\t%s\n' agent_listen 'address for servers to report to'
 	printf '%s\t%s\n' ascii 'with -d -d -d, show the communication as text, not in hexadecimal'
 	printf '%s\t%s\n' backlog 'connections that may wait to be accepted; 0: what the kernel allows'
-	printf '%s\t%s\n' balance 'how a new client\'s server is chosen, weights observed; with bound, hash and maglev give no server more than FACTOR of its share'
+	printf '%s\t%s\n' balance 'how a new client\'s server is chosen, weights observed; with bound, hash and maglev give no server more than FACTOR of its share; per datagram, for UDP, chooses for each one'
 	printf '%s\t%s\n' blacklist 'how long a failed server is left alone'
 	printf '%s\t%s\n' check 'ask servers whether they work: tcp, tls, http PATH, https PATH, send STRING expect STRING, expect STRING, udp send STRING expect STRING, dns NAME, exec FILE, with options'
 	printf '%s\t%s\n' chroot 'folder to make the root, once everything listens'
@@ -218,6 +222,10 @@ function __pen_command
 	printf '%s\t%s\n' tracking_prefix 'lengths of the networks whose clients count as one, such as 24 56'
 	printf '%s\t%s\n' transparent 'connect to servers from the client\'s address; needs routes, see docs/transparent.md'
 	printf '%s\t%s\n' udp 'balance datagrams: UDP, or a Unix socket\'s'
+	printf '%s\t%s\n' udp_per_packet 'UDP: choose a server for each datagram, as balance ... per datagram does'
+	printf '%s\t%s\n' udp_requests 'UDP: after so many datagrams of a client the next one begins a new flow; 0: never'
+	printf '%s\t%s\n' udp_responses 'UDP: answers to each datagram; a flow that has had them is over at once; 0: there are none'
+	printf '%s\t%s\n' udp_unproven 'UDP: flows of a listener that may wait for their first answer, and as many whose client has not come back after it; 0: no limit'
 	printf '%s\t%s\n' user 'user to run as'
 	printf '%s\t%s\n' web_stats 'file for the status page, written at USR1'
 	printf '%s\t%s\n' weight 'choose the server with the fewest connections for its weight'
@@ -237,7 +245,7 @@ function __pen_negatable
 	printf '%s\t%s\n' agent 'let servers say themselves how they are: ask their agents (port N), or have them report to agent_listen at least so often (push TIME)'
 	printf '%s\t%s\n' agent_listen 'address for servers to report to'
 	printf '%s\t%s\n' ascii 'with -d -d -d, show the communication as text, not in hexadecimal'
-	printf '%s\t%s\n' balance 'how a new client\'s server is chosen, weights observed; with bound, hash and maglev give no server more than FACTOR of its share'
+	printf '%s\t%s\n' balance 'how a new client\'s server is chosen, weights observed; with bound, hash and maglev give no server more than FACTOR of its share; per datagram, for UDP, chooses for each one'
 	printf '%s\t%s\n' check 'ask servers whether they work: tcp, tls, http PATH, https PATH, send STRING expect STRING, expect STRING, udp send STRING expect STRING, dns NAME, exec FILE, with options'
 	printf '%s\t%s\n' chroot 'folder to make the root, once everything listens'
 	printf '%s\t%s\n' control 'address of the control socket; a port alone is on 127.0.0.1'
@@ -284,6 +292,8 @@ function __pen_negatable
 	printf '%s\t%s\n' tls 'speak TLS to servers, whose certificates are verified by name'
 	printf '%s\t%s\n' transparent 'connect to servers from the client\'s address; needs routes, see docs/transparent.md'
 	printf '%s\t%s\n' udp 'balance datagrams: UDP, or a Unix socket\'s'
+	printf '%s\t%s\n' udp_per_packet 'UDP: choose a server for each datagram, as balance ... per datagram does'
+	printf '%s\t%s\n' udp_responses 'UDP: answers to each datagram; a flow that has had them is over at once; 0: there are none'
 	printf '%s\t%s\n' user 'user to run as'
 	printf '%s\t%s\n' web_stats 'file for the status page, written at USR1'
 	printf '%s\t%s\n' weight 'choose the server with the fewest connections for its weight'
@@ -339,7 +349,7 @@ function __penctl
 				case 1:address
 					__penctl_host
 			end
-		case abort_on_error:1 ascii:1 dummy:1 exit_enabled:1 foreground:1 hash:1 http:1 http_forwarded:1 keepalive:1 prio:1 roundrobin:1 ssl_require_client:1 stubborn:1 tls:1 transparent:1 udp:1 weight:1
+		case abort_on_error:1 ascii:1 dummy:1 exit_enabled:1 foreground:1 hash:1 http:1 http_forwarded:1 keepalive:1 prio:1 roundrobin:1 ssl_require_client:1 stubborn:1 tls:1 transparent:1 udp:1 udp_per_packet:1 weight:1
 			__pen_words on off
 		case abuse:1 emergency:1
 			__penctl_host
@@ -365,6 +375,10 @@ function __penctl
 			__pen_words roundrobin leastconn p2c random hash maglev first least_time
 		case balance:2
 			__pen_words bound
+		case balance:4
+			__pen_words per
+		case balance:5
+			__pen_words datagram
 		case check:1
 			__pen_words tcp tls http https send expect udp dns exec off
 		case control_level:1 control_token:1

@@ -28,7 +28,7 @@ _pen_command() {
 		'agent_listen:address for servers to report to'
 		'ascii:with -d -d -d, show the communication as text, not in hexadecimal'
 		'backlog:connections that may wait to be accepted; 0: what the kernel allows'
-		'balance:how a new client'\''s server is chosen, weights observed; with bound, hash and maglev give no server more than FACTOR of its share'
+		'balance:how a new client'\''s server is chosen, weights observed; with bound, hash and maglev give no server more than FACTOR of its share; per datagram, for UDP, chooses for each one'
 		'blacklist:how long a failed server is left alone'
 		'check:ask servers whether they work: tcp, tls, http PATH, https PATH, send STRING expect STRING, expect STRING, udp send STRING expect STRING, dns NAME, exec FILE, with options'
 		'chroot:folder to make the root, once everything listens'
@@ -116,6 +116,10 @@ _pen_command() {
 		'tracking_prefix:lengths of the networks whose clients count as one, such as 24 56'
 		'transparent:connect to servers from the client'\''s address; needs routes, see docs/transparent.md'
 		'udp:balance datagrams: UDP, or a Unix socket'\''s'
+		'udp_per_packet:UDP: choose a server for each datagram, as balance ... per datagram does'
+		'udp_requests:UDP: after so many datagrams of a client the next one begins a new flow; 0: never'
+		'udp_responses:UDP: answers to each datagram; a flow that has had them is over at once; 0: there are none'
+		'udp_unproven:UDP: flows of a listener that may wait for their first answer, and as many whose client has not come back after it; 0: no limit'
 		'user:user to run as'
 		'web_stats:file for the status page, written at USR1'
 		'weight:choose the server with the fewest connections for its weight'
@@ -138,7 +142,7 @@ _pen_negatable() {
 		'agent:let servers say themselves how they are: ask their agents (port N), or have them report to agent_listen at least so often (push TIME)'
 		'agent_listen:address for servers to report to'
 		'ascii:with -d -d -d, show the communication as text, not in hexadecimal'
-		'balance:how a new client'\''s server is chosen, weights observed; with bound, hash and maglev give no server more than FACTOR of its share'
+		'balance:how a new client'\''s server is chosen, weights observed; with bound, hash and maglev give no server more than FACTOR of its share; per datagram, for UDP, chooses for each one'
 		'check:ask servers whether they work: tcp, tls, http PATH, https PATH, send STRING expect STRING, expect STRING, udp send STRING expect STRING, dns NAME, exec FILE, with options'
 		'chroot:folder to make the root, once everything listens'
 		'control:address of the control socket; a port alone is on 127.0.0.1'
@@ -185,6 +189,8 @@ _pen_negatable() {
 		'tls:speak TLS to servers, whose certificates are verified by name'
 		'transparent:connect to servers from the client'\''s address; needs routes, see docs/transparent.md'
 		'udp:balance datagrams: UDP, or a Unix socket'\''s'
+		'udp_per_packet:UDP: choose a server for each datagram, as balance ... per datagram does'
+		'udp_responses:UDP: answers to each datagram; a flow that has had them is over at once; 0: there are none'
 		'user:user to run as'
 		'web_stats:file for the status page, written at USR1'
 		'weight:choose the server with the fewest connections for its weight'
@@ -217,7 +223,7 @@ _pen_options() {
 		--agent-listen='[address for servers to report to]:none:_pen_none' \
 		'(-a --ascii)'{-a,--ascii}'[with -d -d -d, show the communication as text, not in hexadecimal]' \
 		'(-q --backlog)'{-q+,--backlog=}'[connections that may wait to be accepted; 0: what the kernel allows]:none:_pen_none' \
-		--balance='[how a new client'\''s server is chosen, weights observed; with bound, hash and maglev give no server more than FACTOR of its share]:value:(roundrobin leastconn p2c random hash maglev first)' \
+		--balance='[how a new client'\''s server is chosen, weights observed; with bound, hash and maglev give no server more than FACTOR of its share; per datagram, for UDP, chooses for each one]:value:(roundrobin leastconn p2c random hash maglev first)' \
 		'(-b --blacklist)'{-b+,--blacklist=}'[how long a failed server is left alone]:none:_pen_none' \
 		'(-j --chroot)'{-j+,--chroot=}'[folder to make the root, once everything listens]:dir:_pen_dir' \
 		--client-acl='[number of the access list for clients]:none:_pen_none' \
@@ -280,6 +286,10 @@ _pen_options() {
 		--tracking-prefix='[lengths of the networks whose clients count as one, such as 24 56]:none:_pen_none' \
 		--transparent'[connect to servers from the client'\''s address; needs routes, see docs/transparent.md]' \
 		'(-U --udp)'{-U,--udp}'[balance datagrams: UDP, or a Unix socket'\''s]' \
+		--udp-per-packet'[UDP: choose a server for each datagram, as balance ... per datagram does]' \
+		--udp-requests='[UDP: after so many datagrams of a client the next one begins a new flow; 0: never]:none:_pen_none' \
+		--udp-responses='[UDP: answers to each datagram; a flow that has had them is over at once; 0: there are none]:none:_pen_none' \
+		--udp-unproven='[UDP: flows of a listener that may wait for their first answer, and as many whose client has not come back after it; 0: no limit]:none:_pen_none' \
 		'(-u --user)'{-u+,--user=}'[user to run as]:user:_pen_user' \
 		'(-w --web-stats)'{-w+,--web-stats=}'[file for the status page, written at USR1]:file:_pen_file' \
 		'(-W --weight)'{-W,--weight}'[choose the server with the fewest connections for its weight]' \
@@ -324,7 +334,7 @@ _penctl_argument() { # COMMAND PLACE
 		1:address) _penctl_host ;;
 		esac
 		;;
-	abort_on_error:1|ascii:1|dummy:1|exit_enabled:1|foreground:1|hash:1|http:1|http_forwarded:1|keepalive:1|prio:1|roundrobin:1|ssl_require_client:1|stubborn:1|tls:1|transparent:1|udp:1|weight:1) _pen_words on off ;;
+	abort_on_error:1|ascii:1|dummy:1|exit_enabled:1|foreground:1|hash:1|http:1|http_forwarded:1|keepalive:1|prio:1|roundrobin:1|ssl_require_client:1|stubborn:1|tls:1|transparent:1|udp:1|udp_per_packet:1|weight:1) _pen_words on off ;;
 	abuse:1|emergency:1) _penctl_host ;;
 	accept_proxy:1) _pen_words unix first ;;
 	acl:1|client_acl:1|control_acl:1) _pen_list ;;
@@ -337,6 +347,8 @@ _penctl_argument() { # COMMAND PLACE
 	agent:1) _pen_words port push off ;;
 	balance:1) _pen_words roundrobin leastconn p2c random hash maglev first least_time ;;
 	balance:2) _pen_words bound ;;
+	balance:4) _pen_words per ;;
+	balance:5) _pen_words datagram ;;
 	check:1) _pen_words tcp tls http https send expect udp dns exec off ;;
 	control_level:1|control_token:1) _pen_words view operate admin ;;
 	disable:1|drain:1|enable:1) _penctl_slot ;;

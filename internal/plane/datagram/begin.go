@@ -146,7 +146,7 @@ func (p *Plane) displace(f *flow) {
 // trim keeps a group of flows within its bound. Two at a time are enough to
 // bring it there: every new flow calls it.
 func (p *Plane) trim(g group) {
-	most, now := p.rules.Load().Fresh, time.Now()
+	most, now := p.rules.Load().Unproven, time.Now()
 	for range 2 {
 		f := p.flows.surplus(g, most, now)
 		if f == nil {
@@ -197,7 +197,7 @@ func (p *Plane) hear(f *flow, c net.Conn) {
 	}
 }
 
-// conclude is settle after an answer.
+// conclude is settle after an answer, or when everything has been sent.
 func (p *Plane) conclude(f *flow, c net.Conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

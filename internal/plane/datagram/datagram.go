@@ -61,9 +61,9 @@ var _ plane.Plane = (*Plane)(nil)
 // Rules are what the operator says of flows. They are not changed once a plane
 // has them.
 type Rules struct {
-	// Fresh bounds the flows that have no answer yet, and likewise those whose
+	// Unproven bounds the flows that have no answer yet, and likewise those whose
 	// client has not come back after one; 0: no bound.
-	Fresh int
+	Unproven int
 	// Responses is how many answers each datagram gets: a flow that has all of
 	// them ends. Negative: nobody knows.
 	Responses int
@@ -75,8 +75,8 @@ type Rules struct {
 	PerDatagram bool
 }
 
-// DefaultFresh is Rules.Fresh, unless the operator says otherwise.
-const DefaultFresh = 4096
+// DefaultUnproven is Rules.Unproven, unless the operator says otherwise.
+const DefaultUnproven = 4096
 
 // SetRules makes rules effective for flows from now on. It may be called at any
 // time.
@@ -97,7 +97,7 @@ func Listen(addr string, log *slog.Logger) (*Plane, error) {
 		flows: newTable(), suspects: map[serverKey]*suspect{}, empty: make(chan struct{}),
 	}
 	p.SetAccept(&Accept{})
-	p.SetRules(&Rules{Fresh: DefaultFresh, Responses: -1})
+	p.SetRules(&Rules{Unproven: DefaultUnproven, Responses: -1})
 	listeners.add(p.Addr())
 	return p, nil
 }

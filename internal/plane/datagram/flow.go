@@ -230,7 +230,10 @@ func (f *flow) wait(b []byte) {
 	f.size += len(b)
 	if len(f.waiting) == 1 && f.server != nil {
 		c, raw := f.server, f.raw
-		f.plane.running.Go(func() { raw.Write(func(fd uintptr) bool { return f.flush(c, int(fd)) }) })
+		f.plane.running.Go(func() {
+			raw.Write(func(fd uintptr) bool { return f.flush(c, int(fd)) })
+			f.plane.conclude(f, c) // not within Write, for which Close waits
+		})
 	}
 }
 
@@ -251,9 +254,6 @@ func (f *flow) flush(c net.Conn, fd int) bool {
 			f.plane.d.Refuse(dispatch.Unsent, 1)
 		}
 		f.waiting, f.size = f.waiting[1:], f.size-len(b)
-	}
-	if f.server == c {
-		f.plane.settle(f)
 	}
 	return true
 }
