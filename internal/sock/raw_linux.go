@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -57,6 +58,20 @@ func Failure(fd int) error {
 		err = syscall.Errno(errno)
 	}
 	return err
+}
+
+// SendRoom returns about how many bytes a socket takes before it is full, or 0
+// where that is not known.
+func SendRoom(fd int) int {
+	var info [9]uint32 // SK_MEMINFO_* of linux/sock_diag.h
+	size := uint32(unsafe.Sizeof(info))
+	_, _, errno := syscall.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
+		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+	if errno != 0 {
+		return 0
+	}
+	const allocated, most, queued = 2, 3, 5
+	return max(int(info[most])-int(max(info[allocated], info[queued])), 0)
 }
 
 func sockaddr(t Target) (family int, sa unix.Sockaddr, err error) {

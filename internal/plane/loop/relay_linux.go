@@ -312,7 +312,7 @@ func (l *loop) moveBulk(id int32, r *record, from uint8) bool {
 	h, dst := &r.half[from], &r.side[1-from]
 	most := pipeSize
 	if l.held+l.tails.bytes > heldMost {
-		most = min(most, max(room(dst.fd.Load()), smallSplice))
+		most = min(most, max(sock.SendRoom(int(dst.fd.Load())), smallSplice))
 	}
 	if h.tapped {
 		most = l.most(id, most)

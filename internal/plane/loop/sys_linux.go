@@ -103,20 +103,6 @@ func unsent(fd int32) int {
 	return n
 }
 
-// room is about how many bytes a socket takes before it is full; 0 where that is
-// not known.
-func room(fd int32) int {
-	var info [9]uint32 // sock_diag(7), SK_MEMINFO_*
-	size := uint32(unsafe.Sizeof(info))
-	_, _, errno := syscall.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
-		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
-	if errno != 0 {
-		return 0
-	}
-	const allocated, most, queued = 2, 3, 5
-	return max(int(info[most])-int(max(info[allocated], info[queued])), 0)
-}
-
 // isDecided reports whether a connect that was under way has ended, and leaves it
 // to [sock.Failure] how.
 func isDecided(fd int32) bool {

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -12,16 +13,44 @@ const (
 	maxPipes = 256
 	// keptPipes are kept open for the next bulk.
 	keptPipes = 32
+	// pipeCost is how many descriptors a pipe has.
+	pipeCost = 2
+	// heldMost is from how many bytes on that are held up no more is spliced than
+	// the destination is likely to take.
+	heldMost = 2 << 20
 )
 
 type pipe struct{ r, w int }
 
-// pipes lends pipes. The zero value is ready.
+// A lender has the descriptors of the process, of which connections come first.
+// *dispatch.Dispatcher is one.
+type lender interface {
+	// BorrowSpare takes n descriptors unless few are left. ample says that there
+	// are so many that some may be kept for later.
+	BorrowSpare(n int) (ok, ample bool)
+	// GiveBack returns n descriptors.
+	GiveBack(n int)
+}
+
+// pipes lends pipes, whose descriptors are the lender's. It is ready where that is
+// set.
 type pipes struct {
+	lender lender
+	bytes  atomic.Int64 // in pipes, and in what was taken out of them
+
 	mu    sync.Mutex // guards all below
 	spare []*pipe
 	open  int
+	ample bool // spare ones may be kept
 }
+
+// lendFrom sets the lender.
+func (ps *pipes) lendFrom(l lender) { ps.lender = l }
+
+// hold notes that n more bytes are held up, or fewer.
+func (ps *pipes) hold(n int) { ps.bytes.Add(int64(n)) }
+
+func (ps *pipes) held() int64 { return ps.bytes.Load() }
 
 // get returns an empty pipe, or nil where there is none to be had.
 func (ps *pipes) get() *pipe {
@@ -35,8 +64,13 @@ func (ps *pipes) get() *pipe {
 	if ps.open == maxPipes {
 		return nil
 	}
+	var ok bool
+	if ok, ps.ample = ps.lender.BorrowSpare(pipeCost); !ok {
+		return nil
+	}
 	var fds [2]int
 	if unix.Pipe2(fds[:], unix.O_NONBLOCK|unix.O_CLOEXEC) != nil {
+		ps.lender.GiveBack(pipeCost)
 		return nil
 	}
 	// Without it a pipe holds 64 KiB and bulk costs more system calls; the
@@ -50,7 +84,7 @@ func (ps *pipes) get() *pipe {
 func (ps *pipes) put(p *pipe, dirty bool) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
-	if !dirty && len(ps.spare) < keptPipes {
+	if !dirty && ps.ample && len(ps.spare) < keptPipes {
 		ps.spare = append(ps.spare, p)
 		return
 	}
@@ -71,4 +105,5 @@ func (ps *pipes) closeLocked(p *pipe) {
 	unix.Close(p.r)
 	unix.Close(p.w)
 	ps.open--
+	ps.lender.GiveBack(pipeCost)
 }

@@ -4,41 +4,66 @@ import (
 	"cmp"
 	"errors"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"pen/internal/sock"
 )
 
 const (
 	pipeSize = 1 << 20 // what an unprivileged program may ask for
-	// A half that reads less than this goes back from splicing to copying:
-	// two system calls either way, but no pipe to fetch.
+	// firstRead is how much is read at a go of what is not bulk. More than that
+	// is never kept for a side that takes nothing.
+	firstRead = 16 << 10
+	// After so many reads in a row that filled the buffer and were taken whole
+	// bulk is spliced. A half that reads less than smallSplice goes back from
+	// splicing to copying: two system calls either way, but no pipe to fetch.
+	bulkReads   = 7
 	smallSplice = 16 << 10
+	// A pipe that is not emptied by so many bytes in stuckTime is wanted back.
+	stuckTime = time.Second
+	slowBytes = 32 << 10
+)
+
+// What of a pump has the bytes that are to be written.
+const (
+	inBuffer = iota // they were read into the buffer
+	inKernel        // they are in the buffer, and still to be read from the source
+	inPipe
+	inRest // they were in a buffer or a pipe that is given back
 )
 
 // A pump moves the bytes of one half. Small messages are copied through a
-// buffer; a read that fills it begins bulk, which goes through a pipe. Both
-// are borrowed only while bytes are in flight. It waits in Go's poller.
+// buffer. What fills it is perhaps bulk: then only what the destination has taken
+// is taken off the source, so that one that takes nothing costs no memory here.
+// Bulk that is taken goes through a pipe. Buffers and pipes are borrowed only
+// while bytes are in flight. It waits in Go's poller.
 type pump struct {
+	half     *half
 	pipes    *pipes
 	src, dst syscall.RawConn
-	bulk     bool
+	full     int  // reads in a row that filled the buffer
 	copies   bool // always, since somebody looks at the bytes or pieces are small
 	piece    int  // how many bytes to read at a go, if that is limited
 	buf      *[bufferSize]byte
 	pipe     *pipe
 
-	// One read and what is left of it to write: the last n bytes of
-	// buf[:end], or the content of the pipe where piped is set.
+	// One turn, and what is left of it to write: the last n bytes of
+	// buf[:end], or of rest, or the content of the pipe.
+	where  int
 	n, end int
-	piped  bool
+	rest   []byte
+	moved  int // bytes that were written
+	mark   int // inPipe: bytes left when the write deadline was set; 0: there is none
 	err    error
 }
 
 // pump moves bytes between two sockets, as move does.
 func (h *half) pump(pipes *pipes, limit int64) (moved int64, readErr, writeErr error) {
-	p := &pump{pipes: pipes, copies: h.log != nil, piece: pipeSize}
+	p := &pump{half: h, pipes: pipes, copies: h.log != nil, piece: pipeSize}
 	if h.spend != nil {
 		p.piece = h.piece
 		p.copies = p.copies || p.piece < smallSplice
@@ -49,10 +74,11 @@ func (h *half) pump(pipes *pipes, limit int64) (moved int64, readErr, writeErr e
 	if p.dst, writeErr = h.dst.SyscallConn(); writeErr != nil {
 		return 0, nil, writeErr
 	}
-	defer p.giveBack()
+	defer p.close()
 	fill, flush := p.fill, p.flush // made once: a method value allocates
 	for moved < limit {
 		p.piece = int(min(int64(p.piece), limit-moved))
+		p.moved = 0
 		err := p.src.Read(fill)
 		if err = cmp.Or(err, p.err); err != nil {
 			return moved, err, nil
@@ -60,20 +86,19 @@ func (h *half) pump(pipes *pipes, limit int64) (moved int64, readErr, writeErr e
 		if p.n == 0 {
 			return moved, nil, nil
 		}
-		n := uint64(p.n)
-		h.read.Add(n)
-		if h.log != nil {
+		if p.where != inKernel {
+			h.read.Add(uint64(p.n))
+		}
+		if p.where == inBuffer && h.log != nil {
 			h.log(p.buf[:p.n])
 		}
-		err = p.dst.Write(flush)
+		err = p.write(flush)
 		if err = cmp.Or(err, p.err); err != nil {
-			h.written.Add(n - uint64(p.n))
 			return moved, nil, err
 		}
-		h.written.Add(n)
-		moved += int64(n)
+		moved += int64(p.moved)
 		if h.spend != nil {
-			if pause := h.spend(int(n)); pause > 0 {
+			if pause := h.spend(p.moved); pause > 0 {
 				p.giveBack()
 				h.link.pause(pause)
 			}
@@ -86,16 +111,37 @@ func (h *half) pump(pipes *pipes, limit int64) (moved int64, readErr, writeErr e
 // again when there is; before that wait it gives back what it borrowed.
 func (p *pump) fill(fd uintptr) bool {
 	for {
-		p.piped = p.bulk && p.borrowPipe()
-		if p.piped {
-			p.n, p.err = splice(int(fd), p.pipe.w, min(p.piece, pipeSize))
-			p.bulk = p.n >= smallSplice
-		} else {
+		switch {
+		case p.full >= bulkReads && !p.copies && p.borrowPipe():
+			p.where = inPipe
+			p.n, p.err = splice(int(fd), p.pipe.w, min(p.piece, p.most()))
+			if p.n < smallSplice {
+				p.full = 0
+			}
+			p.pipes.hold(max(p.n, 0))
+		case p.full > 0 && !p.copies:
+			p.where = inKernel
 			buf := p.borrowBuffer()
 			buf = buf[:min(p.piece, len(buf))]
-			p.n, p.err = unix.Read(int(fd), buf)
+			p.n, _, p.err = unix.Recvfrom(int(fd), buf, unix.MSG_PEEK|unix.MSG_DONTWAIT)
+			switch {
+			case p.n == len(buf):
+				p.full = min(p.full+1, bulkReads)
+			case p.n >= firstRead:
+				p.full = 1
+			default:
+				p.full = 0
+			}
 			p.end = p.n
-			p.bulk = p.n == len(buf) && !p.copies
+		default:
+			p.where = inBuffer
+			buf := p.borrowBuffer()
+			buf = buf[:min(p.piece, firstRead)]
+			p.n, p.err = unix.Read(int(fd), buf)
+			if p.n == len(buf) {
+				p.full = 1
+			}
+			p.end = p.n
 		}
 		switch p.err {
 		case nil:
@@ -112,28 +158,118 @@ func (p *pump) fill(fd uintptr) bool {
 	}
 }
 
+// most is how many bytes are spliced at a go: no more than the destination is
+// likely to take where much is held up already.
+func (p *pump) most() int {
+	if p.pipes.held() <= heldMost {
+		return pipeSize
+	}
+	n := 0
+	p.dst.Control(func(fd uintptr) { n = sock.SendRoom(int(fd)) })
+	return min(pipeSize, max(n, smallSplice))
+}
+
+// write has flush write all of a turn, or as much as the destination takes of what
+// is still in the kernel.
+func (p *pump) write(flush func(uintptr) bool) error {
+	for {
+		err := p.dst.Write(flush)
+		if p.mark == 0 {
+			return err
+		}
+		// The deadline was for the pipe only; those of others are set after they
+		// have said that all is over.
+		late := errors.Is(err, os.ErrDeadlineExceeded)
+		slow := late && p.mark-p.n < slowBytes
+		p.mark = 0
+		p.half.dst.SetWriteDeadline(time.Time{})
+		if p.half.link.ended.Load() || !late {
+			return err
+		}
+		if slow {
+			p.empty()
+		}
+	}
+}
+
 // flush writes what fill has read. It reports false where the destination is
 // full, to be called again when it is not.
 func (p *pump) flush(fd uintptr) bool {
 	for p.n > 0 {
 		var n int
-		if p.piped {
+		switch p.where {
+		case inPipe:
 			n, p.err = splice(p.pipe.r, int(fd), p.n)
-		} else {
+		case inRest:
+			n, p.err = unix.Write(int(fd), p.rest[len(p.rest)-p.n:])
+		default:
 			n, p.err = unix.Write(int(fd), p.buf[p.end-p.n:p.end])
 		}
 		switch p.err {
 		case nil:
-			p.n -= n
+			p.wrote(n)
 		case unix.EINTR:
 		case unix.EAGAIN:
 			p.err = nil
+			p.wait()
 			return false
 		default:
 			return true
 		}
 	}
+	p.rest = nil
 	return true
+}
+
+// wrote notes that so many bytes were written.
+func (p *pump) wrote(n int) {
+	switch p.where {
+	case inPipe, inRest:
+		p.pipes.hold(-n)
+	case inKernel:
+		// TCP does not copy them again (tcp(7), MSG_TRUNC), other sockets do.
+		b := p.buf[p.end-p.n : p.end-p.n+n]
+		p.src.Control(func(fd uintptr) { unix.Recvfrom(int(fd), b, unix.MSG_TRUNC|unix.MSG_DONTWAIT) })
+		p.half.read.Add(uint64(n))
+	}
+	p.n -= n
+	p.moved += n
+	p.half.written.Add(uint64(n))
+}
+
+// wait is called before a wait for the destination, which may be long: no buffer
+// is held for it, but for what is no longer in the kernel. A pipe is held for a
+// while.
+func (p *pump) wait() {
+	switch p.where {
+	case inPipe:
+		if p.mark == 0 {
+			p.mark = p.n
+			p.half.dst.SetWriteDeadline(time.Now().Add(stuckTime))
+		}
+	case inKernel:
+		p.n, p.full = 0, 1
+		p.giveBack()
+	case inBuffer:
+		p.rest, p.where, p.full = slices.Clone(p.buf[p.end-p.n:p.end]), inRest, 0
+		p.pipes.hold(p.n)
+		p.giveBack()
+	}
+}
+
+// empty gives a pipe back: what is in it is kept as bytes.
+func (p *pump) empty() {
+	rest := make([]byte, p.n)
+	for got := 0; got < len(rest); {
+		n, err := unix.Read(p.pipe.r, rest[got:])
+		if n <= 0 && err != unix.EINTR {
+			p.err = cmp.Or(err, error(unix.EIO))
+			return
+		}
+		got += max(n, 0)
+	}
+	p.rest, p.where, p.full = rest, inRest, 0
+	p.giveBack()
 }
 
 func (p *pump) borrowBuffer() []byte {
@@ -156,8 +292,16 @@ func (p *pump) giveBack() {
 		p.buf = nil
 	}
 	if p.pipe != nil {
-		p.pipes.put(p.pipe, p.piped && p.n > 0)
+		p.pipes.put(p.pipe, p.where == inPipe && p.n > 0)
 		p.pipe = nil
+	}
+}
+
+// close gives back all that is borrowed, with the bytes in it.
+func (p *pump) close() {
+	p.giveBack()
+	if p.where == inPipe || p.where == inRest {
+		p.pipes.hold(-p.n)
 	}
 }
 

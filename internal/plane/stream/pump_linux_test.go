@@ -2,6 +2,7 @@ package stream
 
 import (
 	"io"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,7 +23,7 @@ type rig struct {
 // relay makes a rig. Its relay ends with the test at the latest.
 func relay(t testing.TB) *rig {
 	t.Helper()
-	r := &rig{over: make(chan struct{})}
+	r := &rig{over: make(chan struct{}), pipes: pipes{lender: new(counter)}}
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
 	r.client = testenv.Dial(t, ln.Addr())
 	r.link = newLink(new(Plane), ln.Next(t))
@@ -159,7 +160,8 @@ func TestDirtyPipeIsClosed(t *testing.T) {
 func TestPipes(t *testing.T) {
 	testenv.CheckLeaks(t)
 	testenv.NeedDescriptors(t, 2*maxPipes+100)
-	var ps pipes
+	lender := new(counter)
+	ps := pipes{lender: lender}
 	var lent []*pipe
 	for range maxPipes {
 		p := ps.get()
@@ -187,9 +189,39 @@ func TestPipes(t *testing.T) {
 		ps.put(p, false)
 	}
 	ps.close()
-	if open, _ := ps.counts(); open != 0 {
-		t.Errorf("%d pipes open after close", open)
+	if open, _ := ps.counts(); open != 0 || lender.lent.Load() != 0 {
+		t.Errorf("%d pipes and %d descriptors after close", open, lender.lent.Load())
 	}
+}
+
+// A counter lends as many descriptors as anybody wants.
+type counter struct{ lent atomic.Int64 }
+
+func (c *counter) BorrowSpare(n int) (ok, ample bool) {
+	c.lent.Add(int64(n))
+	return true, true
+}
+func (c *counter) GiveBack(n int) { c.lent.Add(int64(-n)) }
+
+// Bulk that a side does not take gives its pipe back, and arrives nevertheless.
+func TestStuckPipeIsGivenBack(t *testing.T) {
+	testenv.CheckLeaks(t)
+	r := relay(t)
+	left, written := r.holdUp(t, 64<<20)
+	testenv.Eventually(t, "the pipe is given back", func() bool {
+		_, lent := r.pipes.counts()
+		return lent == 0
+	})
+	if r.pipes.held() == 0 {
+		t.Error("what was in the pipe is not counted")
+	}
+	if n, err := io.ReadFull(r.server, make([]byte, left)); err != nil {
+		t.Fatalf("read %d bytes of %d: %v", n, left, err)
+	}
+	if err := <-written; err != nil {
+		t.Fatal(err)
+	}
+	testenv.Eventually(t, "nothing is held up", func() bool { return r.pipes.held() == 0 })
 }
 
 func TestSmallMessagesDoNotAllocate(t *testing.T) {

@@ -88,6 +88,7 @@ func (p *Plane) Serve(ctx context.Context, d *dispatch.Dispatcher) error {
 		p.ln.Close()
 	})
 	p.conns.Go(func() { p.idlers.Run(ctx, d) })
+	p.pipes.lendFrom(d)
 	err := p.accept(ctx, d)
 	cancel()
 	p.conns.Wait()
