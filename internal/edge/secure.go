@@ -37,11 +37,17 @@ func Accept(ctx context.Context, s *tlsterm.Server, c net.Conn) (*Secure, error)
 	return &Secure{Conn: t, under: u}, nil
 }
 
-// Wait waits until there is something to read, be it an error.
-func (s *Secure) Wait() {
-	if !s.part && s.err == nil {
-		s.under.wait()
+// Wait waits until there is something to read, be it an error. Its own error is
+// that of the wait, such as of a deadline.
+func (s *Secure) Wait() error {
+	if s.part || s.err != nil {
+		return nil
 	}
+	err := s.under.wait()
+	if s.under.ended || s.under.err != nil {
+		return nil // is to be read
+	}
+	return err
 }
 
 // Read reads what the other side has sent, as many records of it as are there
@@ -63,19 +69,46 @@ func (s *Secure) Read(b []byte) (n int, err error) {
 		s.err = io.ErrUnexpectedEOF
 	}
 	if n > 0 {
+		if s.err == ErrNothing {
+			s.err = nil
+		}
 		return n, nil
 	}
 	err = s.err
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	if errors.Is(err, os.ErrDeadlineExceeded) || err == ErrNothing {
 		s.err = nil // all others are final
 	}
 	return 0, err
 }
 
+// ErrNothing says that there is nothing to read yet.
+var ErrNothing error = nothing{}
+
+// nothing is an error after which TLS can be read on.
+type nothing struct{}
+
+func (nothing) Error() string   { return "nothing to read yet" }
+func (nothing) Timeout() bool   { return true }
+func (nothing) Temporary() bool { return true }
+
+// TryRead is Read, but that it returns [ErrNothing] instead of waiting: what has
+// come may be a part of a record, or for TLS itself, such as tickets of sessions.
+func (s *Secure) TryRead(b []byte) (int, error) {
+	s.under.try = true
+	n, err := s.Read(b)
+	s.under.try = false
+	return n, err
+}
+
 // Write writes all records of b at a go.
-func (s *Secure) Write(b []byte) (int, error) {
-	s.under.hold()
+func (s *Secure) Write(b []byte) (int, error) { return s.WriteReleasing(b, func() {}) }
+
+// WriteReleasing is Write. It calls release when it needs b no more, which is
+// before it waits for the other side.
+func (s *Secure) WriteReleasing(b []byte, release func()) (int, error) {
+	s.under.hold(len(b))
 	n, err := s.Conn.Write(b)
+	release()
 	if ferr := s.under.flush(); err == nil && ferr != nil {
 		return 0, ferr
 	}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -179,6 +180,47 @@ func TestRecords(t *testing.T) {
 	}
 }
 
+// What comes for TLS itself, such as the tickets of a session, or a part of a
+// record, is nothing to read: nobody keeps a buffer ready for it.
+func TestTryReadDoesNotWait(t *testing.T) {
+	testenv.CheckLeaks(t)
+	ln := testenv.Listen(t, "tcp", testenv.Loopback)
+	c := testenv.Dial(t, ln.Addr())
+	far := newUnder(ln.Next(t))
+	s, server := secured(t, c, far, tls.VersionTLS13)
+	buf := make([]byte, 64<<10)
+	s.Wait() // for the tickets, which come in any case
+	for n, err := s.TryRead(buf); err != ErrNothing; n, err = s.TryRead(buf) {
+		t.Fatalf("tickets: %d bytes, %v", n, err)
+	}
+	far.hold(1)
+	io.WriteString(server, "text")
+	far.mu.Lock()
+	record := append([]byte(nil), (*far.out)[:far.length]...)
+	far.length = 0
+	far.mu.Unlock()
+	for i, b := range record {
+		if _, err := far.Conn.Write([]byte{b}); err != nil {
+			t.Fatal(err)
+		}
+		s.Wait()
+		n, err := s.TryRead(buf)
+		if last := i == len(record)-1; last != (err == nil) || !last && err != ErrNothing || last && string(buf[:n]) != "text" {
+			t.Fatalf("byte %d of %d of a record: %q, %v", i+1, len(record), buf[:n], err)
+		}
+	}
+	c.SetReadDeadline(time.Unix(1, 0))
+	if err := s.Wait(); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("a wait that is ended: %v", err)
+	}
+	c.SetReadDeadline(time.Time{})
+	server.Close()
+	s.Wait()
+	if n, err := s.TryRead(buf); n != 0 || err == nil || err == ErrNothing {
+		t.Errorf("after the end: %d bytes, %v", n, err)
+	}
+}
+
 // TestLastWord has the end come together with the last bytes, from a side that
 // leaves the connection open.
 func TestLastWord(t *testing.T) {
@@ -187,7 +229,7 @@ func TestLastWord(t *testing.T) {
 	c := testenv.Dial(t, ln.Addr())
 	far := newUnder(ln.Next(t))
 	s, server := secured(t, c, far, tls.VersionTLS12)
-	far.hold()
+	far.hold(1)
 	io.WriteString(server, "a")
 	io.WriteString(server, "b")
 	server.CloseWrite()

@@ -14,9 +14,34 @@ const (
 	// ahead is how much is read and written at a go: some records. With system
 	// calls for each of them bulk from a client took a fifth longer.
 	ahead = 68 << 10
+	// oneRecord is enough for a record, with which it begins: a side that takes
+	// nothing, or sends little, costs no more memory than that.
+	oneRecord = 17 << 10
+	// bulk is from how many bytes on it is worth more.
+	bulk = 256 << 10
 )
 
-var buffers = sync.Pool{New: func() any { return new([ahead]byte) }}
+var (
+	buffers      = sync.Pool{New: func() any { b := make([]byte, ahead); return &b }}
+	smallBuffers = sync.Pool{New: func() any { b := make([]byte, oneRecord); return &b }}
+)
+
+// buffer returns a large buffer or a small one.
+func buffer(large bool) *[]byte {
+	if large {
+		return buffers.Get().(*[]byte)
+	}
+	return smallBuffers.Get().(*[]byte)
+}
+
+// giveBack takes a buffer back.
+func giveBack(b *[]byte) {
+	if len(*b) == ahead {
+		buffers.Put(b)
+	} else {
+		smallBuffers.Put(b)
+	}
+}
 
 // under is what TLS reads and writes. It reads ahead, but gives TLS no more than
 // one record at a time: so it knows whether there is another one. It holds
@@ -27,7 +52,9 @@ type under struct {
 	fill func(fd uintptr) bool // made once: a method value allocates
 
 	// Of the one who reads.
-	in      *[ahead]byte
+	in      *[]byte
+	passed  int              // bytes that were read
+	try     bool             // Read does not wait
 	at, end int              // what of in is to be taken
 	err     error            // of the last fill; it is final
 	ended   bool             // the other side has ended the connection
@@ -37,8 +64,9 @@ type under struct {
 
 	mu     sync.Mutex // guards all below
 	held   bool       // what is written is kept for flush
-	out    *[ahead]byte
-	length int // of what is kept
+	out    *[]byte
+	large  bool // more than a record is to be kept
+	length int  // of what is kept
 }
 
 func newUnder(c net.Conn) *under {
@@ -74,11 +102,11 @@ func (u *under) wait() error {
 // tryFill reads once. It reports false where there is nothing yet.
 func (u *under) tryFill(fd uintptr) bool {
 	if u.in == nil {
-		u.in = buffers.Get().(*[ahead]byte)
+		u.in = buffer(u.passed >= bulk)
 	}
 	for {
 		u.at = 0
-		u.end, u.err = syscall.Read(int(fd), u.in[:])
+		u.end, u.err = syscall.Read(int(fd), *u.in)
 		if u.err == syscall.EINTR {
 			continue
 		}
@@ -89,7 +117,7 @@ func (u *under) tryFill(fd uintptr) bool {
 		if again {
 			u.err = nil
 		}
-		if u.end == 0 {
+		if u.passed += u.end; u.end == 0 {
 			u.giveBack()
 		}
 		return !again
@@ -98,8 +126,8 @@ func (u *under) tryFill(fd uintptr) bool {
 
 // read is wait for what is no socket.
 func (u *under) read() error {
-	u.in = buffers.Get().(*[ahead]byte)
-	n, err := u.Conn.Read(u.in[:])
+	u.in = buffer(false)
+	n, err := u.Conn.Read(*u.in)
 	u.at, u.end = 0, n
 	if n > 0 {
 		return nil
@@ -110,25 +138,28 @@ func (u *under) read() error {
 }
 
 func (u *under) giveBack() {
-	buffers.Put(u.in)
+	giveBack(u.in)
 	u.in = nil
 }
 
 // Read gives what is left of the head of a record, or of the record.
 func (u *under) Read(b []byte) (int, error) {
+	if u.try && u.at == u.end && u.raw != nil && u.err == nil && !u.ended {
+		return 0, ErrNothing
+	}
 	if err := u.wait(); err != nil {
 		return 0, err
 	}
 	n := min(len(b), u.end-u.at)
 	if u.known < recordHead {
-		n = copy(u.head[u.known:], u.in[u.at:u.at+n])
+		n = copy(u.head[u.known:], (*u.in)[u.at:u.at+n])
 		copy(b, u.head[u.known:u.known+n])
 		u.known += n
 		if u.known == recordHead {
 			u.left = recordLength(u.head[:])
 		}
 	} else {
-		n = copy(b, u.in[u.at:u.at+min(n, u.left)])
+		n = copy(b, (*u.in)[u.at:u.at+min(n, u.left)])
 		u.left -= n
 	}
 	if u.known == recordHead && u.left == 0 {
@@ -145,13 +176,14 @@ func recordLength(head []byte) int { return int(head[3])<<8 | int(head[4]) }
 // more reports whether a whole record is there.
 func (u *under) more() bool {
 	have := u.end - u.at
-	return u.known == 0 && have >= recordHead && have >= recordHead+recordLength(u.in[u.at:])
+	return u.known == 0 && have >= recordHead && have >= recordHead+recordLength((*u.in)[u.at:])
 }
 
-// hold has what is written from now on kept, as far as there is room.
-func (u *under) hold() {
+// hold has what is written from now on kept, as far as there is room: n bytes
+// before TLS.
+func (u *under) hold(n int) {
 	u.mu.Lock()
-	u.held = true
+	u.held, u.large = true, n > oneRecord-1<<10
 	u.mu.Unlock()
 }
 
@@ -168,8 +200,8 @@ func (u *under) drain() error {
 	if u.out == nil {
 		return nil
 	}
-	_, err := u.Conn.Write(u.out[:u.length])
-	buffers.Put(u.out)
+	_, err := u.Conn.Write((*u.out)[:u.length])
+	giveBack(u.out)
 	u.out, u.length = nil, 0
 	return err
 }
@@ -178,18 +210,18 @@ func (u *under) drain() error {
 func (u *under) Write(b []byte) (int, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.length+len(b) > ahead {
+	if u.out != nil && (u.length+len(b) > len(*u.out) || len(b) > oneRecord) {
 		if err := u.drain(); err != nil {
 			return 0, err
 		}
 	}
-	if !u.held || len(b) > ahead {
+	if !u.held || len(b) > oneRecord {
 		return u.Conn.Write(b)
 	}
 	if u.out == nil {
-		u.out = buffers.Get().(*[ahead]byte)
+		u.out = buffer(u.large)
 	}
-	u.length += copy(u.out[u.length:], b)
+	u.length += copy((*u.out)[u.length:], b)
 	return len(b), nil
 }
 

@@ -34,11 +34,12 @@ func (h *half) copy(limit int64) (moved int64, readErr, writeErr error) {
 			return moved, err, nil
 		}
 		h.took(b)
-		if err := h.put(b); err != nil {
+		n := len(b)
+		if err := h.putInput(in, b); err != nil {
 			return moved, nil, err
 		}
-		moved += int64(len(b))
-		h.pay(len(b))
+		moved += int64(n)
+		h.pay(n)
 	}
 	return moved, nil, nil
 }

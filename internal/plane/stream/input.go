@@ -5,28 +5,41 @@ import (
 	"io"
 	"sync"
 	"syscall"
+	"time"
+
+	"pen/internal/edge"
 )
 
 const (
 	bufferSize = 32 << 10
 	inputSize  = 64 << 10 // some records of TLS
+	smallInput = 16 << 10 // one
+	// bulkInput is after how many bytes, none of which had to wait, more than
+	// smallInput is read at a go: a side that takes nothing costs no more memory
+	// than that.
+	bulkInput = 256 << 10
+	// slowWrite is what time a write takes that had to wait.
+	slowWrite = 20 * time.Millisecond
 )
 
 var (
-	buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
-	inputs  = sync.Pool{New: func() any { return new([inputSize]byte) }}
+	buffers     = sync.Pool{New: func() any { return new([bufferSize]byte) }}
+	inputs      = sync.Pool{New: func() any { return new([inputSize]byte) }}
+	smallInputs = sync.Pool{New: func() any { return new([smallInput]byte) }}
 )
 
 // An input reads one side of a link into a buffer that is borrowed only while
 // there is something in it.
 type input struct {
-	from side
-	raw  syscall.RawConn // nil where there is TLS
-	buf  *[inputSize]byte
-	most int // how many bytes to read at a go
-	n    int
-	err  error
-	fill func(fd uintptr) bool // made once: a method value allocates
+	from   side
+	raw    syscall.RawConn // nil where there is TLS
+	large  *[inputSize]byte
+	small  *[smallInput]byte
+	most   int // how many bytes to read at a go
+	passed int // bytes that were read since one had to wait
+	n      int
+	err    error
+	fill   func(fd uintptr) bool // made once: a method value allocates
 }
 
 // input returns the input of a half. Its owner gives back what it has borrowed.
@@ -47,12 +60,18 @@ func (h *half) input() (*input, error) {
 // next returns what is there, at least a byte of it, or an error. The bytes are
 // good until next or giveBack is called.
 func (in *input) next() ([]byte, error) {
-	if in.raw == nil {
+	for in.raw == nil {
 		in.giveBack()
-		in.from.tls.Wait()
-		in.borrow()
-		n, err := in.from.Read(in.buf[:in.most])
-		return in.buf[:n], err
+		if err := in.from.tls.Wait(); err != nil {
+			return nil, err
+		}
+		buf := in.borrow()
+		n, err := in.from.tls.TryRead(buf)
+		if err == edge.ErrNothing {
+			continue // what came was for TLS itself
+		}
+		in.passed += n
+		return buf[:n], err
 	}
 	if err := cmp.Or(in.raw.Read(in.fill), in.err); err != nil {
 		return nil, err
@@ -60,14 +79,14 @@ func (in *input) next() ([]byte, error) {
 	if in.n == 0 {
 		return nil, io.EOF
 	}
-	return in.buf[:in.n], nil
+	in.passed += in.n
+	return in.borrow()[:in.n], nil
 }
 
 // tryRead reads once. It reports false where there is nothing yet.
 func (in *input) tryRead(fd uintptr) bool {
 	for {
-		in.borrow()
-		in.n, in.err = syscall.Read(int(fd), in.buf[:in.most])
+		in.n, in.err = syscall.Read(int(fd), in.borrow())
 		switch in.err {
 		case syscall.EINTR:
 			continue
@@ -80,15 +99,51 @@ func (in *input) tryRead(fd uintptr) bool {
 	}
 }
 
-func (in *input) borrow() {
-	if in.buf == nil {
-		in.buf = inputs.Get().(*[inputSize]byte)
+// borrow returns the buffer.
+func (in *input) borrow() []byte {
+	if in.large == nil && in.small == nil {
+		if in.passed >= bulkInput {
+			in.large = inputs.Get().(*[inputSize]byte)
+		} else {
+			in.small = smallInputs.Get().(*[smallInput]byte)
+		}
 	}
+	if in.large != nil {
+		return in.large[:in.most]
+	}
+	return in.small[:min(in.most, smallInput)]
 }
 
 func (in *input) giveBack() {
-	if in.buf != nil {
-		inputs.Put(in.buf)
-		in.buf = nil
+	if in.large != nil {
+		inputs.Put(in.large)
+		in.large = nil
 	}
+	if in.small != nil {
+		smallInputs.Put(in.small)
+		in.small = nil
+	}
+}
+
+// putInput writes what next has returned. TLS has copied it before it may have to wait:
+// then the buffer is given back already.
+func (h *half) putInput(in *input, b []byte) error {
+	var begin time.Time
+	bulk := in.passed >= bulkInput
+	if bulk {
+		begin = time.Now()
+	}
+	var n int
+	var err error
+	if h.dst.tls != nil {
+		n, err = h.dst.tls.WriteReleasing(b, in.giveBack)
+	} else {
+		n, err = h.dst.conn.Write(b)
+	}
+	h.written.Add(uint64(n))
+	if bulk && time.Since(begin) > slowWrite {
+		in.giveBack()
+		in.passed = 0
+	}
+	return err
 }
