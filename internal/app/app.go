@@ -89,7 +89,8 @@ type App struct {
 	changes  changes
 
 	// All below is used within change only, but for New.
-	file      config.Config       // what the file meant when it was last read
+	file      config.Config       // what the file means that is in force
+	read      config.Config       // what the file meant when it was last read; another thing after a rollback
 	actions   []config.Command    // that stood in it
 	countries *geoip.DB           // nil where none is wanted
 	services  map[string]*service // replaced, never changed
@@ -126,7 +127,7 @@ func (c *inForce) certificates(service string) []tlsterm.Info {
 // yet. After an error nothing is left open.
 func New(inv config.Invocation, opt Options) (*App, error) {
 	a := &App{
-		opt: opt, start: time.Now(), base: inv.Base, run: inv.Run, file: inv.Config, actions: inv.Run,
+		opt: opt, start: time.Now(), base: inv.Base, run: inv.Run, file: inv.Config, read: inv.Config, actions: inv.Run,
 		nofile: process.RaiseNoFile(), done: make(chan struct{}), renamed: make(chan struct{}, 1), tables: map[string]*client.Table{}, retired: map[string]time.Duration{},
 		changes: changes{turn: make(chan struct{}, 1)},
 	}

@@ -110,6 +110,7 @@ func keepStartOnly(next *config.Config, old config.Config) bool {
 // Called within change.
 func (a *App) apply(ctx context.Context, next config.Config, again bool) error {
 	old := a.Config()
+	next = next.Sharing(old) // what is kept for rollback costs no second table
 	countries, err := a.openCountries(next, again)
 	if err != nil {
 		return err

@@ -52,6 +52,10 @@ func (a *App) reload(ctx context.Context) error {
 		return err
 	}
 	old := a.Config()
+	if a.rolledBack(after) {
+		a.opt.Log.Info("the file has what was rolled back, which a reload applies once the file is changed", "file", name)
+		return a.apply(ctx, old, again)
+	}
 	next := config.Merge(a.file, after, old)
 	if err := keepsServing(old, next); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
@@ -64,7 +68,7 @@ func (a *App) reload(ctx context.Context) error {
 		return err
 	}
 	a.remember(before)
-	a.file, a.actions = after, run
+	a.file, a.read, a.actions = after, after, run
 	return nil
 }
 

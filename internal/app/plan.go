@@ -53,8 +53,11 @@ func (a *App) plan(ctx context.Context, file string) (string, error) {
 	var b strings.Builder
 	renamed := renames(heirs)
 	b.WriteString(config.Diff(old, next, renamed))
-	if b.Len() == 0 {
+	switch {
+	case b.Len() == 0:
 		b.WriteString("nothing changes\n")
+	case a.rolledBack(after):
+		return "nothing changes: this was rolled back, and applies once the file is changed:\n" + b.String(), nil
 	}
 	if late {
 		b.WriteString("some of the file takes effect at the next start only\n")

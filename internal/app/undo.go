@@ -5,12 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 
 	"pen/internal/config"
 )
 
-// maxUndo is how many changes can be taken back.
-const maxUndo = 20
+const (
+	// maxUndo is how many changes can be taken back, fewer where tables of
+	// servers are long: maxUndoSlots is how many slots all that is kept has.
+	maxUndo      = 20
+	maxUndoSlots = 100_000
+)
 
 // A past is what a change replaced: the configuration, and what the file meant
 // that it came from. Both are taken back together, so that the next reload finds
@@ -24,6 +29,13 @@ type past struct {
 // change.
 func (a *App) present() past { return past{a.Config(), a.file, a.actions} }
 
+// rolledBack reports whether a file means what it meant when it was last read,
+// and that was taken back. A reload must not bring it back by itself: it may be one
+// for the rotation of logs.
+func (a *App) rolledBack(file config.Config) bool {
+	return reflect.DeepEqual(file, a.read) && !reflect.DeepEqual(a.file, a.read)
+}
+
 // remember keeps what was replaced, for rollback, unless it is as before: a
 // reload of a file that is the same must not push out what was changed. Called
 // within change.
@@ -32,9 +44,26 @@ func (a *App) remember(old past) {
 		return
 	}
 	a.undo = append(a.undo, old)
-	if len(a.undo) > maxUndo {
-		a.undo = a.undo[1:]
+	a.undo = recent(a.undo)
+}
+
+// recent are the last ones that may be kept. Configurations that share a table
+// of servers have it once.
+func recent(all []past) []past {
+	slots, counted := 0, map[*config.Server]bool{}
+	for i := range all {
+		past := &all[len(all)-1-i]
+		for _, s := range past.cfg.All() {
+			if len(s.Servers) > 0 && !counted[&s.Servers[0]] {
+				slots += len(s.Servers)
+				counted[&s.Servers[0]] = true
+			}
+		}
+		if i == maxUndo || i > 0 && slots > maxUndoSlots {
+			return slices.Clone(all[len(all)-i:]) // the others are let go
+		}
 	}
+	return all
 }
 
 // rollback takes the last change back, and reports what that has changed.

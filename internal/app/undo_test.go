@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"pen/internal/config"
 	"pen/internal/testenv"
 )
 
@@ -88,6 +90,57 @@ func TestHistoryIsBounded(t *testing.T) {
 	}
 }
 
+// What can be taken back shares tables of servers with what is in force, so that
+// it costs no more where they are long; and it is not changed by what comes later.
+func TestHistoryIsSmall(t *testing.T) {
+	a := start(t, "127.0.0.1:0", named(t, "one"))
+	run(t, a, "service web", "service web server 3 address 127.0.0.1 port 1")
+	n := len(a.undo)
+	run(t, a, "timeout 7", "service web timeout 8")
+	now := a.Config()
+	for _, past := range a.undo[n:] {
+		if &past.cfg.Servers[0] != &now.Servers[0] || &past.cfg.Services[0].Servers[0] != &now.Services[0].Servers[0] {
+			t.Error("a table of servers is there twice")
+		}
+	}
+	run(t, a, "service web server 3 weight 9", "server 0 max 3")
+	for range 2 {
+		if _, err := a.rollback(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := a.Config(); got.Servers[0] != now.Servers[0] || got.Services[0].Servers[3] != now.Services[0].Servers[3] {
+		t.Errorf("taken back: %+v", got)
+	}
+}
+
+// Long tables of servers are kept less often, and the last one always.
+func TestHistoryOfLongTablesIsShort(t *testing.T) {
+	table := func(n int) past {
+		var p past
+		p.cfg.Servers = make([]config.Server, n)
+		return p
+	}
+	long, short := table(maxUndoSlots), table(1)
+	for _, tt := range []struct {
+		all  []past
+		want int
+	}{
+		{nil, 0},
+		{[]past{long}, 1},
+		{[]past{table(2 * maxUndoSlots)}, 1},
+		{[]past{short, long}, 1},
+		{[]past{long, long, long, long}, 4},
+		{[]past{table(maxUndoSlots), long, long}, 2},
+		{[]past{table(maxUndoSlots / 2), table(maxUndoSlots / 2), table(maxUndoSlots / 2)}, 2},
+		{slices.Repeat([]past{short}, maxUndo+1), maxUndo},
+	} {
+		if got := recent(tt.all); len(got) != tt.want {
+			t.Errorf("%d of %d are kept, want %d", len(got), len(tt.all), tt.want)
+		}
+	}
+}
+
 // After a rollback the file is compared with what is in force, not with what it
 // had meant before: a plan says what is different, and a reload applies it.
 func TestRollbackAndFileAreOneStory(t *testing.T) {
@@ -98,7 +151,13 @@ func TestRollbackAndFileAreOneStory(t *testing.T) {
 	if _, err := a.rollback(); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := plan(t, a, file.name), "first service:\n  - timeout 5\n  - tracking 60\n  + timeout 9\n  + tracking 90\n"; got != want {
+	// The rotation of logs does not bring back what was taken back.
+	reload(t, a)
+	if c := a.Config(); c.Timeout != 5*time.Second || c.Tracking != time.Minute || len(a.undo) != 0 {
+		t.Errorf("a reload of the same file: timeout %v, tracking %v, %d changes", c.Timeout, c.Tracking, len(a.undo))
+	}
+	said := "nothing changes: this was rolled back, and applies once the file is changed:\n"
+	if got, want := plan(t, a, file.name), said+"first service:\n  - timeout 5\n  - tracking 60\n  + timeout 9\n  + tracking 90\n"; got != want {
 		t.Errorf("the plan of what was taken back:\n%s", got)
 	}
 	file.write("timeout 7\ntracking 90\n")

@@ -239,6 +239,23 @@ func (c Config) Clone() Config {
 	return c
 }
 
+// Sharing returns an equal Config that shares its tables of servers with another
+// one where they are equal: tables may be long, and most changes leave them as
+// they are.
+func (c Config) Sharing(other Config) Config {
+	if slices.Equal(c.Servers, other.Servers) {
+		c.Servers = other.Servers
+	}
+	c.Services = slices.Clone(c.Services)
+	for i := range c.Services {
+		s := &c.Services[i]
+		if j := other.indexOf(s.Name); j >= 0 && slices.Equal(s.Servers, other.Services[j].Servers) {
+			s.Servers = other.Services[j].Servers
+		}
+	}
+	return c
+}
+
 // own gives c services and tables of servers that nobody else reads, and lists
 // that nobody else appends to. Without it no verb may change c.
 func (c *Config) own() {
