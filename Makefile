@@ -10,7 +10,8 @@ PROGRAMS   = git:git gcc:gcc /usr/include/stdio.h:libc6-dev nginx:nginx-core /us
              dnsmasq:dnsmasq-base unbound:unbound dnsperf:dnsperf dig:bind9-dnsutils ip:iproute2 /usr/sbin/nft:nftables \
              mandoc:mandoc fish:fish zsh:zsh /usr/share/zoneinfo/Europe/Helsinki:tzdata \
              /usr/lib/postgresql/*/bin/initdb:postgresql openssl:openssl gnutls-cli:gnutls-bin \
-             apache2:apache2-bin sslscan:sslscan testssl:testssl.sh /usr/lib/postfix/sbin/master:postfix
+             apache2:apache2-bin sslscan:sslscan testssl:testssl.sh /usr/lib/postfix/sbin/master:postfix \
+             mariadbd:mariadb-server-core my_print_defaults:mariadb-client-core /usr/sbin/slapd:slapd
 
 # Where install puts things; DESTDIR is for those who make packages.
 PREFIX    ?= /usr/local

@@ -142,7 +142,7 @@ func (p *peers) pen(t *testing.T, conf string) {
 	})
 	listeners := len(regexp.MustCompile(`(?m)^listen `).FindAllString(conf, -1))
 	testenv.Eventually(t, "Pen listens", func() bool {
-		return strings.Count(readFile(p.log), ": listening ") >= listeners && p.ask("pid") == fmt.Sprintln(cmd.Process.Pid)
+		return strings.Count(readFile(p.log), " listening ") >= listeners && p.ask("pid") == fmt.Sprintln(cmd.Process.Pid)
 	})
 }
 

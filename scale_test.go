@@ -64,7 +64,7 @@ func runPen(t *testing.T, plane, text string) *pen {
 		}
 	})
 	n := strings.Count(text, "\nlisten ")
-	p.await("Pen to listen", func() bool { return strings.Count(readFile(p.log), ": listening ") == n || p.ended() })
+	p.await("Pen to listen", func() bool { return strings.Count(readFile(p.log), " listening ") == n || p.ended() })
 	if p.ended() {
 		t.Fatal("Pen ended")
 	}
@@ -118,7 +118,7 @@ func (p *pen) reload(text string) time.Duration {
 	if err := os.Rename(p.conf+".new", p.conf); err != nil {
 		p.t.Fatal(err)
 	}
-	reloads := func() int { return strings.Count(readFile(p.log), ": reloaded\n") }
+	reloads := func() int { return strings.Count(readFile(p.log), " reloaded\n") }
 	before, begin := reloads(), time.Now()
 	if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		p.t.Fatal(err)

@@ -44,7 +44,7 @@ type Report struct {
 // tabs or commas. They are
 //
 //	75%                    the weight
-//	up, down, fail, stopped
+//	up, down, fail, failed, stopped
 //	ready, drain, maint
 //	maxconn:N
 //
@@ -75,7 +75,7 @@ func (r *Report) word(word string) error {
 	switch word {
 	case "up":
 		r.State = Up
-	case "down", "fail", "stopped":
+	case "down", "fail", "failed", "stopped":
 		r.State = Down
 	case "ready":
 		r.Mode = Ready

@@ -16,32 +16,46 @@ type Kind string
 
 // The kinds, with the words that follow each in a [Spec]'s text.
 const (
-	TCP   Kind = "tcp"    // a connection is accepted
-	TLS   Kind = "tls"    // and a TLS handshake completed
-	HTTP  Kind = "http"   // PATH: a request is answered by a status in the range
-	HTTPS Kind = "https"  // PATH: the same over TLS
-	Send  Kind = "send"   // STRING expect STRING; or "expect STRING" for a server that talks first
-	UDP   Kind = "udp"    // send STRING expect STRING: the same by datagrams
-	DNS   Kind = "dns"    // NAME: a question for its address is answered without an error
-	Exec  Kind = "exec"   // FILE: a program of the operator's ends with status 0
-	Agent Kind = "agent"  // [send STRING]: what the server says of itself; see [ParseAgent]
-	first      = "expect" // how Send is written when nothing is sent
+	TCP        Kind = "tcp"        // a connection is accepted
+	TLS        Kind = "tls"        // and a TLS handshake completed
+	HTTP       Kind = "http"       // PATH: a request is answered by a status in the range
+	HTTPS      Kind = "https"      // PATH: the same over TLS
+	Send       Kind = "send"       // STRING expect STRING; or "expect STRING" for a server that talks first
+	Script     Kind = "script"     // send STRING and expect STRING in any order, several times
+	SMTP       Kind = "smtp"       // a greeting, and an answer to EHLO
+	MySQL      Kind = "mysql"      // a login is answered, whether or not it succeeds
+	PostgreSQL Kind = "postgresql" // likewise
+	Redis      Kind = "redis"      // PING is answered
+	LDAP       Kind = "ldap"       // an anonymous bind is answered
+	UDP        Kind = "udp"        // send STRING expect STRING: the same by datagrams
+	DNS        Kind = "dns"        // NAME: a question for its address is answered without an error
+	Exec       Kind = "exec"       // FILE: a program of the operator's ends with status 0
+	Agent      Kind = "agent"      // [send STRING]: what the server says of itself; see [ParseAgent]
+	first           = "expect"     // how Send is written when nothing is sent
 )
 
-const kinds = "tcp, tls, http PATH, https PATH, send STRING expect STRING, expect STRING, " +
-	"udp send STRING expect STRING, dns NAME, exec FILE or agent [send STRING]"
+const kinds = "tcp, tls, http PATH, https PATH, smtp, mysql, postgresql, redis, ldap, send STRING expect STRING, expect STRING, " +
+	"script STEPS, udp send STRING expect STRING, dns NAME, exec FILE or agent [send STRING]"
+
+// otherNames are what kinds are also called.
+var otherNames = map[Kind]Kind{"postgres": PostgreSQL, "pgsql": PostgreSQL, "mariadb": MySQL}
 
 // A Spec is a check. Two that are equal are the same check, so one can be the
 // key of a map. The zero Spec is none; [ParseSpec] makes them.
 type Spec struct {
 	Kind         Kind
 	Arg          string        // PATH of http and https, NAME of dns, FILE of exec
-	Send, Expect string        // of send, udp and agent: bytes
+	Send, Expect string        // bytes; of http and https: the body of the request, and a part of that of the answer
+	Steps        string        // of script, as [Spec.String] writes them; see [Spec.Script]
+	Method       string        // of http and https
+	Headers      string        // of http and https: lines, each with its end
+	User         string        // of mysql and postgresql: who must be let in; "" is anybody, who may be refused
+	ALPN         string        // of tls: protocols, separated by commas, one of which the server must choose
 	Interval     time.Duration // from the begin of one check to that of the next
 	Timeout      time.Duration // of one check, from connecting to the last byte
 	Rise, Fall   int           // results in a row that make a server up, or down
 	Port         int           // 0 is the server's own
-	Host         string        // of http and https: Host header; and with tls: the server's name. "" is the address
+	Host         string        // of http and https: Host header; with tls: the server's name; of smtp: the client's. "" is the address
 	StatusMin    int           // http and https: the range of
 	StatusMax    int           // good status codes, both included
 	Jitter       int           // percent of the interval by which each one is longer or shorter at most
@@ -64,12 +78,14 @@ func defaults(k Kind) Spec {
 	s := Spec{Kind: k, Interval: defaultInterval, Rise: 2, Fall: 3, Jitter: defaultJitter}
 	switch k {
 	case HTTP, HTTPS:
-		s.StatusMin, s.StatusMax = minStatus, maxStatus
+		s.StatusMin, s.StatusMax, s.Method = minStatus, maxStatus, "GET"
 	case Agent:
 		s.Rise, s.Fall = 1, 1
 	}
 	return s
 }
+
+func (s Spec) isHTTP() bool { return s.Kind == HTTP || s.Kind == HTTPS }
 
 // IsTLS reports whether the check speaks TLS.
 func (s Spec) IsTLS() bool { return s.Kind == TLS || s.Kind == HTTPS }
@@ -93,7 +109,17 @@ func (s Spec) String() string {
 	option("fall", strconv.Itoa(s.Fall), strconv.Itoa(d.Fall))
 	option("port", strconv.Itoa(s.Port), "0")
 	option("host", s.Host, "")
-	option("status", s.statusRange(), d.statusRange())
+	if s.isHTTP() {
+		option("method", s.Method, d.Method)
+		for line := range strings.Lines(s.Headers) {
+			words = append(words, "header", escape(strings.TrimSuffix(line, "\r\n")))
+		}
+		option("body", escape(s.Send), "")
+		option("status", s.statusRange(), d.statusRange())
+		option("expect", escape(s.Expect), "")
+	}
+	option("user", s.User, "")
+	option("alpn", s.ALPN, "")
 	option("jitter", strconv.Itoa(s.Jitter)+"%", strconv.Itoa(d.Jitter)+"%")
 	option("start", s.Start.String(), d.Start.String())
 	if s.Verify {
@@ -117,6 +143,8 @@ func (s Spec) kindWords() []string {
 		return []string{"send", escape(s.Send), "expect", escape(s.Expect)}
 	case UDP:
 		return []string{"udp", "send", escape(s.Send), "expect", escape(s.Expect)}
+	case Script:
+		return []string{"script", s.Steps}
 	case Agent:
 		if s.Send != "" {
 			return []string{"agent", "send", escape(s.Send)}

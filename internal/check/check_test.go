@@ -38,6 +38,21 @@ var specs = []struct {
 	{"tcp interval 1.5s jitter 100% start down", "tcp interval 1.5s jitter 100% start down", Spec{
 		Kind: TCP, Interval: 1500 * time.Millisecond, Jitter: 100, Start: Down,
 	}},
+	{"smtp host mx.example", "smtp host mx.example", Spec{Kind: SMTP, Host: "mx.example"}},
+	{"mariadb user pen port 3307", "mysql port 3307 user pen", Spec{Kind: MySQL, User: "pen", Port: 3307}},
+	{"postgres", "postgresql", Spec{Kind: PostgreSQL}},
+	{"redis", "redis", Spec{Kind: Redis}},
+	{"ldap interval 5", "ldap interval 5", Spec{Kind: LDAP, Interval: 5 * time.Second}},
+	{"tls alpn h2,http/1.1", "tls alpn h2,http/1.1", Spec{Kind: TLS, ALPN: "h2,http/1.1"}},
+	{
+		`http /db method POST header X-A:1 header Accept:\stext/plain body {"a":1}\n expect all\swell`,
+		`http /db method POST header X-A:\s1 header Accept:\stext/plain body {"a":1}\n expect all\swell`,
+		Spec{Kind: HTTP, Arg: "/db", Method: "POST", Headers: "X-A: 1\r\nAccept: text/plain\r\n", Send: "{\"a\":1}\n", Expect: "all well"},
+	},
+	{
+		`script expect 220\s send EHLO\x20pen\r\n expect 250 fall 1`, `script expect 220\s send EHLO\spen\r\n expect 250 fall 1`,
+		Spec{Kind: Script, Steps: `expect 220\s send EHLO\spen\r\n expect 250`, Fall: 1},
+	},
 	{"agent port 8765", "agent port 8765", Spec{Kind: Agent, Port: 8765}},
 	{`agent send load\n rise 2 port 1`, `agent send load\n rise 2 port 1`, Spec{Kind: Agent, Send: "load\n", Port: 1, Rise: 2}},
 }
@@ -52,6 +67,9 @@ func filled(s Spec) Spec {
 		if *f.to == 0 {
 			*f.to = *f.from
 		}
+	}
+	if s.Method == "" {
+		s.Method = d.Method
 	}
 	s.Jitter = max(s.Jitter, 0)
 	if s.Interval == 0 {
@@ -102,7 +120,23 @@ var specErrors = []struct{ text, want string }{
 	{`expect a\x+1`, "expect: want"},
 	{"expect " + strings.Repeat("x", 1025), "a string of 1025 bytes, want 1 to 1024"},
 	{"agent", "agent: the port where it listens is missing, want port N"},
-	{"agent expect x", `unknown option "expect"`},
+	{"agent expect x", "expect: not for agent, only for http https"},
+	{"script", "script: want steps, send STRING or expect STRING, of which the last one is expect STRING"},
+	{"script expect a send b", "script: want steps"},
+	{"script send", "script: send has no value, want send STRING"},
+	{`script send \q expect a`, `script: send: want \r, \n`},
+	{"script" + strings.Repeat(" expect a", 65), "script: 65 steps, want 64 at most"},
+	{"smtp user a", "user: not for smtp, only for mysql postgresql"},
+	{"mysql user", `user: "", want a name`},
+	{"tls alpn a#b", `alpn: "a#b", want protocols such as`},
+	{"http / method get", `method: "get", want one such as GET`},
+	{"http / method CONNECT", "method:"},
+	{"http / method HEAD expect x", "expect: the answer to HEAD has no body"},
+	{"http / header X", `header: "X", want NAME:VALUE`},
+	{`http / header X:a\r\nY:b`, "header:"},
+	{"http / header hOST:a", "header: hOST is set by Pen; for another Host use host NAME"},
+	{"http / header Transfer-Encoding:chunked", "header: Transfer-Encoding is set by Pen"},
+	{"http /" + strings.Repeat(" header X:"+strings.Repeat("y", 1000), 5), "header: more than 4096 bytes of headers"},
 	{"tcp interval", `interval: "" is not a duration`},
 	{"tcp interval soon", `interval: "soon" is not a duration, want seconds such as 30, or 200ms, 5m`},
 	{"tcp interval 1ms", `interval: "1ms" is out of range, want 50ms to 24h0m0s`},

@@ -24,7 +24,7 @@ const (
 	maxRise    = 1000
 )
 
-const options = "interval, timeout, rise, fall, port, host, status, jitter, start, verify or dry_run"
+const options = "interval, timeout, rise, fall, port, host, method, header, body, status, expect, user, alpn, jitter, start, verify or dry_run"
 
 // ParseSpec understands the words of a check:
 //
@@ -55,9 +55,14 @@ func parseKind(words []string) (s Spec, rest []string, err error) {
 		return s, nil, errors.New("the kind of check is missing, want " + kinds)
 	}
 	kind := Kind(words[0])
+	if k, ok := otherNames[kind]; ok {
+		kind = k
+	}
 	s, rest = defaults(kind), words[1:]
 	switch kind {
-	case TCP, TLS:
+	case TCP, TLS, SMTP, MySQL, PostgreSQL, Redis, LDAP:
+	case Script:
+		rest, err = s.parseSteps(rest)
 	case HTTP, HTTPS:
 		s.Arg, rest, err = parseArg(rest, kind, "PATH", isPath)
 	case DNS:
@@ -117,8 +122,14 @@ func (s *Spec) sendExpect(words []string, send, expect bool) (rest []string, err
 
 // onlyFor are the kinds that an option makes sense for; any other is for all.
 var onlyFor = map[string][]Kind{
-	"host":   {HTTP, HTTPS, TLS},
+	"host":   {HTTP, HTTPS, TLS, SMTP},
+	"method": {HTTP, HTTPS},
+	"header": {HTTP, HTTPS},
+	"body":   {HTTP, HTTPS},
 	"status": {HTTP, HTTPS},
+	"expect": {HTTP, HTTPS},
+	"user":   {MySQL, PostgreSQL},
+	"alpn":   {TLS},
 	"verify": {TLS, HTTPS},
 }
 
@@ -157,6 +168,18 @@ func (s *Spec) option(words []string) (rest []string, err error) {
 		s.StatusMin, s.StatusMax, err = parseStatus(value)
 	case "start":
 		s.Start, err = parseState(value)
+	case "method":
+		s.Method, err = parseMethod(value)
+	case "header":
+		err = s.addHeader(value)
+	case "body":
+		s.Send, err = unescape(value)
+	case "expect":
+		s.Expect, err = unescape(value)
+	case "user":
+		s.User, err = parseToken(value, "a name of letters, digits and what is usual in names, without spaces")
+	case "alpn":
+		s.ALPN, err = parseToken(value, "protocols such as h2,http/1.1")
 	case "host":
 		s.Host = value
 		if !isHost(value) {
@@ -177,9 +200,51 @@ func (s *Spec) complete() error {
 	if s.Timeout == 0 {
 		s.Timeout = min(s.Interval, defaultTimeout)
 	}
-	if s.Kind == Agent && s.Port == 0 {
+	switch {
+	case s.Kind == Agent && s.Port == 0:
 		return errors.New("agent: the port where it listens is missing, want port N")
+	case s.Method == "HEAD" && s.Expect != "":
+		return errors.New("expect: the answer to HEAD has no body, want method GET")
 	}
+	return nil
+}
+
+// parseMethod understands the method of a request.
+func parseMethod(text string) (string, error) {
+	if text == "" || len(text) > 16 || strings.ContainsFunc(text, func(r rune) bool { return r < 'A' || r > 'Z' }) || text == "CONNECT" {
+		return "", fmt.Errorf("%.40q, want one such as GET, HEAD, OPTIONS or POST", text)
+	}
+	return text, nil
+}
+
+// parseToken accepts one printable word.
+func parseToken(text, want string) (string, error) {
+	if text == "" || len(text) > maxName || !isGraphic(text) || strings.ContainsRune(text, '#') {
+		return "", fmt.Errorf("%.40q, want %s", text, want)
+	}
+	return text, nil
+}
+
+// framing are the headers that a check sets itself.
+var framing = []string{"Host", "Connection", "Content-Length", "Transfer-Encoding"}
+
+// addHeader adds a header, NAME:VALUE, to those of a request.
+func (s *Spec) addHeader(word string) error {
+	text, err := unescape(word)
+	if err != nil {
+		return err
+	}
+	name, value, ok := strings.Cut(text, ":")
+	bad := func(r rune) bool { return r != '\t' && (r < ' ' || r > '~') }
+	switch {
+	case !ok || name == "" || strings.ContainsFunc(name, notInName) || strings.ContainsFunc(value, bad):
+		return fmt.Errorf(`%.40q, want NAME:VALUE in printable ASCII, with \s for a space`, word)
+	case slices.ContainsFunc(framing, func(own string) bool { return strings.EqualFold(own, name) }):
+		return fmt.Errorf("%s is set by Pen; for another Host use host NAME", name)
+	case len(s.Headers)+len(text) > 4*maxArg:
+		return fmt.Errorf("more than %d bytes of headers", 4*maxArg)
+	}
+	s.Headers += name + ": " + strings.TrimSpace(value) + "\r\n"
 	return nil
 }
 

@@ -12,8 +12,8 @@ import (
 func checking() []Verb {
 	return []Verb{
 		asked(Verb{
-			Name: "check", Args: "tcp|tls|http|https|send|expect|udp|dns|exec|off WORD...", Negatable: true, most: many, set: setCheck,
-			Help: "ask servers whether they work: tcp, tls, http PATH, https PATH, send STRING expect STRING, expect STRING, udp send STRING expect STRING, dns NAME, exec FILE, with options",
+			Name: "check", Args: "tcp|tls|http|https|smtp|mysql|postgresql|redis|ldap|send|expect|script|udp|dns|exec|off WORD...", Negatable: true, most: many, set: setCheck,
+			Help: "check whether servers work: tcp, tls, http PATH, https PATH, smtp, mysql, postgresql, redis, ldap, send STRING expect STRING, expect STRING, script STEPS, udp send STRING expect STRING, dns NAME, exec FILE, with options",
 			save: saveSpec("check", func(c *Config) *check.Spec { return &c.Check }),
 		}),
 		asked(Verb{

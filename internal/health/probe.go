@@ -91,8 +91,18 @@ func ask(ctx context.Context, t Target) (reason string, err error) {
 	switch t.Spec.Kind {
 	case check.HTTP, check.HTTPS:
 		return askHTTP(c, t)
-	case check.Send:
-		return sendExpect(c, t.Spec)
+	case check.Send, check.Script:
+		return talk(c, t.Spec)
+	case check.SMTP:
+		return askSMTP(c, t.Spec.Host)
+	case check.MySQL:
+		return askMySQL(c, t.Spec.User)
+	case check.PostgreSQL:
+		return askPostgreSQL(c, t.Spec.User)
+	case check.Redis:
+		return askRedis(c)
+	case check.LDAP:
+		return askLDAP(c)
 	case check.UDP:
 		return sendExpectDatagram(c, t.Spec)
 	case check.DNS:
@@ -180,8 +190,9 @@ func (l *limited) Close() error {
 // isLocal reports whether it was for lack of something on this machine that a
 // check could not be made.
 func isLocal(err error, kind check.Kind) bool {
-	if kind == check.Exec && errors.Is(err, syscall.EAGAIN) {
-		return true // too many processes
+	if errors.Is(err, syscall.EAGAIN) || errors.Is(err, sock.ErrBusy) {
+		// Too many processes; or a server that has accepted nobody all the time.
+		return kind == check.Exec
 	}
 	return sock.IsLocal(err) || errors.Is(err, syscall.ENETDOWN)
 }

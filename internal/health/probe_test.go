@@ -133,6 +133,11 @@ func TestHTTPAnswers(t *testing.T) {
 		{"http / timeout 10", floods(t, "HTTP/1.1 200 OK\r\n", "x"), check.Failed, "more than 65536 bytes"},
 		{"http / timeout 10", floods(t, "", "HTTP/1.1 100 Continue\r\n\r\n"), check.Failed, "more than 65536 bytes"},
 		{"http / timeout 300ms", drips(t, "HTTP/1.1 200 OK\r\nX: y\r\n"), check.Failed, "timeout after 300ms"},
+		{"http / expect all\\swell", says(t, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nall \r\n4\r\nwell\r\n0\r\n\r\n"), check.Passed, "status 200"},
+		{"http / expect well timeout 300ms", says(t, "HTTP/1.1 200 OK\r\n\r\nill"), check.Failed, `expected "well", got "ill"`},
+		{"http / expect well", ends(t, "HTTP/1.1 200 OK\r\nX: well\r\n\r\n"), check.Failed, "connection closed"},
+		{"http / expect y timeout 10", floods(t, "HTTP/1.1 200 OK\r\n\r\n", "x"), check.Failed, `expected "y", got "xxxxxxxx`},
+		{"http / method HEAD", says(t, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"), check.Passed, "status 200"},
 		// A body of a gigabyte, and one without end, are left alone.
 		{"http / timeout 10", floods(t, "HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n", "x"), check.Passed, "status 200"},
 		{"http / timeout 10", floods(t, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\nx\r\n"), check.Passed, "status 200"},
@@ -147,7 +152,8 @@ func TestHTTPRequests(t *testing.T) {
 	t.Setenv("http_proxy", "http://127.0.0.1:1")
 	requests := make(chan string, 10)
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		requests <- fmt.Sprintf("%s %s %s %t", r.Method, r.RequestURI, r.Host, r.Close)
+		body, _ := io.ReadAll(r.Body)
+		requests <- fmt.Sprintf("%s %s %s %t%s%s", r.Method, r.RequestURI, r.Host, r.Close, strings.TrimPrefix(r.Header.Get("Accept"), "*/*"), body)
 		if r.URL.Path == "/moved" {
 			http.Redirect(w, r, "/gone", http.StatusFound)
 		}
@@ -160,8 +166,10 @@ func TestHTTPRequests(t *testing.T) {
 	wantOutcome(t, Key{Addr: at}, "http /moved status 200", check.Failed, "status 302")
 	other := Key{Addr: netip.AddrPortFrom(at.Addr(), 1)}
 	wantOutcome(t, other, fmt.Sprintf("http / port %d", at.Port()), check.Passed, "status 200")
+	wantOutcome(t, Key{Addr: at}, `http /p method POST header accept:\s.a\sb body {"c":1} host h`, check.Passed, "status 200")
 	for _, w := range []string{
 		"GET /a?b=%20 www.example:81 true", "GET /moved " + at.String() + " true", "GET /moved " + at.String() + " true", "GET / " + at.String() + " true",
+		`POST /p h true.a b{"c":1}`,
 	} {
 		if got := <-requests; got != w {
 			t.Errorf("request %q, want %q", got, w)

@@ -22,9 +22,15 @@ func handshake(c net.Conn, t Target) (net.Conn, error) {
 	if t.Spec.Kind == check.HTTPS {
 		cfg.NextProtos = []string{"http/1.1"}
 	}
+	if t.Spec.ALPN != "" {
+		cfg.NextProtos = strings.Split(t.Spec.ALPN, ",")
+	}
 	tc := tls.Client(c, cfg)
 	if err := tc.Handshake(); err != nil {
 		return nil, err
+	}
+	if t.Spec.ALPN != "" && tc.ConnectionState().NegotiatedProtocol == "" {
+		return nil, fmt.Errorf("it speaks none of the protocols %s", t.Spec.ALPN)
 	}
 	return tc, nil
 }
@@ -56,17 +62,28 @@ func hostHeader(k Key) string {
 	return netip.AddrPortFrom(at.Addr().WithZone(""), at.Port()).String()
 }
 
-// askHTTP sends a request and reads the head of the answer. The body, which may
-// be endless, is left unread.
+// askHTTP sends a request and reads the head of the answer, and as much of its
+// body, which may be endless, as it takes to find what is expected there.
 func askHTTP(c net.Conn, t Target) (string, error) {
-	_, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: pen\r\nAccept: */*\r\nConnection: close\r\n\r\n", t.Spec.Arg, hostHeader(t.Key))
-	if err != nil {
+	s := t.Spec
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: %s\r\n", s.Method, s.Arg, hostHeader(t.Key))
+	for _, h := range []struct{ name, value string }{{"User-Agent", "pen"}, {"Accept", "*/*"}} {
+		if !strings.Contains("\n"+strings.ToLower(s.Headers), "\n"+strings.ToLower(h.name)+":") {
+			fmt.Fprintf(&b, "%s: %s\r\n", h.name, h.value)
+		}
+	}
+	if s.Send != "" || s.Method == "POST" || s.Method == "PUT" {
+		fmt.Fprintf(&b, "Content-Length: %d\r\n", len(s.Send))
+	}
+	fmt.Fprintf(&b, "%sConnection: close\r\n\r\n%s", s.Headers, s.Send)
+	if _, err := io.WriteString(c, b.String()); err != nil {
 		return "", err
 	}
 	in := &failing{Reader: c}
 	r := bufio.NewReader(in)
 	for {
-		resp, err := http.ReadResponse(r, nil)
+		resp, err := http.ReadResponse(r, &http.Request{Method: s.Method})
 		if err != nil && in.err != nil {
 			err = in.err // net/http would say that what came until then is malformed
 		}
@@ -77,8 +94,14 @@ func askHTTP(c net.Conn, t Target) (string, error) {
 		if code < 200 && code != http.StatusSwitchingProtocols {
 			continue // an interim answer
 		}
-		if code < t.Spec.StatusMin || code > t.Spec.StatusMax {
+		if code < s.StatusMin || code > s.StatusMax {
 			return "", fmt.Errorf("status %d", code)
+		}
+		if s.Expect != "" {
+			d := dialogue{conn: resp.Body}
+			if err := d.expect(s.Expect); err != nil {
+				return "", fmt.Errorf("status %d, %w", code, err)
+			}
 		}
 		return fmt.Sprintf("status %d", code), nil
 	}
@@ -96,25 +119,49 @@ func (f *failing) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// sendExpect sends and reads until what is expected has come.
-func sendExpect(c net.Conn, s check.Spec) (string, error) {
-	if _, err := io.WriteString(c, s.Send); err != nil {
-		return "", err
-	}
-	want := []byte(s.Expect)
-	var got []byte
-	buf := make([]byte, 4<<10)
-	for {
-		n, err := c.Read(buf)
-		searched := max(0, len(got)-len(want))
-		got = append(got, buf[:n]...)
-		switch {
-		case bytes.Contains(got[searched:], want):
-			return fmt.Sprintf("got %q", want), nil
-		case err != nil && len(got) > 0:
-			return "", &unexpected{s.Expect, got}
-		case err != nil:
+// talk goes through the steps of a check.
+func talk(c net.Conn, s check.Spec) (string, error) {
+	d := dialogue{conn: c}
+	said := ""
+	for step := range s.Script() {
+		if !step.Expect {
+			if _, err := io.WriteString(c, step.Text); err != nil {
+				return "", err
+			}
+			continue
+		}
+		if err := d.expect(step.Text); err != nil {
 			return "", err
+		}
+		said = step.Text
+	}
+	return fmt.Sprintf("got %q", said), nil
+}
+
+// A dialogue is what a server says, of which some was expected already.
+type dialogue struct {
+	conn io.Reader
+	got  []byte // since what was expected last
+}
+
+// expect reads until a text has come, after the one that was expected before.
+func (d *dialogue) expect(text string) error {
+	want := []byte(text)
+	buf := make([]byte, 4<<10)
+	for searched := 0; ; {
+		if i := bytes.Index(d.got[searched:], want); i >= 0 {
+			d.got = d.got[searched+i+len(want):]
+			return nil
+		}
+		searched = max(0, len(d.got)-len(want)+1)
+		n, err := d.conn.Read(buf)
+		d.got = append(d.got, buf[:n]...)
+		switch {
+		case n > 0:
+		case err != nil && len(d.got) > 0:
+			return &unexpected{text, d.got}
+		case err != nil:
+			return err
 		}
 	}
 }

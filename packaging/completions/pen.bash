@@ -129,7 +129,7 @@ _penctl_argument() { # COMMAND PLACE
 	balance:2) _pen_words bound ;;
 	balance:4) _pen_words per ;;
 	balance:5) _pen_words datagram ;;
-	check:1) _pen_words tcp tls http https send expect udp dns exec off ;;
+	check:1) _pen_words tcp tls http https smtp mysql postgresql redis ldap send expect script udp dns exec off ;;
 	control_level:1|control_token:1) _pen_words view operate admin ;;
 	disable:1|drain:1|enable:1) _penctl_slot ;;
 	drain:2) _pen_words within ;;

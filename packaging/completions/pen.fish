@@ -136,7 +136,7 @@ function __pen_command
 	printf '%s\t%s\n' backlog 'connections that may wait to be accepted; 0: what the kernel allows'
 	printf '%s\t%s\n' balance 'how a new client\'s server is chosen, weights observed; with bound, hash and maglev give no server more than FACTOR of its share; per datagram, for UDP, chooses for each one'
 	printf '%s\t%s\n' blacklist 'how long a failed server is left alone'
-	printf '%s\t%s\n' check 'ask servers whether they work: tcp, tls, http PATH, https PATH, send STRING expect STRING, expect STRING, udp send STRING expect STRING, dns NAME, exec FILE, with options'
+	printf '%s\t%s\n' check 'check whether servers work: tcp, tls, http PATH, https PATH, smtp, mysql, postgresql, redis, ldap, send STRING expect STRING, expect STRING, script STEPS, udp send STRING expect STRING, dns NAME, exec FILE, with options'
 	printf '%s\t%s\n' chroot 'folder to make the root, once everything listens'
 	printf '%s\t%s\n' client_acl 'number of the access list for clients'
 	printf '%s\t%s\n' clients_max 'clients that are remembered'
@@ -246,7 +246,7 @@ function __pen_negatable
 	printf '%s\t%s\n' agent_listen 'address for servers to report to'
 	printf '%s\t%s\n' ascii 'with -d -d -d, show the communication as text, not in hexadecimal'
 	printf '%s\t%s\n' balance 'how a new client\'s server is chosen, weights observed; with bound, hash and maglev give no server more than FACTOR of its share; per datagram, for UDP, chooses for each one'
-	printf '%s\t%s\n' check 'ask servers whether they work: tcp, tls, http PATH, https PATH, send STRING expect STRING, expect STRING, udp send STRING expect STRING, dns NAME, exec FILE, with options'
+	printf '%s\t%s\n' check 'check whether servers work: tcp, tls, http PATH, https PATH, smtp, mysql, postgresql, redis, ldap, send STRING expect STRING, expect STRING, script STEPS, udp send STRING expect STRING, dns NAME, exec FILE, with options'
 	printf '%s\t%s\n' chroot 'folder to make the root, once everything listens'
 	printf '%s\t%s\n' control 'address of the control socket; a port alone is on 127.0.0.1'
 	printf '%s\t%s\n' control_level 'what clients of a TCP control port may do without a token: operate, unless there are tokens'
@@ -380,7 +380,7 @@ function __penctl
 		case balance:5
 			__pen_words datagram
 		case check:1
-			__pen_words tcp tls http https send expect udp dns exec off
+			__pen_words tcp tls http https smtp mysql postgresql redis ldap send expect script udp dns exec off
 		case control_level:1 control_token:1
 			__pen_words view operate admin
 		case disable:1 drain:1 enable:1

@@ -30,7 +30,7 @@ _pen_command() {
 		'backlog:connections that may wait to be accepted; 0: what the kernel allows'
 		'balance:how a new client'\''s server is chosen, weights observed; with bound, hash and maglev give no server more than FACTOR of its share; per datagram, for UDP, chooses for each one'
 		'blacklist:how long a failed server is left alone'
-		'check:ask servers whether they work: tcp, tls, http PATH, https PATH, send STRING expect STRING, expect STRING, udp send STRING expect STRING, dns NAME, exec FILE, with options'
+		'check:check whether servers work: tcp, tls, http PATH, https PATH, smtp, mysql, postgresql, redis, ldap, send STRING expect STRING, expect STRING, script STEPS, udp send STRING expect STRING, dns NAME, exec FILE, with options'
 		'chroot:folder to make the root, once everything listens'
 		'client_acl:number of the access list for clients'
 		'clients_max:clients that are remembered'
@@ -143,7 +143,7 @@ _pen_negatable() {
 		'agent_listen:address for servers to report to'
 		'ascii:with -d -d -d, show the communication as text, not in hexadecimal'
 		'balance:how a new client'\''s server is chosen, weights observed; with bound, hash and maglev give no server more than FACTOR of its share; per datagram, for UDP, chooses for each one'
-		'check:ask servers whether they work: tcp, tls, http PATH, https PATH, send STRING expect STRING, expect STRING, udp send STRING expect STRING, dns NAME, exec FILE, with options'
+		'check:check whether servers work: tcp, tls, http PATH, https PATH, smtp, mysql, postgresql, redis, ldap, send STRING expect STRING, expect STRING, script STEPS, udp send STRING expect STRING, dns NAME, exec FILE, with options'
 		'chroot:folder to make the root, once everything listens'
 		'control:address of the control socket; a port alone is on 127.0.0.1'
 		'control_level:what clients of a TCP control port may do without a token: operate, unless there are tokens'
@@ -349,7 +349,7 @@ _penctl_argument() { # COMMAND PLACE
 	balance:2) _pen_words bound ;;
 	balance:4) _pen_words per ;;
 	balance:5) _pen_words datagram ;;
-	check:1) _pen_words tcp tls http https send expect udp dns exec off ;;
+	check:1) _pen_words tcp tls http https smtp mysql postgresql redis ldap send expect script udp dns exec off ;;
 	control_level:1|control_token:1) _pen_words view operate admin ;;
 	disable:1|drain:1|enable:1) _penctl_slot ;;
 	drain:2) _pen_words within ;;
