@@ -105,6 +105,10 @@ func (b *Budget) borrow(n int) (ok, ample bool) {
 // ampleBudget is from which budget on a few descriptors do not matter.
 const ampleBudget = 4096
 
+// Borrow takes n descriptors of the budget that all services have, for what is not
+// a flow's. It reports false where there are not so many. It does not block.
+func (d *Dispatcher) Borrow(n int) bool { return d.budget().take(n) == nil }
+
 // BorrowSpare takes n descriptors of the budget that all services have, for what
 // a plane needs beside its flows, such as pipes. It reports false where those that
 // are left are for flows. Where ample is false it is given back as soon as it is

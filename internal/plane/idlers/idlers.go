@@ -20,15 +20,25 @@ import (
 // turn is how often idlers are looked at.
 const turn = time.Second
 
-// Idlers are the connections that are kept. Nothing is read from them: a client
-// gets all that a server says.
+// Idlers are the connections that are kept for a service, by its planes together.
+// Nothing is read from them: a client gets all that a server says. Each takes a
+// descriptor of the service's budget.
 type Idlers struct {
-	log  *slog.Logger
-	kick chan struct{} // tells Run that one is missing
+	d      *dispatch.Dispatcher
+	log    *slog.Logger
+	kick   chan struct{} // tells Run that one is missing
+	keeper chan struct{} // full while one plane's Run keeps them
 
 	mu  sync.Mutex // guards all below
 	all []*idler   // the oldest first
 }
+
+// services are the Idlers of services that have planes, with how many.
+var services = struct {
+	mu  sync.Mutex // guards all below
+	of  map[*dispatch.Dispatcher]*Idlers
+	use map[*Idlers]int
+}{of: map[*dispatch.Dispatcher]*Idlers{}, use: map[*Idlers]int{}}
 
 // An idler has no connection while it is being made.
 type idler struct {
@@ -36,18 +46,61 @@ type idler struct {
 	conn   net.Conn
 }
 
-// New returns Idlers that keep none yet. It starts nothing.
-func New(log *slog.Logger) *Idlers { return &Idlers{log: log, kick: make(chan struct{}, 1)} }
+// Join returns the Idlers of a plane's service. It starts nothing; the plane calls
+// Run.
+func Join(d *dispatch.Dispatcher, log *slog.Logger) *Idlers {
+	services.mu.Lock()
+	defer services.mu.Unlock()
+	x := services.of[d]
+	if x == nil {
+		x = &Idlers{d: d, log: log, kick: make(chan struct{}, 1), keeper: make(chan struct{}, 1)}
+		services.of[d] = x
+	}
+	services.use[x]++
+	return x
+}
 
-// Run keeps as many as the Dispatcher wants until ctx is done. It blocks, and
-// has closed those that are left when it returns.
-func (x *Idlers) Run(ctx context.Context, d *dispatch.Dispatcher) {
+// Of returns the Idlers of a service, or nil, which has none, where no plane of
+// the service has joined.
+func Of(d *dispatch.Dispatcher) *Idlers {
+	services.mu.Lock()
+	defer services.mu.Unlock()
+	return services.of[d]
+}
+
+// Run keeps as many as the Dispatcher wants until ctx is done: one plane of the
+// service does, and when it ends another one goes on. When Run returns for the last
+// one that has joined, no connection is left. It is called once after Join, and
+// blocks.
+func (x *Idlers) Run(ctx context.Context) {
+	select {
+	case x.keeper <- struct{}{}:
+		x.keep(ctx)
+		<-x.keeper
+	case <-ctx.Done():
+	}
+	services.mu.Lock()
+	defer services.mu.Unlock()
+	services.use[x]--
+	if services.use[x] > 0 {
+		return
+	}
+	delete(services.of, x.d)
+	delete(services.use, x)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.drop(func(int, *idler) bool { return true })
+	x.d.SetSpares(0)
+}
+
+func (x *Idlers) keep(ctx context.Context) {
 	var dials sync.WaitGroup
+	defer dials.Wait()
 	look := time.NewTicker(turn)
 	defer look.Stop()
 	for ctx.Err() == nil {
-		for _, i := range x.revise(d) {
-			dials.Go(func() { x.connect(ctx, d, i) })
+		for _, i := range x.revise() {
+			dials.Go(func() { x.connect(ctx, i) })
 		}
 		select {
 		case <-ctx.Done():
@@ -56,14 +109,6 @@ func (x *Idlers) Run(ctx context.Context, d *dispatch.Dispatcher) {
 			x.prune()
 		}
 	}
-	dials.Wait()
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	for _, i := range x.all {
-		i.conn.Close()
-	}
-	x.all = nil
-	d.SetSpares(0)
 }
 
 // prune drops the idlers that their servers have ended.
@@ -74,26 +119,29 @@ func (x *Idlers) prune() {
 }
 
 // revise closes the idlers that are of no use any more and returns new ones,
-// to be connected.
-func (x *Idlers) revise(d *dispatch.Dispatcher) []*idler {
+// to be connected, as far as there are descriptors for them.
+func (x *Idlers) revise() []*idler {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	var targets []dispatch.Target
 	for _, i := range x.all {
 		targets = append(targets, i.target)
 	}
-	surplus, missing := d.Spares(targets)
+	surplus, missing := x.d.Spares(targets)
 	x.drop(func(n int, i *idler) bool {
 		_, useless := slices.BinarySearch(surplus, n)
 		return useless && i.conn != nil
 	})
 	var added []*idler
 	for _, t := range missing {
+		if !x.d.Borrow(1) {
+			break
+		}
 		t.KeepAlive = true // a server that is gone without a word is noticed
 		added = append(added, &idler{target: t})
 	}
 	x.all = append(x.all, added...)
-	x.tell(d)
+	x.report()
 	return added
 }
 
@@ -101,32 +149,33 @@ func (x *Idlers) revise(d *dispatch.Dispatcher) []*idler {
 func (x *Idlers) drop(which func(int, *idler) bool) {
 	kept := make([]*idler, 0, len(x.all))
 	for n, i := range x.all {
-		if which(n, i) {
-			i.conn.Close()
-		} else {
+		if !which(n, i) {
 			kept = append(kept, i)
+			continue
 		}
+		i.conn.Close()
+		x.d.GiveBack(1)
 	}
 	x.all = kept
 }
 
-// tell has the Dispatcher know how many are ready. Called with mu held.
-func (x *Idlers) tell(d *dispatch.Dispatcher) {
+// report has the Dispatcher know how many are ready. Called with mu held.
+func (x *Idlers) report() {
 	n := 0
 	for _, i := range x.all {
 		if i.conn != nil {
 			n++
 		}
 	}
-	d.SetSpares(n)
+	x.d.SetSpares(n)
 }
 
 // connect makes an idler's connection. One that fails is tried again at another
 // turn, elsewhere if its server is blacklisted by then.
-func (x *Idlers) connect(ctx context.Context, d *dispatch.Dispatcher, i *idler) {
+func (x *Idlers) connect(ctx context.Context, i *idler) {
 	c, err := plane.Dial(ctx, plane.Target(i.target))
 	if err != nil {
-		if d.SpareFailed(i.target, plane.Blame(err)) {
+		if x.d.SpareFailed(i.target, plane.Blame(err)) {
 			x.log.Warn("can't connect to server", "server", i.target.Slot, "address", i.target, "error", err)
 		}
 	}
@@ -134,15 +183,19 @@ func (x *Idlers) connect(ctx context.Context, d *dispatch.Dispatcher, i *idler) 
 	defer x.mu.Unlock()
 	if err != nil {
 		x.all = slices.DeleteFunc(x.all, func(o *idler) bool { return o == i })
+		x.d.GiveBack(1)
 		return
 	}
 	i.conn = c
-	x.tell(d)
+	x.report()
 }
 
-// Take hands over an idler for a target, or returns nil where there is none. It
-// does not block.
-func (x *Idlers) Take(t dispatch.Target, d *dispatch.Dispatcher) net.Conn {
+// Take hands over an idler for a target, or returns nil where there is none. Its
+// descriptor is now of the flow that uses it. It does not block.
+func (x *Idlers) Take(t dispatch.Target) net.Conn {
+	if x == nil {
+		return nil
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for {
@@ -155,15 +208,19 @@ func (x *Idlers) Take(t dispatch.Target, d *dispatch.Dispatcher) net.Conn {
 		}
 		c := x.all[n].conn
 		x.all = slices.Delete(x.all, n, n+1)
-		x.tell(d)
+		x.report()
 		select {
 		case x.kick <- struct{}{}:
 		default:
 		}
-		if isOpen(c) {
+		open := isOpen(c)
+		if !open {
+			c.Close()
+		}
+		x.d.GiveBack(1)
+		if open {
 			return c
 		}
-		c.Close()
 	}
 }
 

@@ -297,7 +297,7 @@ func (l *loop) outOfTime(id int32, r *record) {
 
 // reach takes an idler, or begins to connect.
 func (l *loop) reach(t dispatch.Target) (fd int, done bool, err error) {
-	if c := l.p.idlers.Take(t, l.d); c != nil {
+	if c := l.p.idlers.Take(t); c != nil {
 		fd, err := sock.TakeOver(c)
 		return fd, true, err
 	}

@@ -26,7 +26,7 @@ type Plane struct {
 	at       net.Addr
 	listener int // of all loops
 	accept   func(listener int) (fd int32, from netip.AddrPort, errno syscall.Errno)
-	idlers   *idlers.Idlers
+	idlers   *idlers.Idlers  // of the service; set by Serve
 	givenUp  plane.Sometimes // clients for whom there was no server
 	drain    plane.Patience  // with a side that takes its last bytes
 
@@ -53,7 +53,7 @@ func Listen(addr string, backlog, n int, share *Share, log *slog.Logger) (*Plane
 	if err != nil {
 		return nil, err
 	}
-	p := &Plane{log: log, share: share, at: at, listener: fd, accept: accept, drain: plane.DrainTime, idlers: idlers.New(log)}
+	p := &Plane{log: log, share: share, at: at, listener: fd, accept: accept, drain: plane.DrainTime}
 	for range n {
 		l, err := newLoop(p)
 		if err != nil {
@@ -129,7 +129,8 @@ func (p *Plane) Serve(ctx context.Context, d *dispatch.Dispatcher) error {
 	p.accepting.Store(int32(len(p.loops)))
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	p.running.Go(func() { p.idlers.Run(ctx, d) })
+	p.idlers = idlers.Join(d, p.log)
+	p.running.Go(func() { p.idlers.Run(ctx) })
 	p.share.add(len(p.loops))
 	defer p.share.add(-len(p.loops))
 	var loops sync.WaitGroup

@@ -2,6 +2,7 @@ package planetest
 
 import (
 	"io"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 // Connections that are kept ready.
 var keeping = []conformance{
 	{"idlers are kept, used and replaced", useIdlers},
+	{"idlers are the service's", sharedIdlers},
 	{"an idler's greeting goes to its client", func(t *testing.T, listen Listen) {
 		ln := testenv.Listen(t, "tcp", testenv.Loopback)
 		s := start(t, listen, testenv.Loopback, withIdlers(config(ln.AddrPort()), 1))
@@ -58,6 +60,39 @@ var keeping = []conformance{
 		testenv.WantEnd(t, b, 0)
 		s.ready(t, 0)
 	}},
+}
+
+// sharedIdlers has two planes of one service: they keep idlers together, within
+// what their server takes, and when one plane ends the other one keeps them.
+func sharedIdlers(t *testing.T, listen Listen) {
+	const idlers, most = 5, 4
+	var came atomic.Int32
+	addr := testenv.Serve(t, func(c testenv.Conn) {
+		came.Add(1)
+		io.Copy(struct{ io.Writer }{c}, struct{ io.Reader }{c})
+	})
+	cfg := withIdlers(config(addr), idlers)
+	cfg.Pool.Servers[0].Max = most
+	cfg.Budget, cfg.FlowCost = dispatch.NewBudget(1000), 2
+	s := start(t, listen, testenv.Loopback, cfg)
+	other := s.join(t, listen, testenv.Loopback)
+	s.ready(t, most)
+	first, second := s.dial(t), testenv.Dial(t, other.Addr())
+	echo(t, first)
+	echo(t, second)
+	s.ready(t, most-2)
+	if n := came.Load(); n != most {
+		t.Errorf("%d connections came to a server that takes %d", n, most)
+	}
+	first.Close()
+	s.cancel()
+	testenv.Eventually(t, "one plane has ended", s.isOver)
+	s.ready(t, most-1)
+	echo(t, second)
+	echo(t, testenv.Dial(t, other.Addr()))
+	if !s.d.Borrow(1000-2*2-(most-2)) || s.d.Borrow(1) {
+		t.Error("idlers are not in the budget of descriptors")
+	}
 }
 
 func withIdlers(cfg dispatch.Config, n int) dispatch.Config {

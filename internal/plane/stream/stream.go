@@ -40,7 +40,6 @@ type Plane struct {
 	pipes pipes
 	conns sync.WaitGroup
 
-	idlers   *idlers.Idlers
 	edge     atomic.Pointer[Edge]
 	patience patience
 
@@ -63,7 +62,7 @@ func Listen(addr string, backlog int, log *slog.Logger) (*Plane, error) {
 // New returns a plane for a listener that is bound already, of TCP or of a Unix
 // socket. The plane closes it.
 func New(ln net.Listener, log *slog.Logger) *Plane {
-	p := &Plane{ln: ln, log: log, idlers: idlers.New(log), patience: patience{edge.HeaderTime, edge.HandshakeTime, edge.HeadTime, lingerTime}}
+	p := &Plane{ln: ln, log: log, patience: patience{edge.HeaderTime, edge.HandshakeTime, edge.HeadTime, lingerTime}}
 	p.drain = plane.DrainTime
 	p.SetEdge(&Edge{})
 	return p
@@ -87,7 +86,8 @@ func (p *Plane) Serve(ctx context.Context, d *dispatch.Dispatcher) error {
 		<-ctx.Done()
 		p.ln.Close()
 	})
-	p.conns.Go(func() { p.idlers.Run(ctx, d) })
+	own := idlers.Join(d, p.log)
+	p.conns.Go(func() { own.Run(ctx) })
 	p.pipes.lendFrom(d)
 	err := p.accept(ctx, d)
 	cancel()
@@ -260,7 +260,10 @@ func (p *Plane) connect(f *dispatch.Flow, l *link) (dispatch.Target, bool) {
 
 // dial returns a connection to a server on which the client's bytes may follow.
 func (p *Plane) dial(ctx context.Context, t dispatch.Target, l *link) (side, error) {
-	c := p.idlers.Take(t, l.service.Dispatcher)
+	var c net.Conn
+	if d := l.service.Dispatcher; d.ReadySpares() > 0 {
+		c = idlers.Of(d).Take(t)
+	}
 	if c == nil {
 		var err error
 		if c, err = plane.Dial(ctx, plane.Target(t)); err != nil {
