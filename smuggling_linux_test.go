@@ -2,6 +2,7 @@ package pen_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -24,18 +25,23 @@ import (
 
 // Streams that others have misunderstood go through Pen to real servers. These
 // must see as many requests as Pen has understood, each with the address of its
-// client and with no other, and nothing of what was refused.
+// client and with no other, and nothing of what was refused. One server agrees to
+// all that it is asked, CONNECT too, and goes on with HTTP.
 func TestSmuggledRequests(t *testing.T) {
+	itself := func(_ *testing.T, next string) *webServer { return &webServer{addr: next, end: func() {}} }
 	for _, s := range []struct {
 		name  string
 		start func(t *testing.T, next string) *webServer
+		eager bool // the recorder answers at once
 	}{
-		{"go", func(_ *testing.T, next string) *webServer { return &webServer{addr: next, end: func() {}} }},
-		{"nginx", nginxProxy},
-		{"apache", apacheProxy},
+		{"go", itself, false},
+		{"eager", itself, true},
+		{"nginx", nginxProxy, false},
+		{"apache", apacheProxy, false},
 	} {
 		t.Run(s.name, func(t *testing.T) {
 			r := newRecorder(t)
+			r.eager = s.eager
 			server := s.start(t, r.addr)
 			all := attack(t, server.addr)
 			server.end()
@@ -149,8 +155,7 @@ func (o *onslaught) send(plain, secure string) error {
 	}
 }
 
-// byPen returns whether Pen has answered, which it does only when it has handed
-// nothing on.
+// byPen returns whether Pen has answered and nobody else.
 func (o *onslaught) byPen() bool {
 	return len(o.answers) == 1 && o.answers[0].StatusCode >= 400 && o.answers[0].Header.Get("Date") == ""
 }
@@ -172,11 +177,11 @@ func (o *onslaught) check(t *testing.T, whole int) {
 }
 
 // checkBegun compares with how many requests the server knows of, whole or not.
-// What Pen has refused in the body has begun.
+// What Pen has refused in the body may have begun.
 func (o *onslaught) checkBegun(t *testing.T, begun int) {
 	t.Helper()
 	most := o.Requests
-	if o.Refused && !o.byPen() {
+	if o.Refused && bytes.Contains(bytes.ToLower(o.Stream), []byte("chunked")) {
 		most++
 	}
 	if begun < o.Requests || begun > most {
@@ -189,6 +194,7 @@ func (o *onslaught) checkBegun(t *testing.T, begun int) {
 type recorder struct {
 	addr   string
 	server *httptest.Server
+	eager  bool // it answers before it has the body, with interim answers before that
 	mu     sync.Mutex
 	whole  map[string]int
 }
@@ -202,6 +208,22 @@ func newRecorder(t *testing.T) *recorder {
 }
 
 func (r *recorder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	// The client of this test takes HEAD for GET, and Go ends a connection on
+	// which a body was not asked for.
+	eager := r.eager && req.Method != "HEAD" && req.Header.Get("Expect") == ""
+	if eager {
+		const text = "HTTP/1.1 101 Switching Protocols\r\n\r\n"
+		if !req.ProtoAtLeast(1, 1) {
+			w.Header().Set("Content-Length", fmt.Sprint(len(text))) // else it ends with the connection
+		}
+		c := http.NewResponseController(w)
+		c.EnableFullDuplex()
+		w.WriteHeader(http.StatusEarlyHints)
+		w.WriteHeader(http.StatusProcessing)
+		w.WriteHeader(http.StatusOK)
+		io.WriteString(w, text)
+		c.Flush()
+	}
 	if _, err := io.Copy(io.Discard, req.Body); err != nil {
 		return
 	}
@@ -215,7 +237,9 @@ func (r *recorder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r.mu.Lock()
 	r.whole[strings.Join(clients, " and ")]++
 	r.mu.Unlock()
-	w.WriteHeader(http.StatusNoContent)
+	if !eager {
+		w.WriteHeader(http.StatusNoContent)
+	}
 }
 
 // end waits for requests that are under way, and returns how many have been

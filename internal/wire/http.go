@@ -227,6 +227,12 @@ func (r *Requests) Refuse(why *Refusal) {
 	}
 }
 
+// Starved reports whether the server has begun to answer the request that was
+// refused in its body, and may wait for the rest of it, which will not come.
+func (r *Requests) Starved() bool {
+	return r.err != nil && r.cut && r.answers.owed == 1 && !r.answers.between()
+}
+
 // Blind reports whether it can't be known what answers the client has got.
 func (r *Requests) Blind() bool { return r.answers.blind }
 

@@ -43,13 +43,24 @@ func follow(in []byte, beside bool, cuts ...int) result {
 			var n int
 			out, n, got.err = r.Rewrite(out, in[start:end])
 			start += n
-			if got.err != nil || n == 0 {
+			waited := answerAll(r)
+			if got.err != nil || n == 0 && !waited {
 				break
 			}
 		}
 	}
 	got.out, got.complete = string(out), r.Complete()
 	return got
+}
+
+// answerAll has a server answer, where requests wait for that, with no 101. It
+// reports whether they did.
+func answerAll(r *Requests) (waited bool) {
+	for r.Waiting() {
+		waited = true
+		r.Answers().Follow([]byte("HTTP/1.1 204 No Content\r\n\r\n"))
+	}
+	return waited
 }
 
 // bytewise follows a stream byte by byte, and counts requests.
@@ -59,9 +70,11 @@ func bytewise(in []byte) result {
 	var out []byte
 	start, seen := 0, 0
 	for end := 1; end <= len(in) && got.err == nil; end++ {
-		var n int
-		out, n, got.err = r.Rewrite(out, in[start:end])
-		start += n
+		for again := true; again && got.err == nil; again = answerAll(r) {
+			var n int
+			out, n, got.err = r.Rewrite(out, in[start:end])
+			start += n
+		}
 		if r.Complete() && len(out) > seen {
 			got.requests++
 			seen = len(out)

@@ -24,6 +24,7 @@ type exchange struct {
 	refusal    *wire.Refusal // why requests have ended, to be told behind the answers that are owed
 	delivering bool          // bytes of answers are on their way to the client
 	waiting    bool          // the client's half waits for answers
+	starved    bool          // the server was told that the rest of a request will not come
 	over       bool          // the client has all that it gets
 }
 
@@ -118,11 +119,16 @@ func (x *exchange) check() (waits bool) {
 		x.waiting = false
 		x.link.wake()
 	}
+	starved := !x.starved && x.requests.Starved()
+	x.starved = x.starved || starved
 	over := !x.over && !x.delivering && x.requests.Over()
 	x.over = x.over || over
 	refusal := x.refusal
 	cut, answered := x.requests.Cut()
 	x.mu.Unlock()
+	if starved {
+		x.link.up.dst.CloseWrite()
+	}
 	if over {
 		if answered {
 			refusal = nil

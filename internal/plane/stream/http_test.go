@@ -475,6 +475,22 @@ func TestCutRequest(t *testing.T) {
 	}
 }
 
+// A server that has begun to answer such a request is told that it is cut, and
+// ends.
+func TestStarvedServer(t *testing.T) {
+	const head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
+	s, ln := plain(t)
+	c := s.dial(t, upgrade+"\r\n"+head+"\r\n2\r\nab\r\n")
+	server := ln.Next(t)
+	testenv.WantBytes(t, server, upgrade+about+head+about+"2\r\nab\r\n")
+	testenv.Write(t, c, "x")
+	s.refused(t, dispatch.BadRequest, 1)
+	pass(t, server, c, answer+answer[:30])
+	testenv.WantEnd(t, server, 0)
+	pass(t, server, c, answer[30:])
+	testenv.WantEnd(t, c, 0)
+}
+
 // An answer may be begun when the next request turns out to be none.
 func TestRefusedAmidAnAnswer(t *testing.T) {
 	s, ln := plain(t)
