@@ -40,7 +40,9 @@ func TestCheck(t *testing.T) {
 		{host("192.0.2.1."), "is no name"},
 		{host("_http._tcp.example.org"), "0 places, want 1 to 4096"},
 		{Query{"_http._tcp.example.org", 4097}, "4097 places"},
-		{Query{"web.example.org", 1}, "only a service has places"},
+		{Query{"web.example.org", 1}, ""},
+		{Query{"web.example.org", 4097}, "4097 places"},
+		{Query{"web.example.org", -1}, "-1 places"},
 	} {
 		err := tt.q.Check()
 		if got := ""; err != nil {
@@ -127,10 +129,14 @@ func TestSearchList(t *testing.T) {
 	want(t, w, host("a.b.c"), "192.0.2.3")
 	want(t, w, host("a.b"), "192.0.2.5")
 	want(t, w, Query{"_x._tcp", 1}, "192.0.2.2:80")
-	// A domain that does not answer is not passed over: the next might have
-	// another host of that name.
+	// A domain that fails is passed over, as glibc does.
 	z.fail("web.example.org.", dns.RcodeServerFailure)
-	wantError(t, New(o), host("web"), "SERVFAIL")
+	want(t, New(o), host("web"), "192.0.2.2")
+	z.fail("_x._tcp.example.org.", dns.RcodeServerFailure)
+	want(t, New(o), Query{"_x._tcp", 1}, "192.0.2.2:80")
+	// If nobody else knows, the failure is what is told: the name may be there.
+	z.fail("only.example.org.", dns.RcodeServerFailure)
+	wantError(t, New(o), host("only"), "SERVFAIL")
 	z.fail("web.example.org.", dns.RcodeNameError)
 	want(t, New(o), host("web"), "192.0.2.2")
 }

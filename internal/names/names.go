@@ -10,9 +10,9 @@
 package names
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/miekg/dns"
@@ -26,17 +26,24 @@ type Query struct {
 	// 2782), such as _http._tcp.example.org: its first two labels begin with
 	// an underscore. A literal address is its own answer, and nobody is asked.
 	Name string
-	// Places is how many servers of a service are wanted, 1 to 4096. For a
-	// host it is 0.
+	// Places is how many servers are wanted, 1 to 4096: those of a service, or the
+	// addresses of a host, one in each place. 0 is for a host that is one server
+	// with all its addresses.
 	Places int
 }
 
 // An Answer is a server that a name stands for.
 type Answer struct {
 	Addr netip.Addr // invalid: the place is free
+	// Others are the other addresses of the same server, the best first.
+	Others []netip.Addr
 	// Of a service only (RFC 2782): the lowest priority is to be used first,
 	// weights are relative within a priority.
 	Port, Priority, Weight uint16
+}
+
+func (a Answer) equal(b Answer) bool {
+	return a.Addr == b.Addr && a.Port == b.Port && a.Priority == b.Priority && a.Weight == b.Weight && slices.Equal(a.Others, b.Others)
 }
 
 // IsService reports whether the name is that of a service.
@@ -50,10 +57,8 @@ func (q Query) Check() error {
 	switch _, literal := q.literal(); {
 	case !literal && !isName(strings.TrimSuffix(q.Name, ".")):
 		return fmt.Errorf("%q is no name of a host or service", shorten(q.Name))
-	case q.IsService() && (q.Places < 1 || q.Places > maxPlaces):
-		return fmt.Errorf("service %s: %d places, want 1 to %d", q.Name, q.Places, maxPlaces)
-	case !q.IsService() && q.Places != 0:
-		return errors.New("only a service has places")
+	case q.IsService() && q.Places == 0, q.Places < 0, q.Places > maxPlaces:
+		return fmt.Errorf("%s: %d places, want 1 to %d", q.Name, q.Places, maxPlaces)
 	}
 	return nil
 }

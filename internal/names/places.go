@@ -1,8 +1,8 @@
 package names
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"net"
@@ -16,7 +16,18 @@ import (
 // A place is one of those that the answers to a query have: a server, or free.
 type place struct {
 	target string // the server's name, of a service only
+	from   string // the candidate that the answer was given for
 	Answer
+}
+
+// candidate is the one that has answered before, "" if there was no answer.
+func candidate(held []place) string {
+	for _, p := range held {
+		if p.from != "" {
+			return p.from
+		}
+	}
+	return ""
 }
 
 // A server is who a place of a service is kept for. Its address may change.
@@ -40,18 +51,18 @@ func answers(places []place) []Answer {
 // service finds the servers of a service and their addresses, one after the
 // other. Those that have a place keep it; the others take free ones.
 func (r *resolver) service(ctx context.Context, q Query, held []place) outcome {
-	all, ttl, err := r.serviceByDNS(ctx, q.Name)
+	all, ttl, err := r.serviceByDNS(ctx, q.Name, candidate(held))
 	if err != nil {
 		return outcome{err: err}
 	}
 	places := make([]place, q.Places)
 	out := outcome{ttl: ttl}
 	hosts := map[string]hostAnswer{} // of this look-up
-	find := func(p place, old netip.Addr) place {
+	find := func(p place, old Answer) place {
 		found, ok := hosts[p.target]
 		if !ok {
 			var err error
-			if found, err = r.host(ctx, p.target); err != nil {
+			if found, err = r.host(ctx, p.target, ""); err != nil {
 				found = hostAnswer{ttl: math.MaxInt64, missing: err}
 			}
 			hosts[p.target] = found
@@ -60,22 +71,22 @@ func (r *resolver) service(ctx context.Context, q Query, held []place) outcome {
 		if found.missing != nil {
 			out.err = fmt.Errorf("server %s: %w", p.target, found.missing)
 		}
-		p.Addr = old
+		p.Addr, p.Others = old.Addr, old.Others
 		if len(found.addrs) > 0 {
-			p.Addr = r.choose(found, old)
+			p.Addr, p.Others = r.chooseAll(found, old)
 		}
 		return p
 	}
 	all = slices.DeleteFunc(all, func(p place) bool {
 		i := slices.IndexFunc(held, func(h place) bool { return !h.free() && h.server() == p.server() })
 		if i >= 0 {
-			places[i] = find(p, held[i].Addr)
+			places[i] = find(p, held[i].Answer)
 		}
 		return i >= 0
 	})
 	for i := range places {
 		for places[i].free() && len(all) > 0 {
-			places[i] = find(all[0], netip.Addr{})
+			places[i] = find(all[0], Answer{})
 			all = all[1:]
 		}
 		if places[i].free() {
@@ -90,22 +101,84 @@ func (r *resolver) service(ctx context.Context, q Query, held []place) outcome {
 }
 
 // serviceByDNS returns the servers of a service, at least one.
-func (r *resolver) serviceByDNS(ctx context.Context, name string) ([]place, time.Duration, error) {
+func (r *resolver) serviceByDNS(ctx context.Context, name, before string) (all []place, ttl time.Duration, err error) {
 	conf := r.conf.get()
-	err := errNoName
-	for _, candidate := range conf.candidates(name) {
-		list, ttl, rerr := r.records(ctx, &conf, candidate, dns.TypeSRV)
-		if unknown(rerr) {
-			return nil, 0, rerr
+	from, err := firstOf(ctx, conf.candidates(name), before, func(ctx context.Context, candidate string) error {
+		list, holds, err := r.records(ctx, &conf, candidate, dns.TypeSRV)
+		if err != nil {
+			return err
 		}
-		if all := targets(list); len(all) > 0 {
-			return all, ttl, nil
+		if all, ttl = targets(list), holds; len(all) == 0 {
+			return errEmpty
 		}
-		if !errors.Is(rerr, errNoName) {
-			err = errEmpty
+		return nil
+	})
+	for i := range all {
+		all[i].from = from
+	}
+	return all, ttl, err
+}
+
+// spread gives each place one address of a host. Those that have a place keep
+// it while they are among those found, or nobody knows of their family.
+func (r *resolver) spread(found hostAnswer, q Query, held []place) outcome {
+	list := r.sorted(found.addrs)
+	if reachable := slices.IndexFunc(list, func(a netip.Addr) bool { return !r.usable(a) }); reachable > 0 {
+		list = list[:reachable]
+	}
+	out := outcome{places: make([]place, q.Places), ttl: found.ttl, err: found.missing}
+	for i, h := range held {
+		if at := slices.Index(list, h.Addr); at >= 0 {
+			list = slices.Delete(list, at, at+1)
+		} else if h.free() || found.missing == nil || h.Addr.Is4() != found.missing4 {
+			continue
+		}
+		out.places[i] = place{from: found.from, Answer: Answer{Addr: h.Addr}}
+	}
+	for i := range out.places {
+		if out.places[i].free() && len(list) > 0 {
+			out.places[i] = place{from: found.from, Answer: Answer{Addr: list[0]}}
+			list = list[1:]
 		}
 	}
-	return nil, 0, err
+	out.surplus = len(list)
+	return out
+}
+
+// sorted returns addresses, the best first, in an order that does not depend on
+// that of the reply.
+func (r *resolver) sorted(addrs []netip.Addr) []netip.Addr {
+	type ranked struct {
+		addr netip.Addr
+		rank int
+	}
+	var all []ranked
+	for _, a := range addrs {
+		all = append(all, ranked{a, r.rank(a)})
+	}
+	slices.SortFunc(all, func(a, b ranked) int { return cmp.Or(a.rank-b.rank, a.addr.Compare(b.addr)) })
+	out := make([]netip.Addr, len(all))
+	for i, a := range all {
+		out[i] = a.addr
+	}
+	return out
+}
+
+// chooseAll returns the address to use and the others, the best first. Where
+// nobody knows of a family, what was known of it stays.
+func (r *resolver) chooseAll(found hostAnswer, old Answer) (netip.Addr, []netip.Addr) {
+	first := r.choose(found, old.Addr)
+	all := slices.Clone(found.addrs)
+	for _, a := range old.Others {
+		if found.missing != nil && a.Is4() == found.missing4 && !slices.Contains(all, a) {
+			all = append(all, a)
+		}
+	}
+	others := slices.DeleteFunc(r.sorted(all), func(a netip.Addr) bool { return a == first })
+	if len(others) == 0 {
+		return first, nil
+	}
+	return first, others
 }
 
 // choose returns the address to use: the one in use while it is among those

@@ -28,6 +28,9 @@ var (
 	errEmpty  = errors.New("no answer that is of use")
 )
 
+// errNoReply says that there was none yet.
+var errNoReply = errors.New("no reply yet")
+
 // A resolver finds answers. It may be used from any goroutine.
 type resolver struct {
 	exchange Exchange
@@ -52,47 +55,71 @@ func (r *resolver) resolve(ctx context.Context, q Query, held []place) outcome {
 	if q.IsService() {
 		return r.service(ctx, q, held)
 	}
-	found, err := r.host(ctx, q.Name)
+	found, err := r.host(ctx, q.Name, candidate(held))
 	if err != nil {
 		return outcome{err: err}
 	}
-	var old netip.Addr
-	if held != nil {
-		old = held[0].Addr
+	if q.Places > 0 {
+		return r.spread(found, q, held)
 	}
-	return outcome{places: []place{{Answer: Answer{Addr: r.choose(found, old)}}}, ttl: found.ttl, err: found.missing}
+	p := place{from: found.from}
+	if held != nil {
+		p.Answer = held[0].Answer
+	}
+	p.Addr, p.Others = r.chooseAll(found, p.Answer)
+	return outcome{places: []place{p}, ttl: found.ttl, err: found.missing}
 }
 
 // A hostAnswer is what was found of a host: one address at least.
 type hostAnswer struct {
 	addrs []netip.Addr
 	ttl   time.Duration
+	from  string // the candidate that has them
 	// missing is why nobody knew the addresses of one family, IPv4 if missing4
 	// is set; nil if both are known.
 	missing  error
 	missing4 bool
 }
 
-// host returns the addresses of a host.
-func (r *resolver) host(ctx context.Context, name string) (hostAnswer, error) {
+// host returns the addresses of a host. before is the candidate that had them
+// the last time.
+func (r *resolver) host(ctx context.Context, name, before string) (found hostAnswer, err error) {
 	if addrs := r.hosts.get()[canonical(name)]; len(addrs) > 0 {
 		return hostAnswer{addrs: addrs, ttl: hostsTTL}, nil
 	}
 	conf := r.conf.get()
+	from, err := firstOf(ctx, conf.candidates(name), before, func(ctx context.Context, candidate string) (err error) {
+		found, err = r.hostByDNS(ctx, &conf, candidate)
+		return err
+	})
+	found.from = from
+	return found, err
+}
+
+// firstOf returns the first candidate for which ask has an answer. One of which
+// nobody knows, such as a search domain whose servers fail, is passed over, as
+// glibc and Go do it; but not the one that had the answer before, since another
+// candidate is another host. Each has its share of the time.
+func firstOf(ctx context.Context, candidates []string, before string, ask func(ctx context.Context, candidate string) error) (string, error) {
 	err := errNoName
-	for _, candidate := range conf.candidates(name) {
-		found, ferr := r.hostByDNS(ctx, &conf, candidate)
+	for i, candidate := range candidates {
+		limited, cancel := context.WithCancel(ctx)
+		if end, ok := ctx.Deadline(); ok {
+			cancel()
+			limited, cancel = context.WithTimeout(ctx, time.Until(end)/time.Duration(len(candidates)-i))
+		}
+		aerr := ask(limited, candidate)
+		cancel()
 		switch {
-		case ferr == nil:
-			return found, nil
-		case errors.Is(ferr, errEmpty):
-			err = ferr
-		case !errors.Is(ferr, errNoName):
-			// Another candidate might be another host.
-			return hostAnswer{}, ferr
+		case aerr == nil:
+			return candidate, nil
+		case unknown(aerr) && candidate == before, ctx.Err() != nil:
+			return "", aerr
+		case !unknown(err) && !errors.Is(aerr, errNoName):
+			err = aerr
 		}
 	}
-	return hostAnswer{}, err
+	return "", err
 }
 
 // hostByDNS asks for both families at once.

@@ -1,6 +1,7 @@
 package names
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -14,6 +15,8 @@ import (
 const (
 	// maxBackoff is the longest time between attempts while there is no answer.
 	maxBackoff = 30 * time.Second
+	// refreshTime is how often Refresh asks at most.
+	refreshTime = time.Second
 	// maxRemembered is how many answers to Lookup, that Set has not asked for,
 	// are remembered.
 	maxRemembered = 4096
@@ -22,8 +25,8 @@ const (
 // Options say how a Watcher works. The zero value of each is its default.
 type Options struct {
 	// OnChange is told of each change of an answer, also of its coming to be,
-	// that Lookup has not returned before: the list is of one server for a
-	// host, and of as many as there are places for a service. It is called
+	// that Lookup has not returned before: the list has as many servers as the
+	// query has places, or one for a host without. It is called
 	// from one goroutine of the Watcher, one call after the other, and must not
 	// call Close. The list is the caller's.
 	OnChange func(Query, []Answer)
@@ -100,7 +103,9 @@ type entry struct {
 	news   bool    // OnChange has not been told yet
 
 	due      time.Time
+	asked    time.Time // when it last began
 	asking   bool
+	err      error    // of the last time
 	failures int      // in a row
 	told     []string // the troubles of this row that were logged
 	surplus  bool     // more servers than places, which was logged
@@ -187,6 +192,48 @@ func (w *Watcher) Lookup(ctx context.Context, q Query) ([]Answer, error) {
 	return answers(w.learn(q, out)), nil
 }
 
+// Known returns the answer to a query that Set has asked for, or why there is
+// none yet. It does not block, and reports false where nobody has asked for it.
+func (w *Watcher) Known(q Query) (list []Answer, wanted bool, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	e := w.entries[q]
+	switch {
+	case e == nil || !e.wanted:
+		return nil, false, nil
+	case e.places == nil:
+		return nil, true, fmt.Errorf("look up %s: %w", q.Name, cmp.Or(e.err, errNoReply))
+	}
+	return answers(e.places), true, nil
+}
+
+// Refresh asks again at once for those of the queries that are kept up to date,
+// but no more often than every refreshTime. It does not block.
+func (w *Watcher) Refresh(queries ...Query) {
+	w.mu.Lock()
+	now := time.Now()
+	for _, q := range queries {
+		e := w.entries[q]
+		if e == nil || !e.wanted || e.asking {
+			continue
+		}
+		if at := e.asked.Add(refreshTime); at.After(now) {
+			e.due = earlier(e.due, at)
+		} else {
+			e.due = now
+		}
+	}
+	w.mu.Unlock()
+	w.look()
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
 // current reports whether an entry has an answer that need not be asked for.
 func (e *entry) current(now time.Time) bool {
 	return e.places != nil && (e.wanted || now.Before(e.due))
@@ -202,7 +249,7 @@ func (w *Watcher) learn(q Query, out outcome) []place {
 	case e == nil && len(w.entries) >= maxRemembered:
 		return out.places
 	case e == nil:
-		e = &entry{query: q}
+		e = &entry{query: q, asked: now}
 		w.entries[q] = e
 	case e.current(now):
 		return e.places
@@ -283,7 +330,7 @@ func (w *Watcher) next(now time.Time, n int) (begin []result, wait time.Duration
 	}
 	slices.SortFunc(due, func(a, b *entry) int { return a.due.Compare(b.due) })
 	for _, e := range due[:min(n, len(due))] { // the others when one of these has its result
-		e.asking = true
+		e.asking, e.asked = true, now
 		begin = append(begin, result{entry: e, held: e.places})
 	}
 	return begin, wait
@@ -303,15 +350,16 @@ func (w *Watcher) put(r result) {
 // take makes an outcome the state of an entry. w.mu is held.
 func (w *Watcher) take(e *entry, out outcome, now time.Time) {
 	if out.places != nil {
-		e.news = e.news || !slices.Equal(answers(e.places), answers(out.places))
+		e.news = e.news || !slices.EqualFunc(e.places, out.places, func(a, b place) bool { return a.Answer.equal(b.Answer) })
 		e.places = out.places
 		if surplus := out.surplus > 0; surplus != e.surplus {
 			e.surplus = surplus
 			if surplus {
-				w.opt.Log.Warn("more servers of a service than places", "service", e.query.Name, "places", e.query.Places, "surplus", out.surplus)
+				w.opt.Log.Warn("more servers of a name than places", "name", e.query.Name, "places", e.query.Places, "surplus", out.surplus)
 			}
 		}
 	}
+	e.err = out.err
 	hold := min(max(out.ttl, w.opt.MinTTL), w.opt.MaxTTL)
 	if out.err == nil {
 		if e.failures > 0 {
