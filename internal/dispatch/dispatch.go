@@ -95,6 +95,9 @@ type Config struct {
 	// Tell is called when clients' experience changes the state of a server,
 	// beyond a failed connect, which planes log. It must not block.
 	Tell func(t Target, what string)
+	// Lost is called when a connect to the server of a slot has failed, whichever
+	// of its addresses it was. It must not block.
+	Lost func(slot int)
 	// Log is called with what a plane reads from a client, piece by piece, and
 	// the server's address without its port. It must not block or keep the
 	// bytes. Where it is nil, planes need not look at any byte.

@@ -99,8 +99,9 @@ type Flow struct {
 	next    int
 	tried   *tried // nil as long as the first one does
 
-	server   *pool.Server // the current target, counted
-	trial    bool         // it failed before, and the flow is the one to try it
+	server   *pool.Server  // the current target, counted
+	tries    *addressTries // of the addresses of a server that has several, or nil
+	trial    bool          // it failed before, and the flow is the one to try it
 	up       bool
 	opened   bool // its client has yet to say something
 	pending  bool // it was not up yet, and is counted as such
@@ -167,6 +168,10 @@ func (f *Flow) Next() (Target, bool) {
 			return f.target(f.server), true
 		}
 	}
+	if s := f.anotherAddress(); s != nil {
+		f.take(s, now)
+		return f.target(s), true
+	}
 	if f.hold > 0 {
 		f.hold, f.until = 0, now+f.hold
 		f.stand(&d.limits.held, nil, held)
@@ -204,12 +209,14 @@ func (f *Flow) take(s *pool.Server, now time.Duration) {
 	f.trial = d.pool.Take(s)
 	d.countServer(s.Slot, now)
 	f.server, f.takenAt = s, now
+	f.tryAddress(s)
 	d.last = s.Slot
 }
 
 // target is what Next returns of a server.
 func (f *Flow) target(s *pool.Server) Target {
 	t := f.d.target(s)
+	t.Addr = f.addr(s)
 	if f.d.transparent() && f.client.IsValid() {
 		t.Source, t.Transparent = f.client.Addr(), true
 	}
@@ -240,7 +247,7 @@ func (f *Flow) watchers(s *pool.Server) (client, server func(chunk []byte)) {
 	}
 	from, to := f.client.Addr(), s.Path
 	if to == "" {
-		to = s.Addr.Addr().String()
+		to = f.addr(s).Addr().String()
 	}
 	client = func(chunk []byte) {
 		if log != nil {
@@ -356,21 +363,26 @@ func (f *Flow) who() netip.AddrPort { return netip.AddrPortFrom(f.key, f.client.
 // lost with which the flow was up: it is no longer counted. It is ejected at once,
 // or as [pool.Outlier] says, unless err wraps ErrLocal or ErrAttempt. Failed
 // reports whether it is left alone from now on, for the log. Next goes on with the
-// servers that were not offered yet.
+// servers that were not offered yet. A server with an address that the flow has
+// not tried has not failed: Next offers that first.
 func (f *Flow) Failed(err error) (ejected bool) {
 	d := f.d
 	d.mu.Lock()
 	defer d.unlock()
 	s, now := f.server, d.now()
-	f.fail(s)
+	another := f.tryAnother(s)
+	if !another {
+		f.fail(s)
+	}
 	f.release(now)
 	switch {
-	case isLocal(err):
+	case another, isLocal(err):
 	case errors.Is(err, ErrAttempt):
 		ejected = d.pool.FailAttempt(s, f.client.Addr(), now)
 	default:
 		ejected = d.pool.Fail(s, now)
 	}
+	d.lost(s, err)
 	d.offer(s, now)
 	return ejected
 }
@@ -399,6 +411,7 @@ func (f *Flow) Up() {
 	d.mu.Lock()
 	now := d.now()
 	f.up, f.known, f.trial, f.movedAt, f.upAt = true, true, false, now, now
+	f.preferAddress()
 	f.settle()
 	slot, key := f.server.Slot, f.key
 	d.pool.Observe(f.server, now-f.takenAt, now)

@@ -77,9 +77,14 @@ func (d *Dispatcher) takesSpare(s *pool.Server, kept int) bool {
 // It reports whether it was not blacklisted before, for the log.
 func (d *Dispatcher) SpareFailed(t Target, err error) (blacklisted bool) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.unlock()
 	s := d.pool.At(t.Slot)
 	if s == nil || s.Addr != t.Addr || s.Path != t.Path || isLocal(err) {
+		return false
+	}
+	d.lost(s, err)
+	if len(s.Others) > 0 {
+		s.Prefer(s.Others[0]) // clients find out whether any address works
 		return false
 	}
 	return d.pool.Fail(s, d.now())

@@ -3,6 +3,7 @@ package pool
 import (
 	"math"
 	"net/netip"
+	"reflect"
 	"testing"
 	"time"
 )
@@ -183,7 +184,7 @@ func TestSeedAndClone(t *testing.T) {
 	}
 	c.Configure(Settings{}, 2)
 	for i, s := range a.Status() {
-		if s != before[i] {
+		if !reflect.DeepEqual(s, before[i]) {
 			t.Fatalf("what happens to a clone changed server %d: %+v", i, s)
 		}
 	}

@@ -113,9 +113,12 @@ func (p *Pool) Configure(s Settings, now time.Duration) {
 }
 
 func (p *Pool) configure(s *Server, c Config) {
-	same := s.Used() && s.Addr == c.Addr && s.Path == c.Path
-	out := s.out()
+	same := s.Used() && s.Path == c.Path && (c.Path != "" || c.Has(s.Addr))
+	out, at := s.out(), s.Addr
 	s.Config = c
+	if same {
+		s.Prefer(at)
+	}
 	if !same {
 		s.forget()
 	}
@@ -169,6 +172,10 @@ func used(s *Server) *Server {
 	}
 	return nil
 }
+
+// Holds reports whether a server is still one of the pool's, be it the emergency
+// or the abuse server.
+func (p *Pool) Holds(s *Server) bool { return s != nil && p.any(s.Slot) == s }
 
 // any returns the server of a slot, which may be the emergency or the abuse
 // server's, or nil.

@@ -7,16 +7,20 @@ import (
 
 // A Config is what the operator says of one server.
 type Config struct {
-	Addr   netip.AddrPort // port 0: the slot is not used
-	Path   string         // of a Unix socket, instead of Addr
-	Max    int            // connections for new clients; 0 is unlimited
-	Hard   int            // connections for returning clients, where above Max
-	Weight int            // 0: no new clients where the algorithm weighs
+	Addr   netip.AddrPort   // port 0: the slot is not used
+	Others []netip.AddrPort // more addresses of the same server, which are tried after Addr
+	Path   string           // of a Unix socket, instead of Addr
+	Max    int              // connections for new clients; 0 is unlimited
+	Hard   int              // connections for returning clients, where above Max
+	Weight int              // 0: no new clients where the algorithm weighs
 	Prio   int
 	ACL    int    // number of the access list for its clients
 	Name   string // for the operator; may be empty
-	Admin  Admin
-	Way    any // what stands between a connection to it and its client's bytes; for planes
+	// Missing is why the slot is not used although the operator names a server,
+	// Host: its name is not known. Both are for people.
+	Missing, Host string
+	Admin         Admin
+	Way           any // what stands between a connection to it and its client's bytes; for planes
 }
 
 // Used reports whether there is a server at all.
