@@ -58,7 +58,11 @@ func run(args []string) int {
 		fmt.Printf("pen %s (%s, %s/%s)\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 		return 0
 	case inv.Check:
-		if err := app.Check(inv.Config); err != nil {
+		warnings, err := app.Check(inv.Config)
+		for _, w := range warnings {
+			fmt.Fprintln(os.Stderr, "pen: warning:", w)
+		}
+		if err != nil {
 			return fail(err)
 		}
 		return 0

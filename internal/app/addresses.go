@@ -1,74 +1,136 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync"
 	"time"
 
 	"pen/internal/config"
 	"pen/internal/names"
+	"pen/internal/pool"
 )
 
-// resolveTime bounds the look-up of one name.
-const resolveTime = 10 * time.Second
+const (
+	// resolveTime is how long a change waits for names that are not known yet, all
+	// together. They are asked for further then, and nobody waits.
+	resolveTime = 3 * time.Second
+	// lookupsAtOnce bounds how many are asked for at a time.
+	lookupsAtOnce = 32
+)
 
-// An answerer finds the addresses of a configuration's servers.
-type answerer struct {
-	ctx     context.Context
-	watcher *names.Watcher
-	queries []names.Query         // all that are wanted
-	known   map[string]netip.Addr // hosts that were found for this configuration
+// A serverName is where the address of a server comes from: the answer in one
+// place of a query.
+type serverName struct {
+	query names.Query
+	place int
 }
 
-// host looks up a name. It may block.
-func (r *answerer) host(name string) (netip.Addr, error) {
-	if addr, ok := r.known[name]; ok {
-		return addr, nil
+// serverNames are the names of a service's servers, by slot. Those that are
+// given by address or path have none.
+type serverNames map[int]serverName
+
+// namesOf returns the names of a service's servers. Slots that name one service
+// of DNS share its servers, and slots that name one host and port share the
+// host's addresses: each gets one.
+func namesOf(s config.Service) serverNames {
+	type group struct {
+		host string
+		port int
+		name string
 	}
-	answers, err := r.lookup(names.Query{Name: name})
-	if err != nil {
-		return netip.Addr{}, fmt.Errorf("unknown or invalid address [%s]: %w", name, err)
-	}
-	r.known[name] = answers[0].Addr
-	return answers[0].Addr, nil
-}
-
-func (r *answerer) lookup(q names.Query) ([]names.Answer, error) {
-	ctx, cancel := context.WithTimeout(r.ctx, resolveTime)
-	defer cancel()
-	r.queries = append(r.queries, q)
-	return r.watcher.Lookup(ctx, q)
-}
-
-// spread puts the servers that DNS lists under the name of a service into the
-// slots that name it, one into each; the slots that are left stay empty. Where
-// the operator gives no port, weight or prio, those of DNS count. It may block.
-func (r *answerer) spread(servers []config.Server) ([]config.Server, error) {
-	var slots map[string][]int
-	for slot, s := range servers {
-		if isListed(s.Host) {
-			if slots == nil {
-				slots = map[string][]int{}
-			}
-			slots[s.Host] = append(slots[s.Host], slot)
+	var out serverNames
+	add := func(slot int, host string) {
+		if out == nil {
+			out = serverNames{}
 		}
+		out[slot] = serverName{query: names.Query{Name: host}}
 	}
-	if slots == nil {
-		return servers, nil
+	slots := map[group][]int{}
+	for slot, server := range s.Servers {
+		if !isNamed(server) {
+			continue
+		}
+		add(slot, server.Host)
+		g := group{server.Host, server.Port, server.Service}
+		if isListed(server.Host) {
+			g = group{host: server.Host}
+		}
+		slots[g] = append(slots[g], slot)
 	}
-	out := append([]config.Server(nil), servers...)
-	for name, at := range slots {
-		answers, err := r.lookup(names.Query{Name: name, Places: len(at)})
-		if err != nil {
-			return nil, fmt.Errorf("server %d: %w", at[0], err)
+	for g, at := range slots {
+		if len(at) == 1 && !isListed(g.host) {
+			continue
 		}
 		for i, slot := range at {
-			out[slot] = listed(out[slot], answers[i])
+			out[slot] = serverName{names.Query{Name: g.host, Places: len(at)}, i}
 		}
 	}
-	return out, nil
+	if isNamed(s.Emergency) {
+		add(pool.EmergencySlot, s.Emergency.Host)
+	}
+	if isNamed(s.Abuse) {
+		add(pool.AbuseSlot, s.Abuse.Host)
+	}
+	return out
+}
+
+// isNamed reports whether a server is given by name.
+func isNamed(s config.Server) bool {
+	if !s.Used() || s.IsPath() {
+		return false
+	}
+	if c := s.Host[0]; c >= '0' && c <= '9' || strings.Contains(s.Host, ":") {
+		_, err := netip.ParseAddr(s.Host)
+		return err != nil
+	}
+	return true
+}
+
+// An answer is what is known of a query, or why nothing is.
+type answer struct {
+	list []names.Answer
+	err  error
+}
+
+// lookUp returns the answers to queries. It waits for those that were not asked
+// before, for resolveTime at most. The error is a name that nobody could have.
+func (a *App) lookUp(ctx context.Context, queries []names.Query) (map[names.Query]answer, error) {
+	out := map[names.Query]answer{}
+	var unknown []names.Query
+	for _, q := range queries {
+		if _, there := out[q]; there {
+			continue
+		}
+		if err := q.Check(); err != nil {
+			return nil, fmt.Errorf("unknown or invalid address [%s]: %w", q.Name, err)
+		}
+		list, wanted, err := a.names.Known(q)
+		out[q] = answer{list, err}
+		if !wanted {
+			unknown = append(unknown, q)
+		}
+	}
+	limited, cancel := context.WithTimeout(ctx, resolveTime)
+	defer cancel()
+	answers := make([]answer, len(unknown))
+	free := make(chan struct{}, lookupsAtOnce)
+	var all sync.WaitGroup
+	for i, q := range unknown {
+		free <- struct{}{}
+		all.Go(func() {
+			answers[i].list, answers[i].err = a.names.Lookup(limited, q)
+			<-free
+		})
+	}
+	all.Wait()
+	for i, q := range unknown {
+		out[q] = answers[i]
+	}
+	return out, ctx.Err()
 }
 
 // isListed reports whether a host is the name of a service in DNS.
@@ -76,42 +138,56 @@ func isListed(host string) bool {
 	return strings.HasPrefix(host, "_") && names.Query{Name: host, Places: 1}.IsService()
 }
 
-// listed is a server with what DNS says of it.
-func listed(s config.Server, a names.Answer) config.Server {
-	if !a.Addr.IsValid() {
-		s.Host = ""
-		return s
+// certificateName is what the certificate of a server must be for, unless the
+// operator says otherwise: what is written, and never what DNS answers. Of a
+// service that DNS lists it is the domain (RFC 6125, section 6.4).
+func certificateName(s config.Server) string {
+	host := s.Host
+	if isListed(host) {
+		for range 2 {
+			_, host, _ = strings.Cut(host, ".")
+		}
 	}
-	s.Host = a.Addr.String()
+	return host
+}
+
+// listed is a server with what DNS says of it. Where the operator gives no port,
+// weight or prio, those of DNS count.
+func listed(s config.Server, a names.Answer) config.Server {
 	if s.Port == 0 && s.Service == "" {
 		s.Port = int(a.Port)
 	}
 	if !s.WeightSet && a.Weight > 0 {
 		s.Weight, s.WeightSet = int(a.Weight), true
 	}
-	if s.Prio == 0 {
-		s.Prio = int(a.Priority)
-	}
+	s.Prio = cmp.Or(s.Prio, int(a.Priority))
 	return s
 }
 
 // follow applies the configuration in force again when names have got other
-// addresses, until the App is stopped.
+// addresses, or this machine has, until the App is stopped.
 func (a *App) follow() {
+	interfaces := localAddrs()
 	for {
 		select {
 		case <-a.stopping.Done():
 			return
+		case <-time.After(interfaceTurn):
+			now := localAddrs()
+			if now.equal(interfaces) {
+				continue
+			}
+			interfaces = now
 		case <-a.renamed:
 		}
-		err := a.change(func(ctx context.Context) error { return a.apply(ctx, a.Config(), false) })
+		err := a.change(a.applyAgain)
 		if err != nil && a.stopping.Err() == nil {
 			a.opt.Log.Error("new addresses of servers can't be used", "error", err)
 		}
 	}
 }
 
-// moved says that a name has got another address.
+// moved says that a name has got other addresses.
 func (a *App) moved(q names.Query, answers []names.Answer) {
 	a.opt.Log.Info("addresses have changed", "name", q.Name, "servers", len(answers), "first", answers[0].Addr)
 	select {

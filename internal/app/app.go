@@ -95,6 +95,10 @@ type App struct {
 	countries *geoip.DB           // nil where none is wanted
 	services  map[string]*service // replaced, never changed
 	policies  []dispatch.Config   // of the services, in their order
+	made      map[string]made     // of the services, by name
+	built     int                 // policies, so far
+	missing   map[serverAt]string // servers whose addresses are not known, and why
+	acls      access
 	edges     edges
 	obsolete  bool                     // it was said that a protocol is
 	tables    map[string]*client.Table // client tables that services share
@@ -128,7 +132,7 @@ func (c *inForce) certificates(service string) []tlsterm.Info {
 func New(inv config.Invocation, opt Options) (*App, error) {
 	a := &App{
 		opt: opt, start: time.Now(), base: inv.Base, run: inv.Run, file: inv.Config, read: inv.Config, actions: inv.Run,
-		nofile: process.RaiseNoFile(), done: make(chan struct{}), renamed: make(chan struct{}, 1), tables: map[string]*client.Table{}, retired: map[string]time.Duration{},
+		nofile: process.RaiseNoFile(), done: make(chan struct{}), renamed: make(chan struct{}, 1), tables: map[string]*client.Table{}, retired: map[string]time.Duration{}, missing: map[serverAt]string{},
 		changes: changes{turn: make(chan struct{}, 1)},
 	}
 	opt.Names.OnChange, opt.Names.Log = a.moved, opt.Log
@@ -154,7 +158,9 @@ func (a *App) setup(cfg config.Config) error {
 	if !cfg.Listens() {
 		return config.ErrNoListener
 	}
-	b, err := a.build(a.stopping, cfg, nil) // Start opens the data base of countries
+	// Start opens the data base of countries. A server that is Pen itself is down,
+	// and logged: an address that this machine has got keeps nothing from starting.
+	b, err := a.build(a.stopping, cfg, nil)
 	if err != nil {
 		return err
 	}

@@ -31,6 +31,12 @@ func parse(t *testing.T, args ...string) config.Invocation {
 	return inv
 }
 
+// checkErr is the error of Check.
+func checkErr(cfg config.Config) error {
+	_, err := Check(cfg)
+	return err
+}
+
 // start starts an App that is stopped at the end of the test.
 func start(t *testing.T, args ...string) *App {
 	t.Helper()

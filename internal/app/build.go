@@ -7,6 +7,7 @@ import (
 	"math"
 	"net"
 	"net/netip"
+	"reflect"
 	"slices"
 	"time"
 
@@ -41,37 +42,49 @@ func (a *App) build(ctx context.Context, cfg config.Config, countries *geoip.DB)
 
 // construct is build for a configuration that has no conflicts.
 func (a *App) construct(ctx context.Context, cfg config.Config, countries *geoip.DB) (built, error) {
-	acls, err := lists(cfg, countries)
-	if err != nil {
-		return built{}, err
+	out := built{made: map[string]made{}, fresh: map[string]bool{}}
+	var err error
+	if out.acls, err = a.acls.make(cfg, countries); err != nil {
+		return out, err
 	}
 	if err := cfg.CheckEdges(); err != nil {
-		return built{}, err
+		return out, err
 	}
 	if err := cfg.CheckControl(); err != nil {
-		return built{}, err
+		return out, err
 	}
-	var out built
 	if out.edges, err = a.edges.prepare(a, cfg); err != nil {
 		return out, err
 	}
-	find := &answerer{ctx: ctx, watcher: a.names, known: map[string]netip.Addr{}}
-	for _, s := range cfg.All() {
-		policy, err := a.policy(s, isShared(cfg), out.edges, find)
-		if err != nil {
+	all := cfg.All()
+	found := make([]servers, len(all))
+	for i, s := range all {
+		found[i].names = namesOf(s)
+		for _, n := range found[i].names {
+			out.queries = append(out.queries, n.query)
+		}
+	}
+	answers, err := a.lookUp(ctx, out.queries)
+	if err != nil {
+		return out, err
+	}
+	for i, s := range all {
+		if err := found[i].find(s, answers); err != nil {
 			return out, inService(s.Name, err)
 		}
-		policy.ACLs = acls
-		policy.Tell = a.tellOf(s.Name)
-		if cfg.Log != "" {
-			policy.Log = a.logRequest
-		}
-		if cfg.Debug >= dumpLevel {
-			policy.Dump = a.dump(cfg.ASCII)
-		}
-		out.policies = append(out.policies, policy)
 	}
-	out.queries = find.queries
+	shared := isShared(cfg)
+	out.itself = circlesOf(a.doorsOf(ctx, cfg), cfg).refuse(all, found)
+	for i, s := range all {
+		in := inputs{service: s, servers: found[i], shared: shared && s.UDP, acls: out.acls.lists, log: cfg.Log != "", dump: cfg.Debug >= dumpLevel, ascii: cfg.ASCII}
+		m, ok := a.made[s.Name]
+		if !ok || !m.inputs.equal(in) {
+			m = made{in, a.policy(in, out.edges)}
+			out.fresh[s.Name] = true
+		}
+		out.made[s.Name] = m
+		out.policies = append(out.policies, m.policy)
+	}
 	return out, nil
 }
 
@@ -80,6 +93,58 @@ type built struct {
 	policies []dispatch.Config // of cfg.All()
 	queries  []names.Query     // the names in it
 	edges    edges
+	acls     access
+	made     map[string]made // by service
+	fresh    map[string]bool // services whose policies are new
+	// itself is a server, given by address, that is Pen itself. Nothing connects
+	// to it.
+	itself error
+}
+
+// inputs are all that the policy of a service is made of. Where they are equal
+// the one that was made is used again: a change costs what the services cost
+// that it concerns.
+type inputs struct {
+	service          config.Service
+	servers          servers
+	acls             *acl.Lists
+	log, dump, ascii bool
+	shared           bool // descriptors, with connections; see isShared
+}
+
+type made struct {
+	inputs inputs
+	policy dispatch.Config
+}
+
+func (in inputs) equal(other inputs) bool {
+	if in.acls != other.acls || in.log != other.log || in.dump != other.dump || in.ascii != other.ascii || in.shared != other.shared ||
+		!slices.Equal(in.service.Servers, other.service.Servers) || !in.servers.equal(other.servers) {
+		return false
+	}
+	in.service.Servers, other.service.Servers = nil, nil // they may be many
+	return reflect.DeepEqual(in.service, other.service)
+}
+
+// access are access lists, with what they are made of.
+type access struct {
+	entries   [config.ACLCount][]config.ACLEntry
+	countries *geoip.DB
+	lists     *acl.Lists
+}
+
+// make returns the lists of a configuration: the same ones where they are made of
+// the same.
+func (was access) make(cfg config.Config, countries *geoip.DB) (access, error) {
+	same := was.lists != nil && was.countries == countries
+	for i := range cfg.ACLs {
+		same = same && slices.Equal(was.entries[i], cfg.ACLs[i])
+	}
+	if same {
+		return was, nil
+	}
+	l, err := lists(cfg, countries)
+	return access{cfg.ACLs, countries, l}, err
 }
 
 // tellOf returns what logs changes of a service's servers.
@@ -90,15 +155,19 @@ func (a *App) tellOf(service string) func(dispatch.Target, string) {
 }
 
 // policy makes the policy of one service.
-func (a *App) policy(s config.Service, shared bool, e edges, find *answerer) (dispatch.Config, error) {
+func (a *App) policy(in inputs, e edges) dispatch.Config {
+	s := in.service
 	out := dispatch.Config{
+		ACLs:           in.acls,
+		Tell:           a.tellOf(s.Name),
+		Lost:           a.lostOf(in.servers.names),
 		ClientACL:      s.ClientACL,
 		NoTracking:     s.RoundRobin,
 		PerDatagram:    perDatagram(s),
 		Stubborn:       s.Stubborn,
 		Tracking:       s.Tracking,
 		ClientsMax:     s.ClientsMax,
-		ConnMax:        a.connMax(s, shared),
+		ConnMax:        a.connMax(s, in.shared),
 		PendingMax:     s.PendingMax,
 		ConnectTimeout: s.Timeout,
 		Dummy:          s.Dummy,
@@ -126,33 +195,30 @@ func (a *App) policy(s config.Service, shared bool, e edges, find *answerer) (di
 		Algorithm: algorithm(s), Bound: s.Bound, Blacklist: s.Blacklist, SlowStart: s.SlowStart, Panic: s.Panic,
 		Outlier: pool.Outlier{Failures: s.Outlier.Failures, Resets: s.Outlier.Resets, Max: s.Outlier.Max, Share: s.Outlier.Share},
 	}
-	port, err := defaultPort(s)
-	if err != nil {
-		return out, err
+	if in.log {
+		out.Log = a.logRequest
 	}
-	servers, err := find.spread(s.Servers)
-	if err != nil {
-		return out, err
+	if in.dump {
+		out.Dump = a.dump(in.ascii)
 	}
-	for slot, server := range servers {
-		c, err := poolServer(server, port, find)
-		if err != nil {
-			return out, fmt.Errorf("server %d: %w", slot, err)
-		}
-		c.Way = e.way(s, server)
-		out.Pool.Servers = append(out.Pool.Servers, c)
+	for slot, server := range s.Servers {
+		out.Pool.Servers = append(out.Pool.Servers, in.servers.at(slot, server, e.way(s, server)))
 	}
 	if out.Pool.Algorithm == pool.Maglev {
 		out.Pool.Maglev = pool.NewMaglev(out.Pool.Servers)
 	}
-	if out.Pool.Emergency, err = poolServer(s.Emergency, port, find); err != nil {
-		return out, fmt.Errorf("emergency server: %w", err)
+	out.Pool.Emergency = in.servers.at(pool.EmergencySlot, s.Emergency, e.way(s, s.Emergency))
+	out.Pool.Abuse = in.servers.at(pool.AbuseSlot, s.Abuse, e.way(s, s.Abuse))
+	return out
+}
+
+// lostOf returns what asks DNS again for a server that can't be connected to.
+func (a *App) lostOf(of serverNames) func(slot int) {
+	return func(slot int) {
+		if n, ok := of[slot]; ok {
+			a.names.Refresh(n.query)
+		}
 	}
-	if out.Pool.Abuse, err = poolServer(s.Abuse, port, find); err != nil {
-		return out, fmt.Errorf("abuse server: %w", err)
-	}
-	out.Pool.Emergency.Way, out.Pool.Abuse.Way = e.way(s, s.Emergency), e.way(s, s.Abuse)
-	return out, nil
 }
 
 // flowTimeout is when a UDP flow is over, which has no other end, unless the
@@ -303,36 +369,4 @@ func defaultPort(s config.Service) (int, error) {
 		return 0, err
 	}
 	return sock.LookupPort(port)
-}
-
-// admins are the words of a server's state.
-var admins = map[config.State]pool.Admin{config.Enabled: pool.Enabled, config.Draining: pool.Draining, config.Disabled: pool.Disabled}
-
-// poolServer makes the pool's view of a server; an unused one stays so.
-func poolServer(s config.Server, port int, find *answerer) (pool.Config, error) {
-	if !s.Used() {
-		return pool.Config{}, nil
-	}
-	c := pool.Config{Max: s.Max, Hard: s.Hard, Weight: s.EffectiveWeight(), Prio: s.Prio, ACL: s.ACL, Name: s.Name, Admin: admins[s.State]}
-	if s.IsPath() {
-		c.Path = s.Host
-		return c, nil
-	}
-	addr, err := find.host(s.Host)
-	if err != nil {
-		return c, err
-	}
-	switch {
-	case s.Service != "":
-		if port, err = sock.LookupPort(s.Service); err != nil {
-			return c, err
-		}
-	case s.Port != 0:
-		port = s.Port
-	}
-	if port == 0 {
-		return c, fmt.Errorf("%s has no port, and the listener has none to give", s.Host)
-	}
-	c.Addr = netip.AddrPortFrom(addr, uint16(port))
-	return c, nil
 }

@@ -22,7 +22,8 @@ import (
 // binding its addresses, which a running Pen may have: each error is one line. It
 // looks up names, and reads certificates and the data base of countries. What the
 // user who checks may not do, but root may, is not reported, except for files.
-func Check(cfg config.Config) error {
+// The warnings are what Pen would start without, such as a name that is not known.
+func Check(cfg config.Config) (warnings []string, err error) {
 	a := &App{opt: Options{Log: slog.New(slog.DiscardHandler)}, names: names.New(names.Options{}), stopping: context.Background()}
 	var errs []error
 	if !cfg.Listens() {
@@ -36,10 +37,14 @@ func Check(cfg config.Config) error {
 		errs = append(errs, err)
 	}
 	db, err := checkCountries(cfg)
+	var b built
 	if err == nil {
-		_, err = a.construct(context.Background(), cfg, db)
+		b, err = a.construct(context.Background(), cfg, db)
 	}
-	return errors.Join(append(errs, err, checkHosts(cfg), checkPlaces(cfg))...)
+	if err == nil {
+		warnings, err = b.warnings(cfg), b.itself
+	}
+	return warnings, errors.Join(append(errs, err, checkHosts(cfg), checkPlaces(cfg))...)
 }
 
 // hostTime is how long the names of listeners are looked up.

@@ -20,7 +20,7 @@ func checked(t *testing.T, text string) string {
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}
-	if err := Check(inv.Config); err != nil {
+	if err := checkErr(inv.Config); err != nil {
 		return err.Error()
 	}
 	return ""
@@ -160,7 +160,7 @@ func TestCheckAgreesWithNew(t *testing.T) {
 		if len(errs) > 0 {
 			rt.Fatal(errs)
 		}
-		check := Check(inv.Config)
+		check := checkErr(inv.Config)
 		a, err := New(inv, quiet(t))
 		if err == nil {
 			a.Stop(0)

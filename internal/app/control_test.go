@@ -113,7 +113,7 @@ func TestControlNeedsAGuard(t *testing.T) {
 			args = append([]string{"-O", line}, args...)
 		}
 		_, err := New(parse(t, args...), quiet(t))
-		for what, err := range map[string]error{"start": err, "--check": Check(parse(t, args...).Config)} {
+		for what, err := range map[string]error{"start": err, "--check": checkErr(parse(t, args...).Config)} {
 			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "Secret") {
 				t.Errorf("%v: %s: %v, want %q", tt.guard, what, err, tt.want)
 			}

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"context"
 	"path/filepath"
 
 	"pen/internal/config"
@@ -15,7 +14,7 @@ func (a *App) startCountries(cfg config.Config) error {
 	if cfg.GeoIPDB == "" {
 		return nil
 	}
-	return a.change(func(ctx context.Context) error { return a.apply(ctx, cfg, false) })
+	return a.change(a.applyAgain)
 }
 
 // openCountries returns the data base of countries that a configuration wants,

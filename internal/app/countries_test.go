@@ -86,7 +86,7 @@ func TestCountriesAtStart(t *testing.T) {
 		{[]string{"-O", "acl 1 permit country SE", "--geoip-db", good}, ""},
 	} {
 		inv := parse(t, append(tt.args, "127.0.0.1:0", "127.0.0.1:1")...)
-		checked := Check(inv.Config)
+		checked := checkErr(inv.Config)
 		a, err := New(inv, quiet(t))
 		if err == nil {
 			err = a.Start()
@@ -102,7 +102,7 @@ func TestCountriesAtStart(t *testing.T) {
 	}
 	// --check looks for it where it will be after the change of root.
 	inv := parse(t, "-j", dir, "--geoip-db", "/good", "127.0.0.1:0", "127.0.0.1:1")
-	if err := Check(inv.Config); err != nil {
+	if err := checkErr(inv.Config); err != nil {
 		t.Error(err)
 	}
 }

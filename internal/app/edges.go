@@ -127,7 +127,7 @@ func (e edges) way(s config.Service, server config.Server) any {
 	if key, ok := clientOf(s, server); ok {
 		w.TLS = e.clients[key]
 		if !server.IsPath() {
-			w.Host = server.Host
+			w.Host = certificateName(server)
 		}
 	}
 	if w.Header == 0 && w.TLS == nil {

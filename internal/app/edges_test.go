@@ -227,7 +227,7 @@ func TestCertificates(t *testing.T) {
 	testenv.CheckLeaks(t)
 	file := filepath.Join(t.TempDir(), "both.pem")
 	keyPair(t, file, 1)
-	if err := Check(parse(t, "-E", file, testenv.Loopback, "127.0.0.1:1").Config); err != nil {
+	if err := checkErr(parse(t, "-E", file, testenv.Loopback, "127.0.0.1:1").Config); err != nil {
 		t.Errorf("check: %v", err)
 	}
 	a := start(t, "-E", file, testenv.Loopback, named(t, "a"))

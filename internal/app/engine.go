@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
 	"pen/internal/config"
 	"pen/internal/control"
+	"pen/internal/geoip"
 	"pen/internal/process"
 	"pen/internal/stats"
 )
@@ -50,6 +52,9 @@ func (a *App) set(ctx context.Context, cmd config.Command) error {
 		for _, slot := range blacklisted {
 			a.services[cmd.Service].d.Blacklist(slot, d)
 		}
+	}
+	if cmd.Verb.Name == "server" && slices.Contains(cmd.Args, "address") {
+		a.refresh(cmd.Service)
 	}
 	if slots, within, ok := cmd.Draining(scoped); ok {
 		for _, slot := range slots {
@@ -109,20 +114,45 @@ func keepStartOnly(next *config.Config, old config.Config) bool {
 // countries anew. Everything that can fail is done before anything is changed.
 // Called within change.
 func (a *App) apply(ctx context.Context, next config.Config, again bool) error {
-	old := a.Config()
-	next = next.Sharing(old) // what is kept for rollback costs no second table
+	next = next.Sharing(a.Config()) // what is kept for rollback costs no second table
 	countries, err := a.openCountries(next, again)
 	if err != nil {
 		return err
 	}
 	b, err := a.build(ctx, next, countries)
+	if err == nil {
+		err = b.itself
+	}
 	if err != nil {
 		return err
 	}
+	return a.commit(ctx, next, countries, b)
+}
+
+// applyAgain applies the configuration in force once more, to what names, files
+// and this machine's addresses are now. A server that has become Pen itself is
+// down then, and no error. Called within change.
+func (a *App) applyAgain(ctx context.Context) error {
+	cfg := a.Config()
+	countries, err := a.openCountries(cfg, false)
+	if err != nil {
+		return err
+	}
+	b, err := a.build(ctx, cfg, countries)
+	if err != nil {
+		return err
+	}
+	return a.commit(ctx, cfg, countries, b)
+}
+
+// commit makes effective what was built.
+func (a *App) commit(ctx context.Context, next config.Config, countries *geoip.DB, b built) error {
+	old := a.Config()
 	if err := mayServe(next); err != nil {
 		return fmt.Errorf("%w; start Pen again with transparent set", err)
 	}
 	log := a.requests.Load()
+	var err error
 	if next.Log != old.Log {
 		if log, err = a.openLog(ctx, next.Log); err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"time"
 
@@ -45,7 +46,11 @@ func (a *App) reload(ctx context.Context) error {
 	a.reloadTLS()
 	name, again := a.base.ConfigFile, a.countries != nil && a.countries.Changed()
 	if name == "" {
-		return a.apply(ctx, a.Config(), again)
+		if err := a.apply(ctx, a.Config(), again); err != nil {
+			return err
+		}
+		a.refresh(slices.Collect(maps.Keys(a.made))...)
+		return nil
 	}
 	after, run, err := config.ReadFile(a.base, "", name, Open)
 	if err != nil {
@@ -69,7 +74,18 @@ func (a *App) reload(ctx context.Context) error {
 	}
 	a.remember(before)
 	a.file, a.read, a.actions = after, after, run
+	a.refresh(slices.Collect(maps.Keys(a.made))...)
 	return nil
+}
+
+// refresh asks DNS again for the names of services, as far as that was not just
+// done. Called within change.
+func (a *App) refresh(services ...string) {
+	for _, s := range services {
+		for _, n := range a.made[s].inputs.servers.names {
+			a.names.Refresh(n.query)
+		}
+	}
 }
 
 // added returns the commands that were not there before, so that a file that

@@ -38,7 +38,7 @@ func (s *service) Idlers() int { return s.d.ReadySpares() }
 func (s *service) Servers() []stats.Server {
 	out := s.app.servers(s.d.Servers(), s.config().Service)
 	for slot, words := range s.app.checks.found(s.d, len(out)) {
-		out[slot].Check = words
+		out[slot].Check = words // of those that have an address
 	}
 	return out
 }
@@ -62,6 +62,8 @@ func (a *App) servers(states []pool.Status, cfg config.Service) []stats.Server {
 			o.Addr, o.Port = s.Path, 1
 		case o.Used:
 			o.Addr, o.Port = s.Addr.Addr().String(), int(s.Addr.Port())
+		case s.Missing != "" && i < len(cfg.Servers):
+			o.Used, o.Addr, o.Port, o.State, o.Check = true, s.Host, cfg.Servers[i].Port, string(pool.StateDown), s.Missing
 		}
 		if s.Failed {
 			o.FailedAt = a.wall(s.FailedAt)

@@ -39,7 +39,10 @@ func (a *App) plan(ctx context.Context, file string) (string, error) {
 		countries, err = a.openCountries(next, false)
 	}
 	if err == nil {
-		_, err = a.build(ctx, next, countries)
+		var b built
+		if b, err = a.build(ctx, next, countries); err == nil {
+			err = b.itself
+		}
 	}
 	if err == nil {
 		err = mayServe(next)

@@ -212,16 +212,21 @@ func (a *App) listen(s config.Service, addr string, loops int, old plane.Plane) 
 // use makes a draft effective: services that are new begin, those that are gone
 // take nothing new and end with their last connection. Called by a change.
 func (a *App) use(next draft) {
-	services := map[string]*service{}
+	services, shared := map[string]*service{}, isShared(next.cfg)
 	for i, s := range next.cfg.All() {
 		policy := next.policies[i]
-		policy.Clients, policy.Budget = a.table(s), a.budgetOf(s, isShared(next.cfg))
+		policy.Clients, policy.Budget = a.table(s), a.budgetOf(s, shared)
 		running := next.heirs[s.Name]
 		if running == nil {
 			running = &service{app: a, name: s.Name, d: dispatch.New(policy, a.now)}
 			running.endTick = a.tick(running.d)
 		} else {
-			running.d.Configure(policy)
+			if next.fresh[s.Name] {
+				running.d.Configure(policy)
+			}
+		}
+		if next.fresh[s.Name] {
+			a.sayMissing(s, policy.Pool.Servers)
 		}
 		services[s.Name] = &service{a, s.Name, running.d, running.listeners, running.endTick}
 	}
@@ -243,7 +248,8 @@ func (a *App) use(next draft) {
 	a.services = services
 	a.fitTables(next.cfg)
 	a.cfg.Store(&inForce{next.cfg, next.policies[0].ACLs, services, next.edges.servers})
-	a.policies = next.policies
+	a.policies, a.made, a.acls = next.policies, next.made, next.acls
+	a.built += len(next.fresh)
 	a.sayObsolete(next.cfg)
 	if a.started {
 		a.checks.set(rosterOf(next.cfg, next.policies, services))
