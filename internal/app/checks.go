@@ -146,7 +146,7 @@ func rosterOf(cfg config.Config, policies []dispatch.Config, services map[string
 			who := []health.Subscriber{{Service: s.Name, Server: cmp.Or(server.Name, strconv.Itoa(slot))}}
 			for _, spec := range []check.Spec{s.Check, s.Agent} {
 				if spec != (check.Spec{}) {
-					r.check(p, keyOf(server, spec), who)
+					r.check(p, keyOf(server, spec), server.Others, who)
 				}
 			}
 			host := server.Addr.Addr()
@@ -165,7 +165,7 @@ func rosterOf(cfg config.Config, policies []dispatch.Config, services map[string
 // keyOf is a check of a server. What the service puts on connections is there in
 // a check as well, but not where that asks another port, or an agent.
 func keyOf(server pool.Config, spec check.Spec) health.Key {
-	k := health.Key{Addr: server.Addr, Path: server.Path, Spec: spec}
+	k := health.Key{Addr: server.Addr, Path: server.Path, Host: server.Host, Spec: spec}
 	if way, ok := server.Way.(edge.Way); ok && spec.Port == 0 && spec.Kind != check.Agent && spec.Kind != check.Exec {
 		way.Each, way.TLVs = false, wire.TLVs{}
 		k.Way = way
@@ -173,10 +173,14 @@ func keyOf(server pool.Config, spec check.Spec) health.Key {
 	return k
 }
 
-func (r *roster) check(p place, k health.Key, who []health.Subscriber) {
+func (r *roster) check(p place, k health.Key, others []netip.AddrPort, who []health.Subscriber) {
 	r.places[k] = append(r.places[k], p)
 	r.keys[p] = append(r.keys[p], k)
-	r.targets = append(r.targets, health.Target{Key: k, Subscribers: who})
+	t := health.Target{Key: k, Subscribers: who}
+	for _, addr := range others {
+		t.Others = append(t.Others, addr.Addr())
+	}
+	r.targets = append(r.targets, t)
 }
 
 // set makes the checks of a configuration the ones that are made, and tells the

@@ -21,6 +21,7 @@ import (
 type Key struct {
 	Addr netip.AddrPort // where Path is empty
 	Path string         // of a Unix socket
+	Host string         // the server's name, where that has several addresses
 	Spec check.Spec
 	Way  edge.Way // what the server expects on a connection before anything else
 }
@@ -49,6 +50,9 @@ type Subscriber struct {
 // A Target is a check with those who share it.
 type Target struct {
 	Key
+	// Others are more addresses of the same server, with Key's port: it works if
+	// one of them does.
+	Others []netip.Addr
 	Subscribers []Subscriber
 }
 

@@ -142,7 +142,7 @@ func (m *Monitor) replace(targets []Target) (ending []chan struct{}) {
 			t.Key = want.Key
 			heap.Push(&m.waiting, t)
 		}
-		t.Subscribers = want.Subscribers
+		t.Subscribers, t.Others = want.Subscribers, want.Others
 		delete(old, want.Key)
 		m.targets[want.Key] = t
 		m.order = append(m.order, t)

@@ -44,9 +44,15 @@ func Probe(ctx context.Context, t Target) Outcome {
 	case check.Exec:
 		reason, err = runProgram(ctx, t)
 	case check.Agent:
-		o.Report, err = askAgent(ctx, t)
+		err = eachAddress(ctx, t, func(ctx context.Context, t Target) (err error) {
+			o.Report, err = askAgent(ctx, t)
+			return err
+		})
 	default:
-		reason, err = ask(ctx, t)
+		err = eachAddress(ctx, t, func(ctx context.Context, t Target) (err error) {
+			reason, err = ask(ctx, t)
+			return err
+		})
 	}
 	o.Result = result(t.Spec, o.Report, reason, err)
 	o.Duration = time.Since(start)
@@ -75,6 +81,33 @@ func result(spec check.Spec, report *check.Report, reason string, err error) che
 	}
 	return r
 }
+
+// eachAddress asks at the addresses of a server until one can be connected to, or,
+// by datagrams, answers. The error is that of the last one. Each has its share of
+// the time.
+func eachAddress(ctx context.Context, t Target, ask func(ctx context.Context, t Target) error) error {
+	var unreachable *connectError
+	others := t.Others
+	for {
+		limited, cancel := context.WithCancel(ctx)
+		if end, ok := ctx.Deadline(); ok && len(others) > 0 {
+			cancel()
+			limited, cancel = context.WithTimeout(ctx, time.Until(end)/time.Duration(len(others)+1))
+		}
+		err := ask(limited, t)
+		cancel()
+		if err == nil || len(others) == 0 || ctx.Err() != nil || !t.Spec.IsDatagram() && !errors.As(err, &unreachable) {
+			return err
+		}
+		t.Addr = netip.AddrPortFrom(others[0], t.Addr.Port())
+		others = others[1:]
+	}
+}
+
+// A connectError is why there is no connection to check.
+type connectError struct{ error }
+
+func (e *connectError) Unwrap() error { return e.error }
 
 // ask makes a check by one connection. reason is what is good about it.
 func ask(ctx context.Context, t Target) (reason string, err error) {
@@ -116,7 +149,7 @@ func ask(ctx context.Context, t Target) (reason string, err error) {
 func dial(ctx context.Context, t Target) (net.Conn, error) {
 	c, err := sock.Dial(ctx, sock.Target{Addr: t.at(), Path: t.Path, Datagram: t.Spec.IsDatagram(), Timeout: t.Spec.Timeout})
 	if err != nil {
-		return nil, err
+		return nil, &connectError{err}
 	}
 	way, err := open(ctx, c, t)
 	if err != nil {
