@@ -62,7 +62,7 @@ func TestOwnListenersAreNoServers(t *testing.T) {
 		{"listen 9000;server 0 address 127.0.0.1 port 9009;agent_listen 127.0.0.1:9009", "Pen's own agent_listen socket"},
 		{"listen 9000;server 0 address " + sock + ";control " + sock, "Pen's own control socket"},
 	} {
-		err := Check(configured(t, strings.Split(tt.lines, ";")...))
+		err := checkErr(configured(t, strings.Split(tt.lines, ";")...))
 		switch {
 		case tt.want == "" && err != nil, tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)):
 			t.Errorf("%s: %v, want %q", tt.lines, err, tt.want)
