@@ -205,8 +205,15 @@ func TestCertificateIsForWhatIsWritten(t *testing.T) {
 func TestNamesOf(t *testing.T) {
 	s := config.Service{
 		Servers: []config.Server{
-			{Host: "web.test", Port: 80}, {Host: "web.test", Port: 80}, {Host: "web.test", Port: 81}, {Host: "192.0.2.1"}, {Host: "2001:db8::1"}, {Host: "/run/x"}, {},
-			{Host: "_x._tcp.test"}, {Host: "9.test"},
+			{Host: "web.test", Port: 80},
+			{Host: "web.test", Port: 80},
+			{Host: "web.test", Port: 81},
+			{Host: "192.0.2.1"},
+			{Host: "2001:db8::1"},
+			{Host: "/run/x"},
+			{},
+			{Host: "_x._tcp.test"},
+			{Host: "9.test"},
 		},
 		Emergency: config.Server{Host: "web.test", Port: 80},
 	}

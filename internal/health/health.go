@@ -52,7 +52,7 @@ type Target struct {
 	Key
 	// Others are more addresses of the same server, with Key's port: it works if
 	// one of them does.
-	Others []netip.Addr
+	Others      []netip.Addr
 	Subscribers []Subscriber
 }
 
