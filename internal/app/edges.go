@@ -179,11 +179,20 @@ func (a *App) reloadTLS() {
 	}
 }
 
+// tlsBacklog is how many connections may wait to be accepted where there is a
+// handshake to be done for each, unless the configuration says otherwise: what can
+// be done within a second. In a longer queue clients would give up, and be served
+// when they have.
+const tlsBacklog = 128
+
 // edgesOf is what planes do at the begin of connections, by service.
 func (a *App) edgesOf(cfg config.Config, services map[string]*service) map[string]*stream.Edge {
 	out := map[string]*stream.Edge{}
 	for _, s := range cfg.All() {
-		e := &stream.Edge{TLS: a.edges.servers[s.Name].Server}
+		e := &stream.Edge{TLS: a.edges.servers[s.Name].Server, Backlog: s.Backlog}
+		if e.TLS != nil && e.Backlog == 0 {
+			e.Backlog = tlsBacklog
+		}
 		e.Accept, e.AcceptUnix = config.Networks(s.AcceptProxy), hasWord(s.AcceptProxy, config.AcceptUnix)
 		if s.HTTP {
 			e.HTTP = &stream.HTTP{Forwarded: s.HTTPForwarded, Trust: config.Networks(s.HTTPTrust), MaxHead: s.HTTPHead}

@@ -29,6 +29,7 @@ const (
 	BadHeader         // no good PROXY header from a proxy that must send one
 	BadHello          // no TLS, or a broken or slow handshake
 	BadRequest        // an HTTP request that is not to be handed on
+	Busy              // no processor was free for a TLS handshake in time
 	Looped            // a datagram from an address that we listen on
 	Reasons    = iota // how many there are
 )
@@ -38,7 +39,7 @@ func (r Reason) String() string {
 	return [Reasons]string{
 		"denied", "full", "no server", "queue full", "not read", "not sent", "stopping", "displaced",
 		"client connections", "client rate", "connections limit", "rate", "delayed", "diverted", "waiting queue full", "queue time", "bandwidth",
-		"proxy header", "tls handshake", "http request", "own address",
+		"proxy header", "tls handshake", "http request", "tls busy", "own address",
 	}[r]
 }
 

@@ -28,9 +28,9 @@ type Secure struct {
 // A client may end its stream without the word that TLS has for it
 // (close_notify), as many do: its server frames requests itself, and answers those
 // that were whole.
-func Accept(ctx context.Context, s *tlsterm.Server, c net.Conn) (*Secure, error) {
+func Accept(ctx context.Context, s *tlsterm.Server, c net.Conn, peer tlsterm.Peer) (*Secure, error) {
 	u := newUnder(c)
-	t, err := s.Handshake(ctx, u)
+	t, err := s.Handshake(ctx, u, peer)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -113,7 +114,7 @@ func listenAt(addr string, backlog int, prepare func(fd int) error) (net.Listene
 		return nil, fmt.Errorf("can't bind local address %s: %w", addr, cause(err))
 	}
 	if backlog > 0 {
-		if err := setBacklog(ln, backlog); err != nil {
+		if err := SetBacklog(ln, backlog); err != nil {
 			ln.Close()
 			return nil, fmt.Errorf("listen %s: backlog %d: %w", addr, backlog, err)
 		}
@@ -345,8 +346,12 @@ func control(c syscall.RawConn, f func(fd int) error) error {
 	return err
 }
 
-// setBacklog listens once more, which changes the length of the queue.
-func setBacklog(ln net.Listener, n int) error {
+// SetBacklog changes how many connections may wait to be accepted, 0 is as many as
+// the kernel allows.
+func SetBacklog(ln net.Listener, n int) error {
+	if n == 0 {
+		n = math.MaxInt32
+	}
 	sc, ok := ln.(syscall.Conn)
 	if !ok {
 		return fmt.Errorf("not possible for %T", ln)

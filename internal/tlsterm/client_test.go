@@ -136,7 +136,7 @@ func TestServerSpeaksFirst(t *testing.T) {
 		}
 		defer server.Close()
 		io.WriteString(server, "220 ready\r\n")
-		s.Handshake(t.Context(), server)
+		s.Handshake(t.Context(), server, Peer{})
 	})
 	defer running.Wait()
 	defer ln.Close()

@@ -202,7 +202,7 @@ func serveOn(t testing.TB, s *Server, ln net.Listener) string {
 			}
 			running.Go(func() {
 				defer c.Close()
-				if conn, err := s.Handshake(ctx, c); err == nil {
+				if conn, err := s.Handshake(ctx, c, Peer{}); err == nil {
 					io.WriteString(conn, hello)
 					conn.CloseWrite()
 					io.Copy(io.Discard, conn)

@@ -136,7 +136,7 @@ func TestRenegotiation(t *testing.T) {
 		}
 		defer c.Close()
 		c.SetDeadline(time.Now().Add(testenv.Limit))
-		conn, err := s.Handshake(t.Context(), c)
+		conn, err := s.Handshake(t.Context(), c, Peer{})
 		if err == nil {
 			_, err = conn.Read(make([]byte, 1))
 		}

@@ -249,8 +249,7 @@ func TestFolderIsBounded(t *testing.T) {
 	global := s.files.Load().clients
 	find := func(name string) *identity {
 		t.Helper()
-		id, err := s.dir.find(&tls.ClientHelloInfo{Conn: &gate{ctx: t.Context()}}, name, global)
-		<-computing // find comes back with a place
+		id, err := s.dir.find(&tls.ClientHelloInfo{Conn: &gate{ctx: t.Context(), queue: newQueue(1)}}, name, global)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -264,15 +263,13 @@ func TestFolderIsBounded(t *testing.T) {
 	if n := len(s.dir.known); n != maxSites || s.dir.used.Len() != n {
 		t.Errorf("%d names are kept, and %d in the list, want %d", n, s.dir.used.Len(), maxSites)
 	}
-	computing <- struct{}{} // nobody gives up a place
 	listed := s.dir.listed
 	s.dir.now = func() time.Time { return listed }
 	for i := range 10000 {
-		if id, err := s.dir.find(&tls.ClientHelloInfo{Conn: &gate{ctx: t.Context()}}, fmt.Sprintf("x%d.example", i), global); id != nil || err != nil {
+		if id, err := s.dir.find(&tls.ClientHelloInfo{Conn: &gate{ctx: t.Context(), queue: newQueue(1)}}, fmt.Sprintf("x%d.example", i), global); id != nil || err != nil {
 			t.Fatal(id, err)
 		}
 	}
-	<-computing
 	if len(s.dir.known) != maxSites || !s.dir.listed.Equal(listed) {
 		t.Errorf("%d names are kept", len(s.dir.known))
 	}

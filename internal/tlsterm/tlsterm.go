@@ -142,6 +142,9 @@ func NewServer(cfg ServerConfig, log *slog.Logger) (*Server, error) {
 
 // choose returns how to go on with a client, by what it asks for.
 func (s *Server) choose(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	if err := hello.Conn.(*gate).begin(); err != nil {
+		return nil, err
+	}
 	if s.acme != nil && slices.Equal(hello.SupportedProtos, acmeOnly) {
 		return s.acme.challenge(hello.ServerName)
 	}

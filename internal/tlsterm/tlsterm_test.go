@@ -381,13 +381,13 @@ func TestStalledClients(t *testing.T) {
 	ca := newAuthority(t, "ca")
 	addr := serve(t, newServer(t, ServerConfig{Certificates: []Pair{writePair(t, t.TempDir(), "a", ca.issue(t, "a.example"))}}))
 	record := clientHello(t)
-	for i := range 4*cap(computing) + 4 {
+	for i := range 4*handshakes.places + 4 {
 		c, err := net.Dial("tcp", addr)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		if _, err := c.Write(record[:len(record)*i/(4*cap(computing)+3)]); err != nil {
+		if _, err := c.Write(record[:len(record)*i/(4*handshakes.places+3)]); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -424,7 +424,7 @@ func TestHandshakeEnds(t *testing.T) {
 	defer client.Close()
 	failed := make(chan error)
 	go func() {
-		_, err := s.Handshake(ctx, server)
+		_, err := s.Handshake(ctx, server, Peer{})
 		failed <- err
 	}()
 	if _, err := client.Write([]byte{22}); err != nil { // it is under way
@@ -434,17 +434,110 @@ func TestHandshakeEnds(t *testing.T) {
 	if err := <-failed; !errors.Is(err, context.Canceled) {
 		t.Errorf("the error is %v", err)
 	}
-	for range cap(computing) {
-		computing <- struct{}{}
-	}
-	defer func() {
-		for range cap(computing) {
-			<-computing
+	record := clientHello(t)
+	busy(t)
+	for _, ends := range []string{"context", "time"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		client, server := net.Pipe()
+		var peer Peer
+		if ends == "time" {
+			peer.Until = time.Now().Add(50 * time.Millisecond)
 		}
-	}()
-	if _, err := s.Handshake(ctx, server); !errors.Is(err, context.Canceled) {
-		t.Errorf("the error is %v", err)
+		go func() {
+			_, err := s.Handshake(ctx, server, peer)
+			failed <- err
+		}()
+		if _, err := client.Write(record); err != nil {
+			t.Fatal(err)
+		}
+		read := make(chan bool)
+		go func() { // an alert
+			io.Copy(io.Discard, client)
+			close(read)
+		}()
+		want := ErrBusy
+		if ends == "context" {
+			testenv.Eventually(t, "it waits", func() bool {
+				handshakes.mu.Lock()
+				defer handshakes.mu.Unlock()
+				return handshakes.waiting == 1
+			})
+			cancel()
+			want = context.Canceled
+		}
+		if err := <-failed; !errors.Is(err, want) {
+			t.Errorf("after the end of its %s the error is %v, want %v", ends, err, want)
+		}
+		cancel()
+		client.Close()
+		<-read
 	}
+}
+
+// Nothing is computed for a client that is gone, or whose hello has waited in the
+// kernel's queue for too long: all that it gets is an alert.
+func TestNothingForTheGone(t *testing.T) {
+	s := newServer(t, ServerConfig{Certificates: []Pair{writePair(t, t.TempDir(), "a", newAuthority(t, "ca").issue(t, "a.example"))}})
+	record := clientHello(t)
+	for name, tt := range map[string]struct {
+		wait bool // until it has waited
+		look func(n int) (time.Duration, bool)
+		want error
+	}{
+		"gone":                     {false, func(int) (time.Duration, bool) { return 0, true }, errGone},
+		"gone while it has waited": {true, func(n int) (time.Duration, bool) { return 0, n == 2 }, errGone},
+		"old":                      {false, func(int) (time.Duration, bool) { return Patience, false }, ErrBusy},
+	} {
+		t.Run(name, func(t *testing.T) {
+			free := func() {}
+			if tt.wait {
+				free = busy(t)
+			}
+			client, server := net.Pipe()
+			failed := make(chan error)
+			go func() {
+				n := 0
+				_, err := s.Handshake(t.Context(), server, Peer{Look: func() (time.Duration, bool) {
+					n++
+					return tt.look(n)
+				}})
+				server.Close()
+				failed <- err
+			}()
+			if _, err := client.Write(record); err != nil {
+				t.Fatal(err)
+			}
+			if tt.wait {
+				testenv.Eventually(t, "it waits", func() bool {
+					handshakes.mu.Lock()
+					defer handshakes.mu.Unlock()
+					return handshakes.waiting == 1
+				})
+				free()
+			}
+			got, _ := io.ReadAll(client)
+			if err := <-failed; !errors.Is(err, tt.want) || len(got) > 7 {
+				t.Errorf("%v, and %d bytes for the client; want %v and an alert", err, len(got), tt.want)
+			}
+		})
+	}
+}
+
+// busy takes all places, until the end of the test or the call of what it returns.
+func busy(t *testing.T) (free func()) {
+	t.Helper()
+	for range handshakes.places {
+		if err := handshakes.reenter(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	free = sync.OnceFunc(func() {
+		for range handshakes.places {
+			handshakes.leave()
+		}
+	})
+	t.Cleanup(free)
+	return free
 }
 
 // What is too old is refused.

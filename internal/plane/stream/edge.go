@@ -32,6 +32,9 @@ type Edge struct {
 	TLS *tlsterm.Server
 	// HTTP tells servers about the client in each HTTP request, unless it is nil.
 	HTTP *HTTP
+	// Backlog is how many connections may wait to be accepted, 0 is what the
+	// kernel allows.
+	Backlog int
 }
 
 // HTTP is how requests tell their servers about their client.
@@ -198,7 +201,10 @@ func (l *link) secure(server *tlsterm.Server) error {
 	ctx, cancel := l.cancelled()
 	defer cancel()
 	edge.Within(l.client, l.plane.patience.handshake)
-	t, err := edge.Accept(ctx, server, l.client)
+	t, err := edge.Accept(ctx, server, l.client, tlsterm.Peer{
+		From: l.from.Addr(), Until: time.Now().Add(l.plane.patience.handshake),
+		Look: func() (time.Duration, bool) { return silence(l.client) },
+	})
 	if err != nil {
 		return err
 	}

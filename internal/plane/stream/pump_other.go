@@ -5,6 +5,7 @@ package stream
 import (
 	"errors"
 	"os"
+	"time"
 )
 
 // pipes are not used here: all bytes are copied.
@@ -44,3 +45,7 @@ func wasReset(conn) bool { return false }
 func sendsNoMore(int) bool { return false }
 
 func (*link) drain(conn) {}
+
+// silence returns how long ago the other side of a connection has last sent
+// something, and whether it has closed it: neither is known here.
+func silence(conn) (silent time.Duration, gone bool) { return 0, false }

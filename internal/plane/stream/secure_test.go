@@ -281,3 +281,21 @@ func TestKill(t *testing.T) {
 		})
 	}
 }
+
+// A client's silence is known, and that it is gone.
+func TestSilence(t *testing.T) {
+	ln := testenv.Listen(t, "tcp", testenv.Loopback)
+	c := testenv.Dial(t, ln.Addr())
+	server := ln.Next(t).(conn)
+	testenv.Write(t, c, "x")
+	testenv.WantBytes(t, server.(testenv.Conn), "x")
+	testenv.Eventually(t, "it has been silent for a while", func() bool {
+		silent, gone := silence(server)
+		return silent > 20*time.Millisecond && !gone
+	})
+	testenv.CloseWrite(t, c)
+	testenv.Eventually(t, "it is gone", func() bool {
+		_, gone := silence(server)
+		return gone
+	})
+}

@@ -70,7 +70,15 @@ func New(ln net.Listener, log *slog.Logger) *Plane {
 
 // SetEdge has connections that are accepted from now on begin as e says. It may
 // be called at any time.
-func (p *Plane) SetEdge(e *Edge) { p.edge.Store(e) }
+func (p *Plane) SetEdge(e *Edge) {
+	old := p.edge.Swap(e)
+	if _, tcp := p.ln.(*net.TCPListener); !tcp || old != nil && old.Backlog == e.Backlog || old == nil && e.Backlog == 0 {
+		return
+	}
+	if err := sock.SetBacklog(p.ln, e.Backlog); err != nil {
+		p.log.Warn("can't change how many connections may wait", "listener", p.ln.Addr(), "error", err)
+	}
+}
 
 // Addr is the bound address.
 func (p *Plane) Addr() net.Addr { return p.ln.Addr() }
@@ -102,7 +110,7 @@ func (p *Plane) Serve(ctx context.Context, d *dispatch.Dispatcher) error {
 func (p *Plane) accept(ctx context.Context, d *dispatch.Dispatcher) error {
 	pause := time.Duration(0)
 	for ctx.Err() == nil {
-		if room := d.Room(); room != nil {
+		if room := p.room(d); room != nil {
 			select {
 			case <-room:
 			case <-ctx.Done():
@@ -134,6 +142,15 @@ func (p *Plane) accept(ctx context.Context, d *dispatch.Dispatcher) error {
 		}
 	}
 	return nil
+}
+
+// room returns nil, or what is closed when it is time to look again whether there
+// is room for another connection and, where it wants one, for a handshake.
+func (p *Plane) room(d *dispatch.Dispatcher) <-chan struct{} {
+	if room := d.Room(); room != nil || p.edge.Load().TLS == nil {
+		return room
+	}
+	return tlsterm.Room()
 }
 
 // admit begins a client's flow, or refuses the client. It is part of the accept
@@ -204,7 +221,11 @@ func reserve(ctx context.Context, d *dispatch.Dispatcher) (dispatch.Place, bool)
 func (p *Plane) serve(f *dispatch.Flow, l *link) {
 	if tls := l.service.Edge.TLS; tls != nil {
 		if err := l.secure(tls); err != nil {
-			if !errors.Is(err, tlsterm.ErrChallenge) {
+			switch {
+			case errors.Is(err, tlsterm.ErrBusy):
+				l.count(l.service, dispatch.Busy)
+				l.broken.Store(true) // at once, so that it may try again
+			case !errors.Is(err, tlsterm.ErrChallenge):
 				l.count(l.service, dispatch.BadHello)
 			}
 			p.log.Debug("no TLS with client", "client", l.from, "reason", err)

@@ -1,0 +1,234 @@
+package tlsterm
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	// crowd is how many clients that have sent a hello may wait for a processor
+	// before planes accept no more, so that the others wait in the kernel's queue,
+	// which is bounded as well.
+	crowd = 32
+	// maxWaiting is how many wait at most, where more have been accepted before
+	// they sent their hellos: of more the longest line loses its oldest.
+	maxWaiting = 1024
+	// Patience is how old a hello may be for a handshake to begin: who sent an
+	// older one has given up, or will have before the handshake is done.
+	Patience = 5 * time.Second
+	// late is from what wait of the oldest of a line on the newest comes first.
+	late = 3 * time.Second
+)
+
+// ErrBusy is what a Handshake ends with that no processor was free for in time.
+var ErrBusy = errors.New("TLS: more clients than the processors can do handshakes for in time")
+
+// handshakes are those of all servers of the process. As many compute at a time as
+// there are processors: more of them would finish none sooner, and would take the
+// processors from the connections that are established.
+var handshakes = newQueue(runtime.GOMAXPROCS(0))
+
+// Room returns nil, or what is closed when planes may accept more clients who will
+// want a handshake.
+func Room() <-chan struct{} { return handshakes.Room() }
+
+// A queue gives places to handshakes that compute. Those whose clients have answered
+// come first, since little is left to do for them. The others stand in lines by the
+// network that they come from, which take turns: a flood from few networks keeps
+// nobody out who comes from another one.
+type queue struct {
+	places int
+
+	mu       sync.Mutex // guards all below
+	busy     int        // places that are taken
+	answered []*waiter
+	turns    []*line // those with waiters, the next one first
+	lines    map[netip.Prefix]*line
+	waiting  int           // in lines
+	room     chan struct{} // closed when there is no crowd any more; nil: nobody waits for that
+}
+
+// A line is who waits of a network, in the order of their coming.
+type line struct {
+	from    netip.Prefix
+	waiters []*waiter
+}
+
+// A waiter is a handshake without a place.
+type waiter struct {
+	line  *line // nil: its client has answered
+	since time.Time
+	ready chan error // gets nil with a place, or why there is none; once
+}
+
+func newQueue(places int) *queue {
+	return &queue{places: places, lines: map[netip.Prefix]*line{}}
+}
+
+// networkOf is the line of an address: what one customer of a provider has, or a
+// small network.
+func networkOf(a netip.Addr) netip.Prefix {
+	bits := 48
+	if a = a.Unmap().WithZone(""); a.Is4() {
+		bits = 24
+	}
+	p, _ := a.Prefix(bits) // a Unix socket has the zero one
+	return p
+}
+
+// Room is [Room] of this queue.
+func (q *queue) Room() <-chan struct{} {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.waiting < crowd {
+		return nil
+	}
+	if q.room == nil {
+		q.room = make(chan struct{})
+	}
+	return q.room
+}
+
+// enter waits for a place, for a client from a network whose hello came at some
+// time, at the longest until another. It reports whether it had to wait.
+func (q *queue) enter(ctx context.Context, from netip.Prefix, came, until time.Time) (waited bool, err error) {
+	if deadline := came.Add(Patience); until.IsZero() || deadline.Before(until) {
+		until = deadline
+	}
+	left := time.Until(until)
+	if left <= 0 {
+		return false, ErrBusy
+	}
+	q.mu.Lock()
+	if q.busy < q.places {
+		q.busy++
+		q.mu.Unlock()
+		return false, nil
+	}
+	w := &waiter{since: came, ready: make(chan error, 1)}
+	q.add(w, from)
+	q.mu.Unlock()
+	over := time.NewTimer(left)
+	defer over.Stop()
+	return true, q.wait(ctx, w, over.C)
+}
+
+// reenter is enter for a client that has answered, which waits as long as it takes.
+func (q *queue) reenter(ctx context.Context) error {
+	q.mu.Lock()
+	if q.busy < q.places {
+		q.busy++
+		q.mu.Unlock()
+		return nil
+	}
+	w := &waiter{ready: make(chan error, 1)}
+	q.answered = append(q.answered, w)
+	q.mu.Unlock()
+	return q.wait(ctx, w, nil)
+}
+
+// wait waits until it is a waiter's turn, or one of the others.
+func (q *queue) wait(ctx context.Context, w *waiter, over <-chan time.Time) (err error) {
+	select {
+	case err := <-w.ready:
+		return err
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-over:
+		err = ErrBusy
+	}
+	q.mu.Lock()
+	q.remove(w)
+	q.mu.Unlock()
+	select {
+	case got := <-w.ready: // meanwhile
+		if got == nil {
+			q.leave()
+		}
+	default:
+	}
+	return err
+}
+
+// leave gives a place back, or on.
+func (q *queue) leave() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if w := q.next(time.Now()); w != nil {
+		w.ready <- nil
+		return
+	}
+	q.busy--
+}
+
+// add puts a waiter at the end of its line. q.mu is held.
+func (q *queue) add(w *waiter, from netip.Prefix) {
+	l := q.lines[from]
+	if l == nil {
+		l = &line{from: from}
+		q.lines[from] = l
+		q.turns = append(q.turns, l)
+	}
+	w.line = l
+	l.waiters = append(l.waiters, w)
+	if q.waiting++; q.waiting > maxWaiting {
+		longest := slices.MaxFunc(q.turns, func(a, b *line) int { return len(a.waiters) - len(b.waiters) })
+		q.take(longest, 0).ready <- ErrBusy
+	}
+}
+
+// next returns whose turn it is, or nil. Who has waited for too long is refused.
+// q.mu is held.
+func (q *queue) next(now time.Time) *waiter {
+	if len(q.answered) > 0 {
+		w := q.answered[0]
+		q.answered = slices.Delete(q.answered, 0, 1)
+		return w
+	}
+	for len(q.turns) > 0 {
+		l := q.turns[0]
+		switch waited := now.Sub(l.waiters[0].since); {
+		case waited >= Patience:
+			q.take(l, 0).ready <- ErrBusy
+		case waited >= late:
+			q.rotate()
+			return q.take(l, len(l.waiters)-1)
+		default:
+			q.rotate()
+			return q.take(l, 0)
+		}
+	}
+	return nil
+}
+
+// rotate puts the line whose turn it was behind the others. q.mu is held.
+func (q *queue) rotate() { q.turns = append(q.turns[1:], q.turns[0]) }
+
+// take removes a waiter from its line and returns it. q.mu is held.
+func (q *queue) take(l *line, at int) *waiter {
+	w := l.waiters[at]
+	l.waiters = slices.Delete(l.waiters, at, at+1)
+	if len(l.waiters) == 0 {
+		delete(q.lines, l.from)
+		q.turns = slices.Delete(q.turns, slices.Index(q.turns, l), slices.Index(q.turns, l)+1)
+	}
+	if q.waiting--; q.waiting < crowd && q.room != nil {
+		close(q.room)
+		q.room = nil
+	}
+	return w
+}
+
+// remove removes a waiter that is still there. q.mu is held.
+func (q *queue) remove(w *waiter) {
+	if w.line == nil {
+		q.answered = slices.DeleteFunc(q.answered, func(other *waiter) bool { return other == w })
+	} else if at := slices.Index(w.line.waiters, w); at >= 0 {
+		q.take(w.line, at)
+	}
+}
