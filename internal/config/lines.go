@@ -139,12 +139,6 @@ func (cmd Command) withoutOff() Command {
 	return cmd
 }
 
-// IsBlank reports whether a line has nothing but a comment.
-func IsBlank(line string) bool {
-	words := splitWords(line)
-	return len(words) == 0 || words[0][0] == '#'
-}
-
 // check applies the command to a Config that is thrown away.
 func (cmd Command) check() error {
 	v := cmd.Verb

@@ -139,7 +139,7 @@ func (s *session) answer(line string) answer {
 	case err != nil:
 		return refuse(err)
 	case cmd.Verb == nil:
-		return answer{last: !config.IsBlank(line), awaits: awaits}
+		return answer{awaits: awaits} // a comment, or nothing
 	}
 	if err := s.permit(cmd); err != nil {
 		s.opt.Log.Warn("control command refused", "client", s.from, "command", line, "error", err)
