@@ -32,7 +32,7 @@ func openFile(name string) (io.WriteCloser, error) {
 	if name == "" {
 		return os.Stdout, nil
 	}
-	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o640)
 }
 
 // line adds a line. It is written when it is due.

@@ -67,7 +67,9 @@ func init() {
 var operated = []string{"blacklist", "hard", "max", "prio", "state", "weight"}
 
 // harmless are the kinds of checks that only speak to servers.
-var harmless = []string{"dns", "expect", "http", "https", "off", "send", "tcp", "tls", "udp"}
+var harmless = []string{
+	"dns", "expect", "http", "https", "ldap", "mysql", "off", "postgresql", "redis", "script", "send", "smtp", "tcp", "tls", "udp",
+}
 
 // dumpLevel is the debug level from which what clients send is in the log.
 const dumpLevel = 3

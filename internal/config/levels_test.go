@@ -73,6 +73,7 @@ func TestLevel(t *testing.T) {
 		"debug 2":                                 Admin,
 		"debug 3":                                 Local,
 		"check http /health":                      Admin,
+		"check redis":                             Admin,
 		"check off":                               Admin,
 		"no check":                                Admin,
 		"check exec /bin/true":                    Local,

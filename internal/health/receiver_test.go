@@ -158,7 +158,7 @@ func TestReceiver(t *testing.T) {
 
 	// What can't be understood ends the connection, however long it is.
 	for _, line := range []string{
-		"hello\n", "1001%\n", strings.Repeat("x", 5000), "POST /up HTTP/1.1\r\nup 30%\n", "up 30% HTTP/1.1\n", "Host: up 30%\n",
+		"hello\n", "1001%\n", strings.Repeat("x", 5000), "POST /up HTTP/1.1\r\nup 30%\n", "up /30% HTTP/1.1\n", "Host: up 30%\n",
 	} {
 		c := testenv.Dial(t, ln.Addr())
 		testenv.Write(t, c, line)

@@ -3,16 +3,23 @@ package wire
 import "strings"
 
 // IsHTTPLine reports whether a line is one that only an HTTP client sends: a
-// request line, or a Host field. A line protocol that does not end there lets a
-// browser, or a server that can be talked into a request, speak it.
+// request line, whatever its method, or a Host field. A line protocol that does
+// not end there lets a browser, or a server that can be talked into a request,
+// speak it. To name HTTP, as "check expect HTTP/1.1" does, is no request.
 func IsHTTPLine(line string) bool {
-	line = strings.TrimRight(line, " \t\r\n")
-	last := line[strings.LastIndexAny(line, " \t")+1:]
-	if last != line && len(last) >= len("HTTP/") && strings.EqualFold(last[:len("HTTP/")], "HTTP/") {
-		words := strings.Fields(line)
-		if last[0] == 'H' || len(words) == 3 && words[1][0] == '/' { // ssl_alpn h2 http/1.1 is none
-			return true
-		}
+	words := strings.Fields(line)
+	switch {
+	case len(words) == 0:
+		return false
+	case hasPrefixFold(words[0], "Host:"):
+		return true
+	case len(words) < 3:
+		return false
 	}
-	return len(line) >= len("Host:") && strings.EqualFold(line[:len("Host:")], "Host:")
+	target, version := words[1], words[len(words)-1]
+	return hasPrefixFold(version, "HTTP/") && (target[0] == '/' || target == "*" || strings.Contains(target, ":"))
+}
+
+func hasPrefixFold(s, prefix string) bool {
+	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
 }
