@@ -7,8 +7,8 @@
 package acl
 
 import (
-	"encoding/binary"
 	"net/netip"
+	"sync/atomic"
 )
 
 // Count is how many access lists there are.
@@ -32,8 +32,8 @@ type Entry struct {
 // A List is an ordered sequence of entries. The zero List permits everybody.
 type List []Entry
 
-// Lists are the ten access lists. A Lists value is not changed after it was
-// handed to a reader.
+// Lists are the ten access lists. They are not changed after the first call of
+// Permits, and not copied after it.
 type Lists struct {
 	List [Count]List
 	// Country returns the country of an address, or "" if it is in none. It is
@@ -41,11 +41,31 @@ type Lists struct {
 	// reached; the caller of Permits may hold locks, so it must not block. Nil
 	// knows of no country.
 	Country func(netip.Addr) string
+
+	compiled [Count]atomic.Pointer[compiled]
+}
+
+// Compile makes the lists ready, which takes a while if they are long: otherwise
+// the first call of Permits does, for its list.
+func (ls *Lists) Compile() {
+	for n := range ls.List {
+		ls.ready(n)
+	}
+}
+
+func (ls *Lists) ready(n int) *compiled {
+	c := ls.compiled[n].Load()
+	if c == nil {
+		c = compile(ls.List[n])
+		ls.compiled[n].Store(c)
+	}
+	return c
 }
 
 // Permits reports whether list number n permits the address. A number outside
 // of the lists denies everybody. An invalid address is a client without one
-// (a Unix socket's) and always permitted.
+// (a Unix socket's) and always permitted. Its cost grows with the logarithm of
+// the list's length, and with the number of IPv4 masks that have holes.
 func (ls *Lists) Permits(n int, addr netip.Addr) bool {
 	if n < 0 || n >= Count {
 		return false
@@ -54,29 +74,35 @@ func (ls *Lists) Permits(n int, addr netip.Addr) bool {
 	if len(l) == 0 || !addr.IsValid() {
 		return true
 	}
-	addr = addr.Unmap()
-	country, known := "", ls.Country == nil
-	for i := range l {
-		e := &l[i]
-		if e.Country != "" && !known {
-			country, known = ls.Country(addr), true
-		}
-		if e.matches(addr, country) {
-			return e.Permit
-		}
+	first := ls.ready(n).first(l, addr.Unmap().WithZone(""), ls.Country)
+	if first == none {
+		return !l[len(l)-1].Permit
 	}
-	return !l[len(l)-1].Permit
+	return l[first].Permit
 }
 
-func (e *Entry) matches(addr netip.Addr, country string) bool {
-	switch {
-	case e.Country != "":
-		return e.Country == country
-	case addr.Is4() && e.Addr.Is4():
-		a, b := addr.As4(), e.Addr.As4()
-		return binary.BigEndian.Uint32(a[:])&e.Mask == binary.BigEndian.Uint32(b[:])
-	case addr.Is6() && e.Addr.Is6():
-		return netip.PrefixFrom(e.Addr, e.Bits).Contains(addr.WithZone(""))
+// first returns the first entry that matches an address, or none.
+func (c *compiled) first(l List, addr netip.Addr, country func(netip.Addr) string) int {
+	first := c.firstRange(addr)
+	if addr.Is4() {
+		for _, i := range c.residue {
+			if i >= first {
+				break
+			}
+			if l[i].matches(addr) {
+				first = i
+			}
+		}
 	}
-	return false
+	if c.country < first && country != nil {
+		if i, ok := c.countries[country(addr)]; ok {
+			first = min(first, i)
+		}
+	}
+	return first
+}
+
+// matches is for an entry with an IPv4 mask.
+func (e *Entry) matches(addr netip.Addr) bool {
+	return number(addr)&e.Mask == number(e.Addr)
 }

@@ -350,6 +350,7 @@ func lists(cfg config.Config, countries *geoip.DB) (*acl.Lists, error) {
 			out.List[i] = append(out.List[i], acl.Entry(e))
 		}
 	}
+	out.Compile()
 	return out, nil
 }
 
