@@ -18,18 +18,19 @@ import (
 // server.
 const oneWay = 4
 
-// flowOf returns the flow that a client's datagram goes to, or nil where there
-// is none for it.
+// flowOf returns the flow that a client's datagram goes to, or nil where it goes
+// nowhere.
 func (p *Plane) flowOf(from peer, h wire.Header) *flow {
 	f := p.flows.of[from]
 	if f == nil {
-		return p.begin(from, h, pool.None)
+		return p.beginOrDrop(from, h)
 	}
 	switch p.obey(f) {
 	case dispatch.Rejudge:
-		return p.begin(from, h, pool.None)
+		return p.beginOrDrop(from, h)
 	case dispatch.Move:
-		return nil // nowhere
+		p.drop(from)
+		return nil
 	}
 	r := p.rules.Load()
 	if !r.PerDatagram && (f.answers.Load() > 0 || f.sent < oneWay) {
@@ -37,6 +38,15 @@ func (p *Plane) flowOf(from peer, h wire.Header) *flow {
 	}
 	if other := p.inTurn(f, f.policy.Turn()); other != nil {
 		return other
+	}
+	return f
+}
+
+// beginOrDrop makes a flow for a client's datagram, or drops that.
+func (p *Plane) beginOrDrop(from peer, h wire.Header) *flow {
+	f, ok := p.begin(from, h, pool.None)
+	if !ok {
+		p.drop(from)
 	}
 	return f
 }
@@ -78,47 +88,49 @@ func (p *Plane) inTurn(f *flow, slot int) *flow {
 		}
 		break
 	}
-	return p.begin(f.peer, f.header, slot)
+	g, _ := p.begin(f.peer, f.header, slot)
+	return g
 }
 
-// begin makes a flow, or returns nil where the client gets none. slot is the
-// server that it is for, or pool.None.
-func (p *Plane) begin(from peer, h wire.Header, slot int) *flow {
+// begin makes a flow, and reports false where the client gets none; where it is
+// answered here, it gets none either. slot is the server that the flow is for, or
+// pool.None.
+func (p *Plane) begin(from peer, h wire.Header, slot int) (f *flow, ok bool) {
 	if p.retired {
 		p.d.Refuse(dispatch.Stopping, 1)
-		return nil
+		return nil, false
 	}
 	if listeners.has(from.addr) {
 		p.d.Refuse(dispatch.Looped, 1)
-		return nil
+		return nil, false
 	}
 	if g := p.flows.by[h.Source.Addr()]; g != nil {
 		p.remember(g) // it comes from another port
 	}
-	f := &flow{plane: p, peer: from, header: h, wanted: slot, control: sock.FromAsked(from.asked)}
+	f = &flow{plane: p, peer: from, header: h, wanted: slot, control: sock.FromAsked(from.asked)}
 	f.serverFD.Store(-1)
 	policy, err := p.admit(h, f)
 	if err != nil {
 		p.log.Debug("client refused", "client", from, "reason", err)
-		return nil
+		return nil, false
 	}
 	f.policy = policy
 	if policy.Dummy() {
 		f.reply([]byte(plane.DummyPage))
 		policy.Done()
-		return nil
+		return nil, true
 	}
 	if slot != pool.None {
 		policy.Prefer(slot)
 	}
 	if !p.connect(f) {
 		policy.Done()
-		return nil
+		return nil, false
 	}
 	f.seen = time.Now()
 	p.flows.add(f)
 	p.trim(silent)
-	return f
+	return f, true
 }
 
 // admit has a client judged, and only then ends another flow where that is the

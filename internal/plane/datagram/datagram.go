@@ -178,7 +178,6 @@ func (p *Plane) forward(from peer, b []byte) {
 	}
 	f := p.flowOf(from, h)
 	if f == nil {
-		p.drop(from)
 		return
 	}
 	p.touch(f)
