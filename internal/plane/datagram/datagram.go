@@ -43,6 +43,7 @@ type Plane struct {
 
 	refused plane.Sometimes // datagrams that went nowhere
 	unread  plane.Sometimes // errors of the listener
+	lost    plane.Sometimes // servers that could not be reached
 
 	accept atomic.Pointer[Accept]
 	rules  atomic.Pointer[Rules]

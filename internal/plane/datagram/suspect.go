@@ -103,10 +103,11 @@ func isRefusal(err error) bool {
 	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ENOPROTOOPT)
 }
 
-// failed logs that a flow's server can't be reached.
+// failed logs that a flow's server can't be reached; for an operator now and then,
+// as an ICMP message may say so very often.
 func (p *Plane) failed(f *flow, err error, ejected bool) {
 	level := slog.LevelDebug
-	if ejected {
+	if n := p.lost.Due(); ejected || n > 0 {
 		level = slog.LevelWarn
 	}
 	p.log.Log(context.Background(), level, "can't send to server", "server", f.target.Slot, "address", f.target, "error", err)
