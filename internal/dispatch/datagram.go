@@ -40,6 +40,7 @@ func (f *Flow) Answered() {
 		return
 	}
 	now := d.now()
+	f.preferAddress()
 	d.pool.Observe(f.server, now-f.upAt, now)
 	if d.pool.Succeed(f.server, now) {
 		d.tell(f.server, "answers again")
@@ -103,7 +104,7 @@ func (f *Flow) Rule(t *Target) Ruling {
 	switch {
 	case s == nil: // it waits
 		return Stay
-	case s.Addr != t.Addr || s.Path != t.Path: // changed, or removed
+	case s.Path != t.Path, t.Path == "" && !s.Has(t.Addr): // changed, or removed
 		return Move
 	case f.mustLeave(s, d.now()):
 		return Move
@@ -148,6 +149,7 @@ func (f *Flow) Leave() {
 // restart has the flow choose as if it were new.
 func (f *Flow) restart() {
 	f.stage, f.wrapped, f.tried, f.noQueue, f.turns, f.why = stagePick, false, nil, false, 0, NoServer
+	f.tries = nil
 	if f.diverted {
 		f.stage = stageAbuse
 	}

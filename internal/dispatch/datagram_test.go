@@ -45,6 +45,10 @@ func TestRule(t *testing.T) {
 		{"another server's address", func(_ *Dispatcher, c *Config) { c.Pool.Servers[1] = server("192.0.2.9:1") }, Stay, 0},
 		{"weight 0", func(_ *Dispatcher, c *Config) { c.Pool.Servers[0].Weight = 0 }, Stay, 0},
 		{"full", func(_ *Dispatcher, c *Config) { c.Pool.Servers[0].Max = 1 }, Stay, 0},
+		{"another address besides, and first", func(_ *Dispatcher, c *Config) {
+			c.Pool.Servers[0].Others = []netip.AddrPort{c.Pool.Servers[0].Addr}
+			c.Pool.Servers[0].Addr = netip.MustParseAddrPort("192.0.2.9:1")
+		}, Stay, 0},
 		{"removed", func(_ *Dispatcher, c *Config) { c.Pool.Servers[0] = pool.Config{} }, Move, 1},
 		{"all slots removed but one", func(_ *Dispatcher, c *Config) { c.Pool.Servers = c.Pool.Servers[1:] }, Move, 0},
 		{"address", func(_ *Dispatcher, c *Config) { c.Pool.Servers[0] = server("192.0.2.9:1") }, Move, 1},
