@@ -306,7 +306,11 @@ func (l *loop) reach(t dispatch.Target) (fd int, done bool, err error) {
 
 // failed says that a server could not be reached.
 func (p *Plane) failed(f *dispatch.Flow, t dispatch.Target, err error) {
-	if f.Failed(plane.Blame(err)) {
+	why, doubt := p.doubts.Blame(t, err)
+	if doubt {
+		p.running.Go(func() { p.doubts.Verify(p.serving, p.d, t, p.log) })
+	}
+	if f.Failed(why) {
 		p.log.Warn("can't connect to server", "server", t.Slot, "address", t, "error", err)
 		return
 	}

@@ -29,6 +29,9 @@ type Plane struct {
 	idlers   *idlers.Idlers  // of the service; set by Serve
 	givenUp  plane.Sometimes // clients for whom there was no server
 	drain    plane.Patience  // with a side that takes its last bytes
+	doubts   plane.Doubts
+	d        *dispatch.Dispatcher // set by Serve, as is serving
+	serving  context.Context      // until the plane takes nothing new
 
 	closing   sync.Once
 	removed   error // of the file, set by closing
@@ -129,6 +132,7 @@ func (p *Plane) Serve(ctx context.Context, d *dispatch.Dispatcher) error {
 	p.accepting.Store(int32(len(p.loops)))
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	p.d, p.serving = d, ctx
 	p.idlers = idlers.Join(d, p.log)
 	p.running.Go(func() { p.idlers.Run(ctx) })
 	p.share.add(len(p.loops))

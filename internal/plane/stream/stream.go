@@ -45,6 +45,8 @@ type Plane struct {
 
 	givenUp plane.Sometimes // clients for whom there was no server
 	drain   plane.Patience  // with a side that takes its last bytes
+	doubts  plane.Doubts
+	serving context.Context // until the plane takes nothing new; set by Serve
 }
 
 var _ plane.Plane = (*Plane)(nil)
@@ -94,6 +96,7 @@ func (p *Plane) Serve(ctx context.Context, d *dispatch.Dispatcher) error {
 		<-ctx.Done()
 		p.ln.Close()
 	})
+	p.serving = ctx
 	own := idlers.Join(d, p.log)
 	p.conns.Go(func() { own.Run(ctx) })
 	p.pipes.lendFrom(d)
@@ -269,8 +272,12 @@ func (p *Plane) connect(f *dispatch.Flow, l *link) (dispatch.Target, bool) {
 			return t, l.connected(server)
 		}
 		level := slog.LevelDebug
-		if f.Failed(plane.Blame(err)) {
+		why, doubt := p.doubts.Blame(t, err)
+		if f.Failed(why) {
 			level = slog.LevelWarn
+		}
+		if d := l.service.Dispatcher; doubt {
+			p.conns.Go(func() { p.doubts.Verify(p.serving, d, t, p.log) })
 		}
 		p.log.Log(ctx, level, "can't connect to server", "server", t.Slot, "address", t, "error", err)
 		if ctx.Err() != nil {
