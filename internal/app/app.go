@@ -51,6 +51,8 @@ type Options struct {
 	// loop.Listen. 0 is one fewer than the processors that Go may use, one at
 	// least. Where there are many listeners each has fewer.
 	Loops int
+	// Memory is what the process may use of it; nil has no limit.
+	Memory *process.Memory
 	// Names says how addresses are looked up, if not as the system does.
 	Names names.Options
 	// EndTime is how long Stop waits for connections that it has ended and for
@@ -226,6 +228,9 @@ func (a *App) Start() error {
 		return err
 	}
 	a.begin(a.sweep)
+	if m := a.opt.Memory; m != nil {
+		a.begin(func() { a.watchMemory(m, m.Limit) })
+	}
 	a.begin(a.follow)
 	a.begin(a.saveTables)
 	a.names.Start()

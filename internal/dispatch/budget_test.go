@@ -114,3 +114,37 @@ func TestUnprovenGiveWay(t *testing.T) {
 		}
 	}
 }
+
+// What planes borrow for themselves leaves a quarter to flows, unless it is what a
+// flow will use, and nobody gets anything while the budget is held.
+func TestBudgetIsBorrowed(t *testing.T) {
+	budget := NewBudget(8)
+	cfg := Config{ACLs: new(acl.Lists), ClientsMax: 9, ConnMax: 100, Budget: budget, FlowCost: 2}
+	d := New(cfg, func() time.Duration { return 0 })
+	for want := 3; want >= 0; want-- {
+		if ok, ample := d.BorrowSpare(2); ok != (want > 0) || ample {
+			t.Fatalf("%d more to borrow: %v, ample %v", want, ok, ample)
+		}
+	}
+	if !d.Borrow(1) || !d.Borrow(1) || d.Borrow(1) {
+		t.Error("the last quarter is two")
+	}
+	if d.GiveBack(8); d.Room() != nil {
+		t.Error("all was given back, and there is no room")
+	}
+	budget.Hold(true)
+	room := d.Room()
+	if ok, _ := d.BorrowSpare(1); ok || room == nil || d.Borrow(1) {
+		t.Error("something is to be had while the budget is held")
+	}
+	budget.Hold(false)
+	<-room
+	if place, full := d.Reserve(); full != nil {
+		t.Error("no place after the budget was held")
+	} else {
+		place.Release()
+	}
+	if ok, ample := New(Config{ACLs: new(acl.Lists)}, func() time.Duration { return 0 }).BorrowSpare(9); !ok || !ample {
+		t.Error("what has no end is not ample")
+	}
+}
