@@ -16,8 +16,10 @@ const (
 	// lingerTime is how long a client may take to see that its request was
 	// refused, and a server to close after the last answer.
 	lingerTime = 2 * time.Second
-	// Of a body that is at least so long the rest is spliced.
-	longBody = 32 << 10
+	// Of a body, or a chunk, that is at least so long the rest is spliced. Behind
+	// one only a little is read, since what follows may be as long.
+	longBody = 16 << 10
+	little   = 4 << 10
 )
 
 // forward moves a client's HTTP requests, each with what it tells about the
@@ -203,6 +205,7 @@ func (h *half) answers(pipes *pipes) (readErr, writeErr error) {
 	x := h.link.http
 	defer in.giveBack()
 	defer x.end()
+	most := in.most
 	for {
 		b, err := in.next()
 		if err != nil && x.isOver() {
@@ -224,6 +227,7 @@ func (h *half) answers(pipes *pipes) (readErr, writeErr error) {
 		x.delivered(0)
 		h.pay(len(b))
 		if through >= 0 && through < longBody {
+			in.most = most
 			continue
 		}
 		in.giveBack()
@@ -236,5 +240,6 @@ func (h *half) answers(pipes *pipes) (readErr, writeErr error) {
 			return readErr, writeErr
 		}
 		x.delivered(moved)
+		in.most = min(most, little)
 	}
 }

@@ -69,6 +69,9 @@ func (h *half) pump(pipes *pipes, limit int64) (moved int64, readErr, writeErr e
 		p.piece = h.piece
 		p.copies = p.copies || p.piece < smallSplice
 	}
+	if limit >= smallSplice && limit < unlimited {
+		p.full = bulkReads // what is known to be long
+	}
 	if p.src, readErr = h.src.SyscallConn(); readErr != nil {
 		return 0, readErr, nil
 	}
