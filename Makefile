@@ -4,6 +4,7 @@ GO        ?= go
 TOOL       = $(GO) tool -modfile=tools/go.mod
 VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 BUILD      = CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
+FUZZTIME  ?= 20s
 # What the tests use, as command:Debian package.
 PROGRAMS   = git:git gcc:gcc /usr/include/stdio.h:libc6-dev nginx:nginx-core /usr/lib/nginx/modules/ngx_stream_module.so:libnginx-mod-stream \
              curl:curl wrk:wrk redis-server:redis-server redis-cli:redis-tools haproxy:haproxy pen:pen \
@@ -23,7 +24,7 @@ BASHDIR    = share/bash-completion/completions
 FISHDIR    = share/fish/vendor_completions.d
 ZSHDIR     = share/zsh/site-functions
 
-.PHONY: build run test need unit lint faults bench install uninstall clean
+.PHONY: build run test need unit lint faults fuzz bench install uninstall clean
 
 build: ## the programs, in bin/
 	$(BUILD) -o bin/ ./cmd/...
@@ -52,6 +53,13 @@ faults: need ## the slow tests of what goes wrong, in full; some twenty minutes
 	$(GO) test -race -timeout 30m -run 'TestFaultyServers|TestPenStopped' -thorough -stopped 30s -v .
 	$(GO) test -timeout 30m -run TestTLSScan -scan -v .
 	$(GO) test -timeout 30m -run 'TestManyClients|TestRestoredClients' -clients 1000000 -v .
+
+# Go minimises every input whose coverage varies, for a minute each unless it is
+# told otherwise: with crypto/tls in a target nothing else would be done.
+fuzz: ## each fuzz target for FUZZTIME
+	@for file in $$(git grep -l '^func Fuzz' -- '*_test.go'); do for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\)(.*/\1/p' $$file); do \
+		echo "$$(dirname $$file) $$name"; \
+		$(GO) test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x ./$$(dirname $$file) || exit 1; done; done
 
 bench: need build ## the figures of bench/README.md: 6 passes of the main loads, 4 of the others; some twenty minutes
 	$(GO) run ./bench -pen bin/pen

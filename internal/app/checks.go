@@ -16,7 +16,6 @@ import (
 	"pen/internal/edge"
 	"pen/internal/health"
 	"pen/internal/pool"
-	"pen/internal/wire"
 )
 
 // A place is the slot of a server in a service.
@@ -167,8 +166,7 @@ func rosterOf(cfg config.Config, policies []dispatch.Config, services map[string
 func keyOf(server pool.Config, spec check.Spec) health.Key {
 	k := health.Key{Addr: server.Addr, Path: server.Path, Host: server.Host, Spec: spec}
 	if way, ok := server.Way.(edge.Way); ok && spec.Port == 0 && spec.Kind != check.Agent && spec.Kind != check.Exec {
-		way.Each, way.TLVs = false, wire.TLVs{}
-		k.Way = way
+		k.Way = way.Bare()
 	}
 	return k
 }

@@ -20,6 +20,13 @@ type Way struct {
 	Host   string          // what the server is called, for TLS
 }
 
+// Bare returns the way as a connection of our own takes it: what headers say of
+// clients makes no difference there.
+func (w Way) Bare() Way {
+	w.Each, w.TLVs = false, wire.TLVs{}
+	return w
+}
+
 // Head appends the PROXY header that says h to b.
 func (w Way) Head(b []byte, h wire.Header) []byte { return w.TLVs.Of(h).Append(b, w.Header) }
 

@@ -151,3 +151,31 @@ func TestPEMCutOff(t *testing.T) {
 		}
 	}
 }
+
+// FuzzParts: whatever a file has in it, an error has one line and quotes nothing of
+// what may be a key, and what is read can be written and read again.
+func FuzzParts(f *testing.F) {
+	ca := newAuthority(f, "ca")
+	f.Add(ca.pem())
+	f.Add([]byte("\ufeff-----BEGIN PRIVATE KEY-----\r\nMAA=\r\n-----END PRIVATE KEY-----"))
+	f.Add([]byte("-----BEGIN EC PARAMETERS-----\n-----END"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		_, err := parseCerts("file", b)
+		if err != nil && (strings.Contains(err.Error(), "\n") || len(err.Error()) > 1000) {
+			t.Errorf("%q", err)
+		}
+		blocks, err := parts(b, keys)
+		if err != nil {
+			return
+		}
+		var again bytes.Buffer
+		for _, block := range blocks {
+			if pem.Encode(&again, block) != nil {
+				return // headers that can't be written
+			}
+		}
+		if more, err := parts(again.Bytes(), keys); err != nil || len(more) != len(blocks) {
+			t.Errorf("%d parts, written and read again %d, %v", len(blocks), len(more), err)
+		}
+	})
+}

@@ -1,7 +1,7 @@
 package wire
 
 import (
-	"encoding/hex"
+	"fmt"
 	"strings"
 )
 
@@ -84,7 +84,7 @@ func (h Header) size() int {
 // where it would be too long.
 func printableID(id string) string {
 	if strings.ContainsFunc(id, func(r rune) bool { return r < ' ' || r > '~' }) {
-		id = hex.EncodeToString([]byte(id))
+		id = fmt.Sprintf("%x", id)
 	}
 	if len(id) > maxUniqueID {
 		return ""
