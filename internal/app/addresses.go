@@ -69,8 +69,10 @@ func namesOf(s config.Service) serverNames {
 			out[slot] = serverName{names.Query{Name: g.host, Places: len(at)}, i}
 		}
 	}
-	if isNamed(s.Emergency) {
-		add(pool.EmergencySlot, s.Emergency.Host)
+	for i, server := range s.Emergencies() {
+		if isNamed(server) {
+			add(pool.EmergencySlotOf(i), server.Host)
+		}
 	}
 	if isNamed(s.Abuse) {
 		add(pool.AbuseSlot, s.Abuse.Host)

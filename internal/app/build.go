@@ -207,7 +207,9 @@ func (a *App) policy(in inputs, e edges) dispatch.Config {
 	if out.Pool.Algorithm == pool.Maglev {
 		out.Pool.Maglev = pool.NewMaglev(out.Pool.Servers)
 	}
-	out.Pool.Emergency = in.servers.at(pool.EmergencySlot, s.Emergency, e.way(s, s.Emergency))
+	for i, server := range s.Emergencies() {
+		out.Pool.Emergency = append(out.Pool.Emergency, in.servers.at(pool.EmergencySlotOf(i), server, e.way(s, server)))
+	}
 	out.Pool.Abuse = in.servers.at(pool.AbuseSlot, s.Abuse, e.way(s, s.Abuse))
 	return out
 }

@@ -110,10 +110,10 @@ func whereIs(step dispatch.Step) string {
 	if at == "" {
 		at = step.Addr.String()
 	}
-	switch step.Slot {
-	case pool.EmergencySlot:
+	switch {
+	case pool.IsEmergency(step.Slot):
 		return "emergency server " + at
-	case pool.AbuseSlot:
+	case step.Slot == pool.AbuseSlot:
 		return "abuse server " + at
 	}
 	if step.Name != "" {

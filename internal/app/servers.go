@@ -134,10 +134,10 @@ func (b built) warnings(cfg config.Config) (out []string) {
 
 // whichServer is what a server is called in messages.
 func whichServer(slot int) string {
-	switch slot {
-	case pool.EmergencySlot:
+	switch {
+	case pool.IsEmergency(slot):
 		return "emergency server"
-	case pool.AbuseSlot:
+	case slot == pool.AbuseSlot:
 		return "abuse server"
 	}
 	return fmt.Sprintf("server %d", slot)
@@ -148,7 +148,9 @@ func eachSlot(s config.Service, f func(slot int, server config.Server)) {
 	for slot, server := range s.Servers {
 		f(slot, server)
 	}
-	f(pool.EmergencySlot, s.Emergency)
+	for i, server := range s.Emergencies() {
+		f(pool.EmergencySlotOf(i), server)
+	}
 	f(pool.AbuseSlot, s.Abuse)
 }
 

@@ -62,6 +62,8 @@ type Service struct {
 	// Emergency takes clients when no other server does, Abuse those that the
 	// access list denies.
 	Emergency, Abuse Server
+	// MoreEmergency are further servers of last resort, in their order, as words.
+	MoreEmergency string
 
 	ClientACL int // number of a list
 
@@ -211,7 +213,12 @@ func (c Service) HasServer() bool {
 // resort, with what each is called in an error.
 func (c Service) EveryServer() iter.Seq2[string, Server] {
 	return func(yield func(string, Server) bool) {
-		if !yield("emergency server", c.Emergency) || !yield("abuse server", c.Abuse) {
+		for _, s := range c.Emergencies() {
+			if !yield("emergency server", s) {
+				return
+			}
+		}
+		if !yield("abuse server", c.Abuse) {
 			return
 		}
 		for slot, s := range c.Servers {
@@ -220,6 +227,17 @@ func (c Service) EveryServer() iter.Seq2[string, Server] {
 			}
 		}
 	}
+}
+
+// Emergencies are the servers of last resort, in their order.
+func (c Service) Emergencies() []Server {
+	all := []Server{c.Emergency}
+	for _, word := range splitWords(c.MoreEmergency) {
+		if s, err := parseServer(Server{}, word); err == nil { // checked when it was set
+			all = append(all, s)
+		}
+	}
+	return all
 }
 
 // Listeners are the addresses to listen on.

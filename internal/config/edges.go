@@ -159,7 +159,7 @@ func (c Config) CheckEdges() error {
 // off or put on them.
 func (s Service) HasEdges() bool {
 	return s.TLS.On() || s.ServerTLS.On || s.HTTP || len(s.Routes) > 0 || s.AcceptProxy != "" || s.SendProxy.Version != 0 ||
-		slices.ContainsFunc(append([]Server{s.Emergency, s.Abuse}, s.Servers...), Server.hasEdges)
+		slices.ContainsFunc(append(append(s.Emergencies(), s.Abuse), s.Servers...), Server.hasEdges)
 }
 
 func (s Server) hasEdges() bool {

@@ -27,6 +27,26 @@ func apply(t *testing.T, c Config, lines ...string) Config {
 	return c
 }
 
+// Several servers of last resort are a list in their order.
+func TestEmergencyServers(t *testing.T) {
+	c := apply(t, Default(), "emergency a:1 0.0.0.0:0 [::1]:2:5")
+	if all := c.Emergencies(); len(all) != 2 || all[0].Host != "a" || all[1].Host != "::1" || all[1].Max != 5 {
+		t.Errorf("servers %+v", all)
+	}
+	if got := c.MoreEmergency; got != "[::1]:2:5" {
+		t.Errorf("more: %q", got)
+	}
+	if again := apply(t, Default(), emergency().save(c)...); again.Emergency != c.Emergency || again.MoreEmergency != c.MoreEmergency {
+		t.Errorf("read again: %+v and %q", again.Emergency, again.MoreEmergency)
+	}
+	if c = apply(t, c, "emergency b:1"); c.Emergency.Host != "b" || c.MoreEmergency != "" {
+		t.Errorf("replaced by one: %+v and %q", c.Emergency, c.MoreEmergency)
+	}
+	if c = apply(t, c, "emergency a:1 b:1", "no emergency"); c.Emergency.Used() || c.MoreEmergency != "" {
+		t.Errorf("taken back: %+v and %q", c.Emergency, c.MoreEmergency)
+	}
+}
+
 func TestReply(t *testing.T) {
 	c := apply(t, Default(), "listen 127.0.0.1:80", "emergency [::1]:81:5", "tracking 1500ms", "stubborn")
 	for _, tt := range []struct{ line, want string }{
@@ -232,6 +252,8 @@ var lineErrors = []struct{ line, want string }{
 	{"server 1 address [[x]]", "brackets around IPv6 only"},
 	{"server 1 remove now", `unknown key "remove"`},
 	{"emergency :80", "no host"},
+	{"emergency a:1 b:1.5", `port "1.5" is not a number`},
+	{"emergency" + strings.Repeat(" a:1", 17), "emergency"},
 	{"emergency a:1.5", `port "1.5" is not a number`},
 	{"emergency [::1", "the bracket is not closed"},
 	{"emergency [::1]80", "want a colon behind the bracket"},

@@ -186,6 +186,9 @@ func services(name string) *rapid.Generator[Service] {
 		c.Source = rapid.SampledFrom([]string{"", "127.0.0.9", "::1"}).Draw(t, "source")
 		c.FastClose = rapid.SampledFrom([]string{"", "up", "down", "both"}).Draw(t, "fastclose")
 		c.Emergency, c.Abuse = servers(false).Draw(t, "emergency"), servers(false).Draw(t, "abuse")
+		if c.Emergency.Used() {
+			c.MoreEmergency = rapid.SampledFrom([]string{"", "b:1", "[::1]:2:5 /run/s"}).Draw(t, "more")
+		}
 		for range rapid.IntRange(0, 5).Draw(t, "servers") {
 			slot, s := rapid.IntRange(0, 50).Draw(t, "slot"), servers(true).Draw(t, "server")
 			if rapid.Bool().Draw(t, "has a name") {

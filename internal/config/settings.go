@@ -62,7 +62,7 @@ func settings() []Verb {
 		global(text("user", "USER", "u", "user", "user to run as", func(c *Config) *string { return &c.User })),
 		global(text("web_stats", "FILE", "w", "web-stats", "file for the status page, written at USR1", func(c *Config) *string { return &c.WebStats })),
 
-		lastResort("emergency", "e", "server for when no other one is there", func(c *Config) *Server { return &c.Emergency }),
+		emergency(),
 		lastResort("abuse", "B", "server for clients that the access list denies", func(c *Config) *Server { return &c.Abuse }),
 		{
 			Name: "source", Args: "IP", Long: "source", Negatable: true, most: 1, Help: "local address for connections to servers",
@@ -201,6 +201,46 @@ func lastResort(name, short, help string, field func(*Config) *Server) Verb {
 			return []string{name + " " + field(&c).spec()}
 		},
 	}
+}
+
+// maxEmergency is how many servers of last resort there may be.
+const maxEmergency = 16
+
+// emergency is lastResort with more than one server, which are tried in turn.
+func emergency() Verb {
+	v := lastResort("emergency", "e", "servers for when no other one is there, tried in this order", func(c *Config) *Server { return &c.Emergency })
+	first := v.set
+	v.Args, v.most = "HOST[:PORT[:MAX[:HARD]]]...", maxEmergency
+	v.set = func(c *Config, no bool, args []string) error {
+		var more []string
+		for _, word := range args[min(len(args), 1):] {
+			s, err := parseServer(Server{}, word)
+			if err != nil {
+				return err
+			}
+			if s.Used() {
+				more = append(more, s.spec())
+			}
+		}
+		if err := first(c, no, args); err != nil {
+			return err
+		}
+		if !c.Emergency.Used() && len(more) > 0 {
+			c.Emergency, _ = parseServer(Server{}, more[0])
+			more = more[1:]
+		}
+		c.MoreEmergency = strings.Join(more, " ")
+		return nil
+	}
+	spec := func(c Config) string { return strings.TrimSpace(c.Emergency.spec() + " " + c.MoreEmergency) }
+	v.show = spec
+	v.save = func(c Config) []string {
+		if !c.Emergency.Used() {
+			return []string{"no emergency"}
+		}
+		return []string{"emergency " + spec(c)}
+	}
+	return v
 }
 
 func saveACLs(c Config) []string {

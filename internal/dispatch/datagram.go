@@ -116,7 +116,7 @@ func (f *Flow) Rule(t *Target) Ruling {
 // go elsewhere.
 func (f *Flow) mustLeave(s *pool.Server, now time.Duration) bool {
 	d := f.d
-	if s.Slot == pool.EmergencySlot {
+	if pool.IsEmergency(s.Slot) {
 		back := d.pool.At(d.pool.Next(0, now))
 		return back != nil && f.verdict(back, now) == pool.Admitted
 	}
@@ -127,7 +127,7 @@ func (f *Flow) mustLeave(s *pool.Server, now time.Duration) bool {
 		_, evenly := d.drains[s.Slot] // Sweep ends it
 		return !evenly
 	case pool.Blacklisted, pool.Ejected, pool.CheckedDown, pool.AgentDown:
-		return d.pool.Next(0, now) != pool.None || d.pool.Emergency() != nil && f.stage < stageEjected
+		return d.pool.Next(0, now) != pool.None || d.pool.Emergency(0) != nil && f.stage < stageEjected
 	}
 	return false
 }

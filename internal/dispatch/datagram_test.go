@@ -121,7 +121,7 @@ func TestRuleOfAbuse(t *testing.T) {
 // A flow leaves the emergency server as soon as there is another one.
 func TestRuleOfEmergency(t *testing.T) {
 	cfg := config(1)
-	cfg.Pool.Emergency = server("192.0.2.9:9")
+	cfg.Pool.Emergency = []pool.Config{server("192.0.2.9:9")}
 	d := New(cfg, (&clock{}).now)
 	d.SetHealth(0, pool.HealthDown)
 	f, target := ready(t, d, 1)

@@ -123,7 +123,7 @@ func TestStickiness(t *testing.T) {
 // Section 25: pinned to 1, which refuses: 1, 2, 0, emergency.
 func TestFailoverOrder(t *testing.T) {
 	cfg := config(3)
-	cfg.Pool.Emergency = server("192.0.2.9:1")
+	cfg.Pool.Emergency = []pool.Config{server("192.0.2.9:1")}
 	d := New(cfg, (&clock{}).now)
 	visit(t, d, from(0))
 	visit(t, d, from(1))
@@ -142,7 +142,7 @@ func TestFailoverOrder(t *testing.T) {
 func TestStubborn(t *testing.T) {
 	cfg := config(3)
 	cfg.Stubborn = true
-	cfg.Pool.Emergency = server("192.0.2.9:1")
+	cfg.Pool.Emergency = []pool.Config{server("192.0.2.9:1")}
 	d := New(cfg, (&clock{}).now)
 	wantSlots(t, "no failover, no emergency", visit(t, d, from(1), 0), 0)
 	wantSlots(t, "the next one", visit(t, d, from(1)), 1)
@@ -155,7 +155,7 @@ func TestAbuse(t *testing.T) {
 	lists.List[0] = acl.List{{Addr: from(1).Addr(), Mask: 1<<32 - 1}}
 	lists.List[1] = lists.List[0]
 	cfg.ACLs = lists
-	cfg.Pool.Emergency = server("192.0.2.9:1")
+	cfg.Pool.Emergency = []pool.Config{server("192.0.2.9:1")}
 	d := New(cfg, (&clock{}).now)
 	if _, err := d.Admit(from(1), &carrier{}); err != ErrDenied {
 		t.Errorf("denied, no abuse server: %v", err)

@@ -58,7 +58,7 @@ func newWorld(r *rand.Rand) *world {
 	cfg.ClientACL = 2 * r.IntN(2)
 	some := func(n int) int { return max(0, r.IntN(n)-n/2) }
 	if r.IntN(3) == 0 {
-		cfg.Pool.Emergency = server("192.0.2.9:9")
+		cfg.Pool.Emergency = []pool.Config{server("192.0.2.9:9")}
 	}
 	if r.IntN(3) == 0 {
 		cfg.Pool.Abuse = server("192.0.2.8:9")

@@ -290,8 +290,7 @@ func (f *Flow) candidate(now time.Duration) *pool.Server {
 	case stageScan:
 		return f.scan(now)
 	case stageEmergency:
-		f.stage = stageEjected
-		return p.Emergency()
+		return f.emergency()
 	case stageEjected:
 		return f.ejected(now)
 	}
@@ -423,7 +422,7 @@ func (f *Flow) Up() {
 	case !key.IsValid(): // clients without an address are not told apart
 	case slot >= 0:
 		d.clients.Load().Assign(key, slot, now)
-	case slot == pool.EmergencySlot:
+	case pool.IsEmergency(slot):
 		d.clients.Load().Assign(key, client.NoServer, now)
 	}
 }

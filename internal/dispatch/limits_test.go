@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"pen/internal/pool"
 )
 
 // In no window do more events conform than the rate and its burst allow, and
@@ -235,7 +237,7 @@ func TestServerRate(t *testing.T) {
 	cfg := config(2)
 	cfg.NoTracking = true
 	cfg.Limits.ServerRate = 1
-	cfg.Pool.Emergency = server("192.0.2.9:1")
+	cfg.Pool.Emergency = []pool.Config{server("192.0.2.9:1")}
 	d := New(cfg, clk.now)
 	wantSlots(t, "the first", visit(t, d, from(1)), 0)
 	wantSlots(t, "the second", visit(t, d, from(1)), 1)

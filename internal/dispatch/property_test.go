@@ -28,8 +28,8 @@ func TestAnyInterleaving(t *testing.T) {
 			s.Max, s.Hard, s.Weight, s.Prio = draw("max", 0, 3), draw("hard", 0, 4), draw("weight", 0, 2), draw("prio", 0, 2)
 		}
 		if rapid.Bool().Draw(t, "emergency") {
-			cfg.Pool.Emergency = server("192.0.2.9:1")
-			cfg.Pool.Emergency.Max = draw("emergency max", 0, 2)
+			cfg.Pool.Emergency = []pool.Config{server("192.0.2.9:1")}
+			cfg.Pool.Emergency[0].Max = draw("emergency max", 0, 2)
 		}
 		d := New(cfg, clk.now)
 		type journey struct {

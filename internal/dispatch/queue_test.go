@@ -92,7 +92,7 @@ func TestQueueTime(t *testing.T) {
 	for _, emergent := range []bool{false, true} {
 		d, clk, cfg, holders := full(t, 1, nil)
 		if emergent {
-			cfg.Pool.Emergency = server("192.0.2.9:1")
+			cfg.Pool.Emergency = []pool.Config{server("192.0.2.9:1")}
 			d.Configure(cfg)
 		}
 		w := queue(t, d, 1)

@@ -85,7 +85,7 @@ func (s *sweep) elsewhere(f *Flow) *pool.Server {
 		return t != f.server && !full && !p.HalfOpen(t) && f.verdict(t, s.now) == pool.Admitted
 	}
 	preferred, ok := p.Preferred(f.who())
-	if slot == pool.EmergencySlot && !ok {
+	if pool.IsEmergency(slot) && !ok {
 		preferred, ok = p.Next(0, s.now), true
 	}
 	if ok {

@@ -23,6 +23,8 @@ type tried struct {
 	failed  []int // of those that failed
 	again   int   // choices of the algorithm
 	ejected int   // ejected servers that were offered
+	// emergency is how many servers of last resort were.
+	emergency int
 }
 
 func (f *Flow) trail() *tried {
@@ -92,6 +94,21 @@ func (f *Flow) scan(now time.Duration) *pool.Server {
 		return nil
 	}
 	return p.At(slot)
+}
+
+// emergency returns the next server of last resort.
+func (f *Flow) emergency() *pool.Server {
+	n := 0
+	if f.tried != nil {
+		n = f.tried.emergency
+	}
+	s := f.d.pool.Emergency(n)
+	if f.d.pool.Emergency(n+1) == nil {
+		f.stage = stageEjected
+	} else {
+		f.trail().emergency++
+	}
+	return s
 }
 
 // ejected returns a server that others have found dead: it may be back, and there

@@ -3,6 +3,7 @@ package dispatch
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -73,7 +74,7 @@ func TestEachServerIsTriedOnce(t *testing.T) {
 			}
 			cfg.Pool.Servers[3].Max = 1
 			cfg.Pool.Servers[4].Admin = pool.Draining
-			cfg.Pool.Emergency = server("192.0.2.9:1")
+			cfg.Pool.Emergency = []pool.Config{server("192.0.2.9:1")}
 			d := New(cfg, (&clock{}).now)
 			d.SetHealth(5, pool.HealthDown)
 			d.pool.Take(d.pool.At(3))
@@ -137,6 +138,64 @@ func TestEjectedServersAreTheLastResort(t *testing.T) {
 	visit(t, d, from(1))
 	wantSlots(t, "stubborn, its server fails", visit(t, d, from(1), 0), 0)
 	wantSlots(t, "stubborn, its server is back", visit(t, d, from(1)), 0)
+}
+
+// Servers of last resort are tried in their order; one that fails is left alone for
+// the next one, but the last of them never.
+func TestEmergencyServersInOrder(t *testing.T) {
+	cfg := config(1)
+	cfg.Pool.Servers[0].Admin = pool.Disabled
+	cfg.Pool.Emergency = []pool.Config{server("192.0.2.9:1"), server("192.0.2.9:2"), server("192.0.2.9:3")}
+	d := New(cfg, (&clock{}).now)
+	ports := func(dead ...uint16) (tried []uint16) {
+		f, err := d.Admit(from(1), &carrier{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Done()
+		for target, ok := f.Next(); ok; target, ok = f.Next() {
+			tried = append(tried, target.Addr.Port())
+			if !pool.IsEmergency(target.Slot) {
+				t.Errorf("slot %d", target.Slot)
+			}
+			if !slices.Contains(dead, target.Addr.Port()) {
+				f.Up()
+				break
+			}
+			f.Failed(errRefused)
+		}
+		return tried
+	}
+	for _, tt := range []struct {
+		what       string
+		dead, want []uint16
+	}{
+		{"all there", nil, []uint16{1}},
+		{"the first is dead", []uint16{1}, []uint16{1, 2}},
+		{"and is left alone", []uint16{1}, []uint16{2}},
+		{"the second dies as well", []uint16{1, 2}, []uint16{2, 3}},
+		{"and the last", []uint16{1, 2, 3}, []uint16{3}},
+		{"which stays", []uint16{1, 2, 3}, []uint16{3}},
+	} {
+		if got := ports(tt.dead...); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: tried %v, want %v", tt.what, got, tt.want)
+		}
+	}
+	e := d.Explain(from(2))
+	if len(e.Steps) != 3 || !e.Goes || e.Steps[2].Addr.Port() != 3 || e.Steps[0].Verdict == pool.Admitted {
+		t.Errorf("explained as %+v", e.Steps)
+	}
+	// They keep what is known of them in another order.
+	slices.Reverse(cfg.Pool.Emergency)
+	d.Configure(cfg)
+	if got := ports(); !slices.Equal(got, []uint16{3}) {
+		t.Errorf("reversed: tried %v", got)
+	}
+	cfg.Pool.Emergency = nil
+	d.Configure(cfg)
+	if got := ports(); got != nil {
+		t.Errorf("without any: tried %v", got)
+	}
 }
 
 // What one client can cause moves it to another server, and nobody else.

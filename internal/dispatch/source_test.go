@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"pen/internal/acl"
+	"pen/internal/pool"
 )
 
 // The address to connect from, for the server chosen first and for those of
@@ -29,7 +30,7 @@ func TestSource(t *testing.T) {
 	} {
 		cfg := config(1)
 		cfg.Transparent, cfg.Source = tt.transparent, tt.source
-		cfg.Pool.Emergency, cfg.Pool.Abuse = server("203.0.113.1:80"), server("203.0.113.2:80")
+		cfg.Pool.Emergency, cfg.Pool.Abuse = []pool.Config{server("203.0.113.1:80")}, server("203.0.113.2:80")
 		transparent := tt.want.IsValid() && !tt.source.IsValid()
 		check := func(cfg Config, slots ...int) {
 			f, err := New(cfg, new(clock).now).Admit(tt.client, &carrier{})

@@ -220,7 +220,7 @@ func TestRebalanceDoesNotChurn(t *testing.T) {
 func TestRebalanceFromEmergency(t *testing.T) {
 	var c clock
 	cfg := config(1)
-	cfg.Pool.Emergency = server("192.0.2.9:9")
+	cfg.Pool.Emergency = []pool.Config{server("192.0.2.9:9")}
 	cfg.Rebalance = 100
 	d := New(cfg, c.now)
 	d.SetHealth(0, pool.HealthDown)

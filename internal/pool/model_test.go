@@ -144,7 +144,7 @@ func (m *model) fail(s *modelServer) bool {
 		if s.why != commanded {
 			s.since = m.now
 		}
-	case s.why != present || s.failures >= max(m.set.Outlier.Failures, 1) && m.mayEject(s, m.set.Emergency.Used()):
+	case s.why != present || s.failures >= max(m.set.Outlier.Failures, 1) && m.mayEject(s, len(m.set.Emergency) > 0):
 		m.eject(s, failing)
 		return true
 	}

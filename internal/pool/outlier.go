@@ -2,6 +2,7 @@ package pool
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -78,7 +79,7 @@ func (p *Pool) Fail(s *Server, now time.Duration) bool {
 		s.since = now
 		p.retime(s)
 		p.place(s)
-	case s.absence != present, s.failures >= p.set.Outlier.Failures && p.mayEject(s, p.Emergency() != nil):
+	case s.absence != present, s.failures >= p.set.Outlier.Failures && p.mayEject(s, p.Emergency(0) != nil):
 		p.eject(s, failing)
 		return true
 	}
@@ -121,8 +122,8 @@ func (p *Pool) WentWell(s *Server) { s.resets, s.resetsOf = 0, witnesses{} }
 // mayEject is the rule of Outlier.Share, and that one server stays, unless even
 // the last one may go.
 func (p *Pool) mayEject(s *Server, last bool) bool {
-	if !p.owns(s) {
-		return false // it is the last one of its kind
+	if !p.owns(s) { // of the abuse server there is only one
+		return slices.ContainsFunc(p.emergency, func(other *Server) bool { return other != s && other.absence == present }) && IsEmergency(s.Slot)
 	}
 	others := p.tally.usable
 	if s.standing.usable {

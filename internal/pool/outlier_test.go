@@ -312,7 +312,7 @@ func TestLastServerIsNotEjected(t *testing.T) {
 			if fail(p, p.At(0)) || p.Admit(p.At(0), false, 0) != Admitted {
 				t.Errorf("%s, %s: it is ejected", name, what)
 			}
-			set.Emergency = farm(1)[0]
+			set.Emergency = farm(1)
 			p.Configure(set, 0)
 			if got, want := fail(p, p.At(0)), name == "failed connects"; got != want {
 				t.Errorf("%s, %s, with an emergency server: ejected: %v", name, what, got)
@@ -320,8 +320,8 @@ func TestLastServerIsNotEjected(t *testing.T) {
 		}
 	}
 	p := New()
-	p.Configure(Settings{Servers: farm(2), Emergency: farm(1)[0], Abuse: farm(1)[0], Blacklist: 10 * sec}, 0)
-	if p.Fail(p.Emergency(), 0) || p.Fail(p.Abuse(), 0) {
+	p.Configure(Settings{Servers: farm(2), Emergency: farm(1), Abuse: farm(1)[0], Blacklist: 10 * sec}, 0)
+	if p.Fail(p.Emergency(0), 0) || p.Fail(p.Abuse(), 0) {
 		t.Error("the emergency or the abuse server is ejected")
 	}
 }

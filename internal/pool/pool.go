@@ -9,6 +9,7 @@ package pool
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -16,15 +17,27 @@ import (
 const (
 	None          = -3
 	AbuseSlot     = -2
-	EmergencySlot = -1
+	EmergencySlot = -1 // the first of them
 )
+
+// EmergencySlotOf is the slot of the n-th server of last resort, from 0.
+func EmergencySlotOf(n int) int {
+	if n == 0 {
+		return EmergencySlot
+	}
+	return None - n
+}
+
+// IsEmergency reports whether a slot is that of a server of last resort.
+func IsEmergency(slot int) bool { return slot == EmergencySlot || slot < None }
 
 // Settings is everything that the operator says of a pool.
 type Settings struct {
-	Servers          []Config // by slot
-	Emergency, Abuse Config
-	Algorithm        Algorithm
-	Blacklist        time.Duration // how long a failed server is left alone; 0: not at all
+	Servers   []Config // by slot
+	Emergency []Config // in the order in which they are tried
+	Abuse     Config
+	Algorithm Algorithm
+	Blacklist time.Duration // how long a failed server is left alone; 0: not at all
 
 	// Maglev is the table of NewMaglev(Servers), made outside of any lock. If it
 	// is nil while Algorithm wants one, Configure takes the time to make it.
@@ -50,8 +63,9 @@ type Pool struct {
 	now       time.Duration
 	rng       rand.PCG
 
-	servers          []*Server
-	emergency, abuse *Server
+	servers   []*Server
+	emergency []*Server
+	abuse     *Server
 
 	tally   tally     // of the servers' standings
 	panics  bool      // health and ejection are ignored
@@ -74,9 +88,8 @@ type Pool struct {
 // pool until Seed is called.
 func New() *Pool {
 	p := &Pool{
-		turn:      -1,
-		emergency: newServer(EmergencySlot),
-		abuse:     newServer(AbuseSlot),
+		turn:  -1,
+		abuse: newServer(AbuseSlot),
 	}
 	p.Seed(rand.Uint64(), rand.Uint64())
 	p.rebuild()
@@ -92,7 +105,7 @@ func (p *Pool) Seed(a, b uint64) { p.rng.Seed(a, b) }
 func (p *Pool) Configure(s Settings, now time.Duration) {
 	p.passTo(now)
 	p.set = s
-	p.set.Servers = nil
+	p.set.Servers, p.set.Emergency = nil, nil
 	p.algorithm, p.blacklist = s.Algorithm, s.Blacklist
 	if s.Algorithm == Maglev && s.Maglev == nil {
 		p.set.Maglev = NewMaglev(s.Servers)
@@ -107,9 +120,34 @@ func (p *Pool) Configure(s Settings, now time.Duration) {
 	for i, c := range s.Servers {
 		p.configure(p.servers[i], c)
 	}
-	p.configure(p.emergency, s.Emergency)
+	p.configureEmergency(s.Emergency)
 	p.configure(p.abuse, s.Abuse)
 	p.rebuild()
+}
+
+// configureEmergency keeps the state of those that were there before, wherever.
+func (p *Pool) configureEmergency(configs []Config) {
+	before := p.emergency
+	p.emergency = nil
+	for n, c := range configs {
+		if !c.Used() {
+			continue
+		}
+		i := slices.IndexFunc(before, func(s *Server) bool { return s.Addr == c.Addr && s.Path == c.Path })
+		var s *Server
+		if i >= 0 {
+			s = before[i]
+			before = slices.Delete(slices.Clone(before), i, i+1)
+		} else {
+			s = newServer(EmergencySlot)
+		}
+		s.Slot = EmergencySlotOf(n)
+		p.configure(s, c)
+		p.emergency = append(p.emergency, s)
+	}
+	for _, gone := range before {
+		p.configure(gone, Config{}) // flows may still hold it
+	}
 }
 
 func (p *Pool) configure(s *Server, c Config) {
@@ -160,8 +198,13 @@ func (p *Pool) At(slot int) *Server {
 	return used(p.servers[slot])
 }
 
-// Emergency returns the server of last resort, or nil.
-func (p *Pool) Emergency() *Server { return used(p.emergency) }
+// Emergency returns the n-th server of last resort, from 0, or nil.
+func (p *Pool) Emergency(n int) *Server {
+	if n >= len(p.emergency) {
+		return nil
+	}
+	return p.emergency[n]
+}
 
 // Abuse returns the server for clients that are denied, or nil.
 func (p *Pool) Abuse() *Server { return used(p.abuse) }
@@ -182,7 +225,7 @@ func (p *Pool) Holds(s *Server) bool { return s != nil && p.any(s.Slot) == s }
 func (p *Pool) any(slot int) *Server {
 	switch slot {
 	case EmergencySlot:
-		return p.Emergency()
+		return p.Emergency(0)
 	case AbuseSlot:
 		return p.Abuse()
 	}
@@ -231,7 +274,10 @@ func (p *Pool) Clone() *Pool {
 		copies[i] = *s
 		c.servers[i] = &copies[i]
 	}
-	c.emergency, c.abuse = p.emergency.clone(), p.abuse.clone()
+	c.emergency, c.abuse = slices.Clone(p.emergency), p.abuse.clone()
+	for i, s := range c.emergency {
+		c.emergency[i] = s.clone()
+	}
 	own := func(all []*Server) []*Server {
 		out := make([]*Server, len(all))
 		for i, s := range all {

@@ -40,7 +40,7 @@ func randomSettings(t *rapid.T, a Algorithm) Settings {
 		}),
 	}
 	if draw("emergency", 0, 1) == 1 {
-		set.Emergency = farm(1)[0]
+		set.Emergency = farm(1)
 	}
 	if a == Maglev {
 		set.Maglev = newMaglev(set.Servers, 251) // made in no time

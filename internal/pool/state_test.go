@@ -123,11 +123,11 @@ func TestAgentWeight(t *testing.T) {
 func TestSetHealthOfOthers(t *testing.T) {
 	p := New()
 	c := Config{Addr: netip.MustParseAddrPort("192.0.2.1:80")}
-	p.Configure(Settings{Servers: farm(1), Emergency: c, Panic: 100}, 0)
+	p.Configure(Settings{Servers: farm(1), Emergency: []Config{c}, Panic: 100}, 0)
 	if !p.SetHealth(EmergencySlot, HealthDown, 0) || p.SetHealth(AbuseSlot, HealthDown, 0) || p.SetHealth(1, HealthUp, 0) || p.SetAgent(None, Agent{}, 0) {
 		t.Error("it is not told which servers there are")
 	}
-	if got := p.Admit(p.Emergency(), false, 0); got != CheckedDown {
+	if got := p.Admit(p.Emergency(0), false, 0); got != CheckedDown {
 		t.Errorf("the emergency server: %v", got)
 	}
 	if p.Panicking() {

@@ -14,6 +14,7 @@ import (
 
 	"pen/internal/acl"
 	"pen/internal/dispatch"
+	"pen/internal/pool"
 	"pen/internal/testenv"
 )
 
@@ -163,7 +164,7 @@ func TestNoServer(t *testing.T) {
 		t.Errorf("%d flows", n)
 	}
 	e := udp(t, "e")
-	cfg.Pool.Emergency = server(e.addr())
+	cfg.Pool.Emergency = []pool.Config{server(e.addr())}
 	s.Configure(cfg)
 	ask(t, c, "z", "e")
 }

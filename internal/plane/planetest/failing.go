@@ -33,6 +33,7 @@ var failing = []conformance{
 	{"failover order", failoverOrder},
 	{"all servers dead", allDead},
 	{"all servers dead but the emergency server", emergency},
+	{"servers that are restarted", restarted},
 	{"kill while connecting", killConnecting},
 }
 
@@ -90,7 +91,7 @@ func allDead(t *testing.T, listen Listen) {
 
 func emergency(t *testing.T, listen Listen) {
 	cfg := config(testenv.Refused(t), testenv.Refused(t))
-	cfg.Pool.Emergency = server(testenv.Source(t, "emergency"))
+	cfg.Pool.Emergency = []pool.Config{server(testenv.Source(t, "emergency"))}
 	s := start(t, listen, testenv.Loopback, cfg)
 	for range 2 {
 		client := s.dial(t)
@@ -98,6 +99,37 @@ func emergency(t *testing.T, listen Listen) {
 		testenv.WantEnd(t, client, 0)
 	}
 	s.wantFailed(t, true, true)
+}
+
+// A server that was away for a moment serves as soon as it is back, whether it is
+// the only one, or all are restarted in turn: the time of a blacklist is an hour.
+func restarted(t *testing.T, listen Listen) {
+	for n := 1; n <= 3; n++ {
+		var servers []*testenv.Listener
+		cfg := config()
+		for range n {
+			ln := testenv.Listen(t, "tcp", "127.0.77.1:0")
+			servers = append(servers, ln)
+			cfg.Pool.Servers = append(cfg.Pool.Servers, server(ln.AddrPort()))
+		}
+		s := start(t, listen, testenv.Loopback, cfg)
+		for i, ln := range servers {
+			ln.Close()
+			if n == 1 {
+				testenv.WantClosed(t, s.dial(t))
+			} else {
+				s.dial(t)
+			}
+			testenv.Eventually(t, "the failure is counted", func() bool { return s.d.Servers()[i].Failed })
+			servers[i] = testenv.Listen(t, "tcp", ln.AddrPort().String())
+		}
+		for i, ln := range servers[:n-1] {
+			ln.Close()
+			servers[i] = nil
+		}
+		client := s.dial(t)
+		exchange(t, client, servers[n-1].Next(t))
+	}
 }
 
 // A flow can be ended while its server does not answer, which is then not the

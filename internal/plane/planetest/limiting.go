@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"pen/internal/dispatch"
+	"pen/internal/pool"
 	"pen/internal/testenv"
 )
 
@@ -62,7 +63,7 @@ var limiting = []conformance{
 	{"the queue ends at the emergency server", func(t *testing.T, listen Listen) {
 		s, _ := fullServer(t, listen, func(cfg *dispatch.Config) {
 			cfg.QueueTime = 50 * time.Millisecond
-			cfg.Pool.Emergency = server(testenv.Source(t, "emergency"))
+			cfg.Pool.Emergency = []pool.Config{server(testenv.Source(t, "emergency"))}
 		})
 		testenv.WantBytes(t, s.dial(t), "emergency")
 	}},

@@ -1,0 +1,63 @@
+package stream
+
+import (
+	"net/netip"
+	"testing"
+
+	"pen/internal/acl"
+	"pen/internal/dispatch"
+	"pen/internal/edge"
+	"pen/internal/testenv"
+)
+
+// Who is denied, or over a limit, learns that before anything is waited for: it
+// takes no place of those who are not.
+func TestJudgedBeforeHello(t *testing.T) {
+	testenv.CheckLeaks(t)
+	const bad, good = "127.0.0.5", "127.0.0.9"
+	backend := newDispatcher(config(edge.Way{}, testenv.Source(t, "served")))
+	routes := new(edge.Routes[Service])
+	routes.Add("default", "", Service{backend, &Edge{}})
+	cfg := config(edge.Way{})
+	cfg.ConnMax, cfg.ClientACL = 4, 1
+	cfg.ACLs.List[1] = acl.List{{Addr: netip.MustParseAddr(bad), Mask: 0xffffffff}}
+	cfg.Limits.ClientConns = 2
+	trusted := netip.MustParsePrefix("127.0.0.77/32")
+	s := serve(t, testenv.Loopback, &Edge{Routes: routes, Accept: []netip.Prefix{trusted}}, endless, cfg)
+	for range 2 * cfg.ConnMax {
+		testenv.WantClosed(t, s.dialFrom(t, bad, "\x16\x03"))
+	}
+	s.refused(t, dispatch.Denied, uint64(2*cfg.ConnMax))
+	for range 2 { // they never say the rest of their hello
+		s.dialFrom(t, "127.0.0.6", "\x16\x03")
+	}
+	s.flows(t, 2)
+	testenv.WantClosed(t, s.dialFrom(t, "127.0.0.6", "\x16\x03"))
+	testenv.WantBytes(t, s.dialFrom(t, good, "not TLS"), "served")
+	// A proxy that is trusted is nobody's client: it is judged for whom it speaks.
+	testenv.WantClosed(t, s.dialFrom(t, "127.0.0.77", "PROXY TCP4 "+bad+" 127.0.0.1 1 2\r\nnot TLS"))
+	testenv.WantBytes(t, s.dialFrom(t, "127.0.0.77", "PROXY TCP4 "+good+" 127.0.0.1 1 2\r\nnot TLS"), "served")
+}
+
+// A connection for a service that is full waits for a place there.
+func TestRoutedWaitsForPlace(t *testing.T) {
+	testenv.CheckLeaks(t)
+	ln := testenv.Listen(t, "tcp", testenv.Loopback)
+	cfg := config(edge.Way{}, ln.AddrPort())
+	cfg.ConnMax = 1
+	backend := newDispatcher(cfg)
+	routes := new(edge.Routes[Service])
+	routes.Add("default", "", Service{backend, &Edge{}})
+	s := serve(t, testenv.Loopback, &Edge{Routes: routes}, endless, config(edge.Way{}))
+	first := s.dial(t, "first")
+	server := ln.Next(t)
+	testenv.WantBytes(t, server, "first")
+	second := s.dial(t, "second")
+	s.flows(t, 1) // it has its place in the service that listens
+	first.Close()
+	server.Close()
+	server = ln.Next(t)
+	testenv.WantBytes(t, server, "second")
+	testenv.Write(t, server, "served")
+	testenv.WantBytes(t, second, "served")
+}
