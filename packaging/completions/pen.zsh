@@ -45,7 +45,7 @@ _pen_command() {
 		'disable:have a server take no clients'
 		'drain:have a server finish what it has and take nothing new; close what is left spread over the time'
 		'dummy:answer every client with the same page, without a server'
-		'emergency:server for when no other one is there'
+		'emergency:servers for when no other one is there, tried in this order'
 		'enable:have a server take clients again, after drain or disable'
 		'exit:end Pen, if -X allows it'
 		'exit_enabled:allow the exit command'
@@ -149,7 +149,7 @@ _pen_negatable() {
 		'control_level:what clients of a TCP control port may do without a token: operate, unless there are tokens'
 		'control_token:file with the tokens, one a line, that give a client of a TCP control port this level'
 		'dummy:answer every client with the same page, without a server'
-		'emergency:server for when no other one is there'
+		'emergency:servers for when no other one is there, tried in this order'
 		'exit_enabled:allow the exit command'
 		'foreground:stay in the foreground, log to standard error'
 		'geoip_db:MaxMind DB file (.mmdb) for access lists by country, read again at HUP; with -j inside of its folder'
@@ -234,7 +234,7 @@ _pen_options() {
 		--control-level='[what clients of a TCP control port may do without a token: operate, unless there are tokens]:value:(view operate admin)' \
 		--control-token='[file with the tokens, one a line, that give a client of a TCP control port this level]:value:(view operate)' \
 		--dummy'[answer every client with the same page, without a server]' \
-		'(-e --emergency)'{-e+,--emergency=}'[server for when no other one is there]:host:_pen_host' \
+		'(-e --emergency)'{-e+,--emergency=}'[servers for when no other one is there, tried in this order]:host:_pen_host' \
 		'(-X --exit)'{-X,--exit}'[allow the exit command]' \
 		'(-f --foreground)'{-f,--foreground}'[stay in the foreground, log to standard error]' \
 		--geoip-db='[MaxMind DB file (.mmdb) for access lists by country, read again at HUP; with -j inside of its folder]:file:_pen_file' \
