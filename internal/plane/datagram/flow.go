@@ -32,8 +32,37 @@ const (
 	clientTurn  = time.Millisecond
 )
 
-// buffers are for datagrams in hand.
-var buffers = sync.Pool{New: func() any { return new([maxDatagram]byte) }}
+// buffers are for any datagram, and in use only while one is read; small ones
+// are for most datagrams in hand, of which there may be one for each flow.
+var (
+	buffers = sync.Pool{New: func() any { return new([maxDatagram]byte) }}
+	small   = sync.Pool{New: func() any { return new([kept]byte) }}
+)
+
+// A datagram is one in hand, in a buffer that give returns.
+type datagram struct {
+	b     []byte
+	large *[maxDatagram]byte // or
+	small *[kept]byte
+}
+
+func newDatagram(in *[maxDatagram]byte, n int) datagram {
+	if n > kept {
+		return datagram{b: in[:n], large: in}
+	}
+	d := datagram{small: small.Get().(*[kept]byte)}
+	d.b = d.small[:copy(d.small[:], in[:n])]
+	buffers.Put(in)
+	return d
+}
+
+func (d datagram) give() {
+	if d.small != nil {
+		small.Put(d.small)
+	} else {
+		buffers.Put(d.large)
+	}
+}
 
 // A flow is one client's conversation with its server. The Plane's lock guards
 // what is not atomic.
@@ -264,19 +293,19 @@ func (f *flow) receive(c net.Conn, raw syscall.RawConn, t dispatch.Target, serve
 	var toClient pause
 	heard := false
 	for {
-		b, n, err := read(raw)
+		in, err := read(raw)
 		if err != nil {
 			if f.over(c, err) {
 				return
 			}
 			continue
 		}
-		if toClient.drops(t.Spend, n) {
+		if toClient.drops(t.Spend, len(in.b)) {
 			f.plane.d.Refuse(dispatch.Bandwidth, 1)
-			buffers.Put(b)
+			in.give()
 			continue
 		}
-		f.fromServer.Add(uint64(n))
+		f.fromServer.Add(uint64(len(in.b)))
 		f.unanswered.Store(false)
 		server.answered()
 		if f.answers.Add(1); !heard {
@@ -284,30 +313,32 @@ func (f *flow) receive(c net.Conn, raw syscall.RawConn, t dispatch.Target, serve
 			f.plane.hear(f, c)
 		}
 		if t.LogAnswer != nil {
-			t.LogAnswer(b[:n])
+			t.LogAnswer(in.b)
 		}
-		f.answer(b[:n])
-		buffers.Put(b)
+		f.answer(in.b)
+		in.give()
 		if f.plane.rules.Load().Responses >= 0 {
 			f.plane.conclude(f, c)
 		}
 	}
 }
 
-// read waits for a datagram and takes a buffer for it.
-func read(raw syscall.RawConn) (b *[maxDatagram]byte, n int, err error) {
+// read waits for a datagram.
+func read(raw syscall.RawConn) (in datagram, err error) {
 	rerr := raw.Read(func(fd uintptr) bool {
-		b = buffers.Get().(*[maxDatagram]byte)
-		n, err = unix.Read(int(fd), b[:])
-		if err != nil {
+		b := buffers.Get().(*[maxDatagram]byte)
+		var n int
+		if n, err = unix.Read(int(fd), b[:]); err != nil {
 			buffers.Put(b)
+		} else {
+			in = newDatagram(b, n)
 		}
 		return !errors.Is(err, syscall.EAGAIN) && !errors.Is(err, syscall.EINTR)
 	})
 	if rerr != nil {
-		return nil, 0, rerr
+		return datagram{}, rerr
 	}
-	return b, n, err
+	return in, err
 }
 
 // over says that a server's socket has an error, and reports whether nothing more
