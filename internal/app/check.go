@@ -50,12 +50,20 @@ func Check(cfg config.Config) (warnings []string, err error) {
 // hostTime is how long the names of listeners are looked up.
 const hostTime = 5 * time.Second
 
-// checkHosts looks up the names in addresses to listen on.
+// checkHosts looks up the names in addresses to listen on and to log to.
 func checkHosts(cfg config.Config) error {
 	ctx, cancel := context.WithTimeout(context.Background(), hostTime)
 	defer cancel()
-	claims, _ := claimsOf(cfg)
 	var errs []error
+	if cfg.Log != "" && accesslog.IsNetwork(cfg.Log) {
+		c, err := new(net.Dialer).DialContext(ctx, "udp", cfg.Log) // sends nothing
+		if err != nil {
+			errs = append(errs, fmt.Errorf("log %s: %w", cfg.Log, err))
+		} else {
+			c.Close()
+		}
+	}
+	claims, _ := claimsOf(cfg)
 	for _, c := range claims {
 		if _, err := netip.ParseAddr(c.host); err == nil || c.network == "unix" || c.host == "" {
 			continue

@@ -1,7 +1,9 @@
 package app
 
 import (
+	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -295,5 +297,35 @@ func TestChangeThatFailsLeavesNoLog(t *testing.T) {
 	}
 	if a.Config().Log != "" {
 		t.Error("half of the change was made")
+	}
+}
+
+// A range of servers is blacklisted and drained as a whole.
+func TestRangesAtRunTime(t *testing.T) {
+	one := named(t, "one")
+	a := start(t, "-r", "127.0.0.1:0", one, one, one)
+	run(t, a, "server 0-1 blacklist 100", "server 2-7 blacklist 100")
+	for _, s := range a.services[""].Servers() {
+		if s.State != "blacklisted" {
+			t.Errorf("server %d is %s", s.Slot, s.State)
+		}
+	}
+	run(t, a, "server 0-9 blacklist 0")
+	if err := a.Change(command(t, "server 5-9 blacklist 100")); err == nil || !strings.Contains(err.Error(), "there is no server 5-9, nothing to blacklist") {
+		t.Error(err)
+	}
+	var conns []net.Conn
+	for range 3 {
+		c := connect(t, a.Addr())
+		if _, err := c.Read(make([]byte, 4)); err != nil {
+			t.Fatal(err)
+		}
+		conns = append(conns, c)
+	}
+	run(t, a, "drain 0-2 within 1ms")
+	for _, c := range conns {
+		if _, err := c.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("a connection to a drained server goes on: %v", err)
+		}
 	}
 }
