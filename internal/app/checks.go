@@ -67,6 +67,9 @@ func (c *checks) changed(k health.Key, s check.State) {
 	defer c.mu.Unlock()
 	for _, p := range c.places[k] {
 		p.d.SetHealth(p.slot, healths[s])
+		if s == check.Down {
+			p.d.Lost(p.slot)
+		}
 	}
 }
 
@@ -137,6 +140,9 @@ type roster struct {
 func rosterOf(cfg config.Config, policies []dispatch.Config, services map[string]*service) roster {
 	r := roster{places: map[health.Key][]place{}, keys: map[place][]health.Key{}, hosts: map[netip.Addr][]place{}, asked: map[place]string{}}
 	for i, s := range cfg.All() {
+		if s.Check == (check.Spec{}) && s.Agent == (check.Spec{}) && s.AgentPush == 0 {
+			continue
+		}
 		for slot, server := range policies[i].Pool.Servers {
 			if !server.Used() {
 				continue

@@ -42,10 +42,14 @@ func (was edges) prepare(a *App, cfg config.Config) (edges, error) {
 		if err := next.prepareServer(a, was, s); err != nil {
 			return next, inService(s.Name, err)
 		}
-		for what, server := range s.EveryServer() {
-			if err := next.prepareClient(was, s, server); err != nil {
-				return next, inService(s.Name, fmt.Errorf("%s: %w", what, err))
+		var err error
+		eachSlot(s, func(slot int, server config.Server) {
+			if cerr := next.prepareClient(was, s, server); cerr != nil && err == nil {
+				err = inService(s.Name, fmt.Errorf("%s: %w", whichServer(slot), cerr))
 			}
+		})
+		if err != nil {
+			return next, err
 		}
 	}
 	return next, nil

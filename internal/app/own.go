@@ -149,6 +149,9 @@ func (o *doors) behind(udp bool, to netip.AddrPort) (out []door) {
 	return out
 }
 
+// listensAt reports whether there is any door at a port.
+func (o *doors) listensAt(port uint16) bool { return o.tcp[port] != nil || o.udp[port] != nil }
+
 // behindPath is behind for the path of a Unix socket.
 func (o *doors) behindPath(path string) (out []door) {
 	for _, d := range o.unix {

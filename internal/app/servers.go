@@ -219,6 +219,9 @@ func (s *servers) refuse(c *circles, of config.Service, slot int, server config.
 		}
 		return err
 	}
+	if n, err := s.portOf(slot, server); err != nil || !c.listensAt(uint16(n)) {
+		return nil
+	}
 	var err error
 	var keep []netip.Addr
 	addrs := s.addrs(slot, server)

@@ -73,6 +73,16 @@ func (f *Flow) preferAddress() {
 	}
 }
 
+// Lost says that the server of a slot can't be reached, as a failed connect does.
+func (d *Dispatcher) Lost(slot int) {
+	d.mu.Lock()
+	lost := d.cfg.Lost
+	d.mu.Unlock()
+	if lost != nil {
+		lost(slot)
+	}
+}
+
 // lost reports a failed connect to whom it concerns.
 func (d *Dispatcher) lost(s *pool.Server, err error) {
 	if lost := d.cfg.Lost; lost != nil && !isLocal(err) {
