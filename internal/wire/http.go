@@ -8,7 +8,9 @@ type Forwarding struct {
 	Proto     string     // how the client came: "http" or "https"
 	Forwarded bool       // add the field Forwarded of RFC 7239 as well
 	Trusted   bool       // the client is a proxy: what it says is kept, and appended to
-	MaxHead   int        // bytes of a head with its empty line, and of all trailers of a request; 0 is DefaultHead, LargestHead the most
+	// MaxHead is how many bytes a head may have with its empty line, and all
+	// trailers of a request; 0 is DefaultHead, and LargestHead the most.
+	MaxHead int
 }
 
 func (f *Forwarding) maxHead() int {
@@ -113,9 +115,10 @@ func (r *Requests) Answers() *Answers { return &r.answers }
 
 // Rewrite appends to dst what src, the next bytes of the client, becomes for
 // the server. It returns how many bytes of src it has used; those that it has
-// not are the beginning of a head or of a line, at most Forwarding.MaxHead - 1 bytes unless they wait, and
-// the caller shows them again when there are more behind them. How a stream is
-// cut into pieces makes no difference to what is handed on.
+// not are the beginning of a head or of a line, at most Forwarding.MaxHead - 1
+// bytes unless they wait for answers, and the caller shows them again when there
+// are more behind them. How a stream is cut into pieces makes no difference to
+// what is handed on.
 //
 // An error is a *[Refusal], and final. What is out then has nothing of the
 // refused request, unless the request began in an earlier call.
