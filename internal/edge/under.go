@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -14,33 +15,38 @@ const (
 	// ahead is how much is read and written at a go: some records. With system
 	// calls for each of them bulk from a client took a fifth longer.
 	ahead = 68 << 10
-	// oneRecord is enough for a record, with which it begins: a side that takes
-	// nothing, or sends little, costs no more memory than that.
-	oneRecord = 17 << 10
+	// oneRecord is enough for a record, and halfRecord for half of one, with which it
+	// begins: a side that takes nothing, or sends little, costs no more memory than
+	// that.
+	oneRecord, halfRecord = 17 << 10, 9 << 10
+	// margin is what TLS adds to a record's worth of bytes, at most.
+	margin = 1 << 10
 	// bulk is from how many bytes on it is worth more.
 	bulk = 256 << 10
 )
 
+// Buffers are of these sizes.
 var (
-	buffers      = sync.Pool{New: func() any { b := make([]byte, ahead); return &b }}
-	smallBuffers = sync.Pool{New: func() any { b := make([]byte, oneRecord); return &b }}
+	sizes = [...]int{halfRecord, oneRecord, ahead}
+	pools [len(sizes)]sync.Pool
 )
 
-// buffer returns a large buffer or a small one.
-func buffer(large bool) *[]byte {
-	if large {
-		return buffers.Get().(*[]byte)
+// buffer returns a buffer of so many bytes at least, of the greatest size at most.
+func buffer(n int) *[]byte {
+	size := 0
+	for size < len(sizes)-1 && sizes[size] < n {
+		size++
 	}
-	return smallBuffers.Get().(*[]byte)
+	if b, ok := pools[size].Get().(*[]byte); ok {
+		return b
+	}
+	b := make([]byte, sizes[size])
+	return &b
 }
 
 // giveBack takes a buffer back.
 func giveBack(b *[]byte) {
-	if len(*b) == ahead {
-		buffers.Put(b)
-	} else {
-		smallBuffers.Put(b)
-	}
+	pools[slices.Index(sizes[:], len(*b))].Put(b)
 }
 
 // under is what TLS reads and writes. It reads ahead, but gives TLS no more than
@@ -65,8 +71,8 @@ type under struct {
 	mu     sync.Mutex // guards all below
 	held   bool       // what is written is kept for flush
 	out    *[]byte
-	large  bool // more than a record is to be kept
-	length int  // of what is kept
+	size   int // how much is to be kept, about
+	length int // of what is kept
 }
 
 func newUnder(c net.Conn) *under {
@@ -102,7 +108,11 @@ func (u *under) wait() error {
 // tryFill reads once. It reports false where there is nothing yet.
 func (u *under) tryFill(fd uintptr) bool {
 	if u.in == nil {
-		u.in = buffer(u.passed >= bulk)
+		size := oneRecord
+		if u.passed >= bulk {
+			size = ahead
+		}
+		u.in = buffer(size)
 	}
 	for {
 		u.at = 0
@@ -126,7 +136,7 @@ func (u *under) tryFill(fd uintptr) bool {
 
 // read is wait for what is no socket.
 func (u *under) read() error {
-	u.in = buffer(false)
+	u.in = buffer(oneRecord)
 	n, err := u.Conn.Read(*u.in)
 	u.at, u.end = 0, n
 	if n > 0 {
@@ -183,7 +193,7 @@ func (u *under) more() bool {
 // before TLS.
 func (u *under) hold(n int) {
 	u.mu.Lock()
-	u.held, u.large = true, n > oneRecord-1<<10
+	u.held, u.size = true, n+margin
 	u.mu.Unlock()
 }
 
@@ -219,7 +229,7 @@ func (u *under) Write(b []byte) (int, error) {
 		return u.Conn.Write(b)
 	}
 	if u.out == nil {
-		u.out = buffer(u.large)
+		u.out = buffer(max(u.size, len(b)))
 	}
 	u.length += copy((*u.out)[u.length:], b)
 	return len(b), nil

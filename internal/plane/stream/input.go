@@ -14,6 +14,7 @@ const (
 	bufferSize = 32 << 10
 	inputSize  = 64 << 10 // some records of TLS
 	smallInput = 16 << 10 // one
+	halfInput  = 8 << 10  // half of one
 	// bulkInput is after how many bytes, none of which had to wait, more than
 	// smallInput is read at a go: a side that takes nothing costs no more memory
 	// than that.
@@ -36,6 +37,7 @@ type input struct {
 	large  *[inputSize]byte
 	small  *[smallInput]byte
 	most   int // how many bytes to read at a go
+	first  int // and before it is bulk
 	passed int // bytes that were read since one had to wait
 	n      int
 	err    error
@@ -44,7 +46,10 @@ type input struct {
 
 // input returns the input of a half. Its owner gives back what it has borrowed.
 func (h *half) input() (*input, error) {
-	in := &input{from: h.src, most: inputSize}
+	in := &input{from: h.src, most: inputSize, first: smallInput}
+	if h.dst.tls != nil {
+		in.first = halfInput // TLS keeps them once more
+	}
 	if h.spend != nil {
 		in.most = min(in.most, h.piece)
 	}
@@ -111,7 +116,7 @@ func (in *input) borrow() []byte {
 	if in.large != nil {
 		return in.large[:in.most]
 	}
-	return in.small[:min(in.most, smallInput)]
+	return in.small[:min(in.most, in.first)]
 }
 
 func (in *input) giveBack() {
