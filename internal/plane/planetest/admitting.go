@@ -33,6 +33,7 @@ var admitting = []conformance{
 	{"connections above the limit wait", connMax},
 	{"two listeners at the limit", twoListeners},
 	{"no descriptors left", noDescriptors},
+	{"bulk at the limit of descriptors", bulkAtTheLimit},
 }
 
 func denyAll(cfg dispatch.Config) dispatch.Config {

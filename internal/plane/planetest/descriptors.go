@@ -1,7 +1,11 @@
 package planetest
 
 import (
+	"bufio"
+	"fmt"
+	"io"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"regexp"
@@ -10,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"pen/internal/dispatch"
 	"pen/internal/testenv"
 )
 
@@ -99,3 +104,106 @@ func cpuTime(t *testing.T, while time.Duration) time.Duration {
 	time.Sleep(while)
 	return used() - before
 }
+
+// scarceEnv has the address of the server for the process whose descriptors are
+// few.
+const scarceEnv = "PEN_PLANETEST_SCARCE"
+
+// scarce is how many connections there may be in that process.
+const scarce = 40
+
+// bulkAtTheLimit runs a plane in a process of its own that has descriptors for so
+// many connections and little else. Its clients take bulk for a while and then read
+// nothing more: what their pipes take must not be what others are to have. Later
+// ones come and go, and none of them is lost.
+func bulkAtTheLimit(t *testing.T, listen Listen) {
+	if addr := os.Getenv(scarceEnv); addr != "" {
+		serveScarce(t, listen, netip.MustParseAddrPort(addr))
+		return
+	}
+	server := testenv.Serve(t, func(c testenv.Conn) {
+		chunk := make([]byte, 64<<10)
+		for {
+			if _, err := c.Write(chunk); err != nil {
+				return
+			}
+		}
+	})
+	child := again(t)
+	child.Env = append(os.Environ(), scarceEnv+"="+server.String())
+	in, err := child.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := child.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer child.Process.Kill()
+	lines := bufio.NewScanner(out)
+	addr := ""
+	for addr == "" && lines.Scan() {
+		addr, _ = strings.CutPrefix(lines.Text(), "listens on ")
+		if addr == lines.Text() {
+			addr = ""
+		}
+	}
+	at, err := net.ResolveTCPAddr("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const some = 1 << 20
+	var clients []testenv.Conn
+	for range scarce {
+		c := testenv.Dial(t, at)
+		if n, err := io.CopyN(io.Discard, struct{ io.Reader }{c}, some); err != nil {
+			t.Fatalf("client %d: %d bytes of %d, %v", len(clients), n, some, err)
+		}
+		clients = append(clients, c)
+	}
+	for i := range 3 * scarce {
+		clients[i%scarce].Close()
+		c := testenv.Dial(t, at)
+		if n, err := io.CopyN(io.Discard, struct{ io.Reader }{c}, some/8); err != nil {
+			t.Fatalf("later client %d: %d bytes, %v", i, n, err)
+		}
+		clients[i%scarce] = c
+	}
+	in.Close()
+	var said strings.Builder
+	for lines.Scan() {
+		fmt.Fprintln(&said, lines.Text())
+	}
+	if err := child.Wait(); err != nil || !strings.Contains(said.String(), "--- PASS: "+t.Name()) {
+		t.Errorf("in a process of its own: %v\n%s", err, said.String())
+	}
+}
+
+// serveScarce is what happens in the process whose descriptors are few.
+func serveScarce(t *testing.T, listen Listen, server netip.AddrPort) {
+	const (
+		cost  = 2
+		spare = 8 // for the list of descriptors, and for one that is accepted too early
+	)
+	cfg := config(server)
+	cfg.Budget, cfg.FlowCost = dispatch.NewBudget(scarce*cost), cost
+	s := start(t, listen, testenv.Loopback, cfg)
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	setCur(&limit.Cur, testenv.Descriptors(t)+scarce*cost+spare)
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Println("listens on " + s.plane.Addr().String())
+	bufio.NewReader(os.Stdin).ReadString('\n')
+	s.wantFailed(t, false)
+	s.wantRefused(t, dispatch.NoServer, 0)
+}
+
+// setCur sets a limit, which has a sign on some systems.
+func setCur[T int64 | uint64](cur *T, n int) { *cur = T(n) }
