@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"pen/internal/config"
+	"pen/internal/dispatch"
 	"pen/internal/testenv"
 )
 
@@ -379,6 +380,38 @@ func TestControlAsRoot(t *testing.T) {
 		a := start(t, append(tt.args, "127.0.0.1:0", "127.0.0.1:1")...)
 		if got := a.control != nil; got != tt.want {
 			t.Errorf("%v: control socket open: %v, want %v", tt.args, got, tt.want)
+		}
+	}
+}
+
+// UDP flows have half of the descriptors where there are connections as well, all
+// services of theirs together, unless the user says how many.
+func TestUDPShare(t *testing.T) {
+	a := &App{nofile: 20000}
+	a.budget = dispatch.NewBudget(a.descriptors())
+	a.budgetUDP = a.budget.Share(a.descriptors() / 2)
+	tcp, udp := config.Service{Listen: "80"}, config.Service{Listen: "53", UDP: true}
+	set := udp
+	set.ConnMax = 15000
+	for _, tt := range []struct {
+		name     string
+		cfg      config.Config
+		s        config.Service
+		want     int
+		ofShared bool
+	}{
+		{"UDP beside TCP", config.Config{Service: tcp, Services: []config.Service{udp, udp}}, udp, 9872, true},
+		{"TCP beside UDP", config.Config{Service: tcp, Services: []config.Service{udp}}, tcp, 9872, false},
+		{"conn_max", config.Config{Service: tcp, Services: []config.Service{set}}, set, 15000, false},
+		{"UDP alone", config.Config{Services: []config.Service{udp}}, udp, 19744, false},
+		{"TCP without a listener", config.Config{Service: config.Service{}, Services: []config.Service{udp}}, udp, 19744, false},
+	} {
+		shared := isShared(tt.cfg)
+		if got := a.connMax(tt.s, shared); got != tt.want {
+			t.Errorf("%s: %d at most, want %d", tt.name, got, tt.want)
+		}
+		if got := a.budgetOf(tt.s, shared) == a.budgetUDP; got != tt.ofShared {
+			t.Errorf("%s: of the share of UDP: %v, want %v", tt.name, got, tt.ofShared)
 		}
 	}
 }

@@ -25,6 +25,10 @@ func (p *Plane) flowOf(from peer, h wire.Header) *flow {
 	if f == nil {
 		return p.beginOrDrop(from, h)
 	}
+	if p.isOver(f) {
+		p.end(f)
+		return p.beginOrDrop(from, h)
+	}
 	switch p.obey(f) {
 	case dispatch.Rejudge:
 		return p.beginOrDrop(from, h)
@@ -49,6 +53,15 @@ func (p *Plane) beginOrDrop(from peer, h wire.Header) *flow {
 		p.drop(from)
 	}
 	return f
+}
+
+// lastWords is how long conversations go on when the listener takes nothing new.
+const lastWords = 30 * time.Second
+
+// isOver reports whether a flow has gone on for long enough at a listener that
+// takes nothing new: a client that goes on sending would keep it for ever.
+func (p *Plane) isOver(f *flow) bool {
+	return !p.retired.IsZero() && (f.answers.Load() == 0 || time.Since(p.retired) > lastWords)
 }
 
 // obey has the configuration hold for a flow that goes on. It returns Stay, or
@@ -96,7 +109,7 @@ func (p *Plane) inTurn(f *flow, slot int) *flow {
 // answered here, it gets none either. slot is the server that the flow is for, or
 // pool.None.
 func (p *Plane) begin(from peer, h wire.Header, slot int) (f *flow, ok bool) {
-	if p.retired {
+	if !p.retired.IsZero() {
 		p.d.Refuse(dispatch.Stopping, 1)
 		return nil, false
 	}

@@ -52,7 +52,7 @@ type Plane struct {
 	d        *dispatch.Dispatcher
 	flows    table
 	suspects map[serverKey]*suspect
-	retired  bool
+	retired  time.Time     // when it was; zero: it is not
 	empty    chan struct{} // closed when retired and without flows
 	dressed  []byte        // a datagram with its header, on its way out
 }
@@ -131,12 +131,12 @@ func (p *Plane) Serve(ctx context.Context, d *dispatch.Dispatcher) error {
 func (p *Plane) retire() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.retired = true
+	p.retired = time.Now()
 	p.checkEmpty()
 }
 
 func (p *Plane) checkEmpty() {
-	if p.retired && p.flows.len() == 0 {
+	if !p.retired.IsZero() && p.flows.len() == 0 {
 		select {
 		case <-p.empty:
 		default:

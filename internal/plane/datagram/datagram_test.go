@@ -269,6 +269,29 @@ func TestDrain(t *testing.T) {
 	testenv.Eventually(t, "Serve returns", s.isOver)
 }
 
+// A client that goes on sending does not keep a listener that was taken away:
+// what is never answered is dropped, and a conversation is over after a while.
+func TestRetiredListenerEnds(t *testing.T) {
+	testenv.CheckLeaks(t)
+	mute := serveMute(t)
+	s := start(t, "127.0.0.1:0", config(udp(t, "a").addr(), mute.addr()))
+	talks, sends := dial(t, "127.0.0.1", s.addr), dial(t, "127.0.0.2", s.addr)
+	ask(t, talks, "1", "a")
+	send(t, sends, "1")
+	testenv.Eventually(t, "it was sent", func() bool { return mute.got.Load() == 1 })
+	s.cancel()
+	testenv.Eventually(t, "the sender's flow ends", func() bool {
+		send(t, sends, "2")
+		return s.Flows() == 1
+	})
+	ask(t, talks, "2", "a")
+	s.plane.mu.Lock()
+	s.plane.retired = s.plane.retired.Add(-2 * lastWords)
+	s.plane.mu.Unlock()
+	send(t, talks, "3")
+	testenv.Eventually(t, "Serve returns", s.isOver)
+}
+
 // A Unix server that reads slowly gets everything, up to the bound of the
 // queue; what is more is counted. Other flows do not wait for it.
 func TestSlowServerDelaysNobody(t *testing.T) {
