@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -153,6 +154,7 @@ func (p *Plane) room(d *dispatch.Dispatcher) <-chan struct{} {
 	if room := d.Room(); room != nil || p.edge.Load().TLS == nil {
 		return room
 	}
+	runtime.Gosched() // the client that was accepted last may have a hello to count
 	return tlsterm.Room()
 }
 
