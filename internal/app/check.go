@@ -20,7 +20,7 @@ import (
 
 // Check reports all that would keep a configuration from being used, short of
 // binding its addresses, which a running Pen may have: each error is one line. It
-// looks up names, and reads certificates and the data base of countries. What the
+// looks up names, and reads certificates and the GeoIP database. What the
 // user who checks may not do, but root may, is not reported, except for files.
 // The warnings are what Pen would start without, such as a name that is not known.
 func Check(cfg config.Config) (warnings []string, err error) {
@@ -82,9 +82,9 @@ const maxSocketPath = 107
 // written. Sockets are made before the root and the user are changed, files after.
 func checkPlaces(cfg config.Config) error {
 	var errs []error
-	check := func(what string, err error) {
+	check := func(service, what string, err error) {
 		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", what, err))
+			errs = append(errs, inService(service, fmt.Errorf("%s: %w", what, err)))
 		}
 	}
 	user := cfg.User
@@ -102,35 +102,28 @@ func checkPlaces(cfg config.Config) error {
 	claims, _ := claimsOf(cfg)
 	for _, c := range claims {
 		if c.network == "unix" {
-			check(c.who, checkSocket(c.host))
+			check("", c.who, checkSocket(c.host))
 		}
 	}
 	inside := func(file string) string { return filepath.Join(cfg.Chroot, file) }
 	if cfg.PidFile != "" {
-		check("pidfile", process.CheckReplace(inside(cfg.PidFile), user))
+		check("", "pidfile", process.CheckReplace(inside(cfg.PidFile), user))
 	}
 	if cfg.WebStats != "" {
-		check("web_stats", process.CheckReplace(inside(cfg.WebStats), user))
+		check("", "web_stats", process.CheckReplace(inside(cfg.WebStats), user))
 	}
 	if cfg.Log != "" && !accesslog.IsNetwork(cfg.Log) {
-		check("log", process.CheckAppend(inside(cfg.Log), user))
+		check("", "log", process.CheckAppend(inside(cfg.Log), user))
 	}
 	for _, s := range cfg.All() {
 		if s.TableFile != "" {
-			check(inServiceWords(s.Name, "table_file"), process.CheckReplace(inside(s.TableFile), user))
+			check(s.Name, "table_file", process.CheckReplace(inside(s.TableFile), user))
 		}
 		if s.TLS.ACME.Storage != "" {
-			check(inServiceWords(s.Name, "acme_storage"), process.CheckFolder(existing(inside(s.TLS.ACME.Storage)), user))
+			check(s.Name, "acme_storage", process.CheckFolder(existing(inside(s.TLS.ACME.Storage)), user))
 		}
 	}
 	return errors.Join(errs...)
-}
-
-func inServiceWords(name, what string) string {
-	if name == "" {
-		return what
-	}
-	return "service " + name + ": " + what
 }
 
 // existing is the folder, or the next one above that is there: the others are
