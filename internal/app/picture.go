@@ -91,7 +91,7 @@ func (s *service) Snapshot() stats.Snapshot {
 	a, st := s.app, s.d.Status()
 	out := stats.Snapshot{
 		Name: s.name, Time: a.wall(st.Now), Current: st.Last, Servers: a.servers(st.Servers, s.config().Service),
-		ClientsMax: st.ClientsMax, ConnMax: st.ConnMax, ConnUsed: len(st.Flows),
+		ClientsMax: st.ClientsMax, Evicted: st.Evicted, ConnMax: st.ConnMax, ConnUsed: len(st.Flows),
 	}
 	for _, c := range st.Clients {
 		addr := "unix"

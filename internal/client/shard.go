@@ -24,18 +24,19 @@ type links struct {
 	newer, older uint32 // in the order of use
 }
 
-// An entry takes 64 bytes, a cache line.
+// An entry takes 72 bytes.
 type entry struct {
 	key            key
 	last           time.Duration
 	sent, received uint64
 	connects       uint32
 	server         int32
+	live           uint32 // connections now
 	links
 }
 
 // forget makes the entry that of a client never seen before.
-func (e *entry) forget() { *e = entry{key: e.key, server: NoServer, links: e.links} }
+func (e *entry) forget() { *e = entry{key: e.key, server: NoServer, live: e.live, links: e.links} }
 
 func (e *entry) export(slot int) Entry {
 	out := Entry{
@@ -48,8 +49,12 @@ func (e *entry) export(slot int) Entry {
 	return out
 }
 
+// An order is a list of entries by their use.
+type order struct{ newest, oldest uint32 }
+
 // A shard is a part of the table: entries in chunks that never move, found by
-// hash buckets and ordered by use.
+// hash buckets and ordered by use: those of clients without a connection, and
+// those of clients with one, which are evicted last.
 type shard struct {
 	mu      sync.Mutex // guards all below
 	moved   bool       // the table was resized; look for the new layout
@@ -57,8 +62,8 @@ type shard struct {
 	chunks  [][]entry
 	used    uint32 // entries ever taken from the chunks
 	free    uint32 // list of evicted ones
-	newest  uint32
-	oldest  uint32
+	idle    order
+	busy    order
 
 	_ [64]byte // the next shard's lock is on another cache line
 }
@@ -73,7 +78,30 @@ func (s *shard) init(n int) {
 	for i := range s.buckets {
 		s.buckets[i] = none
 	}
-	s.free, s.newest, s.oldest = none, none, none
+	s.free, s.idle, s.busy = none, order{none, none}, order{none, none}
+}
+
+// order returns the one in which an entry stands.
+func (s *shard) order(e *entry) *order {
+	if e.live > 0 {
+		return &s.busy
+	}
+	return &s.idle
+}
+
+// all yields the entries with their indices: those of clients without a connection
+// first, the most recent one first.
+func (s *shard) all(yield func(uint32, *entry) bool) {
+	for _, o := range []order{s.idle, s.busy} {
+		for i := o.newest; i != none; {
+			e := s.at(i)
+			older := e.older
+			if !yield(i, e) {
+				return
+			}
+			i = older
+		}
+	}
 }
 
 func (s *shard) at(i uint32) *entry { return &s.chunks[i/chunkSize][i%chunkSize] }
@@ -96,9 +124,9 @@ func (s *shard) find(h uint64, k key) *entry {
 	return nil
 }
 
-// add puts in a new client as the newest and returns its index. The place of
-// an evicted one is used first.
-func (s *shard) add(h uint64, k key) uint32 {
+// add puts in a client as the newest one and returns its index. The place of an
+// evicted one is used first.
+func (s *shard) add(h uint64, e entry) uint32 {
 	i := s.free
 	if i != none {
 		s.free = s.at(i).next
@@ -110,20 +138,32 @@ func (s *shard) add(h uint64, k key) uint32 {
 		}
 	}
 	b := s.bucket(uint32(h >> 32))
-	*s.at(i) = entry{key: k, server: NoServer, links: links{hash: uint32(h >> 32), next: *b}}
+	e.links = links{hash: uint32(h >> 32), next: *b}
+	*s.at(i) = e
 	*b = i
 	s.pushNewest(i)
 	return i
 }
 
-// evict forgets the client that was used the longest ago. It reports false if
-// there is none.
+// evict forgets the client that has had no connection for the longest time or, if
+// all have one, that whose last one began first. It reports false if there is none.
 func (s *shard) evict() bool {
-	if s.oldest == none {
-		return false
+	for _, o := range []*order{&s.idle, &s.busy} {
+		if o.oldest != none {
+			s.remove(o.oldest)
+			return true
+		}
 	}
-	s.remove(s.oldest)
-	return true
+	return false
+}
+
+// count adds n to a client's live connections, and makes it the most recent one of
+// those like it.
+func (s *shard) count(i uint32, n int) {
+	s.unlink(i)
+	e := s.at(i)
+	e.live = uint32(max(0, int(e.live)+n))
+	s.pushNewest(i)
 }
 
 // remove takes an entry out and keeps its place for the next client.
@@ -139,33 +179,28 @@ func (s *shard) remove(i uint32) {
 	s.free = i
 }
 
-func (s *shard) toFront(i uint32) {
-	if s.newest != i {
-		s.unlink(i)
-		s.pushNewest(i)
-	}
-}
-
 func (s *shard) pushNewest(i uint32) {
 	e := s.at(i)
-	e.newer, e.older = none, s.newest
-	if s.newest == none {
-		s.oldest = i
+	o := s.order(e)
+	e.newer, e.older = none, o.newest
+	if o.newest == none {
+		o.oldest = i
 	} else {
-		s.at(s.newest).newer = i
+		s.at(o.newest).newer = i
 	}
-	s.newest = i
+	o.newest = i
 }
 
 func (s *shard) unlink(i uint32) {
 	e := s.at(i)
+	o := s.order(e)
 	if e.newer == none {
-		s.newest = e.older
+		o.newest = e.older
 	} else {
 		s.at(e.newer).older = e.older
 	}
 	if e.older == none {
-		s.oldest = e.newer
+		o.oldest = e.newer
 	} else {
 		s.at(e.older).newer = e.newer
 	}

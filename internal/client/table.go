@@ -2,10 +2,12 @@
 // last: the client table (a stick table keyed by address).
 //
 // A client is an address without its port. Look-up, insertion and eviction are
-// O(1). The table is cut into shards with a lock each; a table of less than
-// 16,384 clients has one shard and evicts exactly the client whose last
-// connection began the longest ago, a larger one does so within a shard. The
-// bound holds exactly over all shards.
+// O(1). A full table evicts the client that has had no connection for the longest
+// time, and a client that has one only where all have: nobody who comes with many
+// addresses makes the table forget those that are there. The table is cut into
+// shards with a lock each; one of less than 16,384 clients has one shard and evicts
+// exactly that client, a larger one does so within a shard. The bound holds exactly
+// over all shards.
 package client
 
 import (
@@ -44,6 +46,7 @@ type Table struct {
 	tracking atomic.Int64 // a time.Duration; 0 remembers for ever
 	layout   atomic.Pointer[layout]
 	resizing sync.Mutex // held by Resize
+	evicted  atomic.Uint64
 }
 
 // A layout is the table at one size; Resize replaces it.
@@ -84,6 +87,10 @@ func (t *Table) Max() int { return t.layout.Load().max }
 // replaced yet included.
 func (t *Table) Len() int { return int(t.layout.Load().count.Load()) }
 
+// Evictions is how many clients were forgotten, since the table was made, because
+// others wanted their places.
+func (t *Table) Evictions() uint64 { return t.evicted.Load() }
+
 // Lookup returns the slot of the server that the client used last. It answers
 // false for a client that is not known, has no server, or was last seen longer
 // ago than the tracking time. It changes nothing, so that a refused client
@@ -100,11 +107,21 @@ func (t *Table) Lookup(addr netip.Addr, now time.Duration) (server int, ok bool)
 	return int(e.server), true
 }
 
-// Assign notes that a connection of the client is up: it is now the table's
-// most recent client, and server its server. NoServer leaves its server as it
-// was (the emergency server pins nobody). A full table forgets its oldest
+// Begin notes that a connection of the client is up, which End ends: the client is
+// now the most recent one of the table, and server its server. NoServer leaves its
+// server as it was (the emergency server pins nobody). A full table forgets another
 // client.
+func (t *Table) Begin(addr netip.Addr, server int, now time.Duration) {
+	t.assign(addr, server, now, 1)
+}
+
+// Assign does the same for a connection that began before, and may have come to
+// another server since.
 func (t *Table) Assign(addr netip.Addr, server int, now time.Duration) {
+	t.assign(addr, server, now, 0)
+}
+
+func (t *Table) assign(addr netip.Addr, server int, now time.Duration, begun int) {
 	k := keyOf(addr)
 	h := t.hash(k)
 	l, s := t.lock(h)
@@ -121,18 +138,34 @@ func (t *Table) Assign(addr netip.Addr, server int, now time.Duration) {
 	}
 	e.last = now
 	e.connects++
-	s.toFront(i)
+	s.count(i, begun)
 	s.mu.Unlock()
 }
 
-// Add counts bytes sent to and received from a client, if it is still known.
+// End says that a connection for which Begin was called is over, and counts the
+// bytes sent to and received from its client, if that is still known. A client that
+// was forgotten meanwhile and came again may count one connection too few until all
+// of them have ended.
+func (t *Table) End(addr netip.Addr, sent, received uint64) {
+	t.add(addr, sent, received, 1)
+}
+
+// Add counts bytes likewise for a connection for which Begin was not called.
 func (t *Table) Add(addr netip.Addr, sent, received uint64) {
+	t.add(addr, sent, received, 0)
+}
+
+func (t *Table) add(addr netip.Addr, sent, received uint64, ended int) {
 	k := keyOf(addr)
 	h := t.hash(k)
 	_, s := t.lock(h)
-	if e := s.find(h, k); e != nil {
+	if i := s.index(h, k); i != none {
+		e := s.at(i)
 		e.sent += sent
 		e.received += received
+		if ended > 0 && e.live > 0 {
+			s.count(i, -ended)
+		}
 	}
 	s.mu.Unlock()
 }
@@ -175,8 +208,8 @@ func (t *Table) Dump() []Entry {
 	for n := range l.shards {
 		s := &l.shards[n]
 		s.mu.Lock()
-		for i := s.newest; i != none; i = s.at(i).older {
-			all = append(all, s.at(i).export(l.slot(uint64(n), i)))
+		for i, e := range s.all {
+			all = append(all, e.export(l.slot(uint64(n), i)))
 		}
 		s.mu.Unlock()
 	}
@@ -185,7 +218,7 @@ func (t *Table) Dump() []Entry {
 }
 
 // Resize sets how many clients the table may hold. Clients stay; if there are
-// more than fit, the most recent ones do. Other calls wait meanwhile, about
+// more than fit, those with a connection and the most recent others do. Other calls wait meanwhile, about
 // half a second for a million clients.
 func (t *Table) Resize(max int) {
 	t.resizing.Lock()
@@ -206,10 +239,11 @@ func (t *Table) rebuild(limit int, more []entry) (added int) {
 		s := &old.shards[i]
 		s.mu.Lock()
 		s.moved = true
-		for j := s.oldest; j != none; j = s.at(j).newer {
-			here = append(here, *s.at(j))
+		for _, e := range s.all {
+			here = append(here, *e)
 		}
 	}
+	slices.Reverse(here) // oldest first, as far as times are equal
 	slices.SortStableFunc(here, byUse)
 	more = slices.DeleteFunc(more, func(e entry) bool {
 		h := t.hash(e.key)
@@ -218,7 +252,7 @@ func (t *Table) rebuild(limit int, more []entry) (added int) {
 	next := newLayout(limit)
 	for surplus := len(here) + len(more) - next.max; len(here)+len(more) > 0; surplus-- {
 		from := &more
-		if len(more) == 0 || len(here) > 0 && here[0].last < more[0].last {
+		if len(more) == 0 || len(here) > 0 && byUse(here[0], more[0]) < 0 {
 			from = &here
 		}
 		e := &(*from)[0]
@@ -234,8 +268,11 @@ func (t *Table) rebuild(limit int, more []entry) (added int) {
 	return added
 }
 
-// byUse orders entries by their last use, oldest first.
-func byUse(a, b entry) int { return cmp.Compare(a.last, b.last) }
+// byUse orders entries as they are evicted: those with a connection last, and the
+// oldest first.
+func byUse(a, b entry) int {
+	return cmp.Or(cmp.Compare(min(a.live, 1), min(b.live, 1)), cmp.Compare(a.last, b.last))
+}
 
 // put adds an entry, with all that it holds, as the newest one of a layout
 // that nobody else uses yet and that has room. It reports false if the client
@@ -245,9 +282,7 @@ func (l *layout) put(h uint64, e *entry) bool {
 	if s.index(h, e.key) != none {
 		return false
 	}
-	n := s.at(s.add(h, e.key))
-	e.links = n.links
-	*n = *e
+	s.add(h, *e)
 	l.count.Add(1)
 	return true
 }
@@ -277,11 +312,17 @@ func (t *Table) lock(h uint64) (*layout, *shard) {
 // full, the place comes from another, and no two are ever locked at once.
 func (t *Table) insert(l *layout, s *shard, h uint64, k key) (*shard, uint32) {
 	for {
-		if l.reserve() || s.evict() {
-			return s, s.add(h, k)
+		room := l.reserve()
+		if !room && s.evict() {
+			t.evicted.Add(1)
+			room = true
+		}
+		if room {
+			return s, s.add(h, entry{key: k, server: NoServer})
 		}
 		s.mu.Unlock()
 		if l.steal() {
+			t.evicted.Add(1)
 			l.count.Add(-1) // whoever is first may take the place
 		}
 		l, s = t.lock(h)

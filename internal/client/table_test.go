@@ -125,6 +125,45 @@ func TestEvictsTheOldest(t *testing.T) {
 	}
 }
 
+// A flood of addresses costs no client with a connection its place, and each place
+// that it takes is counted.
+func TestClientsWithConnectionsAreEvictedLast(t *testing.T) {
+	tb := New(3)
+	tb.Begin(addr(0), 0, 0)
+	tb.Begin(addr(1), 1, 1)
+	tb.Begin(addr(1), 1, 1) // twice
+	for i := range 100 {
+		tb.Begin(addr(10+i), 5, time.Duration(2+i))
+		tb.End(addr(10+i), 1, 1)
+	}
+	wantServer(t, tb, addr(0), 200, 0)
+	wantServer(t, tb, addr(1), 200, 1)
+	if got := tb.Evictions(); got != 99 {
+		t.Errorf("%d evictions, want 99", got)
+	}
+	tb.Resize(2)
+	wantServer(t, tb, addr(0), 200, 0)
+	wantServer(t, tb, addr(1), 200, 1)
+	tb.End(addr(0), 0, 0)
+	tb.End(addr(1), 0, 0)
+	tb.Begin(addr(7), 7, 200) // in the place of addr(0), which has no connection any more
+	wantServer(t, tb, addr(0), 200, NoServer)
+	wantServer(t, tb, addr(1), 200, 1)
+	tb.End(addr(1), 0, 0)
+	tb.Begin(addr(8), 8, 201)
+	wantServer(t, tb, addr(1), 201, NoServer)
+	wantServer(t, tb, addr(7), 201, 7)
+	tb.Begin(addr(9), 9, 202) // all have one: the oldest goes
+	wantServer(t, tb, addr(7), 202, NoServer)
+	wantServer(t, tb, addr(8), 202, 8)
+	tb.End(addr(7), 1, 1) // of a client that is forgotten
+	tb.End(addr(8), 1, 1)
+	tb.End(addr(8), 1, 1) // once too often
+	if e, ok := tb.Get(addr(8)); !ok || e.Sent != 2 {
+		t.Errorf("%+v, %v", e, ok)
+	}
+}
+
 func TestResizeKeepsTheNewest(t *testing.T) {
 	const n = 40000
 	tb := New(n)
@@ -173,9 +212,9 @@ func TestBoundHoldsOverShards(t *testing.T) {
 		l.count.Add(-1)
 	}
 	for l.reserve() {
-		l.shards[1].add(1, key{byte(l.count.Load()), byte(l.count.Load() >> 8), 255})
+		l.shards[1].add(1, entry{key: key{byte(l.count.Load()), byte(l.count.Load() >> 8), 255}})
 	}
-	for i := 0; l.shards[0].newest == none; i++ {
+	for i := 0; l.shards[0].idle.newest == none; i++ {
 		tb.Assign(addr(1<<20+i), 1, 0)
 	}
 	if got := tb.Len(); got != 20000 {

@@ -36,6 +36,10 @@ const earlyEnd = time.Second
 // maxPrefix are the lengths of whole addresses.
 const maxPrefix4, maxPrefix6 = 32, 128
 
+// defaultPrefix6 is the network that one client has: with IPv6 it has as many
+// addresses as it likes.
+const defaultPrefix6 = 64
+
 // balancing are the verbs of choosing servers, beyond Pen's.
 func balancing() []Verb {
 	return []Verb{
@@ -135,7 +139,7 @@ func setPrefix(c *Config, _ bool, args []string) error {
 	if err != nil {
 		return err
 	}
-	ipv6 := maxPrefix6
+	ipv6 := defaultPrefix6
 	if len(args) > 1 {
 		if ipv6, err = parseInt("prefix", args[1], 1, maxPrefix6); err != nil {
 			return err

@@ -181,7 +181,7 @@ type ACLEntry struct {
 func Default() Config { return Config{Service: defaultService("")} }
 
 func defaultService(name string) Service {
-	return Service{Name: name, Blacklist: 30 * time.Second, Timeout: 5 * time.Second, ClientsMax: 2048, UDPResponses: unknownResponses, UDPUnproven: defaultUnproven}
+	return Service{Name: name, Blacklist: 30 * time.Second, Timeout: 5 * time.Second, ClientsMax: 2048, Prefix6: defaultPrefix6, UDPResponses: unknownResponses, UDPUnproven: defaultUnproven}
 }
 
 // Mode returns the flags of the selection of servers, as the mode command

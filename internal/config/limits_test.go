@@ -30,7 +30,7 @@ func TestLimitLines(t *testing.T) {
 		{"udp_requests 1", "udp_requests 1"},
 		{"udp_unproven 0", "udp_unproven 0"},
 		{"tracking_prefix 24 128", "tracking_prefix 24 128"},
-		{"tracking_prefix 24 56|tracking_prefix 32", "tracking_prefix 32 128"},
+		{"tracking_prefix 24 56|tracking_prefix 32", "tracking_prefix 32 64"},
 	} {
 		c := apply(t, Default(), strings.Split(tt.lines, "|")...)
 		name, _, _ := strings.Cut(strings.TrimPrefix(tt.want, "no "), " ")

@@ -93,7 +93,7 @@ func TestReply(t *testing.T) {
 		{"queue 5 1", "5 1\n"},
 		{"protocol", "tcp\n"},
 		{"on_down", "keep\n"},
-		{"tracking_prefix", "32 128\n"},
+		{"tracking_prefix", "32 64\n"},
 		{"server 1 address 127.0.0.1 port 80", ""},
 		{"tarpit_acl", "tarpit_acl = -1"},
 		{"tcp_fastclose off", ""},

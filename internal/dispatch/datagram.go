@@ -52,7 +52,7 @@ func (f *Flow) Answered() {
 func (f *Flow) Remember() {
 	d := f.d
 	d.mu.Lock()
-	slot, key, now := pool.None, f.key, d.now()
+	slot, now := pool.None, d.now()
 	if f.server != nil {
 		slot = f.server.Slot
 	}
@@ -60,11 +60,12 @@ func (f *Flow) Remember() {
 	if f.proven = true; slot >= 0 {
 		f.remembered = slot
 	}
-	each := d.cfg.PerDatagram
-	d.mu.Unlock()
-	if slot >= 0 && key.IsValid() && !each {
-		d.clients.Load().Assign(key, slot, now)
+	var m memo
+	if slot >= 0 && !d.cfg.PerDatagram {
+		m = f.memo(slot, now)
 	}
+	d.mu.Unlock()
+	m.write()
 }
 
 // prove takes a flow out of those that are not proven.

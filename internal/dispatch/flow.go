@@ -108,6 +108,9 @@ type Flow struct {
 	proven   bool // its client has come back after an answer
 	unproven bool // it has not, and is counted as such
 	known    bool // it was up once: its bytes are the client's
+	// table is the client table that counts it among its client's connections, nil
+	// where none does.
+	table *client.Table
 	// What servers that it has left were credited with.
 	credited struct{ sent, received uint64 }
 
@@ -412,18 +415,52 @@ func (f *Flow) Up() {
 	f.up, f.known, f.trial, f.movedAt, f.upAt = true, true, false, now, now
 	f.preferAddress()
 	f.settle()
-	slot, key := f.server.Slot, f.key
+	slot := f.server.Slot
 	d.pool.Observe(f.server, now-f.takenAt, now)
 	if d.pool.Succeed(f.server, now) {
 		d.tell(f.server, "takes connections again")
 	}
+	m := f.memo(slot, now)
 	d.unlock()
+	m.write()
+}
+
+// A memo is what the client table is to know of a flow, made under the lock and
+// written without it.
+type memo struct {
+	table  *client.Table // nil: nothing
+	key    netip.Addr
+	server int
+	now    time.Duration
+	begins bool // the flow is not counted among its client's connections yet
+}
+
+// memo says that the flow uses the server of a slot. The emergency server pins
+// nobody, and the abuse server is not remembered. Clients without an address are not
+// told apart.
+func (f *Flow) memo(slot int, now time.Duration) memo {
+	if pool.IsEmergency(slot) {
+		slot = client.NoServer
+	} else if slot < 0 {
+		return memo{}
+	}
+	if !f.key.IsValid() {
+		return memo{}
+	}
+	m := memo{f.d.clients.Load(), f.key, slot, now, f.table == nil}
+	if m.begins {
+		f.table = m.table
+	}
+	return m
+}
+
+func (m *memo) write() {
 	switch {
-	case !key.IsValid(): // clients without an address are not told apart
-	case slot >= 0:
-		d.clients.Load().Assign(key, slot, now)
-	case pool.IsEmergency(slot):
-		d.clients.Load().Assign(key, client.NoServer, now)
+	case m.table == nil:
+	case m.begins:
+		m.table.Begin(m.key, m.server, m.now)
+	default:
+		m.table.Assign(m.key, m.server, m.now)
 	}
 }
 
@@ -456,7 +493,7 @@ func (f *Flow) Done() {
 	d := f.d
 	t := f.carrier.Traffic()
 	d.mu.Lock()
-	key, known, s, now := f.key, f.known, f.server, d.now()
+	key, known, table, s, now := f.key, f.known, f.table, f.server, d.now()
 	f.leave()
 	if s != nil {
 		f.release(now)
@@ -467,7 +504,10 @@ func (f *Flow) Done() {
 		d.offer(s, now)
 	}
 	d.unlock()
-	if known {
+	switch {
+	case table != nil:
+		table.End(key, t.ToClient, t.FromClient)
+	case known:
 		d.clients.Load().Add(key, t.ToClient, t.FromClient)
 	}
 }

@@ -84,6 +84,7 @@ type Status struct {
 	Flows      []FlowStatus  // by number
 	Clients    []client.Entry
 	ClientsMax int
+	Evicted    uint64 // clients that were forgotten for lack of room, since the start
 	ConnMax    int
 	Refused    [Reasons]uint64 // since the start, by Reason
 	EarlyEnds  uint64          // since the start, see [Config.EarlyEnd]
@@ -140,6 +141,7 @@ func (d *Dispatcher) Status() Status {
 	st := Status{
 		Servers: make([]pool.Status, 0, servers), Flows: make([]FlowStatus, 0, flows),
 		Clients: d.Clients(), ClientsMax: d.clients.Load().Max(),
+		Evicted: d.clients.Load().Evictions(),
 	}
 	keys := make([]netip.Addr, 0, flows)
 	known := make(map[netip.Addr]*client.Entry, len(st.Clients))

@@ -189,7 +189,13 @@ func (d *Dispatcher) setLimits(cfg *Config) {
 	d.limits.clients = tallies{}
 	clear(d.unidentified)
 	for f := range d.flows.live {
-		f.key, f.tally = d.key(f.client.Addr()), 0
+		key := d.key(f.client.Addr())
+		if f.table != nil && f.key != key {
+			table, old := f.table, f.key
+			d.woken = append(d.woken, func() { table.End(old, 0, 0) })
+			f.table = nil
+		}
+		f.key, f.tally = key, 0
 		if cfg.Limits.byClient() && !f.diverted && f.key.IsValid() {
 			f.tally = d.limits.clients.take(f.key)
 		}

@@ -35,7 +35,7 @@ func (s Snapshot) tables(b *bufio.Writer) {
 	}
 	tableEnd(b)
 
-	fmt.Fprintf(b, "<h2>Active clients</h2>Max number of clients: %d<p>", s.ClientsMax)
+	fmt.Fprintf(b, "<h2>Active clients</h2>Max number of clients: %d<p>Forgotten for lack of room: %d<p>", s.ClientsMax, s.Evicted)
 	tableStart(b, "client", "address", "age(secs)", "last server", "connects", "sent", "received")
 	for _, c := range s.Clients {
 		if !c.Last.IsZero() {

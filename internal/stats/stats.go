@@ -21,7 +21,8 @@ type Snapshot struct {
 	Servers []Server  // one for each slot, gaps included
 
 	Clients    []Client
-	ClientsMax int // how many clients are remembered at most
+	ClientsMax int    // how many clients are remembered at most
+	Evicted    uint64 // clients that were forgotten because others wanted their places
 
 	Refused []Refused // what was refused or dropped since the start, if anything
 
@@ -257,7 +258,7 @@ func (s Snapshot) report(b *bufio.Writer) {
 		fmt.Fprintf(b, "Server %d status:\naddress %s\n%d\nport %d\n%d connections (%d soft, %d hard)\n%d sent, %d received\n\n",
 			v.Slot, v.addr(), v.failed(), v.Port, v.Conns, v.Max, v.Hard, v.Sent, v.Received)
 	}
-	fmt.Fprintf(b, "Max number of clients: %d\nActive clients:\n", s.ClientsMax)
+	fmt.Fprintf(b, "Max number of clients: %d\nForgotten for lack of room: %d\nActive clients:\n", s.ClientsMax, s.Evicted)
 	for _, c := range s.Clients {
 		if c.Last.IsZero() {
 			continue

@@ -28,7 +28,7 @@ func sample() Snapshot {
 			{Slot: 1, Addr: "127.0.0.2", Last: now, Connects: 1, Sent: 373, Received: 79},
 			{Slot: 2},
 		},
-		ClientsMax: 2048,
+		ClientsMax: 2048, Evicted: 7,
 		Conns: []Conn{
 			{ID: 0, State: 2, DownFD: 7, UpFD: 8},
 			{ID: 1, DownFD: -1, UpFD: -1},
