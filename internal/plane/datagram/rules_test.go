@@ -95,30 +95,7 @@ func counters(t *testing.T, n int) (addrs []string, counts func() []int64) {
 	}
 }
 
-func serveMute(t *testing.T) *host {
-	t.Helper()
-	c, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := &host{PacketConn: c}
-	over := make(chan struct{})
-	go func() {
-		defer close(over)
-		buf := make([]byte, maxDatagram)
-		for {
-			if _, _, err := c.ReadFrom(buf); err != nil {
-				return
-			}
-			h.got.Add(1)
-		}
-	}()
-	t.Cleanup(func() {
-		c.Close()
-		<-over
-	})
-	return h
-}
+func serveMute(t *testing.T) *host { return serve(t, "", "udp", "127.0.0.1:0") }
 
 // What nobody ever answers goes to the servers in turn where clients are not
 // tracked, and where each datagram is to have its choice.
@@ -225,16 +202,10 @@ func TestResponses(t *testing.T) {
 	buf := make([]byte, 100)
 	send(t, c, "x")
 	send(t, c, "y")
-	for i := range 4 {
-		if i%2 == 0 {
-			if _, _, err := two.ReadFrom(buf); err != nil {
-				t.Fatal(err)
-			}
+	for range 2 {
+		if _, _, err := two.ReadFrom(buf); err != nil {
+			t.Fatal(err)
 		}
-	}
-	fd := s.Status().Flows[0]
-	if fd.FromClient != 2 {
-		t.Fatalf("%+v", fd)
 	}
 	send(t, c, "z")
 	_, at, err := two.ReadFrom(buf)

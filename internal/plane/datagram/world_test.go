@@ -93,7 +93,8 @@ func server(addr string) pool.Config {
 	return pool.Config{Addr: netip.MustParseAddrPort(addr), Weight: 1}
 }
 
-// A host is a server that answers each datagram with its name and what it got.
+// A host is a server that answers each datagram with its name and what it got, or
+// not at all if it has no name.
 type host struct {
 	net.PacketConn
 	name string
@@ -117,7 +118,7 @@ func serve(t *testing.T, name, network, addr string) *host {
 				return
 			}
 			h.got.Add(1)
-			if from != nil {
+			if from != nil && name != "" {
 				c.WriteTo(append([]byte(name+" "), buf[:n]...), from)
 			}
 		}
