@@ -188,7 +188,7 @@ func TestFileThatLeavesNothingIsRefused(t *testing.T) {
 		"# nothing\n":                       "the file leaves nothing listening",
 		"timeout 3\n":                       "the file leaves nothing listening",
 		"listen 127.0.0.1:0\n":              "the file leaves no server behind 127.0.0.1:0",
-		"listen 127.0.0.1:0\nserver 0 addr": `"addr" has no value`,
+		"listen 127.0.0.1:0\nserver 0 addr": "pen.conf:2: server: ",
 	} {
 		file.write(text)
 		for what, err := range map[string]error{"reload": a.Reload(), "plan": func() error { _, err := a.Plan(file.name); return err }()} {
