@@ -24,6 +24,9 @@ BASHDIR    = share/bash-completion/completions
 FISHDIR    = share/fish/vendor_completions.d
 ZSHDIR     = share/zsh/site-functions
 
+# What is run where an int has 32 bits, on amd64: records, counts, and how connections go.
+ON32BITS   = -short -run 'TestRecord|TestPlaces|TestTails|TestWheel|TestPlane/(status|integrity|slow|the_client|the_server|failover|idle|a_server|kill)'
+
 .PHONY: build run test need unit lint faults fuzz bench install uninstall clean
 
 build: ## the programs, in bin/
@@ -35,6 +38,7 @@ run: build ## Pen on 127.0.0.1:8080 in front of three small web servers
 test: need build lint ## everything that must hold
 	$(GO) test -race -timeout 15m ./...
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./internal/... >/dev/null
+	GOARCH=386 CGO_ENABLED=0 $(GO) test $(ON32BITS) ./internal/plane/loop ./internal/plane/stream
 	$(GO) run ./bench -quick -pen bin/pen
 
 need: ## what the tests use; installs it on Debian as root, else says what is missing

@@ -18,6 +18,8 @@ import (
 // the server is held to have failed only where a connect from this machine's
 // address fails as well. The zero value is ready.
 type Doubts struct {
+	odd Sometimes // servers that answer this machine only
+
 	mu   sync.Mutex // guards all below
 	busy map[netip.AddrPort]bool
 }
@@ -56,6 +58,9 @@ func (x *Doubts) Verify(ctx context.Context, d *dispatch.Dispatcher, t dispatch.
 	c, err := Dial(ctx, Target(t))
 	if err == nil {
 		c.Close()
+		if n := x.odd.Due(); n > 0 {
+			log.Warn("server answers this machine, but no client's address", "server", t.Slot, "address", t, "times", n)
+		}
 		return
 	}
 	if d.SpareFailed(t, Blame(err)) {
