@@ -29,7 +29,7 @@ type Outlier struct {
 // server to be ejected, where a client may have caused it.
 const Witnesses = 3
 
-// witnesses are different clients of whom a server is suspected.
+// witnesses are different clients who saw a server fail, nil while none did.
 type witnesses struct {
 	clients [Witnesses]netip.Addr
 	n       int
@@ -93,6 +93,9 @@ func (p *Pool) Fail(s *Server, now time.Duration) bool {
 func (p *Pool) FailAttempt(s *Server, client netip.Addr, now time.Duration) bool {
 	p.passTo(now)
 	s.attempts++
+	if s.attemptsOf == nil {
+		s.attemptsOf = &witnesses{}
+	}
 	enough := s.attemptsOf.add(client) && s.attempts >= p.set.Outlier.Failures
 	if !enough || p.blacklist <= 0 || s.absence != present || !p.mayEject(s, false) {
 		return false
@@ -107,6 +110,9 @@ func (p *Pool) FailAttempt(s *Server, client netip.Addr, now time.Duration) bool
 func (p *Pool) EarlyEnd(s *Server, client netip.Addr, now time.Duration) bool {
 	p.passTo(now)
 	s.resets++
+	if s.resetsOf == nil {
+		s.resetsOf = &witnesses{}
+	}
 	several, limit := s.resetsOf.add(client), p.set.Outlier.Resets
 	if limit <= 0 || p.blacklist <= 0 || s.absence != present || s.resets < limit || !several || !p.mayEject(s, false) {
 		return false
@@ -117,7 +123,11 @@ func (p *Pool) EarlyEnd(s *Server, client netip.Addr, now time.Duration) bool {
 
 // WentWell says that a connection moved bytes: the server does not end them
 // all at once.
-func (p *Pool) WentWell(s *Server) { s.resets, s.resetsOf = 0, witnesses{} }
+func (p *Pool) WentWell(s *Server) {
+	if s.resets > 0 {
+		s.resets, s.resetsOf = 0, nil
+	}
+}
 
 // mayEject is the rule of Outlier.Share, and that one server stays, unless even
 // the last one may go.
@@ -181,7 +191,10 @@ func (p *Pool) retime(s *Server) {
 // whether the server was left alone, or on trial, and is not any more.
 func (p *Pool) Succeed(s *Server, now time.Duration) bool {
 	p.passTo(now)
-	s.failures, s.attempts, s.attemptsOf = 0, 0, witnesses{}
+	s.failures = 0
+	if s.attempts > 0 {
+		s.attempts, s.attemptsOf = 0, nil
+	}
 	if s.absence != failing && s.away(now) {
 		return false // what it is left alone for is not that connects fail
 	}
@@ -207,7 +220,7 @@ func (p *Pool) CheckPassed(slot int, now time.Duration) bool {
 	if s == nil || s.absence != failing {
 		return false
 	}
-	s.failed, s.failures, s.attempts, s.attemptsOf = false, 0, 0, witnesses{}
+	s.failed, s.failures, s.attempts, s.attemptsOf = false, 0, 0, nil
 	p.comeBack(s)
 	p.warm(s)
 	p.place(s)
@@ -230,7 +243,7 @@ func (p *Pool) Blacklist(s *Server, d, now time.Duration) {
 	p.passTo(now)
 	p.comeBack(s)
 	s.failed, s.failures, s.attempts, s.resets, s.level = false, 0, 0, 0, 0
-	s.attemptsOf, s.resetsOf = witnesses{}, witnesses{}
+	s.attemptsOf, s.resetsOf = nil, nil
 	if d > 0 {
 		s.absence, s.since = commanded, now+d-p.blacklist
 		s.failed, s.failedAt = true, s.since

@@ -59,7 +59,7 @@ type Server struct {
 	level     int           // ejections in a row
 	wellSince time.Duration // when the last absence ended
 
-	attemptsOf, resetsOf witnesses // clients that saw these
+	attemptsOf, resetsOf *witnesses // clients that saw these
 
 	warmth    int           // percent of its weight that it has, see warm.go
 	warmSince time.Duration // if below 100
@@ -91,7 +91,7 @@ func (s *Server) forget() {
 	s.failed, s.failedAt = false, 0
 	s.absence, s.since, s.until, s.trial = present, 0, 0, false
 	s.failures, s.attempts, s.resets, s.level, s.wellSince = 0, 0, 0, 0, 0
-	s.attemptsOf, s.resetsOf = witnesses{}, witnesses{}
+	s.attemptsOf, s.resetsOf = nil, nil
 	s.warmth, s.warmSince = 100, 0
 	s.observed, s.average, s.observedAt = false, 0, 0
 }
