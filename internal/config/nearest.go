@@ -10,7 +10,7 @@ const maxNearest = 64
 
 // nearest returns the known word that a misspelled one is most like, or "" where
 // none is like it.
-func nearest(word string, known []string) string { return within((len(word)+2)/3, word, known) }
+func nearest(word string, known []string) string { return within(len(word)/3, word, known) }
 
 // within is nearest for words that are at most so far away.
 func within(most int, word string, known []string) string {
