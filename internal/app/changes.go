@@ -38,7 +38,11 @@ func (a *App) change(f func(ctx context.Context) error) error {
 	a.serving.Add(1)
 	a.changes.mu.Unlock()
 	defer a.serving.Done()
-	return f(a.stopping)
+	err := f(a.stopping)
+	if a.stopping.Err() != nil && errors.Is(err, context.Canceled) {
+		return errStopping
+	}
+	return err
 }
 
 // begin runs f in a goroutine that Stop waits for. It reports false once Pen is

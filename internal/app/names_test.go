@@ -2,10 +2,12 @@ package app
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"pen/internal/config"
 	"pen/internal/edge"
@@ -88,6 +90,40 @@ func TestEveryAddressOfAName(t *testing.T) {
 			}
 		})
 	}
+}
+
+// So does a flow of datagrams, when the first one is refused.
+func TestEveryAddressOfADatagramServer(t *testing.T) {
+	testenv.CheckLeaks(t)
+	server, err := net.ListenPacket("udp", testenv.Loopback)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	go func() {
+		b := make([]byte, 100)
+		for {
+			n, from, err := server.ReadFrom(b)
+			if err != nil {
+				return
+			}
+			server.WriteTo(b[:n], from)
+		}
+	}()
+	var z zone
+	z.set("both.test. 0 IN AAAA ::1", "both.test. 0 IN A 127.0.0.1")
+	a := startWith(t, &z, "-U", "127.0.0.1:0", "both.test:"+portOf(server.LocalAddr().String()))
+	c, err := net.Dial("udp", a.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	testenv.Eventually(t, "an answer", func() bool {
+		c.Write([]byte("question"))
+		c.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+		n, _ := c.Read(make([]byte, 100))
+		return n == 8
+	})
 }
 
 // Slots that name one host and port share its addresses.

@@ -103,19 +103,26 @@ type serverAt struct {
 
 // sayMissing logs which servers have no address that is of use, once for each
 // reason. Called within change.
-func (a *App) sayMissing(s config.Service, list []pool.Config) {
-	for slot, c := range list {
-		at := serverAt{s.Name, slot}
-		switch was, there := a.missing[at]; {
-		case c.Missing == "" && there:
-			delete(a.missing, at)
-			if c.Used() {
-				a.log(s.Name).Info("server known again", "server", slot, "address", c.Addr)
-			}
-		case c.Missing != was:
-			a.missing[at] = c.Missing
-			a.log(s.Name).Warn("server down", "server", slot, "address", c.Host, "reason", c.Missing)
+func (a *App) sayMissing(s config.Service, p pool.Settings) {
+	for slot, c := range p.Servers {
+		a.sayMissingAt(serverAt{s.Name, slot}, c)
+	}
+	for i, c := range p.Emergency {
+		a.sayMissingAt(serverAt{s.Name, pool.EmergencySlotOf(i)}, c)
+	}
+	a.sayMissingAt(serverAt{s.Name, pool.AbuseSlot}, p.Abuse)
+}
+
+func (a *App) sayMissingAt(at serverAt, c pool.Config) {
+	switch was, there := a.missing[at]; {
+	case c.Missing == "" && there:
+		delete(a.missing, at)
+		if c.Used() {
+			a.log(at.service).Info("server known again", "server", at.slot, "address", c.Addr)
 		}
+	case c.Missing != was:
+		a.missing[at] = c.Missing
+		a.log(at.service).Warn("server down", "server", at.slot, "address", c.Host, "reason", c.Missing)
 	}
 }
 

@@ -226,7 +226,7 @@ func (a *App) use(next draft) {
 			}
 		}
 		if next.fresh[s.Name] {
-			a.sayMissing(s, policy.Pool.Servers)
+			a.sayMissing(s, policy.Pool)
 		}
 		services[s.Name] = &service{a, s.Name, running.d, running.listeners, running.endTick}
 	}
