@@ -138,6 +138,7 @@ type Dispatcher struct {
 	waiting chan struct{} // closed and dropped when a flow waits
 	woken   []func()      // called by unlock
 
+	surveys []*survey     // under way
 	early   uint64        // connections that servers ended early
 	drains  map[int]drain // by slot
 	movedAt time.Duration // when the last flow was moved

@@ -69,15 +69,14 @@ func (d *Dispatcher) Explain(from netip.AddrPort) Explanation {
 	from = netip.AddrPortFrom(from.Addr().Unmap().WithZone(""), from.Port())
 	key := d.key(from.Addr())
 	e := Explanation{Key: key, Remembered: pool.None, Chose: pool.None}
-	table := d.clients.Load()
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	now := d.now()
+	table, now := d.clients.Load(), d.now()
 	e.Known, e.IsKnown = table.Get(key)
 	e.Age = now - e.Known.Last
 	if slot, ok := table.Lookup(key, now); ok && key.IsValid() {
 		e.Remembered = slot
 	}
+	d.mu.Lock() // not while the table's is held
+	defer d.mu.Unlock()
 	e.Denied = !d.cfg.ACLs.Permits(d.cfg.ClientACL, from.Addr())
 	diverted := e.Denied
 	if !e.Denied {

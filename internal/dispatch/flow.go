@@ -398,6 +398,9 @@ func (f *Flow) release(now time.Duration) {
 	if f.up {
 		f.judgeEnd(f.server, t, now)
 	}
+	for _, s := range f.d.surveys {
+		s.leaves(f)
+	}
 	f.d.pool.Release(f.server, t.FromClient-f.credited.sent, t.FromServer-f.credited.received)
 	if f.trial {
 		f.d.pool.Forgo(f.server)

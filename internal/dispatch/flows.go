@@ -2,67 +2,12 @@ package dispatch
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"pen/internal/client"
 	"pen/internal/pool"
 )
-
-const flowChunk = 64
-
-// flows are the places for live flows, numbered from 0. They are made in
-// chunks that never move and are used again, so that a flow costs no
-// allocation and its number finds it. Guarded by the Dispatcher's lock.
-type flows struct {
-	chunks [][]Flow
-	free   []int
-	used   int
-}
-
-func (fs *flows) take() *Flow {
-	if len(fs.free) == 0 {
-		n := len(fs.chunks) * flowChunk
-		fs.chunks = append(fs.chunks, make([]Flow, flowChunk))
-		for i := n + flowChunk - 1; i >= n; i-- { // the lowest number is used first
-			fs.free = append(fs.free, i)
-		}
-	}
-	id := fs.free[len(fs.free)-1]
-	fs.free = fs.free[:len(fs.free)-1]
-	fs.used++
-	f := fs.place(id)
-	f.id, f.live = id, true
-	return f
-}
-
-func (fs *flows) put(f *Flow) {
-	id := f.id
-	*f = Flow{}
-	fs.free = append(fs.free, id)
-	fs.used--
-}
-
-func (fs *flows) place(id int) *Flow { return &fs.chunks[id/flowChunk][id%flowChunk] }
-
-// at returns the live flow of this number, or nil.
-func (fs *flows) at(id int) *Flow {
-	if id < 0 || id >= len(fs.chunks)*flowChunk {
-		return nil
-	}
-	if f := fs.place(id); f.live {
-		return f
-	}
-	return nil
-}
-
-// live iterates over the live flows in the order of their numbers.
-func (fs *flows) live(yield func(*Flow) bool) {
-	for id := range len(fs.chunks) * flowChunk {
-		if f := fs.at(id); f != nil && !yield(f) {
-			return
-		}
-	}
-}
 
 // FlowStatus is a live flow at one moment.
 type FlowStatus struct {
@@ -122,24 +67,83 @@ func (d *Dispatcher) sizes() (servers, flows int) {
 
 // Servers returns the state of all slots, with the bytes of live flows.
 func (d *Dispatcher) Servers() []pool.Status {
-	n, _ := d.sizes()
-	servers := make([]pool.Status, 0, n)
+	servers, _ := d.sizes()
+	s := d.newSurvey(servers)
+	d.inSlices(s.count, func() {})
+	return s.servers()
+}
+
+// A survey adds up what live flows have moved, by their servers, a slice of them at
+// a time. A flow that leaves its server after it was counted is credited to that
+// itself, and taken out of the survey: nothing counts twice or not at all, so that
+// a count never goes back from one survey to the next.
+type survey struct {
+	d       *Dispatcher
+	by      []volume // by slot
+	counted []volume // by flow
+	states  []pool.Status
+}
+
+// A volume is the bytes that were read from clients and from servers.
+type volume struct{ sent, received uint64 }
+
+func (d *Dispatcher) newSurvey(servers int) *survey {
+	s := &survey{d: d, by: make([]volume, servers), states: make([]pool.Status, 0, servers)}
+	d.mu.Lock()
+	d.surveys = append(d.surveys, s)
+	d.mu.Unlock()
+	return s
+}
+
+// count counts a flow. Called with the lock held.
+func (s *survey) count(f *Flow) bool {
+	if f.server == nil || f.server.Slot < 0 || f.server.Slot >= len(s.by) {
+		return true
+	}
+	t := f.carrier.Traffic()
+	v := volume{t.FromClient - f.credited.sent, t.FromServer - f.credited.received}
+	s.by[f.server.Slot].sent += v.sent
+	s.by[f.server.Slot].received += v.received
+	if missing := f.id + 1 - len(s.counted); missing > 0 {
+		s.counted = append(s.counted, make([]volume, missing)...)
+	}
+	s.counted[f.id] = v
+	return true
+}
+
+// leaves takes a flow out of the survey that leaves its server. Called with the lock
+// held.
+func (s *survey) leaves(f *Flow) {
+	if f.id >= len(s.counted) || s.counted[f.id] == (volume{}) {
+		return
+	}
+	v := s.counted[f.id]
+	s.counted[f.id] = volume{}
+	s.by[f.server.Slot].sent -= v.sent
+	s.by[f.server.Slot].received -= v.received
+}
+
+// servers ends the survey and returns the state of all slots.
+func (s *survey) servers() []pool.Status {
+	d := s.d
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	servers = d.pool.AppendStatus(servers)
-	for f := range d.flows.live {
-		f.status(servers)
+	d.surveys = slices.DeleteFunc(d.surveys, func(other *survey) bool { return other == s })
+	s.states = d.pool.AppendStatus(s.states)
+	for slot := range min(len(s.by), len(s.states)) {
+		s.states[slot].Sent += s.by[slot].sent
+		s.states[slot].Received += s.by[slot].received
 	}
-	return servers
+	return s.states
 }
 
 // Status returns everything. Its cost grows with the number of servers, flows
-// and clients; new flows wait for the time that the first two take: a millisecond
-// for ten thousand of each.
+// and clients. Nobody waits longer than for a thousand flows, so that they are not
+// all of the same moment.
 func (d *Dispatcher) Status() Status {
 	servers, flows := d.sizes()
 	st := Status{
-		Servers: make([]pool.Status, 0, servers), Flows: make([]FlowStatus, 0, flows),
+		Flows:   make([]FlowStatus, 0, flows),
 		Clients: d.Clients(), ClientsMax: d.clients.Load().Max(),
 		Evicted: d.clients.Load().Evictions(),
 	}
@@ -148,7 +152,16 @@ func (d *Dispatcher) Status() Status {
 	for i := range st.Clients {
 		known[st.Clients[i].Addr] = &st.Clients[i]
 	}
-	keys = d.fill(&st, keys)
+	s := d.newSurvey(servers)
+	d.inSlices(func(f *Flow) bool {
+		st.Flows = append(st.Flows, f.status())
+		keys = append(keys, f.key)
+		return s.count(f)
+	}, func() {})
+	st.Servers = s.servers()
+	d.mu.Lock()
+	st.Now, st.Last, st.ConnMax, st.Refused, st.EarlyEnds = d.now(), d.last, d.cfg.ConnMax, d.refused, d.early
+	d.mu.Unlock()
 	for i, key := range keys {
 		if c := known[key]; c != nil {
 			fs := &st.Flows[i]
@@ -160,38 +173,18 @@ func (d *Dispatcher) Status() Status {
 	return st
 }
 
-// fill is what Status does under the lock. It appends what the clients of the
-// flows are known by.
-func (d *Dispatcher) fill(st *Status, keys []netip.Addr) []netip.Addr {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	st.Now, st.Last, st.ConnMax, st.Refused = d.now(), d.last, d.cfg.ConnMax, d.refused
-	st.EarlyEnds = d.early
-	st.Servers = d.pool.AppendStatus(st.Servers)
-	for f := range d.flows.live {
-		st.Flows = append(st.Flows, f.status(st.Servers))
-		keys = append(keys, f.key)
-	}
-	return keys
-}
-
 // Table is the client table that is in use.
 func (d *Dispatcher) Table() *client.Table { return d.clients.Load() }
 
 // Clients returns the client table, without the bytes of live flows.
 func (d *Dispatcher) Clients() []client.Entry { return d.clients.Load().Dump() }
 
-// status returns the flow's state and adds its bytes to its server's.
-func (f *Flow) status(servers []pool.Status) FlowStatus {
+// status returns the flow's state.
+func (f *Flow) status() FlowStatus {
 	fs := FlowStatus{ID: f.id, Client: -1, Server: pool.None, Up: f.up, Traffic: f.carrier.Traffic()}
 	fs.Waiting = f.waits == held || f.waits == queued
-	if f.server == nil {
-		return fs
-	}
-	fs.Server = f.server.Slot
-	if fs.Server >= 0 && fs.Server < len(servers) {
-		servers[fs.Server].Sent += fs.FromClient - f.credited.sent
-		servers[fs.Server].Received += fs.FromServer - f.credited.received
+	if f.server != nil {
+		fs.Server = f.server.Slot
 	}
 	return fs
 }

@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"net/netip"
 	"time"
 
 	"pen/internal/pool"
@@ -16,25 +17,55 @@ type drain struct {
 // for IdleTimeout, that are older than MaxAge, that are left of a server which
 // is to be empty, or that belong elsewhere, see Rebalance. The owner calls it
 // again and again; how often is how exact it is, and how even. Its cost grows
-// with the number of flows where any of these is set. It does not block.
+// with the number of flows where any of these is set, but nobody waits longer than
+// for a thousand of them. It does not block.
 func (d *Dispatcher) Sweep() {
-	d.mu.Lock()
-	now := d.now()
-	d.pool.Tick(now)
-	d.offerAll(now)
-	over := d.givingWay()
-	if d.cfg.IdleTimeout > 0 || d.endsEvenly() {
-		s := d.newSweep(now)
-		for f := range d.flows.live {
-			if f.up && s.ends(f) {
-				over = append(over, f.carrier)
-			}
-		}
+	s := &sweep{d: d}
+	if s.begin() {
+		d.inSlices(s.look, s.act)
 	}
-	d.unlock()
-	for _, c := range over {
+	s.act()
+}
+
+// begin does what does not concern single flows, and reports whether these have to
+// be looked at as well.
+func (s *sweep) begin() bool {
+	d := s.d
+	d.mu.Lock()
+	defer d.unlock()
+	s.now, s.era = d.now(), d.era
+	d.pool.Tick(s.now)
+	d.offerAll(s.now)
+	s.over = d.givingWay()
+	if d.cfg.IdleTimeout == 0 && !d.endsEvenly() {
+		return false
+	}
+	s.plan()
+	return true
+}
+
+// look looks at a flow, and ends the sweep where the configuration has changed
+// since it began: the next one goes by the new one. Called with the lock held.
+func (s *sweep) look(f *Flow) bool {
+	if s.era != s.d.era {
+		return false
+	}
+	if f.up && s.ends(f) {
+		s.over = append(s.over, f.carrier)
+	}
+	return true
+}
+
+// act does what must be done without the lock: it ends flows, and has clients
+// forgotten, which choose anew then.
+func (s *sweep) act() {
+	for _, key := range s.forgotten {
+		s.d.clients.Load().Forget(key)
+	}
+	for _, c := range s.over {
 		c.Kill()
 	}
+	s.forgotten, s.over = s.forgotten[:0], s.over[:0]
 }
 
 // givingWay returns the flows that end because others want what they have of the
@@ -92,12 +123,16 @@ func (d *Dispatcher) Drain(slot int, within time.Duration) bool {
 type sweep struct {
 	d   *Dispatcher
 	now time.Duration
+	era uint32      // of the Dispatcher, when the sweep began
 	end map[int]int // by slot: flows that are to end because of a drain
 	rebalancing
+	over      []Carrier    // flows that are to end
+	forgotten []netip.Addr // clients that are to choose anew
 }
 
-func (d *Dispatcher) newSweep(now time.Duration) *sweep {
-	s := &sweep{d: d, now: now}
+// plan says how many flows are to end of those that end evenly.
+func (s *sweep) plan() {
+	d, now := s.d, s.now
 	for slot, dr := range d.drains {
 		server := d.pool.At(slot)
 		if server == nil || server.Admin == pool.Enabled {
@@ -119,7 +154,6 @@ func (d *Dispatcher) newSweep(now time.Duration) *sweep {
 		}
 	}
 	s.planMoves()
-	return s
 }
 
 // ends reports whether a flow is to end now.
@@ -138,7 +172,7 @@ func (s *sweep) ends(f *Flow) bool {
 	}
 	if s.moves > 0 && s.belongsElsewhere(f) {
 		s.moves--
-		s.d.clients.Load().Forget(f.key) // it is to choose anew
+		s.forgotten = append(s.forgotten, f.key)
 		return true
 	}
 	return false
