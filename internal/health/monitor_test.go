@@ -426,3 +426,30 @@ func heapInUse() int64 {
 	runtime.ReadMemStats(&s)
 	return int64(s.HeapAlloc)
 }
+
+// Each check that passes is told while the server is up, and no other.
+func TestOnPass(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const script = "+--++++"
+		n := 0
+		var passed []int // numbers of checks
+		m := New(Options{
+			Log: slog.New(slog.DiscardHandler),
+			Probe: func(context.Context, Target) Outcome {
+				n++
+				if n <= len(script) && script[n-1] == '-' {
+					return outcome(check.Failed)
+				}
+				return outcome(check.Passed)
+			},
+			OnPass: func(Key) { passed = append(passed, n) },
+		})
+		m.Set([]Target{aTarget(t, 1, "tcp interval 1 jitter 0% rise 2 fall 2")})
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		m.Close()
+		if len(passed) < 4 || !slices.Equal(passed[:4], []int{1, 5, 6, 7}) {
+			t.Errorf("told of the checks %v", passed)
+		}
+	})
+}
