@@ -30,7 +30,8 @@ type Peer struct {
 // Handshake makes a TLS connection of a client's connection. It blocks until it
 // is made, has failed, or ctx is done, which closes c. It neither sets nor
 // clears deadlines of c. Whatever comes of it, the caller closes c. The TLS
-// connection's NetConn is not c itself. With [ErrBusy] nothing was computed.
+// connection's NetConn is not c itself. After [ErrBusy] it had to wait for a processor
+// for too long.
 func (s *Server) Handshake(ctx context.Context, c net.Conn, peer Peer) (*tls.Conn, error) {
 	g := &gate{Conn: c, ctx: ctx, peer: peer, queue: handshakes}
 	conn := tls.Server(g, s.entry)
@@ -98,7 +99,7 @@ func (g *gate) enter() error {
 	if !g.begun || g.inside {
 		return nil
 	}
-	err := g.queue.reenter(g.ctx)
+	err := g.queue.reenter(g.ctx, g.peer.Until)
 	g.inside = err == nil
 	return err
 }

@@ -118,8 +118,9 @@ func (q *queue) enter(ctx context.Context, from netip.Prefix, came, until time.T
 	return true, q.wait(ctx, w, over.C)
 }
 
-// reenter is enter for a client that has answered, which waits as long as it takes.
-func (q *queue) reenter(ctx context.Context) error {
+// reenter is enter for a client that has answered. until is the zero time for as
+// long as it takes.
+func (q *queue) reenter(ctx context.Context, until time.Time) error {
 	q.mu.Lock()
 	if q.busy < q.places {
 		q.busy++
@@ -129,7 +130,12 @@ func (q *queue) reenter(ctx context.Context) error {
 	w := &waiter{ready: make(chan error, 1)}
 	q.answered = append(q.answered, w)
 	q.mu.Unlock()
-	return q.wait(ctx, w, nil)
+	if until.IsZero() {
+		return q.wait(ctx, w, nil)
+	}
+	over := time.NewTimer(time.Until(until))
+	defer over.Stop()
+	return q.wait(ctx, w, over.C)
 }
 
 // wait waits until it is a waiter's turn, or one of the others.

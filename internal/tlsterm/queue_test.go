@@ -77,7 +77,7 @@ func TestQueueAnswered(t *testing.T) {
 		r := newRace(t)
 		r.join(t.Context(), "new", "192.0.2.1", time.Time{})
 		go func() {
-			if err := r.reenter(t.Context()); err != nil {
+			if err := r.reenter(t.Context(), time.Time{}); err != nil {
 				t.Error(err)
 			}
 			r.mu.Lock()
@@ -86,6 +86,9 @@ func TestQueueAnswered(t *testing.T) {
 			r.leave()
 		}()
 		synctest.Wait()
+		if err := r.reenter(t.Context(), time.Now().Add(time.Second)); !errors.Is(err, ErrBusy) {
+			t.Errorf("after the end of its time: %v", err)
+		}
 		r.want(t, "answered", "new")
 	})
 }

@@ -527,7 +527,7 @@ func TestNothingForTheGone(t *testing.T) {
 func busy(t *testing.T) (free func()) {
 	t.Helper()
 	for range handshakes.places {
-		if err := handshakes.reenter(t.Context()); err != nil {
+		if err := handshakes.reenter(t.Context(), time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 	}
