@@ -50,6 +50,7 @@ acl 1 deny 2001:db8::66
 acl 1 deny 127.0.0.5
 acl 1 deny 127.0.0.6
 client_acl 1
+tracking_prefix 32 128
 listen 127.0.0.1:2001
 accept_proxy 127.0.0.5 127.0.0.6
 send_proxy v2 tlvs authority,unique_id max 512
