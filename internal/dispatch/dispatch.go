@@ -133,10 +133,14 @@ type Dispatcher struct {
 
 	unidentified map[netip.Addr]int // flows of a client that are open, by its key
 
-	limits  limiter
-	queue   line          // flows that wait for a place
-	waiting chan struct{} // closed and dropped when a flow waits
-	woken   []func()      // called by unlock
+	limits limiter
+	queue  line // flows that wait for a place
+	// passed is, by slot, up to which place in the queue no flow may ever use the
+	// server; returning how many of the queue it takes beyond new clients.
+	passed    []int64
+	returning map[int]int
+	waiting   chan struct{} // closed and dropped when a flow waits
+	woken     []func()      // called by unlock
 
 	surveys []*survey     // under way
 	early   uint64        // connections that servers ended early
@@ -170,6 +174,7 @@ func (d *Dispatcher) Configure(cfg Config) {
 	d.cfg = cfg
 	d.era++
 	d.pool.Configure(cfg.Pool, now)
+	d.requeue()
 	d.roomLocked()
 	d.offerAll(now)
 }

@@ -151,6 +151,7 @@ func (d *Dispatcher) shadow(now time.Duration) *Flow {
 		waiting := *f
 		waiting.d, waiting.wake, waiting.ahead, waiting.behind = s, nil, nil, nil
 		s.queue.insert(&waiting, nil)
+		s.expects(&waiting, 1)
 	}
 	return &Flow{d: s, why: NoServer}
 }

@@ -136,6 +136,7 @@ type Flow struct {
 	until         time.Duration // held: when that is over
 	since         time.Duration // queued: when it came
 	turns         uint8         // queued: how many times so far
+	seq           int64         // queued: its place in the order
 	noQueue       bool          // it has waited, or can't
 	why           Reason        // what it is refused for if no server is left
 }

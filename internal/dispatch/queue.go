@@ -107,6 +107,7 @@ func (f *Flow) leave() {
 		f.d.limits.held.remove(f)
 	case queued:
 		f.d.queue.remove(f)
+		f.d.expects(f, -1)
 	}
 	f.waits, f.wake = moving, nil
 }
@@ -153,11 +154,52 @@ func (f *Flow) enqueue(now time.Duration) bool {
 		before = d.queue.first // it was the first
 	}
 	f.turns++
+	f.number(before)
 	f.stand(&d.queue, before, queued)
+	d.expects(f, 1)
 	if f.turns > 1 { // what has room by now was not offered
 		d.offerAll(now)
 	}
 	return true
+}
+
+// number gives the flow its place in the order of the queue. One that goes to the
+// front is unknown to the servers that have passed over it.
+func (f *Flow) number(before *Flow) {
+	d := f.d
+	switch {
+	case before != nil:
+		f.seq = before.seq - 1
+		clear(d.passed)
+	case d.queue.last != nil:
+		f.seq = d.queue.last.seq + 1
+	default:
+		f.seq = 1
+		clear(d.passed)
+	}
+}
+
+// expects counts the flows of the queue that a server takes beyond what it takes
+// of new clients, since it served them before.
+func (d *Dispatcher) expects(f *Flow, n int) {
+	if s := d.pool.At(f.remembered); s == nil || !f.mayUse(s) {
+		return
+	}
+	if d.returning == nil {
+		d.returning = map[int]int{}
+	}
+	if d.returning[f.remembered] += n; d.returning[f.remembered] <= 0 {
+		delete(d.returning, f.remembered)
+	}
+}
+
+// requeue counts anew what depends on the configuration.
+func (d *Dispatcher) requeue() {
+	clear(d.passed)
+	clear(d.returning)
+	for f := d.queue.first; f != nil; f = f.behind {
+		d.expects(f, 1)
+	}
 }
 
 // isForPlace reports whether there is a server that the flow could use, were it
@@ -192,22 +234,55 @@ func (f *Flow) couldUse(s *pool.Server, now time.Duration) bool {
 }
 
 // offer gives the free places of a server to those who wait, the first one
-// first.
+// first. It costs as much as flows get a place: those that the server may never
+// take are looked at once, and where it has room for clients that it served before
+// only, the queue is looked through if there are some.
 func (d *Dispatcher) offer(s *pool.Server, now time.Duration) {
-	if s.Slot < 0 {
+	if s.Slot < 0 || d.queue.n == 0 {
 		return
 	}
-	for f := d.queue.first; f != nil; {
+	passing := true // all before this one may never use the server
+	for f := d.notPassed(s.Slot); f != nil; {
 		if d.pool.Admit(s, true, now) != pool.Admitted || d.overRate(s.Slot, now) {
 			return
 		}
+		if d.returning[s.Slot] == 0 && d.pool.Admit(s, false, now) != pool.Admitted {
+			return
+		}
 		next := f.behind
-		if f.mayUse(s) && f.admitted(s, now) {
+		switch {
+		case !f.mayUse(s):
+			if passing {
+				d.pass(s.Slot, f.seq)
+			}
+		case f.admitted(s, now):
 			f.call()
 			f.take(s, now)
+		default:
+			passing = false
 		}
 		f = next
 	}
+}
+
+// notPassed returns the first flow of the queue that the server of a slot has not
+// passed over for good.
+func (d *Dispatcher) notPassed(slot int) *Flow {
+	if slot >= len(d.passed) || d.passed[slot] == 0 {
+		return d.queue.first
+	}
+	var f *Flow
+	for next := d.queue.last; next != nil && next.seq > d.passed[slot]; next = next.ahead {
+		f = next
+	}
+	return f
+}
+
+func (d *Dispatcher) pass(slot int, seq int64) {
+	for len(d.passed) <= slot {
+		d.passed = append(d.passed, 0)
+	}
+	d.passed[slot] = seq
 }
 
 // offerAll does so with all servers.
