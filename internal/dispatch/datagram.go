@@ -169,8 +169,11 @@ func (f *Flow) Lost(err error) (blacklisted bool) {
 	return f.Failed(err)
 }
 
+// None stands for a slot where there is none.
+const None = pool.None
+
 // Turn returns the slot that the algorithm chooses for the next datagram of a
-// flow that takes turns, or pool.None where it is not to go to another one. In
+// flow that takes turns, or None where it is not to go to another one. In
 // per-datagram mode every flow does; otherwise those of clients that are not
 // tracked do, where the algorithm goes by turns: whoever calls it for them knows
 // that nothing is ever answered.

@@ -20,14 +20,24 @@ const (
 )
 
 // Within replaces the deadline of a connection: what it does next must be over
-// in this time; 0 is any time. A deadline is never taken away but here, where
-// the last phase that has one is over.
+// in this time; 0 is any time. A deadline is never taken away but here and in
+// WriteWithin, where the last phase that has one is over.
 func Within(c net.Conn, d time.Duration) {
 	if d == 0 {
 		c.SetDeadline(time.Time{})
 		return
 	}
 	c.SetDeadline(time.Now().Add(d))
+}
+
+// WriteWithin replaces the deadline of what is written only, for a phase within
+// the relaying of bytes, where others set the one of what is read.
+func WriteWithin(c interface{ SetWriteDeadline(time.Time) error }, d time.Duration) {
+	if d == 0 {
+		c.SetWriteDeadline(time.Time{})
+		return
+	}
+	c.SetWriteDeadline(time.Now().Add(d))
 }
 
 // Contains reports whether an address is in one of some networks.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"embed"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"text/template"
@@ -81,19 +82,67 @@ func (s *script) command(v config.Verb) {
 	if v.Name == "server" { // its keys may come in any number: the templates have it
 		return
 	}
-	for i, word := range strings.Fields(inner(v.Args)) {
-		p := placeOf(word)
-		p.At = []string{fmt.Sprintf("%s:%d", v.Name, i+1)}
-		if i == 0 && slices.Contains([]string{"enable", "drain", "disable"}, v.Name) {
+	for at, p := range places(inner(v.Args)) {
+		p.At = []string{fmt.Sprintf("%s:%d", v.Name, at+1)}
+		if at == 0 && slices.Contains([]string{"enable", "drain", "disable"}, v.Name) {
 			p.Kind = "slot"
 		}
-		if i == 0 && strings.HasSuffix(v.Name, "acl") {
+		if at == 0 && strings.HasSuffix(v.Name, "acl") {
 			p.Kind = "list"
 		}
 		if p.Kind != "none" {
 			s.CommandArgs = add(s.CommandArgs, p)
 		}
 	}
+}
+
+// places tells what can stand at each place of a command. Words in brackets,
+// [insert PLACE|replace], may be left out: what follows them can stand there too.
+func places(args string) []place {
+	var list []place
+	put := func(at int, word string) {
+		for len(list) <= at {
+			list = append(list, place{Kind: "none"})
+		}
+		list[at] = list[at].or(placeOf(word))
+	}
+	next := []int{0} // where the next word can stand
+	words := strings.Fields(args)
+	for len(words) > 0 {
+		n := 1
+		for n < len(words) && strings.HasPrefix(words[0], "[") && !strings.HasSuffix(words[n-1], "]") {
+			n++
+		}
+		group := []string{words[0]}
+		after := map[int]bool{}
+		if n > 1 {
+			group = strings.Split(strings.Trim(strings.Join(words[:n], " "), "[]"), "|")
+		}
+		for _, at := range next {
+			if strings.HasPrefix(words[0], "[") && strings.HasSuffix(words[n-1], "]") {
+				after[at] = true
+			}
+			for _, choice := range group {
+				for i, word := range strings.Fields(choice) {
+					put(at+i, word)
+				}
+				after[at+len(strings.Fields(choice))] = true
+			}
+		}
+		next, words = slices.Sorted(maps.Keys(after)), words[n:]
+	}
+	return list
+}
+
+// or is a place where what p and q say can stand.
+func (p place) or(q place) place {
+	if p.Kind == "none" || q.Kind == "words" && p.Kind != "words" {
+		return q
+	}
+	if q.Kind == "words" {
+		p.Words = append(slices.Clone(p.Words), q.Words...)
+	}
+	return p
 }
 
 func (s script) write(name string) (string, error) {

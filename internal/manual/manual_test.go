@@ -96,6 +96,24 @@ func TestPlaceOf(t *testing.T) {
 	}
 }
 
+// Words in brackets may be left out.
+func TestPlaces(t *testing.T) {
+	for _, c := range []struct{ args, want string }{
+		{"", ""},
+		{"FILE", "file"},
+		{"N [insert PLACE|replace] permit|deny ADDRESS", "none, words insert replace permit deny, words permit deny, words permit deny, none"},
+		{"v1|v2 [each] [max BYTES]", "words v1 v2, words each max, words max, none"},
+	} {
+		var got []string
+		for _, p := range places(c.args) {
+			got = append(got, strings.Join(append([]string{p.Kind}, p.Words...), " "))
+		}
+		if got := strings.Join(got, ", "); got != c.want {
+			t.Errorf("%s: got %q, want %q", c.args, got, c.want)
+		}
+	}
+}
+
 func TestQuotes(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
 		{quote(`a client's`), `'a client'\''s'`},

@@ -358,14 +358,14 @@ function __penctl
 		case acl:1 client_acl:1 control_acl:1
 			__pen_list
 		case acl:2
-			__pen_words insert
+			__pen_words insert replace permit deny
 		case acl:3
-			__pen_words replace
-		case acl:4
 			__pen_words permit deny
-		case acl:6
+		case acl:4
+			__pen_words permit deny country
+		case acl:5 acl:6
 			__pen_words country
-		case acme_ca_root:1 control:1 control_token:2 geoip_db:1 include:1 log:1 pidfile:1 plan:1 ssl:1 ssl_ca_file:1 ssl_certificate_key:1 ssl_ocsp_response:1 table_file:1 tls:5 tls:7 tls:9 web_stats:1 write:1
+		case acme_ca_root:1 control:1 control_token:2 geoip_db:1 include:1 log:1 pidfile:1 plan:1 ssl:1 ssl_ca_file:1 ssl_certificate_key:1 ssl_ocsp_response:1 table_file:1 tls:3 tls:5 tls:7 tls:9 web_stats:1 write:1
 			__pen_file
 		case acme_storage:1 chroot:1 ssl_ca_path:1 ssl_sni_path:1
 			__pen_dir
@@ -374,11 +374,11 @@ function __penctl
 		case balance:1
 			__pen_words roundrobin leastconn p2c random hash maglev first least_time
 		case balance:2
-			__pen_words bound
+			__pen_words bound per
+		case balance:3 balance:5
+			__pen_words datagram
 		case balance:4
 			__pen_words per
-		case balance:5
-			__pen_words datagram
 		case check:1
 			__pen_words tcp tls http https smtp mysql postgresql redis ldap send expect script udp dns exec off
 		case control_level:1 control_token:1
@@ -399,30 +399,32 @@ function __penctl
 			__pen_words tcp udp
 		case route:1
 			__pen_words sni
-		case route:3 tls:10
+		case route:3
 			__pen_words alpn
 		case route:5
 			__pen_words default
 		case send_proxy:1
 			__pen_words v1 v2 off
 		case send_proxy:2
-			__pen_words each
+			__pen_words each tlvs max
 		case send_proxy:3
-			__pen_words tlvs
-		case send_proxy:5
+			__pen_words tlvs max
+		case send_proxy:4 send_proxy:5
 			__pen_words max
 		case ssl_option:1
 			__pen_words no_sslv2 no_sslv3 no_tlsv1 cipher_server_preference
 		case tcp_fastclose:1
 			__pen_words up down both off
 		case tls:2
-			__pen_words name
+			__pen_words name ca cert key alpn noverify
 		case tls:4
-			__pen_words ca
+			__pen_words ca cert key alpn noverify
 		case tls:6
-			__pen_words cert
+			__pen_words cert key alpn noverify
 		case tls:8
-			__pen_words key
+			__pen_words key alpn noverify
+		case tls:10
+			__pen_words alpn noverify
 		case tls:12
 			__pen_words noverify
 		case user:1

@@ -7,7 +7,6 @@ import (
 
 	"pen/internal/dispatch"
 	"pen/internal/plane"
-	"pen/internal/pool"
 	"pen/internal/sock"
 	"pen/internal/wire"
 )
@@ -48,7 +47,7 @@ func (p *Plane) flowOf(from peer, h wire.Header) *flow {
 
 // beginOrDrop makes a flow for a client's datagram, or drops that.
 func (p *Plane) beginOrDrop(from peer, h wire.Header) *flow {
-	f, ok := p.begin(from, h, pool.None)
+	f, ok := p.begin(from, h, dispatch.None)
 	if !ok {
 		p.drop(from)
 	}
@@ -85,7 +84,7 @@ func (p *Plane) obey(f *flow) dispatch.Ruling {
 // inTurn returns the flow of f's client to the server of a slot, which it makes
 // if need be, or nil.
 func (p *Plane) inTurn(f *flow, slot int) *flow {
-	if slot == pool.None || slot == f.target.Slot {
+	if slot == dispatch.None || slot == f.target.Slot {
 		return nil
 	}
 	for g := p.flows.of[f.peer]; g != nil; g = g.next {
@@ -107,7 +106,7 @@ func (p *Plane) inTurn(f *flow, slot int) *flow {
 
 // begin makes a flow, and reports false where the client gets none; where it is
 // answered here, it gets none either. slot is the server that the flow is for, or
-// pool.None.
+// dispatch.None.
 func (p *Plane) begin(from peer, h wire.Header, slot int) (f *flow, ok bool) {
 	if !p.retired.IsZero() {
 		p.d.Refuse(dispatch.Stopping, 1)
@@ -133,7 +132,7 @@ func (p *Plane) begin(from peer, h wire.Header, slot int) (f *flow, ok bool) {
 		policy.Done()
 		return nil, true
 	}
-	if slot != pool.None {
+	if slot != dispatch.None {
 		policy.Prefer(slot)
 	}
 	if !p.connect(f) {

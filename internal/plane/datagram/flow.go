@@ -79,7 +79,7 @@ type flow struct {
 	next  *flow     // of the same client, to another server
 	seen  time.Time // when the client last sent
 
-	wanted     int // slot that it was made for, or pool.None
+	wanted     int // slot that it was made for, or dispatch.None
 	target     dispatch.Target
 	suspect    *suspect // what is known of the server
 	server     net.Conn // nil while it has none

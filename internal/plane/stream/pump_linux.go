@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"pen/internal/edge"
 	"pen/internal/sock"
 )
 
@@ -186,7 +187,7 @@ func (p *pump) write(flush func(uintptr) bool) error {
 		late := errors.Is(err, os.ErrDeadlineExceeded)
 		slow := late && p.mark-p.n < slowBytes
 		p.mark = 0
-		p.half.dst.SetWriteDeadline(time.Time{})
+		edge.WriteWithin(p.half.dst, 0)
 		if p.half.link.ended.Load() || !late {
 			return err
 		}
@@ -249,7 +250,7 @@ func (p *pump) wait() {
 	case inPipe:
 		if p.mark == 0 {
 			p.mark = p.n
-			p.half.dst.SetWriteDeadline(time.Now().Add(stuckTime))
+			edge.WriteWithin(p.half.dst, stuckTime)
 		}
 	case inKernel:
 		p.n, p.full = 0, 1
