@@ -101,6 +101,25 @@ func without(list []ACLEntry, words []string) ([]ACLEntry, error) {
 	return slices.Delete(slices.Clone(list), i, i+1), nil
 }
 
+// standInList gives c a list with which a command can be checked that speaks of
+// entries which are not known here.
+func (c *Config) standInList(cmd Command) {
+	n, err := parseList(cmd.Args[0])
+	rest := cmd.Args[1:]
+	if err != nil || len(rest) < 2 {
+		return
+	}
+	if cmd.No {
+		if e, err := parseEntry(rest); err == nil {
+			c.ACLs[n] = []ACLEntry{e}
+		}
+	} else if rest[0] == "insert" {
+		if place, err := strconv.Atoi(rest[1]); err == nil && place > 0 && place < maxEntries {
+			c.ACLs[n] = make([]ACLEntry, place)
+		}
+	}
+}
+
 func parseList(s string) (int, error) {
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 0 || n >= ACLCount {

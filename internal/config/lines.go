@@ -157,6 +157,8 @@ func (cmd Command) check() error {
 			}
 		case "server", "enable", "drain", "disable":
 			cmd = cmd.standIn(&c)
+		case "acl":
+			c.standInList(cmd)
 		}
 	}
 	if v.Name == "server" {

@@ -163,8 +163,6 @@ var lineErrors = []struct{ line, want string }{
 	{"acl 1 replace permit 10.0.0.1 deny nonsense", `bogus address "nonsense"`},
 	{"acl 1 replace 10.0.0.1", "want: acl N permit|deny"},
 	{"acl 1 insert", "want the place of the new entry"},
-	{"acl 1 insert 1 permit 10.0.0.1", "place 1 is out of range, want 0 to 0"},
-	{"no acl 1 permit 10.0.0.1", "the list has no entry permit 10.0.0.1"},
 	{"acl 1 premit 10.0.0.1", "did you mean permit?"},
 	{"timeout\x005", "byte 8 of the line is NUL"},
 	{"timeout 5\rtimeout 6", "byte 10 of the line is a carriage return"},
@@ -464,6 +462,28 @@ func TestReadFileErrors(t *testing.T) {
 			if !strings.Contains("\n"+err.Error(), "\n"+want) {
 				t.Errorf("%s: %.500v, want %q", tt.name, err, want)
 			}
+		}
+	}
+}
+
+// Files come from editors of all systems.
+func TestEncodingsOfFiles(t *testing.T) {
+	for text, want := range map[string]string{
+		"\xef\xbb\xbfblacklist 7\r\ntimeout 9":        "",
+		"blacklist 7\r\n\r\n# x\r\ntimeout 9\r\n":     "",
+		"\xff\xfeb\x00l\x00":                          "f: the file is in UTF-16, want UTF-8 or ASCII",
+		"\xfe\xff\x00b\x00l":                          "f: the file is in UTF-16",
+		"\xff\xfe\x00\x00b\x00\x00\x00":               "f: the file is in UTF-32",
+		"blacklist 7\nblack\x00list":                  "f:2: byte 6 of the line is NUL",
+		"blacklist 7\rtimeout 9":                      "f:1: byte 12 of the line is a carriage return",
+		"blacklist " + strings.Repeat("7", 2_000_000): "f:1: ",
+	} {
+		c, _, err := ReadFile(Default(), "", "f", files(map[string]string{"f": text}))
+		switch {
+		case want == "" && (err != nil || c.Blacklist != 7*time.Second || c.Timeout != 9*time.Second):
+			t.Errorf("%.40q: %v, blacklist %v, timeout %v", text, err, c.Blacklist, c.Timeout)
+		case want != "" && (err == nil || !strings.HasPrefix(err.Error(), want)):
+			t.Errorf("%.40q: %.100v, want %s", text, err, want)
 		}
 	}
 }

@@ -126,8 +126,10 @@ func TestBudgetIsBorrowed(t *testing.T) {
 			t.Fatalf("%d more to borrow: %v, ample %v", want, ok, ample)
 		}
 	}
-	if !d.Borrow(1) || !d.Borrow(1) || d.Borrow(1) {
-		t.Error("the last quarter is two")
+	for want := 2; want >= 0; want-- {
+		if ok := d.Borrow(1); ok != (want > 0) {
+			t.Errorf("%d left of the last quarter: %v", want, ok)
+		}
 	}
 	if d.GiveBack(8); d.Room() != nil {
 		t.Error("all was given back, and there is no room")

@@ -161,7 +161,7 @@ func TestAnsweredKeepsItsServer(t *testing.T) {
 		slow[0].WriteTo(buf[:n], at)
 		want(t, c, fmt.Sprint(i))
 	}
-	n, at, err := slow[1].ReadFrom(buf)
+	_, at, err := slow[1].ReadFrom(buf)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +169,7 @@ func TestAnsweredKeepsItsServer(t *testing.T) {
 	want(t, c, "late")
 	for i := range 10 {
 		send(t, c, fmt.Sprint("more", i))
-		if n, _, err = slow[0].ReadFrom(buf); err != nil || string(buf[:n]) != fmt.Sprint("more", i) {
+		if n, _, err := slow[0].ReadFrom(buf); err != nil || string(buf[:n]) != fmt.Sprint("more", i) {
 			t.Fatalf("the first server got %q, %v", buf[:n], err)
 		}
 	}
