@@ -471,9 +471,9 @@ func TestEncodingsOfFiles(t *testing.T) {
 	for text, want := range map[string]string{
 		"\xef\xbb\xbfblacklist 7\r\ntimeout 9":        "",
 		"blacklist 7\r\n\r\n# x\r\ntimeout 9\r\n":     "",
-		"\xff\xfeb\x00l\x00":                          "f: the file is in UTF-16, want UTF-8 or ASCII",
-		"\xfe\xff\x00b\x00l":                          "f: the file is in UTF-16",
-		"\xff\xfe\x00\x00b\x00\x00\x00":               "f: the file is in UTF-32",
+		"\xff\xfeb\x00l\x00":                          "f:1: the file is in UTF-16, want UTF-8 or ASCII",
+		"\xfe\xff\x00b\x00l":                          "f:1: the file is in UTF-16",
+		"\xff\xfe\x00\x00b\x00\x00\x00":               "f:1: the file is in UTF-32",
 		"blacklist 7\nblack\x00list":                  "f:2: byte 6 of the line is NUL",
 		"blacklist 7\rtimeout 9":                      "f:1: byte 12 of the line is a carriage return",
 		"blacklist " + strings.Repeat("7", 2_000_000): "f:1: ",
