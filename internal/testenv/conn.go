@@ -21,12 +21,40 @@ type Conn interface {
 // Dial connects to an address. See [Own] for the connection's end.
 func Dial(t testing.TB, addr net.Addr) Conn {
 	t.Helper()
-	c, err := net.DialTimeout(addr.Network(), addr.String(), Limit)
+	return dial(t, net.Dialer{}, addr)
+}
+
+// DialFrom is Dial from an address of loopback.
+func DialFrom(t testing.TB, from string, addr net.Addr) Conn {
+	t.Helper()
+	return dial(t, net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}, addr)
+}
+
+// dial connects. A server that resets what it has accepted may do so before
+// connect has returned, which reports it then: here it is for the first read.
+func dial(t testing.TB, d net.Dialer, addr net.Addr) Conn {
+	t.Helper()
+	d.Timeout = Limit
+	c, err := d.Dial(addr.Network(), addr.String())
+	if errors.Is(err, syscall.ECONNRESET) {
+		return &wasReset{err: err}
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	return Own(t, c)
 }
+
+// A wasReset is a connection that was reset before anybody had it.
+type wasReset struct {
+	net.TCPConn // nil: its other methods fail
+	err         error
+}
+
+func (c *wasReset) Read([]byte) (int, error)    { return 0, c.err }
+func (c *wasReset) Write(b []byte) (int, error) { return len(b), nil }
+func (c *wasReset) CloseWrite() error           { return nil }
+func (c *wasReset) Close() error                { return nil }
 
 // Own makes a connection end with the test: it is closed then at the latest,
 // and until then no read or write blocks for longer than twice the Limit.

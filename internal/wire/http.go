@@ -215,8 +215,12 @@ func (r *Requests) Over() bool {
 }
 
 // Cut reports whether the server has a part of the request that was refused.
-// answered is whether it has answered that none the less.
-func (r *Requests) Cut() (cut, answered bool) { return r.cut, r.cut && r.answers.owed == 0 }
+// answered is whether the client gets no answer of Pen's to it: since the server
+// has answered it none the less, or has said of an answer before that it was its
+// last.
+func (r *Requests) Cut() (cut, answered bool) {
+	return r.cut, r.cut && r.answers.owed == 0 || r.answers.closed
+}
 
 // Switching reports whether a request that may end HTTP has been handed on, and
 // what follows it waits for the answer.

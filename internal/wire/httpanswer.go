@@ -25,6 +25,8 @@ type Answers struct {
 	length  int64 // Content-Length, or -1
 	coded   bool  // there is Transfer-Encoding
 	chunked bool  // and chunked is the last of it
+	closes  bool  // the server says that it sends no other answer
+	closed  bool  // and that answer is complete
 }
 
 // maxOwed bounds the requests of a client that wait for their answer. Further
@@ -186,7 +188,7 @@ func (a *Answers) statusLine(b []byte) bool {
 	if !a.old && b[7] != '1' || a.status < 100 {
 		return false
 	}
-	a.length, a.coded, a.chunked, a.state = -1, false, false, inFields
+	a.length, a.coded, a.chunked, a.closes, a.state = -1, false, false, a.old, inFields
 	switch {
 	case a.status >= 200:
 		a.r.settle(false)
@@ -216,6 +218,10 @@ func (a *Answers) field(b []byte, long bool) bool {
 			return false
 		}
 		a.length = n
+	case connection:
+		for m := range members(value) {
+			a.closes = !equal(m, "keep-alive") && (a.closes || equal(m, "close"))
+		}
 	case transferEncoding:
 		if long || a.coded {
 			return false
@@ -271,6 +277,7 @@ func (a *Answers) finish() {
 	a.owed--
 	a.heads >>= 1
 	a.state = inStatus
+	a.closed = a.closed || a.closes
 }
 
 // A line collects the begin of a line: that of a field that matters is short.

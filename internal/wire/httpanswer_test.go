@@ -23,6 +23,7 @@ func asking(t testing.TB, requests string) *Requests {
 
 const (
 	ok     = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+	last   = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"
 	begun  = "HTTP/1.1 200 OK\r\n"
 	asks   = get + "Connection: upgrade\r\nUpgrade: x\r\n\r\n"
 	agrees = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"
@@ -231,6 +232,11 @@ func TestOver(t *testing.T) {
 		{[]string{"GET / HTTP/1.0\r\n\r\n\n"}, ok, known{over: true}},
 		{[]string{"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"}, ok, known{}},
 		{[]string{"PUT / HTTP/1.0\r\nContent-Length: 2\r\n\r\na"}, ok, known{}},
+		{[]string{get + "\r\n\n"}, last, known{over: true, answered: true}},
+		{[]string{get + "\r\n\n"}, "HTTP/1.0 204 No Content\r\n\r\n", known{over: true, answered: true}},
+		{[]string{get + "\r\n\n"}, "HTTP/1.0 204 No Content\r\nConnection: keep-alive\r\n\r\n", known{over: true}},
+		{[]string{get + "\r\n", get + "\r\n\n"}, last, known{answered: true}},
+		{[]string{get + "\r\n\n"}, last[:len(last)-2], known{}},
 		{[]string{post + "x"}, "", known{over: true}},
 		{[]string{get + "\r\n" + post + "x"}, ok, known{over: true}},
 		{[]string{post, "x"}, "", known{over: true, cut: true}},

@@ -210,7 +210,7 @@ func TestBorrowedIsGivenBack(t *testing.T) {
 // Bulk that is limited is spliced as well, in pieces, and takes its time.
 func TestLimitedBulkIsSpliced(t *testing.T) {
 	testenv.CheckLeaks(t)
-	const rate, size = 8 << 20, 8 << 20
+	const rate, size = 1 << 20, 1 << 20 // a piece fits into the least that TCP buffers
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
 	s := serve(t, ln.AddrPort(), func(cfg *dispatch.Config) { cfg.Limits.ConnBandwidth = rate })
 	client, server := testenv.Dial(t, s.Addr()), ln.Next(t)

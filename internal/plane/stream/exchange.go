@@ -35,13 +35,14 @@ func newExchange(l *link, f wire.Forwarding) *exchange {
 }
 
 // rewrite is [wire.Requests.Rewrite]. It notes a refusal at once: the answers
-// that are owed may be over already.
-func (x *exchange) rewrite(dst, src []byte) (out []byte, used int, err error) {
+// that are owed may be over already. waits is whether it took no more bytes than
+// it did because they have to wait for answers, which may have come since.
+func (x *exchange) rewrite(dst, src []byte) (out []byte, used int, waits bool, err error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	out, used, err = x.requests.Rewrite(dst, src)
 	errors.As(err, &x.refusal)
-	return out, used, err
+	return out, used, x.requests.Waiting(), err
 }
 
 // passed notes that bytes of a request's body have passed.

@@ -138,7 +138,7 @@ func (h *half) rewrite(in *input, b []byte) (rest []byte, readErr, writeErr erro
 	}()
 	x := h.link.http
 	for {
-		out, used, err := x.rewrite(buf[:0], b)
+		out, used, waits, err := x.rewrite(buf[:0], b)
 		if len(out) > 0 {
 			if err := h.put(out); err != nil {
 				return nil, nil, err
@@ -151,8 +151,12 @@ func (h *half) rewrite(in *input, b []byte) (rest []byte, readErr, writeErr erro
 		if used > 0 && len(b) > 0 {
 			continue
 		}
-		if !x.check() {
+		wait := x.check()
+		if !waits || len(b) == 0 && !wait {
 			return b, nil, nil
+		}
+		if !wait {
+			continue // the answer has come meanwhile
 		}
 		// Only what is there already is kept, without any buffer of ours.
 		b = slices.Clone(b)

@@ -69,7 +69,7 @@ func (r *rig) holdUp(t testing.TB, n int) (left int, written chan error) {
 		_, err := r.client.Write(make([]byte, n))
 		written <- err
 	}()
-	buf := make([]byte, 256<<10)
+	buf := make([]byte, 4<<20) // all that sockets hold: room for many reads in a row
 	testenv.Eventually(t, "bytes are held up in a pipe", func() bool {
 		if _, lent := r.pipes.counts(); lent == 1 && r.link.up.read.Load() > r.link.up.written.Load() {
 			return true

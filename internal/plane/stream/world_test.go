@@ -117,13 +117,9 @@ func (s *service) dial(t *testing.T, text string) testenv.Conn {
 // dialFrom is dial from an address of loopback.
 func (s *service) dialFrom(t *testing.T, from, text string) testenv.Conn {
 	t.Helper()
-	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
-	c, err := d.Dial("tcp", s.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	testenv.Write(t, testenv.Own(t, c), text)
-	return c.(testenv.Conn)
+	c := testenv.DialFrom(t, from, s.Addr())
+	testenv.Write(t, c, text)
+	return c
 }
 
 // refused waits until clients were refused n times, for no reason but one.
