@@ -39,11 +39,17 @@ const (
 	splice   = "HAProxy, splice"
 	noSplice = "HAProxy, no splice"
 	ours     = "Pen (this project)"
+	earlier  = "Pen, earlier build"
 )
 
-// contenders lists everybody in the order of a forward pass. C Pen and the
-// direct way have no number of workers.
+// contenders lists everybody in the order of a forward pass, or an earlier build of
+// ours and this one. C Pen and the direct way have no number of workers.
 func contenders(o options) []contender {
+	if o.before != "" {
+		return []contender{
+			{name: direct}, {name: earlier, command: ourPen(o.before, o.plane)}, {name: ours, own: true, command: ourPen(o.pen, o.plane)},
+		}
+	}
 	list := []contender{
 		{name: direct},
 		{name: splice, command: haproxy("option splice-request\n    option splice-response")},

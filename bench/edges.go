@@ -48,19 +48,20 @@ func edgeLoads(o options) []load {
 	requests := wrkLoad(o, p1, passes, mainConns, keepAlive)
 	requests.key, requests.name, requests.label = "E", "E keep-alive requests with X-Forwarded-For, 64 at a time", "E http"
 	requests.about += " Each request is understood, and gets the header: Pen with `-H`, HAProxy in http mode with `option forwardfor`."
-	requests.contenders = []contender{
-		{name: haproxyEdge, command: haproxyAs("mode http", "option forwardfor\n    option http-keep-alive", "", "")},
-		{name: ours, own: true, command: penWith(o.pen, "-H")},
-	}
+	requests.contenders = rivals(o, contender{
+		name: haproxyEdge, command: haproxyAs("mode http", "option forwardfor\n    option http-keep-alive", "", ""),
+	}, func(pen string) func(spot) ([]string, error) { return penWith(pen, "-H") })
 	all = append(all, requests)
 	for _, way := range []string{"up", "down"} {
 		l := bulkLoad(o, p1, passes, way)
 		l.key, l.name, l.label = "E", "E bulk behind a PROXY header, "+wayName(way), "E PROXY "+way
 		l.about = "As L3, with and without a header of version 2 before the bytes."
-		l.contenders = []contender{
+		if l.contenders = []contender{
 			{name: "HAProxy, send-proxy-v2", command: haproxyAs("mode tcp", "option splice-request\n    option splice-response", "", "send-proxy-v2")},
 			{name: "Pen, send_proxy v2", own: true, command: penWith(o.pen, "--send-proxy", "v2")},
 			{name: "Pen, plane stream without a header", own: true, command: penWith(o.pen, "--plane", "stream")},
+		}; o.before != "" {
+			l.contenders = rivals(o, contender{}, func(pen string) func(spot) ([]string, error) { return penWith(pen, "--send-proxy", "v2") })
 		}
 		all = append(all, l)
 	}
@@ -133,12 +134,19 @@ func tlsContenders(o options, key string) []contender {
 			return command(file)(s)
 		}
 	}
-	return []contender{
-		{name: haproxyEdge, command: with(func(file string) func(spot) ([]string, error) {
-			return haproxyAs("mode tcp", "", "ssl crt "+file, "")
-		})},
-		{name: ours, own: true, command: with(func(file string) func(spot) ([]string, error) { return penWith(o.pen, "-E", file) })},
+	return rivals(o, contender{name: haproxyEdge, command: with(func(file string) func(spot) ([]string, error) {
+		return haproxyAs("mode tcp", "", "ssl crt "+file, "")
+	})}, func(pen string) func(spot) ([]string, error) {
+		return with(func(file string) func(spot) ([]string, error) { return penWith(pen, "-E", file) })
+	})
+}
+
+// rivals are another program, or an earlier build of ours, and this build.
+func rivals(o options, other contender, command func(pen string) func(spot) ([]string, error)) []contender {
+	if o.before != "" {
+		other = contender{name: earlier, command: command(o.before)}
 	}
+	return []contender{other, {name: ours, own: true, command: command(o.pen)}}
 }
 
 // penWith returns the command of our binary with some options.

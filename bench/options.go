@@ -17,6 +17,7 @@ import (
 // options are the command line, checked.
 type options struct {
 	pen    string        // path of our binary
+	before string        // path of an earlier one, which takes the place of the other programs
 	plane  string        // of ours; empty: its default
 	planes []string      // a contender of ours for each; empty: just one
 	dir    string        // folder of README.md and results/
@@ -39,7 +40,7 @@ var planeName = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
 func (o options) String() string {
 	text := fmt.Sprintf("-rounds %d -seconds %g -conns %d -moving %d", o.rounds, o.length.Seconds(), o.conns, o.moving)
 	for _, f := range []struct{ flag, value string }{
-		{"plane", o.plane}, {"planes", strings.Join(o.planes, ",")}, {"loads", strings.Join(o.loads, ",")},
+		{"before", o.before}, {"plane", o.plane}, {"planes", strings.Join(o.planes, ",")}, {"loads", strings.Join(o.loads, ",")},
 	} {
 		if f.value != "" {
 			text += " -" + f.flag + " " + f.value
@@ -83,6 +84,7 @@ func parseOptions(args []string) (options, error) {
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(io.Discard) // errors are printed once, by exit
 	f.StringVar(&o.pen, "pen", "bin/pen", "our `binary`")
+	f.StringVar(&o.before, "before", "", "an earlier `binary` of ours, to compare with it and nobody else")
 	f.StringVar(&o.plane, "plane", "", "`name` of the data plane of ours; empty is its default")
 	f.StringVar(&planes, "planes", "", "`names` of data planes, with commas: a contender of ours for each")
 	f.StringVar(&o.dir, "dir", "bench", "`folder` that holds README.md and results/")
@@ -123,6 +125,8 @@ func (o options) check(seconds int) error {
 		return fmt.Errorf("-conns %d: must be 100 to 9000", o.conns)
 	case o.moving < 100 || o.moving > 20000:
 		return fmt.Errorf("-moving %d: must be 100 to 20000", o.moving)
+	case o.before != "" && len(o.planes) > 0:
+		return errors.New("-before and -planes: only one of them is taken")
 	case o.plane != "" && len(o.planes) > 0:
 		return errors.New("-plane and -planes: only one of them is taken")
 	}

@@ -14,7 +14,7 @@ import (
 func TestParseOptions(t *testing.T) {
 	for _, bad := range []string{
 		"-rounds 3", "-rounds 0", "-seconds 0", "-conns 5", "-conns 9001", "-moving 99", "extra", "-seconds x",
-		"-loads L5", "-loads L1,", "-plane x -planes y", "-planes a,a", "-planes a,", "-plane A", "-plane -x", "-plane a;b",
+		"-loads L5", "-before x -planes a,b", "-loads L1,", "-plane x -planes y", "-planes a,a", "-planes a,", "-plane A", "-plane -x", "-plane a;b",
 	} {
 		if _, err := parseOptions(strings.Fields(bad)); err == nil {
 			t.Errorf("%q was accepted", bad)
@@ -78,6 +78,7 @@ func TestContenders(t *testing.T) {
 			"Pen, loop plane", "pen -f -x 100 -O plane loop 127.0.0.1:7000 127.0.0.1:7001",
 			"Pen, stream plane", "pen -f -x 100 -O plane stream 127.0.0.1:7000 127.0.0.1:7001",
 		}},
+		{options{pen: "pen", before: "old"}, []string{ours, "pen -f -x 100 127.0.0.1:7000 127.0.0.1:7001"}},
 	} {
 		var got []string
 		for _, one := range contenders(c.o) {
