@@ -50,7 +50,7 @@ server 0 address 127.0.0.1 port 445
 service nginx
 server 0 address 127.0.2.1 port 443
 service haproxy
-send_proxy v2
+send_proxy v2 tlvs authority
 server 0 address 127.0.2.2 port 443
 service openssl
 server 0 address 127.0.2.3 port 443

@@ -35,7 +35,10 @@ func (s Snapshot) tables(b *bufio.Writer) {
 	}
 	tableEnd(b)
 
-	fmt.Fprintf(b, "<h2>Active clients</h2>Max number of clients: %d<p>Forgotten for lack of room: %d<p>", s.ClientsMax, s.Evicted)
+	fmt.Fprintf(b, "<h2>Active clients</h2>Max number of clients: %d<p>", s.ClientsMax)
+	if s.Evicted > 0 { // C Pen's page has no such line
+		fmt.Fprintf(b, "Forgotten for lack of room: %d<p>", s.Evicted)
+	}
 	tableStart(b, "client", "address", "age(secs)", "last server", "connects", "sent", "received")
 	for _, c := range s.Clients {
 		if !c.Last.IsZero() {

@@ -258,7 +258,11 @@ func (s Snapshot) report(b *bufio.Writer) {
 		fmt.Fprintf(b, "Server %d status:\naddress %s\n%d\nport %d\n%d connections (%d soft, %d hard)\n%d sent, %d received\n\n",
 			v.Slot, v.addr(), v.failed(), v.Port, v.Conns, v.Max, v.Hard, v.Sent, v.Received)
 	}
-	fmt.Fprintf(b, "Max number of clients: %d\nForgotten for lack of room: %d\nActive clients:\n", s.ClientsMax, s.Evicted)
+	fmt.Fprintf(b, "Max number of clients: %d\n", s.ClientsMax)
+	if s.Evicted > 0 {
+		fmt.Fprintf(b, "Forgotten for lack of room: %d\n", s.Evicted)
+	}
+	fmt.Fprintln(b, "Active clients:")
 	for _, c := range s.Clients {
 		if c.Last.IsZero() {
 			continue
