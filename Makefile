@@ -4,7 +4,7 @@ GO        ?= go
 TOOL       = $(GO) tool -modfile=tools/go.mod
 VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 BUILD      = CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
-FUZZTIME  ?= 20s
+FUZZTIME  ?= 10s
 # What the tests use, as command:Debian package.
 PROGRAMS   = git:git gcc:gcc /usr/include/stdio.h:libc6-dev nginx:nginx-core /usr/lib/nginx/modules/ngx_stream_module.so:libnginx-mod-stream \
              curl:curl wrk:wrk redis-server:redis-server redis-cli:redis-tools haproxy:haproxy pen:pen \
@@ -13,6 +13,9 @@ PROGRAMS   = git:git gcc:gcc /usr/include/stdio.h:libc6-dev nginx:nginx-core /us
              /usr/lib/postgresql/*/bin/initdb:postgresql openssl:openssl gnutls-cli:gnutls-bin \
              apache2:apache2-bin sslscan:sslscan testssl:testssl.sh /usr/lib/postfix/sbin/master:postfix \
              mariadbd:mariadb-server-core my_print_defaults:mariadb-client-core /usr/sbin/slapd:slapd
+
+# What Pen is built for beside the machine that builds it.
+PLATFORMS ?= darwin/arm64 freebsd/amd64 openbsd/amd64 linux/386 linux/arm linux/arm64
 
 # Where install puts things; DESTDIR is for those who make packages.
 PREFIX    ?= /usr/local
@@ -27,7 +30,7 @@ ZSHDIR     = share/zsh/site-functions
 # What is run where an int has 32 bits, on amd64: records, counts, and how connections go.
 ON32BITS   = -short -run 'TestRecord|TestPlaces|TestTails|TestWheel|TestPlane/(status|integrity|slow|the_client|the_server|failover|idle|a_server|kill)'
 
-.PHONY: build run test need unit lint faults fuzz bench install uninstall clean
+.PHONY: build run test need unit lint platforms faults fuzz bench install uninstall clean
 
 build: ## the programs, in bin/
 	$(BUILD) -o bin/ ./cmd/...
@@ -51,6 +54,11 @@ lint: ## format, vet, staticcheck
 	@out=$$($(TOOL) gofumpt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofumpt would change: $$out"; exit 1; fi
 	$(GO) vet ./...
 	$(TOOL) staticcheck ./...
+
+platforms: ## programs and tests build for PLATFORMS; the loop plane and what counts bytes run as 32 bits
+	@for p in $(PLATFORMS); do echo "$$p"; export CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/}; \
+		$(GO) build -o /dev/null ./cmd/... && $(GO) vet ./... || exit 1; done
+	CGO_ENABLED=0 GOARCH=386 $(GO) test ./internal/plane/loop ./internal/dispatch ./internal/wire
 
 faults: need ## the slow tests of what goes wrong, in full; some twenty minutes
 	$(GO) test -race -timeout 30m -run 'TestDNSServerKilled|TestReloadUnderLoad|TestScripts/.*/(failover|reload)' -count 5 .

@@ -50,7 +50,7 @@ func TestCompiledListsSayWhatIsWritten(t *testing.T) {
 		case 0:
 			e.Country = rapid.SampledFrom([]string{"SE", "DE", "FR"}).Draw(t, "country")
 		case 1: // as written: a hole, or bits under the mask
-			e.Addr, e.Mask = addr4.Draw(t, "addr"), uint32(rapid.SampledFrom([]int{0xff0000ff, 0x00ff00ff, 0x1, 0xff000000}).Draw(t, "mask"))
+			e.Addr, e.Mask = addr4.Draw(t, "addr"), rapid.SampledFrom([]uint32{0xff0000ff, 0x00ff00ff, 0x1, 0xff000000}).Draw(t, "mask")
 		case 2, 3, 4:
 			e.Bits = rapid.IntRange(0, 128).Draw(t, "bits")
 			e.Addr = addr6.Draw(t, "addr")
