@@ -5,8 +5,16 @@ import (
 	"math"
 )
 
-// unlimited is a limit of a half's moves that is none.
-const unlimited = math.MaxInt64
+const (
+	// unlimited is a limit of a half's moves that is none.
+	unlimited = math.MaxInt64
+	// firstRead is how much is read at a go of what is not bulk. More than that
+	// is never kept for a side that takes nothing.
+	firstRead = 16 << 10
+	// bulkReads is after how many reads in a row that filled the buffer, and were
+	// taken whole, bulk is spliced.
+	bulkReads = 7
+)
 
 // move moves bytes until limit bytes are moved, the source ends or one of the
 // sides fails. It returns how many are moved.

@@ -86,12 +86,20 @@ func (x *exchange) follow(b []byte) (through int64, over bool) {
 	return x.answers.Through(), false
 }
 
-// delivered notes that the client has what was followed, and that n more bytes
-// have passed.
-func (x *exchange) delivered(n int64) {
+// skip notes that n bytes that need not be looked at are on their way to the
+// client. It returns how many more need not, as follow does.
+func (x *exchange) skip(n int64) (through int64) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.delivering = true
+	x.answers.Passed(n)
+	return x.answers.Through()
+}
+
+// delivered notes that the client has what was followed and skipped.
+func (x *exchange) delivered() {
 	x.mu.Lock()
 	x.delivering = false
-	x.answers.Passed(n)
 	x.mu.Unlock()
 	x.check()
 }

@@ -12,15 +12,9 @@ import (
 	"pen/internal/wire"
 )
 
-const (
-	// lingerTime is how long a client may take to see that its request was
-	// refused, and a server to close after the last answer.
-	lingerTime = 2 * time.Second
-	// Of a body, or a chunk, that is at least so long the rest is spliced. Behind
-	// one only a little is read, since what follows may be as long.
-	longBody = 16 << 10
-	little   = 4 << 10
-)
+// lingerTime is how long a client may take to see that its request was refused,
+// and a server to close after the last answer.
+const lingerTime = 2 * time.Second
 
 // forward moves a client's HTTP requests, each with what it tells about the
 // client, and their bodies as they are: those that are long by splicing.
@@ -197,53 +191,4 @@ func (l *link) linger() {
 	l.server.Close()
 	edge.Within(l.client, l.plane.patience.linger)
 	io.Copy(io.Discard, l.client)
-}
-
-// answers moves what an HTTP server sends, and follows it: long bodies, and
-// what is no HTTP or can't be followed, by splicing.
-func (h *half) answers(pipes *pipes) (readErr, writeErr error) {
-	in, err := h.input()
-	if err != nil {
-		return err, nil
-	}
-	x := h.link.http
-	defer in.giveBack()
-	defer x.end()
-	most := in.most
-	for {
-		b, err := in.next()
-		if err != nil && x.isOver() {
-			h.link.unread = true
-			h.link.end(h.link.client)
-			return nil, nil
-		}
-		if err != nil {
-			return ignoreEOF(err), nil
-		}
-		through, over := x.follow(b)
-		if over {
-			continue // nobody has asked for it
-		}
-		h.took(b)
-		if err := h.put(b); err != nil {
-			return nil, err
-		}
-		x.delivered(0)
-		h.pay(len(b))
-		if through >= 0 && through < longBody {
-			in.most = most
-			continue
-		}
-		in.giveBack()
-		if through < 0 {
-			_, readErr, writeErr = h.move(pipes, unlimited)
-			return readErr, writeErr
-		}
-		moved, readErr, writeErr := h.move(pipes, through)
-		if readErr != nil || writeErr != nil || moved < through {
-			return readErr, writeErr
-		}
-		x.delivered(moved)
-		in.most = min(most, little)
-	}
 }

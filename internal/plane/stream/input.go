@@ -3,6 +3,7 @@ package stream
 import (
 	"cmp"
 	"io"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -130,6 +131,38 @@ func (in *input) giveBack() {
 	}
 }
 
+// writeReleasing writes b to a destination without TLS. If it has to wait it keeps
+// what is left in a buffer of that size, and gives back the one of the input.
+func (h *half) writeReleasing(in *input, b []byte) (n int, err error) {
+	raw, err := h.dst.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	rerr := raw.Write(func(fd uintptr) bool {
+		for n < len(b) {
+			m, werr := syscall.Write(int(fd), b[n:])
+			switch {
+			case werr == syscall.EAGAIN:
+				return true
+			case werr == syscall.EINTR:
+			case werr != nil:
+				err = werr
+				return true
+			default:
+				n += m
+			}
+		}
+		return true
+	})
+	if err = cmp.Or(rerr, err); err != nil || n == len(b) {
+		return n, err
+	}
+	rest := slices.Clone(b[n:])
+	in.giveBack()
+	m, err := h.dst.conn.Write(rest)
+	return n + m, err
+}
+
 // putInput writes what next has returned. TLS has copied it before it may have to wait:
 // then the buffer is given back already.
 func (h *half) putInput(in *input, b []byte) error {
@@ -143,7 +176,7 @@ func (h *half) putInput(in *input, b []byte) error {
 	if h.dst.tls != nil {
 		n, err = h.dst.tls.WriteReleasing(b, in.giveBack)
 	} else {
-		n, err = h.dst.conn.Write(b)
+		n, err = h.writeReleasing(in, b)
 	}
 	h.written.Add(uint64(n))
 	if bulk && time.Since(begin) > slowWrite {

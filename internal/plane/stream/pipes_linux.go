@@ -20,7 +20,10 @@ const (
 	heldMost = 2 << 20
 )
 
-type pipe struct{ r, w int }
+type pipe struct {
+	r, w int
+	size int // what fits into it, or less
+}
 
 // A lender has the descriptors of the process, of which connections come first.
 // *dispatch.Dispatcher is one.
@@ -76,8 +79,9 @@ func (ps *pipes) get() *pipe {
 	// Without it a pipe holds 64 KiB and bulk costs more system calls; the
 	// kernel may refuse to an unprivileged user who has many.
 	_, _ = unix.FcntlInt(uintptr(fds[0]), unix.F_SETPIPE_SZ, pipeSize)
+	size, _ := unix.FcntlInt(uintptr(fds[0]), unix.F_GETPIPE_SZ, 0)
 	ps.open++
-	return &pipe{r: fds[0], w: fds[1]}
+	return &pipe{r: fds[0], w: fds[1], size: size}
 }
 
 // put takes a pipe back. A dirty one still has bytes in it and is closed.

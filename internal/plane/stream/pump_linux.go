@@ -3,6 +3,7 @@ package stream
 import (
 	"cmp"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"slices"
@@ -17,13 +18,8 @@ import (
 
 const (
 	pipeSize = 1 << 20 // what an unprivileged program may ask for
-	// firstRead is how much is read at a go of what is not bulk. More than that
-	// is never kept for a side that takes nothing.
-	firstRead = 16 << 10
-	// After so many reads in a row that filled the buffer and were taken whole
-	// bulk is spliced. A half that reads less than smallSplice goes back from
-	// splicing to copying: two system calls either way, but no pipe to fetch.
-	bulkReads   = 7
+	// A half that reads less than smallSplice goes back from splicing to copying:
+	// two system calls either way, but no pipe to fetch.
 	smallSplice = 16 << 10
 	// A pipe that is not emptied by so many bytes in stuckTime is wanted back.
 	stuckTime = time.Second
@@ -63,53 +59,75 @@ type pump struct {
 	err    error
 }
 
-// pump moves bytes between two sockets, as move does.
-func (h *half) pump(pipes *pipes, limit int64) (moved int64, readErr, writeErr error) {
-	p := &pump{half: h, pipes: pipes, copies: h.log != nil, piece: pipeSize}
+// newPump returns a pump of a half without TLS.
+func (h *half) newPump(pipes *pipes) (p *pump, readErr, writeErr error) {
+	p = &pump{half: h, pipes: pipes, copies: h.log != nil, piece: pipeSize}
 	if h.spend != nil {
 		p.piece = h.piece
 		p.copies = p.copies || p.piece < smallSplice
 	}
-	if limit >= smallSplice && limit < unlimited {
-		p.full = bulkReads // what is known to be long
-	}
 	if p.src, readErr = h.src.SyscallConn(); readErr != nil {
-		return 0, readErr, nil
+		return nil, readErr, nil
 	}
 	if p.dst, writeErr = h.dst.SyscallConn(); writeErr != nil {
-		return 0, nil, writeErr
+		return nil, nil, writeErr
+	}
+	return p, nil, nil
+}
+
+// pump moves bytes between two sockets, as move does.
+func (h *half) pump(pipes *pipes, limit int64) (moved int64, readErr, writeErr error) {
+	p, readErr, writeErr := h.newPump(pipes)
+	if readErr != nil || writeErr != nil {
+		return 0, readErr, writeErr
+	}
+	if limit >= smallSplice && limit < unlimited {
+		p.full = bulkReads // what is known to be long
 	}
 	defer p.close()
 	fill, flush := p.fill, p.flush // made once: a method value allocates
 	for moved < limit {
 		p.piece = int(min(int64(p.piece), limit-moved))
-		p.moved = 0
-		err := p.src.Read(fill)
-		if err = cmp.Or(err, p.err); err != nil {
-			return moved, err, nil
-		}
-		if p.n == 0 {
-			return moved, nil, nil
-		}
-		if p.where != inKernel {
-			h.read.Add(uint64(p.n))
-		}
-		if p.where == inBuffer && h.log != nil {
-			h.log(p.buf[:p.n])
-		}
-		err = p.write(flush)
-		if err = cmp.Or(err, p.err); err != nil {
-			return moved, nil, err
+		readErr, writeErr = p.turn(fill, flush)
+		if readErr != nil || writeErr != nil {
+			return moved, ignoreEOF(readErr), writeErr
 		}
 		moved += int64(p.moved)
-		if h.spend != nil {
-			if pause := h.spend(p.moved); pause > 0 {
-				p.giveBack()
-				h.link.pause(pause)
-			}
-		}
+		p.pay()
 	}
 	return moved, nil, nil
+}
+
+// turn has fill read once, and flush write that. The end of the stream is
+// [io.EOF].
+func (p *pump) turn(fill, flush func(fd uintptr) bool) (readErr, writeErr error) {
+	p.moved = 0
+	h := p.half
+	err := p.src.Read(fill)
+	if err = cmp.Or(err, p.err); err != nil {
+		return err, nil
+	}
+	if p.n == 0 {
+		return io.EOF, nil
+	}
+	if p.where != inKernel {
+		h.read.Add(uint64(p.n))
+	}
+	if p.where == inBuffer && h.log != nil {
+		h.log(p.buf[:p.n])
+	}
+	err = p.write(flush)
+	return nil, cmp.Or(err, p.err)
+}
+
+// pay pauses for as long as the bandwidth asks for what was moved.
+func (p *pump) pay() {
+	if h := p.half; h.spend != nil {
+		if pause := h.spend(p.moved); pause > 0 {
+			p.giveBack()
+			h.link.pause(pause)
+		}
+	}
 }
 
 // fill reads once. It reports false where there is nothing yet, to be called

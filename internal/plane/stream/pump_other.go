@@ -20,6 +20,16 @@ func (h *half) pump(_ *pipes, limit int64) (moved int64, readErr, writeErr error
 	return h.copy(limit)
 }
 
+// splices reports that nothing is spliced here.
+func (h *half) splices() bool { return false }
+
+// followed is not used here.
+type followed struct{}
+
+func (h *half) followed(*pipes) (*followed, error) { return new(followed), nil }
+
+func (*followed) move(through int64) (int64, error, error) { return through, nil, nil }
+
 // watch, wasReset and drain need system calls that are Linux's here; without
 // them a reset after the end of a stream is noticed by keep-alive probes.
 func watch(conn) error { return nil }
