@@ -181,9 +181,14 @@ func TestBorrowedIsGivenBack(t *testing.T) {
 			_, err := client.Write(make([]byte, 128<<20))
 			written <- err
 		}()
+		// How much sockets hold of what is not read is the system's affair, and may
+		// be too little to be bulk.
+		if _, err := io.CopyN(io.Discard, server, 8<<20); err != nil {
+			t.Fatal(err)
+		}
 		testenv.Eventually(t, "bytes are held up", func() bool {
 			f := s.d.Status().Flows
-			return len(f) == 1 && f[0].FromClient > f[0].ToServer && f[0].ToServer > 1<<20
+			return len(f) == 1 && f[0].FromClient > f[0].ToServer
 		})
 		testenv.Reset(t, server)
 		if err := <-written; err == nil {
