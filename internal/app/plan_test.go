@@ -21,7 +21,7 @@ func TestPlanSaysWhatReloadDoes(t *testing.T) {
 		return rapid.SampledFrom([]string{
 			"timeout 9", "timeout 5", "hash", "no hash", "balance maglev", "tracking 60", "server 0 name x",
 			"acl 1 permit 10.0.0.0/8", "client_acl 1", "conn_max 100", "queue 2s", "foreground on", "exit_enabled on",
-			"listen 127.0.0.1:0 127.0.0.2:0", "no listen", "nonsense", "service web", "service web\nlisten 127.0.0.1:0", "emergency 127.0.0.1:1", server + key,
+			"listen 127.0.0.1:0 127.0.0.2:0", "transparent", "plane loop", "user nobody", "no listen", "nonsense", "service web", "service web\nlisten 127.0.0.1:0", "emergency 127.0.0.1:1", server + key,
 		}).Draw(t, "line")
 	})
 	saw := map[string]int{}
@@ -43,6 +43,11 @@ func TestPlanSaysWhatReloadDoes(t *testing.T) {
 		for range 3 {
 			text := base + strings.Join(rapid.SliceOfN(line, 0, 4).Draw(rt, "lines"), "\n") + "\n"
 			file.write(text)
+			if set := rapid.SampledFrom([]string{"", "timeout 30", "conn_max 77", "hash", "server 1 address 127.0.0.1 port 2"}).Draw(rt, "set"); set != "" {
+				if err := a.Change(command(t, set)); err != nil {
+					rt.Fatal(err)
+				}
+			}
 			before := a.Config()
 			said, planned := a.Plan(file.name)
 			if !reflect.DeepEqual(a.Config(), before) {
