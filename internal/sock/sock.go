@@ -216,7 +216,10 @@ func dialBusy(ctx context.Context, d *net.Dialer, path string) (net.Conn, error)
 		case <-time.After(pause):
 		}
 		c, err := d.DialContext(ctx, "unix", path)
-		if err == nil || ctx.Err() == nil && !errors.Is(err, syscall.EAGAIN) {
+		// The dialer may see that time is up before ctx does. EAGAIN is a timeout
+		// as well.
+		var late net.Error
+		if err == nil || ctx.Err() == nil && !(errors.As(err, &late) && late.Timeout()) {
 			return c, err
 		}
 	}
