@@ -2,6 +2,7 @@ package accesslog
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"net"
@@ -217,6 +218,30 @@ func TestFullDisk(t *testing.T) {
 	}
 	if sum != 10 {
 		t.Errorf("%d lines are reported as lost, want 10: %s", sum, said.String())
+	}
+}
+
+// The look-up of a host that nobody answers ends with its context.
+func TestLookUpIsCancelled(t *testing.T) {
+	testenv.CheckLeaks(t)
+	asked := make(chan struct{}, 1)
+	was := net.DefaultResolver
+	defer func() { net.DefaultResolver = was }()
+	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		select {
+		case asked <- struct{}{}:
+		default:
+		}
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}}
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-asked
+		cancel()
+	}()
+	if l, err := Open(ctx, "name.test:10000", silent); err == nil || ctx.Err() == nil {
+		t.Errorf("%v, %v, want an error once it is cancelled", l, err)
 	}
 }
 
