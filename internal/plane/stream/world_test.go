@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,6 +17,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -115,10 +117,14 @@ func (s *service) dial(t *testing.T, text string) testenv.Conn {
 }
 
 // dialFrom is dial from an address of loopback.
+// dialFrom connects from an address and says something. A client that is refused
+// at once sees that when it writes or when it reads.
 func (s *service) dialFrom(t *testing.T, from, text string) testenv.Conn {
 	t.Helper()
 	c := testenv.DialFrom(t, from, s.Addr())
-	testenv.Write(t, c, text)
+	if _, err := io.WriteString(c, text); err != nil && !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
+		t.Fatal(err)
+	}
 	return c
 }
 
