@@ -55,10 +55,10 @@ lint: ## format, vet, staticcheck
 	$(GO) vet ./...
 	$(TOOL) staticcheck ./...
 
-platforms: ## programs and tests build for PLATFORMS; the loop plane and what counts bytes run as 32 bits
+platforms: ## programs and tests build for PLATFORMS; what counts and parses runs as 32 bits, as the planes do in test
 	@for p in $(PLATFORMS); do echo "$$p"; export CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/}; \
 		$(GO) build -o /dev/null ./cmd/... && $(GO) vet ./... || exit 1; done
-	CGO_ENABLED=0 GOARCH=386 $(GO) test ./internal/plane/loop ./internal/dispatch ./internal/wire
+	CGO_ENABLED=0 GOARCH=386 $(GO) test ./internal/dispatch ./internal/wire
 
 faults: need ## the slow tests of what goes wrong, in full; some twenty minutes
 	$(GO) test -race -timeout 30m -run 'TestDNSServerKilled|TestReloadUnderLoad|TestScripts/.*/(failover|reload)' -count 5 .
