@@ -182,7 +182,7 @@ func TestBashCompletionOfSplitWords(t *testing.T) {
 	})
 }
 
-// Whoever answers in Pen's place can't have the shell run anything.
+// A program that answers in Pen's place can't make the shell run anything.
 func TestCompletionsDoNotTrustPen(t *testing.T) {
 	addr := fakePen(t, "0 addr $(touch${IFS}run) port 80\n1 addr `touch run` port 80\n$(touch${IFS}run) addr 192.0.2.1 port 80\n"+
 		"3 addr ;touch port 80\n4 addr (unknown address family 0 port 0\n5 addr --what\n6 addr 192.0.2.6 port 80\n")

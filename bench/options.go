@@ -65,7 +65,7 @@ func (o *options) fit(files uint64) bool {
 	return o.moving >= 100 && files >= o.files()
 }
 
-// wants says whether a load is to be measured.
+// wants reports whether a load will be measured.
 func (o options) wants(name string) bool { return len(o.loads) == 0 || slices.Contains(o.loads, name) }
 
 // fewer is the number of passes of loads beside the main ones.
