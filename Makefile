@@ -61,10 +61,10 @@ platforms: ## programs and tests build for PLATFORMS; what counts and parses run
 	CGO_ENABLED=0 GOARCH=386 $(GO) test ./internal/dispatch ./internal/wire
 
 faults: need ## the slow tests of what goes wrong, in full; some twenty minutes
-	$(GO) test -race -timeout 30m -run 'TestDNSServerKilled|TestReloadUnderLoad|TestScripts/.*/(failover|reload)' -count 5 .
-	$(GO) test -race -timeout 30m -run 'TestFaultyServers|TestPenStopped' -thorough -stopped 30s -v .
-	$(GO) test -timeout 30m -run TestTLSScan -scan -v .
-	$(GO) test -timeout 30m -run 'TestManyClients|TestRestoredClients' -clients 1000000 -v .
+	$(GO) test -race -timeout 30m -run 'TestDNSServerKilled|TestReloadUnderLoad|TestScripts/.*/(failover|reload)' -count 5 ./test
+	$(GO) test -race -timeout 30m -run 'TestFaultyServers|TestPenStopped' -thorough -stopped 30s -v ./test
+	$(GO) test -timeout 30m -run TestTLSScan -scan -v ./test
+	$(GO) test -timeout 30m -run 'TestManyClients|TestRestoredClients' -clients 1000000 -v ./test
 
 # Go minimises every input whose coverage varies, for a minute each unless it is
 # told otherwise: with crypto/tls in a target nothing else would be done.

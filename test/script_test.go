@@ -28,8 +28,13 @@ var programs string
 
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
-// testMain builds the programs with the race detector, as the tests are.
+// testMain builds the programs with the race detector, as the tests are. Tests run
+// in the repository's root.
 func testMain(m *testing.M) int {
+	if err := os.Chdir(".."); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	dir, err := os.MkdirTemp("", "pen-programs-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -66,7 +71,7 @@ func TestScripts(t *testing.T) {
 
 func runScripts(t *testing.T, plane string) {
 	testscript.Run(t, testscript.Params{
-		Dir: filepath.Join("testdata", "script"),
+		Dir: filepath.Join("test", "testdata", "script"),
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("GORACE", os.Getenv("GORACE"))
 			env.Setenv("PATH", programs+string(os.PathListSeparator)+os.Getenv("PATH"))

@@ -23,7 +23,7 @@ func TestCommandsDocument(t *testing.T) {
 	}
 	want := `# Options and commands
 
-Generated from the verb table in ` + "`internal/config`" + ` by ` + "`go test -run TestCommandsDocument -update .`" + `.
+Generated from the verb table in ` + "`internal/config`" + ` by ` + "`go test -run TestCommandsDocument -update ./test`" + `.
 
 ## Options
 

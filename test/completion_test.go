@@ -42,9 +42,9 @@ type shell struct {
 }
 
 var shells = []shell{
-	{"bash", []string{"--norc"}, "testdata/completion/bash.sh", "packaging/completions/pen.bash"},
-	{"fish", []string{"--no-config"}, "testdata/completion/fish.fish", "packaging/completions/pen.fish"},
-	{"zsh", []string{"-f"}, "testdata/completion/zsh.zsh", "packaging/completions/pen.zsh"},
+	{"bash", []string{"--norc"}, "test/testdata/completion/bash.sh", "packaging/completions/pen.bash"},
+	{"fish", []string{"--no-config"}, "test/testdata/completion/fish.fish", "packaging/completions/pen.fish"},
+	{"zsh", []string{"-f"}, "test/testdata/completion/zsh.zsh", "packaging/completions/pen.zsh"},
 }
 
 // A completion is a line, and what must be offered for it: exactly these words,
