@@ -1,0 +1,35 @@
+package plane_test
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+	"testing"
+
+	"pen/internal/dispatch"
+	"pen/internal/plane"
+)
+
+func TestEnding(t *testing.T) {
+	for _, c := range []struct {
+		err            error
+		client, server dispatch.Ending
+	}{
+		{nil, dispatch.ByClient, dispatch.ByServer},
+		{io.EOF, dispatch.ByClient, dispatch.ByServer},
+		{syscall.ECONNRESET, dispatch.ByClientReset, dispatch.ByServerReset},
+		{fmt.Errorf("write: %w", os.NewSyscallError("write", syscall.EPIPE)), dispatch.ByClientReset, dispatch.ByServerReset},
+		{io.ErrUnexpectedEOF, dispatch.ByClientReset, dispatch.ByServerReset}, // of TLS
+		{syscall.ETIMEDOUT, dispatch.ByClientLoss, dispatch.ByServerLoss},
+		{syscall.EHOSTUNREACH, dispatch.ByClientLoss, dispatch.ByServerLoss},
+		{syscall.ENOMEM, dispatch.ByError, dispatch.ByError},
+	} {
+		if got := plane.Ending(false, c.err); got != c.client {
+			t.Errorf("client, %v: %v, want %v", c.err, got, c.client)
+		}
+		if got := plane.Ending(true, c.err); got != c.server {
+			t.Errorf("server, %v: %v, want %v", c.err, got, c.server)
+		}
+	}
+}
