@@ -16,19 +16,20 @@ import (
 // that each one may import. A package without a row is an error, and so is a
 // row without a package.
 var mayImport = map[string][]string{
-	"internal/acl":            {},
+	"internal/acl":            {"internal/heap"},
+	"internal/heap":           {},
 	"internal/accesslog":      {},
 	"internal/check":          {"internal/duration"},
 	"internal/duration":       {},
 	"internal/client":         {},
-	"internal/pool":           {},
+	"internal/pool":           {"internal/heap"},
 	"internal/config":         {"internal/check", "internal/duration", "internal/wire"},
 	"internal/geoip":          {},
 	"internal/stats":          {},
 	"internal/sock":           {},
 	"internal/process":        {},
 	"internal/manual":         {"internal/config"},
-	"internal/health":         {"internal/check", "internal/edge", "internal/sock", "internal/tlsterm", "internal/wire"},
+	"internal/health":         {"internal/check", "internal/edge", "internal/heap", "internal/sock", "internal/tlsterm", "internal/wire"},
 	"internal/hostnames":      {},
 	"internal/names":          {},
 	"internal/weblog":         {},
@@ -63,7 +64,7 @@ var mayImport = map[string][]string{
 
 // pure packages decide: plain data, no sockets, no files, no goroutines.
 var pure = []string{
-	"internal/acl", "internal/client", "internal/pool", "internal/dispatch", "internal/config", "internal/stats",
+	"internal/acl", "internal/client", "internal/heap", "internal/pool", "internal/dispatch", "internal/config", "internal/stats",
 	"internal/weblog", "internal/check", "internal/duration", "internal/wire",
 }
 
@@ -71,7 +72,7 @@ var pure = []string{
 // import: they open no socket or file and start no process or goroutine. pflag
 // could, and config has it do no more than sort the options of a command line.
 var pureLibrary = []string{
-	"bufio", "bytes", "cmp", "container/heap", "encoding/binary", "errors", "fmt", "hash/crc32", "hash/fnv", "hash/maphash", "html", "io", "iter", "maps",
+	"bufio", "bytes", "cmp", "encoding/binary", "errors", "fmt", "hash/crc32", "hash/fnv", "hash/maphash", "html", "io", "iter", "maps",
 	"math", "math/bits", "math/rand/v2", "net/netip", "path", "reflect", "slices", "sort", "strconv", "strings", "sync", "sync/atomic", "time",
 	"unicode", "unicode/utf8", "github.com/spf13/pflag", "golang.org/x/crypto/cryptobyte",
 }

@@ -2,11 +2,12 @@ package acl
 
 import (
 	"cmp"
-	"container/heap"
 	"encoding/binary"
 	"math/bits"
 	"net/netip"
 	"slices"
+
+	"pen/internal/heap"
 )
 
 // none is the index of no entry: it comes after all others.
@@ -117,37 +118,24 @@ func last(p netip.Prefix) netip.Addr {
 // first one. It keeps the entries that match in a heap.
 func cover(edges []edge, from func(begin netip.Addr, entry int)) {
 	slices.SortFunc(edges, func(a, b edge) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.entry, b.entry)) })
-	var open entries
+	open := heap.New(func(a, b int) bool { return a < b }, nil)
 	over := map[int]bool{}
 	for i, e := range edges {
 		if e.over {
 			over[e.entry] = true
 		} else {
-			heap.Push(&open, e.entry)
+			open.Push(e.entry)
 		}
 		if i+1 < len(edges) && edges[i+1].at == e.at {
 			continue
 		}
-		for len(open) > 0 && over[open[0]] {
-			heap.Pop(&open)
+		for open.Len() > 0 && over[open.First()] {
+			open.Pop()
 		}
 		first := none
-		if len(open) > 0 {
-			first = open[0]
+		if open.Len() > 0 {
+			first = open.First()
 		}
 		from(e.at, first)
 	}
-}
-
-// entries are a heap of indexes.
-type entries []int
-
-func (e entries) Len() int           { return len(e) }
-func (e entries) Less(i, j int) bool { return e[i] < e[j] }
-func (e entries) Swap(i, j int)      { e[i], e[j] = e[j], e[i] }
-func (e *entries) Push(x any)        { *e = append(*e, x.(int)) }
-func (e *entries) Pop() any {
-	x := (*e)[len(*e)-1]
-	*e = (*e)[:len(*e)-1]
-	return x
 }

@@ -1,7 +1,6 @@
 package health
 
 import (
-	"container/heap"
 	"context"
 	"log/slog"
 	"math/rand/v2"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"pen/internal/check"
+	"pen/internal/heap"
 )
 
 const defaultParallel = 128
@@ -45,9 +45,9 @@ type Monitor struct {
 
 	mu      sync.Mutex // guards all below
 	targets map[Key]*target
-	order   []*target // as they were set
-	waiting queue
-	busy    int // checks under way
+	order   []*target          // as they were set
+	waiting heap.Heap[*target] // the one that is due first on top
+	busy    int                // checks under way
 	pulse   pulse
 	said    time.Time // when a shortage of ours was last logged
 }
@@ -61,7 +61,7 @@ type target struct {
 	journal journal
 
 	due    time.Time
-	index  int // in the queue
+	index  int // in Monitor.waiting, or -1
 	began  time.Time
 	lost   time.Duration // of the pulse when it began
 	cancel context.CancelFunc
@@ -97,7 +97,10 @@ func New(o Options) *Monitor {
 	if o.Parallel == 0 {
 		o.Parallel = defaultParallel
 	}
-	return &Monitor{opt: o, wake: make(chan struct{}, 1), targets: map[Key]*target{}, pulse: pulse{every: beat}}
+	return &Monitor{
+		opt: o, wake: make(chan struct{}, 1), targets: map[Key]*target{}, pulse: pulse{every: beat},
+		waiting: heap.New(func(a, b *target) bool { return a.due.Before(b.due) }, func(t *target, i int) { t.index = i }),
+	}
 }
 
 // Set makes the targets the ones that are checked. Those whose keys were there
@@ -140,7 +143,7 @@ func (m *Monitor) replace(targets []Target) (ending []chan struct{}) {
 			t = &target{machine: check.NewMachine(want.Spec), status: Status{Since: now}}
 			t.due = now.Add(rand.N(want.Spec.Interval))
 			t.Key = want.Key
-			heap.Push(&m.waiting, t)
+			m.waiting.Push(t)
 		}
 		t.Subscribers, t.Others = want.Subscribers, want.Others
 		delete(old, want.Key)
@@ -150,7 +153,7 @@ func (m *Monitor) replace(targets []Target) (ending []chan struct{}) {
 	for _, t := range old {
 		t.gone = true
 		if t.ended == nil {
-			heap.Remove(&m.waiting, t.index)
+			m.waiting.Remove(t.index)
 			continue
 		}
 		t.cancel()

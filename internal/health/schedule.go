@@ -1,7 +1,6 @@
 package health
 
 import (
-	"container/heap"
 	"context"
 	"math/rand/v2"
 	"time"
@@ -38,12 +37,12 @@ func (m *Monitor) turn(ctx context.Context) time.Duration {
 	defer m.mu.Unlock()
 	now := m.opt.Now()
 	m.pulse.beat(now)
-	for m.room() && !m.waiting[0].due.After(now) {
-		m.begin(ctx, heap.Pop(&m.waiting).(*target), now)
+	for m.room() && !m.waiting.First().due.After(now) {
+		m.begin(ctx, m.waiting.Pop(), now)
 	}
 	wait := never
 	if m.room() {
-		wait = m.waiting[0].due.Sub(now)
+		wait = m.waiting.First().due.Sub(now)
 	}
 	if m.busy > 0 {
 		wait = min(wait, m.pulse.next.Sub(now))
@@ -52,7 +51,7 @@ func (m *Monitor) turn(ctx context.Context) time.Duration {
 }
 
 // room reports whether there is a check to begin, now or later.
-func (m *Monitor) room() bool { return len(m.waiting) > 0 && m.busy < m.opt.Parallel }
+func (m *Monitor) room() bool { return m.waiting.Len() > 0 && m.busy < m.opt.Parallel }
 
 // begin makes a check, in a goroutine.
 func (m *Monitor) begin(ctx context.Context, t *target, now time.Time) {
@@ -83,7 +82,7 @@ func (m *Monitor) end(t *target) {
 	close(t.ended)
 	t.cancel, t.ended = nil, nil
 	if !t.gone {
-		heap.Push(&m.waiting, t)
+		m.waiting.Push(t)
 	}
 	m.poke()
 }
@@ -97,32 +96,4 @@ func (t *target) again(now time.Time, ignored bool) {
 	if ignored {
 		t.due = now.Add(soon/2 + rand.N(soon/2))
 	}
-}
-
-// A queue is a heap of targets (container/heap), the one that is due first at
-// its top.
-type queue []*target
-
-func (q queue) Len() int           { return len(q) }
-func (q queue) Less(i, j int) bool { return q[i].due.Before(q[j].due) }
-
-func (q queue) Swap(i, j int) {
-	q[i], q[j] = q[j], q[i]
-	q[i].index, q[j].index = i, j
-}
-
-// Push is for container/heap.
-func (q *queue) Push(x any) {
-	t := x.(*target)
-	t.index = len(*q)
-	*q = append(*q, t)
-}
-
-// Pop is for container/heap.
-func (q *queue) Pop() any {
-	last := len(*q) - 1
-	t := (*q)[last]
-	(*q)[last] = nil
-	*q = (*q)[:last]
-	return t
 }

@@ -1,7 +1,6 @@
 package pool
 
 import (
-	"container/heap"
 	"encoding/binary"
 	"net/netip"
 	"slices"
@@ -23,11 +22,11 @@ func (p *Pool) Pick(client netip.AddrPort, now time.Duration) int {
 	case SmoothRoundRobin:
 		return p.smooth()
 	case LeastConn:
-		s := p.rank.first()
+		s := p.rank.First()
 		if s != nil {
 			p.picks++
 			s.picked = p.picks
-			heap.Fix(&p.rank, 0)
+			p.rank.Fix(0)
 		}
 		return slotOf(s)
 	case Random:
@@ -42,7 +41,7 @@ func (p *Pool) Pick(client netip.AddrPort, now time.Duration) int {
 		}
 		return p.hashed(client.Addr())
 	case Weight:
-		return slotOf(p.rank.first())
+		return slotOf(p.rank.First())
 	}
 	slot, _ := p.Preferred(client)
 	return slot
@@ -94,7 +93,7 @@ func (p *Pool) Preferred(client netip.AddrPort) (slot int, ok bool) {
 		}
 		return int(hash(client, p.algorithm == HashPort) % uint32(len(p.servers))), true
 	case Prio:
-		return slotOf(p.rank.first()), true
+		return slotOf(p.rank.First()), true
 	case First:
 		return p.open.from(0), true
 	case StaticHash, Maglev:
@@ -148,21 +147,21 @@ const smoothRound = 1 << 52
 // smooth takes the server with the earliest deadline. The clock of deadlines
 // stands at the last one; it starts again long before it overflows.
 func (p *Pool) smooth() int {
-	s := p.rank.first()
+	s := p.rank.First()
 	if s == nil {
 		return None
 	}
 	if s.deadline >= 1<<63 {
 		p.virtual = 0
-		for _, other := range p.rank.servers {
+		for _, other := range p.rank.Items() {
 			other.deadline = p.nextDeadline(other)
 		}
-		heap.Init(&p.rank)
-		s = p.rank.first()
+		p.rank.Init()
+		s = p.rank.First()
 	}
 	p.virtual = s.deadline
 	s.deadline += smoothStride(s)
-	heap.Fix(&p.rank, 0)
+	p.rank.Fix(0)
 	return s.Slot
 }
 

@@ -65,7 +65,7 @@ func (p *Pool) hashed(client netip.Addr) int {
 		again = scramble(again + golden)
 	}
 	if p.set.Bound > 0 {
-		return slotOf(p.rank.first()) // the least loaded one is within any bound
+		return slotOf(p.rank.First()) // the least loaded one is within any bound
 	}
 	return p.open.from(int(reduce(h, uint64(len(p.servers)))))
 }

@@ -1,19 +1,21 @@
 package pool
 
 import (
-	"container/heap"
 	"slices"
+
+	"pen/internal/heap"
 )
 
 // rebuild makes the indices from the servers.
 func (p *Pool) rebuild() {
-	for _, s := range slices.Concat(p.rank.servers, p.expiry) {
+	for _, s := range slices.Concat(p.rank.Items(), p.expiry.Items()) {
 		s.inRank, s.inExpiry = -1, -1
 	}
 	n := len(p.servers)
 	p.available, p.open = newBitset(n), newBitset(n)
 	p.weights, p.static = newShares(n), newShares(n)
-	p.rank, p.expiry = rank{algorithm: p.algorithm}, nil
+	p.rank = heap.New(p.algorithm.better, func(s *Server, i int) { s.inRank = i })
+	p.expiry = heap.New(func(a, b *Server) bool { return a.until < b.until }, func(s *Server, i int) { s.inExpiry = i })
 	p.tally, p.conns = tally{}, 0
 	p.keepWarming()
 	for _, s := range p.servers {
@@ -76,7 +78,7 @@ func (p *Pool) recount(s *Server) {
 	case p.algorithm == First:
 		p.open.set(s.Slot, s.drawn > 0 && !s.full())
 	case s.inRank >= 0 && p.algorithm != Prio && p.algorithm != SmoothRoundRobin:
-		heap.Fix(&p.rank, s.inRank)
+		p.rank.Fix(s.inRank)
 	}
 }
 
@@ -93,33 +95,16 @@ func (p *Pool) ranks() bool {
 }
 
 // keep has s in the heap, at its right place, or not in it.
-func keep(h heap.Interface, s *Server, at int, in bool) {
+func keep(h *heap.Heap[*Server], s *Server, at int, in bool) {
 	switch {
 	case in && at < 0:
-		heap.Push(h, s)
+		h.Push(s)
 	case in:
-		heap.Fix(h, at)
+		h.Fix(at)
 	case at >= 0:
-		heap.Remove(h, at)
+		h.Remove(at)
 	}
 }
-
-// A rank is a heap of servers, the one to choose first on top.
-type rank struct {
-	algorithm Algorithm
-	servers   []*Server
-}
-
-func (r *rank) first() *Server {
-	if len(r.servers) == 0 {
-		return nil
-	}
-	return r.servers[0]
-}
-
-func (r *rank) Len() int { return len(r.servers) }
-
-func (r *rank) Less(i, j int) bool { return r.algorithm.better(r.servers[i], r.servers[j]) }
 
 // better is the order of the algorithms that have one.
 func (a Algorithm) better(s, t *Server) bool {
@@ -142,49 +127,4 @@ func (a Algorithm) better(s, t *Server) bool {
 		}
 	}
 	return s.Slot < t.Slot
-}
-
-func (r *rank) Swap(i, j int) {
-	s := r.servers
-	s[i], s[j] = s[j], s[i]
-	s[i].inRank, s[j].inRank = i, j
-}
-
-func (r *rank) Push(x any) {
-	s := x.(*Server)
-	s.inRank = len(r.servers)
-	r.servers = append(r.servers, s)
-}
-
-func (r *rank) Pop() any {
-	n := len(r.servers) - 1
-	s := r.servers[n]
-	s.inRank = -1
-	r.servers = r.servers[:n]
-	return s
-}
-
-// An expiry is a heap of blacklisted servers, the first to return on top.
-type expiry []*Server
-
-func (e expiry) Len() int           { return len(e) }
-func (e expiry) Less(i, j int) bool { return e[i].until < e[j].until }
-
-func (e expiry) Swap(i, j int) {
-	e[i], e[j] = e[j], e[i]
-	e[i].inExpiry, e[j].inExpiry = i, j
-}
-
-func (e *expiry) Push(x any) {
-	s := x.(*Server)
-	s.inExpiry = len(*e)
-	*e = append(*e, s)
-}
-
-func (e *expiry) Pop() any {
-	n := len(*e) - 1
-	s := (*e)[n]
-	s.inExpiry = -1
-	*e = (*e)[:n]
-	return s
 }

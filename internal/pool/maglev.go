@@ -2,8 +2,9 @@ package pool
 
 import (
 	"cmp"
-	"container/heap"
 	"slices"
+
+	"pen/internal/heap"
 )
 
 // maglevSize is the number of places in a Maglev table, a prime. Up to some 650
@@ -24,9 +25,12 @@ type MaglevTable struct {
 func NewMaglev(servers []Config) *MaglevTable { return newMaglev(servers, maglevSize) }
 
 func newMaglev(servers []Config, size uint64) *MaglevTable {
-	queue := maglevQueue(servers, size)
 	t := &MaglevTable{}
-	if len(queue) == 0 {
+	turns := heap.New((*entrant).isNext, nil)
+	for _, e := range entrants(servers, size) {
+		turns.Push(e)
+	}
+	if turns.Len() == 0 {
 		return t
 	}
 	t.slots = make([]int32, size)
@@ -34,13 +38,13 @@ func newMaglev(servers []Config, size uint64) *MaglevTable {
 		t.slots[i] = None
 	}
 	for range size {
-		e := queue[0]
+		e := turns.First()
 		for t.slots[e.place] != None {
 			e.place = (e.place + e.skip) % size
 		}
 		t.slots[e.place] = int32(e.slot)
 		e.taken++
-		heap.Fix(&queue, 0)
+		turns.Fix(0)
 	}
 	return t
 }
@@ -64,21 +68,18 @@ type entrant struct {
 	place, skip uint64
 }
 
-// A maglevHeap has the entrant whose turn it is on top.
-type maglevHeap []*entrant
-
-// maglevQueue returns the servers that have a weight.
-func maglevQueue(servers []Config, size uint64) maglevHeap {
-	var queue maglevHeap
+// entrants returns the servers that have a weight.
+func entrants(servers []Config, size uint64) []*entrant {
+	var all []*entrant
 	for slot, c := range servers {
 		if c.Used() && c.Weight > 0 {
-			queue = append(queue, &entrant{name: c.address(), slot: slot, weight: c.Weight})
+			all = append(all, &entrant{name: c.address(), slot: slot, weight: c.Weight})
 		}
 	}
-	slices.SortStableFunc(queue, func(a, b *entrant) int { return cmp.Compare(a.name, b.name) })
+	slices.SortStableFunc(all, func(a, b *entrant) int { return cmp.Compare(a.name, b.name) })
 	same := 0 // how many of this name there were
-	for i, e := range queue {
-		if same++; i == 0 || e.name != queue[i-1].name {
+	for i, e := range all {
+		if same++; i == 0 || e.name != all[i-1].name {
 			same = 0
 		}
 		h := hashName(e.name, same)
@@ -86,24 +87,11 @@ func maglevQueue(servers []Config, size uint64) maglevHeap {
 		e.place = reduce(h, size)
 		e.skip = 1 + reduce(scramble(h+golden), size-1)
 	}
-	heap.Init(&queue)
-	return queue
+	return all
 }
 
-func (q maglevHeap) Len() int { return len(q) }
-
-func (q maglevHeap) Less(i, j int) bool {
-	a, b := q[i], q[j]
+// isNext reports whether a's turn comes before b's.
+func (a *entrant) isNext(b *entrant) bool {
 	x, y := uint64(a.taken+1)*uint64(b.weight), uint64(b.taken+1)*uint64(a.weight)
 	return x < y || x == y && a.order < b.order
-}
-
-func (q maglevHeap) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
-func (q *maglevHeap) Push(x any)   { *q = append(*q, x.(*entrant)) }
-
-func (q *maglevHeap) Pop() any {
-	n := len(*q) - 1
-	e := (*q)[n]
-	*q = (*q)[:n]
-	return e
 }

@@ -257,7 +257,7 @@ func (p *Pool) comeBack(s *Server) { s.absence, s.trial, s.wellSince = present, 
 // expire takes back the servers whose time away is over.
 func (p *Pool) expire(now time.Duration) {
 	p.passTo(now)
-	for len(p.expiry) > 0 && p.expiry[0].until <= p.now {
-		p.place(p.expiry[0])
+	for p.expiry.Len() > 0 && p.expiry.First().until <= p.now {
+		p.place(p.expiry.First())
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"pen/internal/heap"
 )
 
 // Slots of servers that are not in the table.
@@ -76,12 +78,12 @@ type Pool struct {
 	picks   uint64 // choices of LeastConn, so that equals take turns
 	conns   int    // of all servers in the table
 
-	available bitset // takes connections, as far as its state goes
-	open      bitset // the algorithm may choose it
-	weights   shares // of the open servers, in the units of Server.share
-	static    shares // of all servers, as configured
-	rank      rank   // the open servers, best first, where Algorithm has an order
-	expiry    expiry // servers that are left alone, first to return first
+	available bitset             // takes connections, as far as its state goes
+	open      bitset             // the algorithm may choose it
+	weights   shares             // of the open servers, in the units of Server.share
+	static    shares             // of all servers, as configured
+	rank      heap.Heap[*Server] // the open servers, best first, where Algorithm has an order
+	expiry    heap.Heap[*Server] // servers that are left alone, first to return first
 }
 
 // New returns a pool without servers. Its draws differ from those of any other
@@ -278,13 +280,6 @@ func (p *Pool) Clone() *Pool {
 	for i, s := range c.emergency {
 		c.emergency[i] = s.clone()
 	}
-	own := func(all []*Server) []*Server {
-		out := make([]*Server, len(all))
-		for i, s := range all {
-			out[i] = c.servers[s.Slot]
-		}
-		return out
-	}
 	// What is off the table and still warming is of no interest.
 	c.warming = nil
 	for _, s := range p.warming {
@@ -292,7 +287,8 @@ func (p *Pool) Clone() *Pool {
 			c.warming = append(c.warming, w)
 		}
 	}
-	c.rank.servers, c.expiry = own(p.rank.servers), own(p.expiry)
+	own := func(s *Server) *Server { return c.servers[s.Slot] }
+	c.rank, c.expiry = p.rank.Map(own), p.expiry.Map(own)
 	c.available, c.open = p.available.clone(), p.open.clone()
 	c.weights, c.static = p.weights.clone(), p.static.clone()
 	return &c
