@@ -26,25 +26,22 @@ func NewMaglev(servers []Config) *MaglevTable { return newMaglev(servers, maglev
 
 func newMaglev(servers []Config, size uint64) *MaglevTable {
 	t := &MaglevTable{}
-	turns := heap.New((*entrant).isNext, nil)
-	for _, e := range entrants(servers, size) {
-		turns.Push(e)
-	}
-	if turns.Len() == 0 {
+	classes := weightClasses(entrants(servers, size))
+	if classes.Len() == 0 {
 		return t
 	}
 	t.slots = make([]int32, size)
-	for i := range t.slots {
-		t.slots[i] = None
-	}
+	taken := make([]uint64, size/64+1) // as bits, which stay in the processor's cache
 	for range size {
-		e := turns.First()
-		for t.slots[e.place] != None {
-			e.place = (e.place + e.skip) % size
+		e := classes.First().take()
+		classes.Fix(0)
+		for taken[e.place/64]&(1<<(e.place%64)) != 0 {
+			if e.place += e.skip; e.place >= size {
+				e.place -= size
+			}
 		}
+		taken[e.place/64] |= 1 << (e.place % 64)
 		t.slots[e.place] = int32(e.slot)
-		e.taken++
-		turns.Fix(0)
 	}
 	return t
 }
@@ -58,22 +55,21 @@ func (t *MaglevTable) at(h uint64) int {
 }
 
 // An entrant is a server that takes places in the table in the order that its
-// name says, each time that its weight gives it a turn.
+// name determines, whenever its weight gives it a turn.
 type entrant struct {
 	name        string
 	slot        int
-	weight      int
+	weight      uint64
 	order       int // by name
-	taken       int
 	place, skip uint64
 }
 
-// entrants returns the servers that have a weight.
+// entrants returns the servers that have a weight, by name.
 func entrants(servers []Config, size uint64) []*entrant {
 	var all []*entrant
 	for slot, c := range servers {
 		if c.Used() && c.Weight > 0 {
-			all = append(all, &entrant{name: c.address(), slot: slot, weight: c.Weight})
+			all = append(all, &entrant{name: c.address(), slot: slot, weight: uint64(c.Weight)})
 		}
 	}
 	slices.SortStableFunc(all, func(a, b *entrant) int { return cmp.Compare(a.name, b.name) })
@@ -90,8 +86,44 @@ func entrants(servers []Config, size uint64) []*entrant {
 	return all
 }
 
-// isNext reports whether a's turn comes before b's.
-func (a *entrant) isNext(b *entrant) bool {
-	x, y := uint64(a.taken+1)*uint64(b.weight), uint64(b.taken+1)*uint64(a.weight)
-	return x < y || x == y && a.order < b.order
+// A weightClass has the entrants of one weight, which take turns. Turn number n
+// of each comes at the time n/weight.
+type weightClass struct {
+	weight, turn uint64
+	all          []*entrant
+	next         int // in all
+}
+
+// weightClasses sorts entrants into classes, the one whose turn it is on top:
+// there are fewer weights than entrants.
+func weightClasses(all []*entrant) heap.Heap[*weightClass] {
+	classes := map[uint64]*weightClass{}
+	for _, e := range all {
+		if classes[e.weight] == nil {
+			classes[e.weight] = &weightClass{weight: e.weight, turn: 1}
+		}
+		c := classes[e.weight]
+		c.all = append(c.all, e)
+	}
+	out := heap.New((*weightClass).isNext, nil)
+	for _, c := range classes {
+		out.Push(c)
+	}
+	return out
+}
+
+// isNext reports whether c's turn comes before d's.
+func (c *weightClass) isNext(d *weightClass) bool {
+	x, y := c.turn*d.weight, d.turn*c.weight
+	return x < y || x == y && c.all[c.next].order < d.all[d.next].order
+}
+
+// take gives the next entrant its turn.
+func (c *weightClass) take() *entrant {
+	e := c.all[c.next]
+	if c.next++; c.next == len(c.all) {
+		c.next = 0
+		c.turn++
+	}
+	return e
 }
