@@ -12,26 +12,8 @@ import (
 	"strings"
 	"testing"
 
-	"pen/internal/manual"
 	"pen/internal/testenv"
 )
-
-// The completions say what the verb table says.
-func TestCompletionsAreCurrent(t *testing.T) {
-	scripts, err := manual.Completions()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, want := range scripts {
-		name = "packaging/completions/" + name
-		if *update {
-			writeFile(t, name, want)
-		}
-		if readFile(name) != want {
-			t.Errorf("%s is not what the verb table says; run the command that stands in it", name)
-		}
-	}
-}
 
 // A shell is a program that completes a line with a script of ours. The driver
 // has it do so and prints what it offers.

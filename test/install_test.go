@@ -3,10 +3,13 @@ package pen_test
 import (
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"pen/internal/manual"
 )
 
 // make install puts everything in its place, and make uninstall takes exactly
@@ -25,7 +28,11 @@ func TestInstall(t *testing.T) {
 		"share/fish/vendor_completions.d/pen.fish", "share/fish/vendor_completions.d/penctl.fish",
 		"share/zsh/site-functions/_pen",
 	}
-	for _, program := range installed(t) {
+	programs, err := manual.Programs(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, program := range programs {
 		want = append(want, "bin/"+program)
 	}
 	for _, page := range manualPages(t) {
@@ -78,4 +85,21 @@ func filesBelow(t *testing.T, dir string) []string {
 		t.Fatal(err)
 	}
 	return names
+}
+
+func manualPages(t *testing.T) []string {
+	t.Helper()
+	pages, err := filepath.Glob("packaging/man/*.[1-9]")
+	if err != nil || len(pages) < 5 {
+		t.Fatalf("found only %q: %v", pages, err)
+	}
+	return pages
+}
+
+func TestManualPagesLint(t *testing.T) {
+	for _, page := range manualPages(t) {
+		if out, err := exec.Command("mandoc", "-Tlint", "-W", "warning", page).CombinedOutput(); err != nil || len(out) > 0 {
+			t.Errorf("mandoc: %v\n%s", err, out)
+		}
+	}
 }

@@ -1,6 +1,7 @@
-// Package manual writes what the manual pages and the shell completions say of
-// options and commands, from the verb table of package config. Only tests use
-// it: they compare the files in packaging with it, and write them on request.
+// Package manual writes what docs/commands.md, the manual pages and the shell
+// completions say of options and commands, from the verb table of package config.
+// [Files] returns all of these files. `go generate ./...` writes them, and a test of
+// package repolint fails when they are stale. No program uses this package.
 package manual
 
 import (

@@ -1,6 +1,6 @@
 # bash completion for pen and penctl.
 # Generated from the verb table in internal/config by
-# `go test -run TestCompletionsAreCurrent -update ./test`
+# `go generate ./...`
 
 # The functions _pen_KIND add what can stand at a place to COMPREPLY. They see
 # the variables of their caller: cur, the word that is begun, and words.

@@ -1,6 +1,6 @@
 # fish completion for pen and penctl.
 # Generated from the verb table in internal/config by
-# `go test -run TestCompletionsAreCurrent -update ./test`
+# `go generate ./...`
 
 complete -c pen -s F -l config -r -F -d 'read commands from a file, again at HUP'
 complete -c pen -s O -l command -x -a '(__pen_command)' -d 'run a command, as penctl would; -o is the same'

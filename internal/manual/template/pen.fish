@@ -1,6 +1,6 @@
 # fish completion for pen and penctl.
 # Generated from the verb table in internal/config by
-# `go test -run TestCompletionsAreCurrent -update ./test`
+# `go generate ./...`
 
 {{range .Options -}}
 complete -c pen {{if .Short}}-s {{.Short}} {{end}}-l {{.Long}}{{if .Args}}{{if eq .Kind "file"}} -r -F{{else}} -x -a '(__pen_{{.Kind}}{{range .Words}} {{.}}{{end}})'{{end}}{{end}} -d {{fishquote .Help}}

@@ -1,7 +1,7 @@
 #compdef pen penctl
 # zsh completion for pen and penctl.
 # Generated from the verb table in internal/config by
-# `go test -run TestCompletionsAreCurrent -update ./test`
+# `go generate ./...`
 
 # The functions _pen_KIND add what can stand at a place.
 

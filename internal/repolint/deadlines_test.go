@@ -1,4 +1,4 @@
-package pen_test
+package repolint
 
 import (
 	"go/ast"

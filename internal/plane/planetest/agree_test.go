@@ -1,4 +1,4 @@
-package pen_test
+package planetest_test
 
 import (
 	"flag"

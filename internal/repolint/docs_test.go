@@ -1,47 +1,13 @@
-package pen_test
+package repolint
 
 import (
-	"flag"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
-
-	"pen/internal/config"
 )
-
-var update = flag.Bool("update", false, "write the generated documents")
-
-// docs/commands.md says what the verb table says.
-func TestCommandsDocument(t *testing.T) {
-	const name = "docs/commands.md"
-	help, err := config.Help("")
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := `# Options and commands
-
-Generated from the verb table in ` + "`internal/config`" + ` by ` + "`go test -run TestCommandsDocument -update ./test`" + `.
-
-## Options
-
-` + "```\n" + config.Usage() + "```" + `
-
-## Commands
-
-For the control socket (` + "`penctl SOCKET COMMAND`" + `), for ` + "`-O`" + `, and, a line each, for files (` + "`-F`, `include`" + `). A setting without its value
-asks for it. ` + "`#`" + ` begins a comment.
-
-` + "```\n" + help + "```\n"
-	if *update {
-		writeFile(t, name, want)
-	}
-	if readFile(name) != want {
-		t.Errorf("%s is not what the verb table says; run the command that stands in it", name)
-	}
-}
 
 var link = regexp.MustCompile(`\]\(([^)#]+)[^)]*\)`)
 
@@ -52,7 +18,7 @@ func TestLinks(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, file := range append(files, "README.md", "bench/README.md", "CHANGELOG.md") {
-		for _, m := range link.FindAllStringSubmatch(readFile(file), -1) {
+		for _, m := range link.FindAllStringSubmatch(readFile(t, file), -1) {
 			if strings.Contains(m[1], "://") {
 				continue
 			}
@@ -72,7 +38,7 @@ func TestNamedTests(t *testing.T) {
 		text := ""
 		for _, file := range files {
 			if strings.HasSuffix(file, "_test.go") {
-				text += readFile(file)
+				text += readFile(t, file)
 			}
 		}
 		packages = append(packages, text)
@@ -83,7 +49,7 @@ func TestNamedTests(t *testing.T) {
 	}
 	named := 0
 	for _, file := range files {
-		for _, m := range namedTest.FindAllStringSubmatch(readFile(file), -1) {
+		for _, m := range namedTest.FindAllStringSubmatch(readFile(t, file), -1) {
 			named++
 			if !slices.ContainsFunc(packages, func(text string) bool {
 				return strings.Contains(text, "func "+m[1]+"(") && (m[2] == "" || strings.Contains(text, `"`+m[2]+`"`))
