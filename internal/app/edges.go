@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 
+	"pen/internal/acme"
 	"pen/internal/config"
 	"pen/internal/edge"
 	"pen/internal/plane"
@@ -87,7 +88,7 @@ func serverConfig(t config.TLS) tlsterm.ServerConfig {
 		out.Certificates = append(out.Certificates, tlsterm.Pair(p))
 	}
 	if names := config.Words(t.ACME.Names); len(names) > 0 {
-		out.ACME = &tlsterm.ACME{Names: names, Storage: t.ACME.Storage, Email: t.ACME.Email, CA: t.ACME.CA, CARoots: t.ACME.Roots}
+		out.ACME = &acme.Config{Names: names, Storage: t.ACME.Storage, Email: t.ACME.Email, CA: t.ACME.CA, CARoots: t.ACME.Roots}
 	}
 	return out
 }

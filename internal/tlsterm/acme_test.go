@@ -24,6 +24,7 @@ import (
 	"github.com/letsencrypt/pebble/v2/wfe"
 	"github.com/miekg/dns"
 
+	"pen/internal/acme"
 	"pen/internal/testenv"
 )
 
@@ -136,7 +137,7 @@ func TestACME(t *testing.T) {
 			Certificates:  []Pair{writePair(t, dir, "d", users.issue(t, "default.example"))},
 			CAFile:        write(t, dir, "users.pem", users.pem()),
 			RequireClient: true, ALPN: []string{"h2"},
-			ACME: &ACME{Names: []string{"a.example", "B.example"}, Storage: storage, Email: "me@a.example", CA: a.directory, CARoots: a.roots},
+			ACME: &acme.Config{Names: []string{"a.example", "B.example"}, Storage: storage, Email: "me@a.example", CA: a.directory, CARoots: a.roots},
 		}
 	}
 	a, s, addr := acmeServer(t, 24*3600, config)
@@ -152,7 +153,7 @@ func TestACME(t *testing.T) {
 		t.Errorf("before there is the certificate of %q", got)
 	}
 	stop := start(t, s)
-	for _, name := range s.acme.names {
+	for _, name := range s.acme.Names() {
 		testenv.Eventually(t, "certificate of "+name, func() bool { return !refused(t, addr, show(name)) })
 	}
 	if !refused(t, addr, &tls.Config{ServerName: "a.example", RootCAs: a.issued, NextProtos: []string{"h2"}}) {
@@ -163,7 +164,7 @@ func TestACME(t *testing.T) {
 			t.Errorf("after: %+v", info)
 		}
 	}
-	if !refused(t, addr, &tls.Config{ServerName: "a.example", NextProtos: acmeOnly, InsecureSkipVerify: true}) {
+	if !refused(t, addr, &tls.Config{ServerName: "a.example", NextProtos: []string{acme.Protocol}, InsecureSkipVerify: true}) {
 		t.Error("a challenge that nobody has given is answered")
 	}
 	stop()
@@ -197,9 +198,8 @@ func defaultName(t *testing.T, addr string, client tls.Certificate) string {
 func TestACMEFails(t *testing.T) {
 	a, s, addr := acmeServer(t, 24*3600, func(a *acmeCA) ServerConfig {
 		a.lost.Store(true)
-		return ServerConfig{ACME: &ACME{Names: []string{"a.example"}, Storage: t.TempDir(), CA: a.directory, CARoots: a.roots}}
+		return ServerConfig{ACME: &acme.Config{Names: []string{"a.example"}, RetryPause: time.Millisecond, Storage: t.TempDir(), CA: a.directory, CARoots: a.roots}}
 	})
-	s.acme.pause = time.Millisecond
 	start(t, s)
 	testenv.Eventually(t, "an error that says why", func() bool { return strings.Contains(s.Certificates()[0].Error, "resolve") })
 	if !refused(t, addr, &tls.Config{ServerName: "a.example", InsecureSkipVerify: true}) {
@@ -215,9 +215,8 @@ func TestACMEFails(t *testing.T) {
 // What expires soon is renewed, and is in force then.
 func TestACMERenews(t *testing.T) {
 	a, s, addr := acmeServer(t, 8, func(a *acmeCA) ServerConfig {
-		return ServerConfig{ACME: &ACME{Names: []string{"a.example"}, Storage: t.TempDir(), CA: a.directory, CARoots: a.roots}}
+		return ServerConfig{ACME: &acme.Config{Names: []string{"a.example"}, CheckInterval: 100 * time.Millisecond, Storage: t.TempDir(), CA: a.directory, CARoots: a.roots}}
 	})
-	s.acme.every = 100 * time.Millisecond
 	start(t, s)
 	serial := func() string {
 		state, err := visit(t, addr, &tls.Config{ServerName: "a.example", RootCAs: a.issued})
@@ -235,7 +234,7 @@ func TestACMERenews(t *testing.T) {
 func TestACMEAccountLost(t *testing.T) {
 	storage := t.TempDir()
 	a, s, addr := acmeServer(t, 24*3600, func(a *acmeCA) ServerConfig {
-		return ServerConfig{ACME: &ACME{Names: []string{"a.example"}, Storage: storage, CA: a.directory, CARoots: a.roots}}
+		return ServerConfig{ACME: &acme.Config{Names: []string{"a.example"}, Storage: storage, CA: a.directory, CARoots: a.roots}}
 	})
 	get := func(s *Server, addr string) {
 		t.Helper()

@@ -10,29 +10,28 @@ import (
 	"strings"
 	"sync"
 
+	"pen/internal/pemfile"
 	"pen/internal/wire"
 )
 
 // ClientConfig is how to speak TLS with servers.
 type ClientConfig struct {
-	// Name is what a server's certificate must be for, and what it is asked
-	// for by. With "" it is the name or address that the server has been given
-	// by.
+	// Name is the server name to send and to verify. "": the name or address in the
+	// server's configuration.
 	Name string
-	// CA is a PEM file with who signs the certificates of servers; "": whom the
-	// system trusts.
+	// CA is a PEM file of the authorities of server certificates; "": the system's.
 	CA string
-	// Cert and Key are what we show to servers that ask, see Pair.
+	// Cert and Key are presented to servers that ask for a certificate, see Pair.
 	Cert, Key string
 	// ALPN are the protocols to ask for, in order.
 	ALPN []string
-	// Insecure takes any certificate: whoever is between us and a server can
-	// then read and change everything.
+	// Insecure accepts any certificate: a man in the middle can then read and
+	// change everything.
 	Insecure bool
 }
 
 const (
-	maxHosts    = 1024 // names of servers whose sessions are remembered
+	maxHosts    = 1024 // server names with cached sessions
 	maxSessions = 4    // of each
 )
 
@@ -47,8 +46,7 @@ type Client struct {
 	hosts map[string]*tls.Config
 }
 
-// NewClient reads the files; the error names one that is missing or not what it
-// should be.
+// NewClient reads the files; the error names one that is missing or damaged.
 func NewClient(cfg ClientConfig) (*Client, error) {
 	name := strings.TrimSuffix(cfg.Name, ".")
 	if _, ok := wire.HostName(name); name != "" && !ok && net.ParseIP(name) == nil {
@@ -58,8 +56,8 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 	return c, c.Reload()
 }
 
-// Reload reads the files again. After an error, which names one, what was read
-// before stays in force.
+// Reload reads the files again. After an error, which names a file, the previous
+// content stays active.
 func (c *Client) Reload() error {
 	base, err := c.cfg.read()
 	if err != nil {
@@ -71,15 +69,15 @@ func (c *Client) Reload() error {
 	return nil
 }
 
-// read makes what all servers have in common.
+// read returns the configuration that all servers have in common.
 func (cfg ClientConfig) read() (*tls.Config, error) {
 	base := &tls.Config{
 		MinVersion: tls.VersionTLS12, NextProtos: cfg.ALPN, InsecureSkipVerify: cfg.Insecure,
 		CipherSuites: secure(),
 	}
-	r := reading{}
+	files := pemfile.Files{}
 	if cfg.CA != "" {
-		cas, err := r.readCAs(cfg.CA)
+		cas, err := files.ReadCAs(cfg.CA)
 		if err != nil {
 			return nil, err
 		}
@@ -90,21 +88,21 @@ func (cfg ClientConfig) read() (*tls.Config, error) {
 	}
 	switch {
 	case cfg.Cert != "":
-		cert, err := r.readPair(Pair{cfg.Cert, cfg.Key})
+		cert, err := files.ReadPair(Pair{Cert: cfg.Cert, Key: cfg.Key})
 		if err != nil {
 			return nil, err
 		}
 		base.Certificates = []tls.Certificate{cert}
 	case cfg.Key != "":
-		return nil, fmt.Errorf("key %s is without a certificate, want one as well", cfg.Key)
+		return nil, fmt.Errorf("key %s has no certificate, want one as well", cfg.Key)
 	}
 	return base, nil
 }
 
-// Handshake makes a TLS connection of a connection to a server, which is known
-// by host, a name or an address. It blocks until it is made, has failed, or ctx
-// is done, which closes conn. It neither sets nor clears deadlines of conn.
-// Whatever comes of it, the caller closes conn.
+// Handshake establishes TLS on a connection to a server; host is its name or
+// address. It blocks until that has succeeded or failed, or ctx is done, which
+// closes conn. It does not touch the deadlines of conn. The caller closes conn in
+// every case.
 func (c *Client) Handshake(ctx context.Context, conn net.Conn, host string) (*tls.Conn, error) {
 	cfg, err := c.config(strings.TrimSuffix(host, "."))
 	if err != nil {
@@ -117,8 +115,8 @@ func (c *Client) Handshake(ctx context.Context, conn net.Conn, host string) (*tl
 	return t, nil
 }
 
-// config returns that of a server, which remembers its sessions: those of other
-// servers would be of no use there, though they may have the same certificate.
+// config returns the configuration for a server, with its own session cache:
+// sessions of other servers are useless there, even with the same certificate.
 func (c *Client) config(host string) (*tls.Config, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -130,10 +128,10 @@ func (c *Client) config(host string) (*tls.Config, error) {
 		cfg.ServerName = host
 	}
 	if cfg.ServerName == "" && !cfg.InsecureSkipVerify {
-		return nil, errors.New("TLS to a server that has no name, want one to find in its certificate")
+		return nil, errors.New("TLS to a server without a name, want one to verify its certificate")
 	}
 	cfg.ClientSessionCache = tls.NewLRUClientSessionCache(maxSessions)
-	if len(c.hosts) >= maxHosts { // there are no more servers than that
+	if len(c.hosts) >= maxHosts { // more than a service has servers: names have changed
 		clear(c.hosts)
 	}
 	c.hosts[host] = cfg

@@ -8,30 +8,31 @@ import (
 	"net"
 	"net/netip"
 	"time"
+
+	"pen/internal/acme"
 )
 
-// ErrChallenge is what a Handshake with an ACME authority ends with that has
-// seen what it wanted to. The connection is of no further use.
-var ErrChallenge = errors.New("TLS: this was an ACME authority's look at us, and has been answered")
+// ErrChallenge is returned by Handshake when the client was an ACME authority that
+// verified a name. It has been answered, and the connection is of no further use.
+var ErrChallenge = errors.New("TLS: answered the challenge of an ACME authority")
 
-// errGone is what a Handshake ends with whose client has closed its connection
-// before anything was computed for it.
+// errGone is returned by Handshake if the client closed its connection before
+// anything was computed for it.
 var errGone = errors.New("TLS: the client is gone")
 
-// A Peer is what is known of a client, for the wait for a processor.
+// A Peer describes a client that may have to wait for a processor.
 type Peer struct {
-	From  netip.Addr // who it is; the zero one of a Unix socket
-	Until time.Time  // when its time for the handshake is over; the zero one: never
-	// Look, unless it is nil, returns how long ago the client has last sent
-	// something, and whether it has closed its connection.
+	From  netip.Addr // its address; zero for a Unix socket
+	Until time.Time  // deadline of the handshake; zero: none
+	// Look, unless nil, returns how long ago the client last sent something, and
+	// whether it has closed its connection.
 	Look func() (silent time.Duration, gone bool)
 }
 
-// Handshake makes a TLS connection of a client's connection. It blocks until it
-// is made, has failed, or ctx is done, which closes c. It neither sets nor
-// clears deadlines of c. Whatever comes of it, the caller closes c. The TLS
-// connection's NetConn is not c itself. After [ErrBusy] it had to wait for a processor
-// for too long.
+// Handshake establishes TLS with a client. It blocks until that has succeeded or
+// failed, or ctx is done, which closes c. It does not touch the deadlines of c. The
+// caller closes c in every case. The TLS connection's NetConn is not c itself. The
+// error is [ErrBusy] if no processor was free in time.
 func (s *Server) Handshake(ctx context.Context, c net.Conn, peer Peer) (*tls.Conn, error) {
 	g := &gate{Conn: c, ctx: ctx, peer: peer, queue: handshakes}
 	conn := tls.Server(g, s.entry)
@@ -41,29 +42,28 @@ func (s *Server) Handshake(ctx context.Context, c net.Conn, peer Peer) (*tls.Con
 	if err != nil {
 		return nil, cmp.Or(g.refusal, err)
 	}
-	if conn.ConnectionState().NegotiatedProtocol == acmeProtocol {
-		conn.CloseWrite() // RFC 8737, section 3: no data is to follow
+	if conn.ConnectionState().NegotiatedProtocol == acme.Protocol {
+		conn.CloseWrite() // RFC 8737, section 3: no data must follow
 		return nil, ErrChallenge
 	}
 	return conn, nil
 }
 
-// A gate is a connection during its handshake, which has a place among those that
-// compute from when its hello is there, whenever it does not wait for its client:
-// clients that say nothing keep nobody out. It belongs to the goroutine of the
-// handshake.
+// A gate is a connection during its handshake. It occupies a place of the queue
+// from the hello on, except while it waits for the client: silent clients keep
+// nobody out. It belongs to the goroutine of the handshake.
 type gate struct {
 	net.Conn
-	ctx     context.Context // the handshake's; it ends the wait for a place
+	ctx     context.Context // of the handshake; ends the wait for a place
 	peer    Peer
 	queue   *queue
-	begun   bool // the hello is there
+	begun   bool // the hello has arrived
 	inside  bool
-	over    bool  // the handshake is: nothing is done here any more
-	refusal error // why there was no place
+	over    bool  // after the handshake: only pass through
+	refusal error // why it got no place
 }
 
-// begin waits for a place, when the hello has come.
+// begin waits for a place after the hello.
 func (g *gate) begin() error {
 	if g.inside {
 		return nil
@@ -94,7 +94,7 @@ func (g *gate) begin() error {
 	return nil
 }
 
-// enter waits for a place, when the client has answered.
+// enter waits for a place after an answer of the client.
 func (g *gate) enter() error {
 	if !g.begun || g.inside {
 		return nil
@@ -123,8 +123,7 @@ func (g *gate) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Write leaves the place to others. What follows a write is a read, or next to
-// nothing.
+// Write frees the place: a write is followed by a read, or by almost nothing.
 func (g *gate) Write(b []byte) (int, error) {
 	if !g.over {
 		g.leave()
@@ -132,7 +131,7 @@ func (g *gate) Write(b []byte) (int, error) {
 	return g.Conn.Write(b)
 }
 
-// aside does without a place what may wait.
+// aside calls a function that may block, without a place.
 func (g *gate) aside(do func()) error {
 	g.leave()
 	do()

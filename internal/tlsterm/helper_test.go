@@ -143,8 +143,8 @@ func write(t testing.TB, dir, name string, data []byte) string {
 func writePair(t testing.TB, dir, name string, cert tls.Certificate) Pair {
 	t.Helper()
 	return Pair{
-		write(t, dir, name+".crt", certPEM(cert.Certificate...)),
-		write(t, dir, name+".key", keyPEM(t, cert.PrivateKey)),
+		Cert: write(t, dir, name+".crt", certPEM(cert.Certificate...)),
+		Key:  write(t, dir, name+".key", keyPEM(t, cert.PrivateKey)),
 	}
 }
 

@@ -5,33 +5,35 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"time"
+
+	"pen/internal/pemfile"
 )
 
-// A maker makes identities that have the same settings.
+// A maker makes identities with common settings.
 type maker struct {
 	suites []uint16
 	alpn   []string
-	oldest uint16 // protocol
+	oldest uint16 // protocol version
 }
 
-// An identity is a certificate together with what its clients have to show. It
-// is not changed, except for the keys of its session tickets: a ticket is good
-// for this identity and no other, so that nobody takes one from where no
-// certificate is asked for to where one is.
+// An identity is a certificate together with the certificates that its clients must
+// present. It is immutable but for the keys of its session tickets. A ticket is
+// valid for one identity only: one issued without a client certificate must not be
+// accepted where a certificate is required.
 type identity struct {
-	key     [sha256.Size]byte // of the certificate and of what clients have to show
-	cert    tls.Certificate   // with the staple, and without the authorities' part of its chain
+	key     [sha256.Size]byte // hash of the certificate and of the client authentication
+	cert    tls.Certificate   // as read: without appendChain
 	config  *tls.Config
 	tickets *tickets
 	source  string
-	stapled time.Time // until when; zero: not at all
+	stapled time.Time // when the staple expires; zero: there is none
 	problem string    // for Info.Error
 }
 
-// make makes an identity of a certificate, with a staple if there is one for
-// it and it is good: nil is none. If old has the same certificate and asks the
-// same of its clients, its tickets stay good.
-func (m *maker) make(source string, cert tls.Certificate, staple []byte, clients *clients, old *identity, now time.Time) *identity {
+// make returns the identity of a certificate, with a staple if it is valid; nil is
+// none. Tickets of old stay valid if its certificate and client authentication are
+// the same.
+func (m *maker) make(source string, cert tls.Certificate, staple []byte, clients *clientAuth, old *identity, now time.Time) *identity {
 	id := &identity{source: source, cert: cert}
 	h := sha256.New()
 	h.Write(cert.Certificate[0])
@@ -39,7 +41,7 @@ func (m *maker) make(source string, cert tls.Certificate, staple []byte, clients
 	h.Sum(id.key[:0])
 	sent := cert
 	sent.Certificate = append([][]byte(nil), cert.Certificate...)
-	chain(&sent, clients.cas)
+	appendChain(&sent, clients.cas)
 	sent.OCSPStaple = nil
 	if staple != nil {
 		der, until, err := parseStaple(staple, &sent, clients.cas, now)
@@ -70,12 +72,12 @@ func (id *identity) isRSA() bool { return id.leaf().PublicKeyAlgorithm == x509.R
 
 func (id *identity) leaf() *x509.Certificate { return id.cert.Leaf }
 
-// expired reports whether the staple is too old to be sent.
+// expired reports whether the staple must not be sent any more.
 func (id *identity) expired(now time.Time) bool {
 	return !id.stapled.IsZero() && !now.Before(id.stapled)
 }
 
-// rotate exchanges the keys of the tickets if it is time to.
+// rotate replaces the keys of the tickets when they are due.
 func (id *identity) rotate(now time.Time) {
 	if id.tickets.rotate(now) {
 		id.tickets.install(id.config)
@@ -85,7 +87,7 @@ func (id *identity) rotate(now time.Time) {
 func (id *identity) info() Info {
 	leaf := id.leaf()
 	return Info{
-		Names: namesOf(leaf), Source: id.source, NotAfter: leaf.NotAfter, Issuer: issuerName(leaf),
+		Names: pemfile.NamesOf(leaf), Source: id.source, NotAfter: leaf.NotAfter, Issuer: issuerName(leaf),
 		Stapled: !id.stapled.IsZero(), Error: id.problem,
 	}
 }

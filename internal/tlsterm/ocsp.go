@@ -12,22 +12,23 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ocsp"
+
+	"pen/internal/pemfile"
 )
 
 const (
-	// stapleMargin is how long before it expires a staple is not sent any more,
-	// for clients whose clock is ahead. It is longer than longest, so that no
-	// certificate that was put by has one that is too old.
+	// stapleMargin is how long before its expiry a staple is last sent, for clients
+	// whose clock is ahead. It is longer than maxStale, so that no cached
+	// certificate has an expired one.
 	stapleMargin = 5 * time.Minute
-	// clockMargin is how far ahead the clock of an authority may be.
+	// clockMargin is how far the clock of an authority may be ahead.
 	clockMargin = 5 * time.Minute
 )
 
-// parseStaple returns an OCSP response for a certificate as DER, and until when
-// it may be sent. Whatever a client would refuse is an error: one for another
-// certificate, not signed by its authority or one whom that has charged with it
-// (RFC 6960, section 4.2.2.2), one that is not good, and one that is too old or
-// will never be.
+// parseStaple returns an OCSP response for a certificate as DER, and until when it
+// may be sent. A response that a client would refuse is an error: for another
+// certificate, signed neither by its authority nor by a delegate of that (RFC 6960,
+// section 4.2.2.2), with another status than good, expired, or without an expiry.
 func parseStaple(data []byte, cert *tls.Certificate, cas []*x509.Certificate, now time.Time) ([]byte, time.Time, error) {
 	fail := func(format string, args ...any) ([]byte, time.Time, error) {
 		return nil, time.Time{}, fmt.Errorf("OCSP response: "+format, args...)
@@ -49,9 +50,9 @@ func parseStaple(data []byte, cert *tls.Certificate, cas []*x509.Certificate, no
 	until := r.NextUpdate.Add(-stapleMargin)
 	switch {
 	case r.Status != ocsp.Good:
-		return fail("it says that the certificate is revoked or unknown")
+		return fail("the certificate is revoked or unknown in it")
 	case r.NextUpdate.IsZero():
-		return fail("it does not say until when it is good, want one with a next update")
+		return fail("it has no expiry, want one with a next update")
 	case r.ThisUpdate.After(now.Add(clockMargin)):
 		return fail("it is good from %s on", r.ThisUpdate.Format(time.RFC3339))
 	case !now.Before(until):
@@ -60,7 +61,7 @@ func parseStaple(data []byte, cert *tls.Certificate, cas []*x509.Certificate, no
 	return der, until, nil
 }
 
-// stapleIssuer returns who has signed a certificate.
+// stapleIssuer returns the authority that signed a certificate.
 func stapleIssuer(cert *tls.Certificate, cas []*x509.Certificate) (*x509.Certificate, error) {
 	if len(cert.Certificate) > 1 {
 		next, err := x509.ParseCertificate(cert.Certificate[1])
@@ -68,14 +69,13 @@ func stapleIssuer(cert *tls.Certificate, cas []*x509.Certificate) (*x509.Certifi
 			return next, nil
 		}
 	}
-	if ca := issuerOf(cert.Leaf, cas); ca != nil {
+	if ca := pemfile.IssuerOf(cert.Leaf, cas); ca != nil {
 		return ca, nil
 	}
-	return nil, errors.New("it cannot be checked, want the authority's certificate after the server's in its file")
+	return nil, errors.New("it cannot be verified, want the authority's certificate after the server's in its file")
 }
 
-// decodeStaple returns DER of what may be PEM or base64 as well; what is none
-// of them is returned as it is.
+// decodeStaple converts PEM or base64 to DER, and returns other data unchanged.
 func decodeStaple(data []byte) []byte {
 	if block, _ := pem.Decode(data); block != nil {
 		return block.Bytes

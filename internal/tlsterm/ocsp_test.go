@@ -142,24 +142,24 @@ func TestStapling(t *testing.T) {
 	}
 	stapled("the first", first)
 	now := time.Now().Add(time.Hour - stapleMargin)
-	s.look(now)
-	s.look(now.Add(time.Minute))
+	s.refresh(now)
+	s.refresh(now.Add(time.Minute))
 	stapled("when it is too old", nil)
 	if n := strings.Count(l.String(), "WARN"); n != 1 {
 		t.Errorf("%d warnings, want 1: %s", n, &l)
 	}
 	second := ca.respond(t, cert.Leaf, func(r *ocsp.Response) { r.NextUpdate = time.Now().Add(2 * time.Hour) })
 	write(t, dir, "a.ocsp", second)
-	s.look(time.Now())
+	s.refresh(time.Now())
 	stapled("the second", second)
 	write(t, dir, "a.ocsp", ca.respond(t, ca.issue(t, "b").Leaf, nil))
-	s.look(time.Now())
+	s.refresh(time.Now())
 	stapled("that for another", nil)
 	write(t, dir, "a.ocsp", second)
-	s.look(time.Now())
+	s.refresh(time.Now())
 	stapled("the second again", second)
 	writePair(t, dir, "a", ca.issue(t, "a.example"))
-	s.look(time.Now())
+	s.refresh(time.Now())
 	stapled("that for the last certificate", nil)
 }
 

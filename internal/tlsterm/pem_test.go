@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+
+	"pen/internal/pemfile"
 )
 
 // Files are as people and programs leave them, with more in them than is needed
@@ -57,7 +59,7 @@ func TestPEMFiles(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := write(t, t.TempDir(), "a.pem", []byte(tt.text))
-			pair, err := reading{}.readPair(Pair{Cert: file})
+			pair, err := pemfile.Files{}.ReadPair(Pair{Cert: file})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -69,7 +71,7 @@ func TestPEMFiles(t *testing.T) {
 				}
 				got = append(got, c.Subject.CommonName)
 			}
-			if strings.Join(got, " ") != strings.Join(tt.want, " ") || !belong(pair.Leaf, leaf.PrivateKey.(crypto.Signer)) {
+			if strings.Join(got, " ") != strings.Join(tt.want, " ") || !pemfile.IsKeyOf(leaf.PrivateKey.(crypto.Signer), pair.Leaf) {
 				t.Errorf("%v, want %v", got, tt.want)
 			}
 			if got := shown(t, serve(t, newServer(t, ServerConfig{Certificates: []Pair{{Cert: file}}})), "a.example"); got != "a.example" {
@@ -137,45 +139,4 @@ func TestPEMErrors(t *testing.T) {
 			}
 		})
 	}
-}
-
-// A file that is cut anywhere but between its parts is an error.
-func TestPEMCutOff(t *testing.T) {
-	ca := newAuthority(t, "ca")
-	text := string(ca.pem()) + string(ca.pem())
-	for n := range len(text) {
-		all, err := parts([]byte(text[:n]), certificates)
-		left := strings.TrimSpace(text[:n][min(n, len(text)/2*len(all)):])
-		if (err == nil) != (len(left) <= len(pemDashes)) {
-			t.Errorf("of %d bytes there are %d parts, %v", n, len(all), err)
-		}
-	}
-}
-
-// FuzzParts: whatever a file has in it, an error has one line and quotes nothing of
-// what may be a key, and what is read can be written and read again.
-func FuzzParts(f *testing.F) {
-	ca := newAuthority(f, "ca")
-	f.Add(ca.pem())
-	f.Add([]byte("\ufeff-----BEGIN PRIVATE KEY-----\r\nMAA=\r\n-----END PRIVATE KEY-----"))
-	f.Add([]byte("-----BEGIN EC PARAMETERS-----\n-----END"))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		_, err := parseCerts("file", b)
-		if err != nil && (strings.Contains(err.Error(), "\n") || len(err.Error()) > 1000) {
-			t.Errorf("%q", err)
-		}
-		blocks, err := parts(b, keys)
-		if err != nil {
-			return
-		}
-		var again bytes.Buffer
-		for _, block := range blocks {
-			if pem.Encode(&again, block) != nil {
-				return // headers that can't be written
-			}
-		}
-		if more, err := parts(again.Bytes(), keys); err != nil || len(more) != len(blocks) {
-			t.Errorf("%d parts, written and read again %d, %v", len(blocks), len(more), err)
-		}
-	})
 }

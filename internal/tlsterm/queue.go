@@ -11,49 +11,48 @@ import (
 )
 
 const (
-	// crowd is how many clients that have sent a hello may wait for a processor
-	// before planes accept no more, so that the others wait in the kernel's queue,
-	// which is bounded as well.
+	// crowd is how many clients with a hello may wait for a processor before planes
+	// stop accepting; the others wait in the kernel's queue, which is bounded too.
 	crowd = 32
-	// maxWaiting is how many wait at most, where more have been accepted before
-	// they sent their hellos: of more the longest line loses its oldest.
+	// maxWaiting is how many wait at most; more may have been accepted before they
+	// sent their hellos. Beyond it the longest line loses its oldest.
 	maxWaiting = 1024
-	// Patience is how old a hello may be for a handshake to begin: who sent an
-	// older one has given up, or will have before the handshake is done.
+	// Patience is how old a hello may be when its handshake starts. The sender of an
+	// older one has given up, or will before the handshake is done.
 	Patience = 5 * time.Second
-	// late is from what wait of the oldest of a line on the newest comes first.
+	// late is the wait of a line's oldest from which its newest comes first.
 	late = 3 * time.Second
 )
 
-// ErrBusy is what a Handshake ends with that no processor was free for in time.
+// ErrBusy is returned by Handshake when no processor was free in time.
 var ErrBusy = errors.New("TLS: more clients than the processors can do handshakes for in time")
 
-// handshakes are those of all servers of the process. As many compute at a time as
-// there are processors: more of them would finish none sooner, and would take the
-// processors from the connections that are established.
+// handshakes is the queue of all servers of the process. As many handshakes compute
+// at a time as there are processors: more would finish none sooner, and would take
+// processors from established connections.
 var handshakes = newQueue(runtime.GOMAXPROCS(0))
 
-// Room returns nil, or what is closed when planes may accept more clients who will
-// want a handshake.
+// Room returns nil if planes may accept more clients that need a handshake, or a
+// channel that is closed when they may.
 func Room() <-chan struct{} { return handshakes.Room() }
 
-// A queue gives places to handshakes that compute. Those whose clients have answered
-// come first, since little is left to do for them. The others stand in lines by the
-// network that they come from, which take turns: a flood from few networks keeps
-// nobody out who comes from another one.
+// A queue gives places to handshakes that compute. Handshakes whose client has
+// answered come first, since little is left to do for them. The others wait in a
+// line for each client network, and the lines take turns: a flood from a few
+// networks does not keep other networks out.
 type queue struct {
 	places int
 
 	mu       sync.Mutex // guards all below
-	busy     int        // places that are taken
+	busy     int        // places in use
 	answered []*waiter
-	turns    []*line // those with waiters, the next one first
+	turns    []*line // lines with waiters, the next one first
 	lines    map[netip.Prefix]*line
 	waiting  int           // in lines
-	room     chan struct{} // closed when there is no crowd any more; nil: nobody waits for that
+	room     chan struct{} // closed when the crowd is gone; nil: no plane waits
 }
 
-// A line is who waits of a network, in the order of their coming.
+// A line has the waiters of one network, the oldest first.
 type line struct {
 	from    netip.Prefix
 	waiters []*waiter
@@ -63,25 +62,25 @@ type line struct {
 type waiter struct {
 	line  *line // nil: its client has answered
 	since time.Time
-	ready chan error // gets nil with a place, or why there is none; once
+	ready chan error // receives once: nil for a place, or why there is none
 }
 
 func newQueue(places int) *queue {
 	return &queue{places: places, lines: map[netip.Prefix]*line{}}
 }
 
-// networkOf is the line of an address: what one customer of a provider has, or a
+// networkOf is the network of an address: that of one customer of a provider, or a
 // small network.
 func networkOf(a netip.Addr) netip.Prefix {
 	bits := 48
 	if a = a.Unmap().WithZone(""); a.Is4() {
 		bits = 24
 	}
-	p, _ := a.Prefix(bits) // a Unix socket has the zero one
+	p, _ := a.Prefix(bits) // zero for a Unix socket
 	return p
 }
 
-// Room is [Room] of this queue.
+// Room is [Room] for this queue.
 func (q *queue) Room() <-chan struct{} {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -94,8 +93,8 @@ func (q *queue) Room() <-chan struct{} {
 	return q.room
 }
 
-// enter waits for a place, for a client from a network whose hello came at some
-// time, at the longest until another. It reports whether it had to wait.
+// enter waits for a place for a client from a network, whose hello came at a time,
+// at most until a deadline. It reports whether it had to wait.
 func (q *queue) enter(ctx context.Context, from netip.Prefix, came, until time.Time) (waited bool, err error) {
 	if deadline := came.Add(Patience); until.IsZero() || deadline.Before(until) {
 		until = deadline
@@ -118,8 +117,7 @@ func (q *queue) enter(ctx context.Context, from netip.Prefix, came, until time.T
 	return true, q.wait(ctx, w, over.C)
 }
 
-// reenter is enter for a client that has answered. until is the zero time for as
-// long as it takes.
+// reenter is enter for a client that has answered. A zero until is no deadline.
 func (q *queue) reenter(ctx context.Context, until time.Time) error {
 	q.mu.Lock()
 	if q.busy < q.places {
@@ -138,7 +136,7 @@ func (q *queue) reenter(ctx context.Context, until time.Time) error {
 	return q.wait(ctx, w, over.C)
 }
 
-// wait waits until it is a waiter's turn, or one of the others.
+// wait waits for a waiter's turn, for ctx, or for over.
 func (q *queue) wait(ctx context.Context, w *waiter, over <-chan time.Time) (err error) {
 	select {
 	case err := <-w.ready:
@@ -152,7 +150,7 @@ func (q *queue) wait(ctx context.Context, w *waiter, over <-chan time.Time) (err
 	q.remove(w)
 	q.mu.Unlock()
 	select {
-	case got := <-w.ready: // meanwhile
+	case got := <-w.ready: // the place came meanwhile
 		if got == nil {
 			q.leave()
 		}
@@ -161,7 +159,7 @@ func (q *queue) wait(ctx context.Context, w *waiter, over <-chan time.Time) (err
 	return err
 }
 
-// leave gives a place back, or on.
+// leave frees a place, or passes it on.
 func (q *queue) leave() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -184,12 +182,12 @@ func (q *queue) add(w *waiter, from netip.Prefix) {
 	l.waiters = append(l.waiters, w)
 	if q.waiting++; q.waiting > maxWaiting {
 		longest := slices.MaxFunc(q.turns, func(a, b *line) int { return len(a.waiters) - len(b.waiters) })
-		q.take(longest, 0).ready <- ErrBusy
+		q.dequeue(longest, 0).ready <- ErrBusy
 	}
 }
 
-// next returns whose turn it is, or nil. Who has waited for too long is refused.
-// q.mu is held.
+// next removes and returns the next waiter, or nil. It refuses those that have waited
+// for too long. q.mu is held.
 func (q *queue) next(now time.Time) *waiter {
 	if len(q.answered) > 0 {
 		w := q.answered[0]
@@ -200,23 +198,23 @@ func (q *queue) next(now time.Time) *waiter {
 		l := q.turns[0]
 		switch waited := now.Sub(l.waiters[0].since); {
 		case waited >= Patience:
-			q.take(l, 0).ready <- ErrBusy
+			q.dequeue(l, 0).ready <- ErrBusy
 		case waited >= late:
 			q.rotate()
-			return q.take(l, len(l.waiters)-1)
+			return q.dequeue(l, len(l.waiters)-1)
 		default:
 			q.rotate()
-			return q.take(l, 0)
+			return q.dequeue(l, 0)
 		}
 	}
 	return nil
 }
 
-// rotate puts the line whose turn it was behind the others. q.mu is held.
+// rotate moves the first line behind the others. q.mu is held.
 func (q *queue) rotate() { q.turns = append(q.turns[1:], q.turns[0]) }
 
-// take removes a waiter from its line and returns it. q.mu is held.
-func (q *queue) take(l *line, at int) *waiter {
+// dequeue removes a waiter from its line and returns it. q.mu is held.
+func (q *queue) dequeue(l *line, at int) *waiter {
 	w := l.waiters[at]
 	l.waiters = slices.Delete(l.waiters, at, at+1)
 	if len(l.waiters) == 0 {
@@ -230,11 +228,11 @@ func (q *queue) take(l *line, at int) *waiter {
 	return w
 }
 
-// remove removes a waiter that is still there. q.mu is held.
+// remove removes a waiter, if it still waits. q.mu is held.
 func (q *queue) remove(w *waiter) {
 	if w.line == nil {
 		q.answered = slices.DeleteFunc(q.answered, func(other *waiter) bool { return other == w })
 	} else if at := slices.Index(w.line.waiters, w); at >= 0 {
-		q.take(w.line, at)
+		q.dequeue(w.line, at)
 	}
 }

@@ -12,30 +12,30 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"pen/internal/pemfile"
 )
 
 const (
-	// maxSites is how many names are kept ready; what is used least is read
-	// again when it is asked for.
+	// maxSites is how many names are cached; the least recently used is dropped.
 	maxSites = 1024
-	// recheck is how long files are not looked at again.
+	// recheck is how long files are not checked again.
 	recheck = 3 * time.Second
-	// longest is how old what was last seen may be for clients to be served
-	// with it while somebody looks again.
-	longest = time.Minute
-	// maxRestricted is how many names that have had authorities of their own are
-	// remembered. With more of them nobody gets a name without any.
+	// maxStale is how old a site may be to serve clients while another goroutine
+	// checks its files.
+	maxStale = time.Minute
+	// maxRestricted is how many names with authorities of their own are remembered.
+	// At that number, names without their own are refused.
 	maxRestricted = 1 << 17
 )
 
 // A directory is a folder with the files of many names, which are read when a
 // client asks for a name.
 //
-// It knows what the folder lists, so that names that are not there cost neither
-// a look at the disk nor memory, however many are asked for. A name that is
-// there and not as it should be is refused, or goes on as it was. A name that has
-// had authorities of its own is never served without: to miss them would let in
-// everybody, in the moment in which somebody replaces a file.
+// It keeps the list of the folder, so that unknown names cost neither disk access
+// nor memory. A name with bad files is refused, or keeps its last good content. A
+// name that once had its own authorities is never served without them: otherwise
+// replacing the file would let everybody in for a moment.
 type directory struct {
 	path    string
 	maker   *maker
@@ -43,52 +43,41 @@ type directory struct {
 	log     *slog.Logger
 	now     func() time.Time
 
-	mu     sync.Mutex // guards what follows, and the entries
-	listed time.Time  // when the folder was last looked at
-	was    reading    // what it was like
+	mu     sync.Mutex    // guards all below, and the entries
+	listed time.Time     // when the folder was last listed
+	was    pemfile.Files // its state then
 	names  map[string]bool
-	// restricted are the names that the folder has had authorities for since the
-	// start or the last distrust. It grows by what the folder lists, not by what
-	// clients ask for.
+	// restricted are the names that have had their own authorities since the start
+	// or the last distrust. It grows by the list of the folder, not by requests.
 	restricted map[string]bool
-	known      map[string]*entry
-	used       list.List // of entries, the last used in front
+	entries    map[string]*entry
+	used       list.List // of entries, the most recently used in front
 }
 
-// An entry is a name that has been asked for.
+// An entry is the cache entry of a name.
 type entry struct {
 	name     string
-	place    *list.Element
-	site     *site         // as it was last seen; nil: not yet
-	checked  time.Time     // when that was
-	distrust bool          // what is not there any more need not be missed
-	busy     chan struct{} // closed when whoever looks at the files has; nil: nobody does
+	element  *list.Element // in used
+	site     *site         // nil: not read yet
+	checked  time.Time     // when the files were last checked
+	distrust bool          // the next check reads all files, and accepts missing ones
+	busy     chan struct{} // closed when the check under way is over; nil: none is
 }
 
-// A site is what the files of a name say. It is not changed.
-type site struct {
-	read   reading
-	global *clients // what those had to show who need not show anything else
-	own    *clients // of NAME.ca, or nil
-	cert   tls.Certificate
-	id     *identity // nil: refuse
-	err    error     // what is wrong with the files
-}
-
-// newDirectory looks at a folder, which must be there.
+// newDirectory lists a folder, which must exist.
 func newDirectory(path string, m *maker, require bool, log *slog.Logger) (*directory, error) {
-	d := &directory{path: path, maker: m, require: require, log: log, now: time.Now, known: map[string]*entry{}, restricted: map[string]bool{}}
+	d := &directory{path: path, maker: m, require: require, log: log, now: time.Now, entries: map[string]*entry{}, restricted: map[string]bool{}}
 	names, was, err := d.list()
 	if err != nil {
 		return nil, fmt.Errorf("certificates by name: %w", err)
 	}
 	d.listed = d.now()
-	d.learn(names, was)
+	d.setNames(names, was)
 	return d, nil
 }
 
-// learn takes over what was listed. d.mu is held, or nobody else has d yet.
-func (d *directory) learn(names map[string]bool, was reading) {
+// setNames replaces the list of the folder. d.mu is held, or d is not shared yet.
+func (d *directory) setNames(names map[string]bool, was pemfile.Files) {
 	d.names, d.was = names, was
 	for name, restricted := range names {
 		if restricted {
@@ -97,25 +86,24 @@ func (d *directory) learn(names map[string]bool, was reading) {
 	}
 }
 
-// restrict remembers that a name has authorities of its own. d.mu is held, or
-// nobody else has d yet.
+// restrict remembers that a name has its own authorities. d.mu is held, or d is not
+// shared yet.
 func (d *directory) restrict(name string) {
 	if len(d.restricted) < maxRestricted {
 		d.restricted[name] = true
 	}
 }
 
-// mayBeFree reports whether a name may be served without authorities of its own.
-// d.mu is held.
+// mayBeFree reports whether a name may be served without its own authorities. d.mu
+// is held.
 func (d *directory) mayBeFree(name string) bool {
 	return !d.restricted[name] && len(d.restricted) < maxRestricted
 }
 
-// list returns the names that there are files for that matter, and whether there
-// are authorities among them.
-func (d *directory) list() (map[string]bool, reading, error) {
-	was := reading{}
-	if err := was.note(d.path); err != nil {
+// list returns the names that have files, and whether each has its own authorities.
+func (d *directory) list() (map[string]bool, pemfile.Files, error) {
+	was := pemfile.Files{}
+	if err := was.Stat(d.path); err != nil {
 		return nil, nil, err
 	}
 	entries, err := os.ReadDir(d.path)
@@ -133,9 +121,9 @@ func (d *directory) list() (map[string]bool, reading, error) {
 	return names, was, nil
 }
 
-// find returns the identity for a name, which must be one that wire.HostName permits,
-// or nil if there is none in the folder. It may block for the disk.
-func (d *directory) find(hello *tls.ClientHelloInfo, name string, global *clients) (*identity, error) {
+// find returns the identity for a name that wire.HostName permits, or nil if the
+// folder has none. It may block for the disk.
+func (d *directory) find(hello *tls.ClientHelloInfo, name string, global *clientAuth) (*identity, error) {
 	g, ctx := hello.Conn.(*gate), hello.Context()
 	if d.due() {
 		if err := g.aside(d.relist); err != nil {
@@ -154,7 +142,7 @@ func (d *directory) find(hello *tls.ClientHelloInfo, name string, global *client
 			return nil, nil
 		}
 		age := d.now().Sub(e.checked)
-		if s := e.site; s != nil && s.global == global && !e.distrust && (age < recheck || age < longest && e.busy != nil) {
+		if s := e.site; s != nil && s.global == global && !e.distrust && (age < recheck || age < maxStale && e.busy != nil) {
 			d.mu.Unlock()
 			return s.id, s.refusal()
 		}
@@ -172,7 +160,7 @@ func (d *directory) find(hello *tls.ClientHelloInfo, name string, global *client
 		var s *site
 		err := g.aside(func() { s = d.check(e, global) })
 		if s == nil && err == nil {
-			continue // it is gone
+			continue // the files are gone
 		}
 		if err != nil {
 			return nil, err
@@ -181,55 +169,42 @@ func (d *directory) find(hello *tls.ClientHelloInfo, name string, global *client
 	}
 }
 
-// missing says that a name has lost its authorities.
-func (d *directory) missing(name string) error {
-	return fmt.Errorf("authorities %s.ca are gone, want them or a reload", filepath.Join(d.path, name))
-}
-
-// refusal is why nobody gets a site, or nil.
-func (s *site) refusal() error {
-	if s.id == nil {
-		return s.err
-	}
-	return nil
-}
-
-// entry returns the entry of a name, a new one if need be, or nil if there is
-// nothing of that name. d.mu is held.
+// entry returns the entry of a name, a new one if it has none, or nil for a name
+// that is not in the folder. d.mu is held.
 func (d *directory) entry(name string) *entry {
-	if e := d.known[name]; e != nil {
-		d.used.MoveToFront(e.place)
+	if e := d.entries[name]; e != nil {
+		d.used.MoveToFront(e.element)
 		return e
 	}
 	if _, there := d.names[name]; !there {
 		return nil
 	}
-	if len(d.known) >= maxSites {
+	if len(d.entries) >= maxSites {
 		d.forget(d.used.Back().Value.(*entry))
 	}
 	e := &entry{name: name}
-	e.place = d.used.PushFront(e)
-	d.known[name] = e
+	e.element = d.used.PushFront(e)
+	d.entries[name] = e
 	return e
 }
 
 // forget drops an entry. d.mu is held.
 func (d *directory) forget(e *entry) {
-	if d.known[e.name] == e {
-		delete(d.known, e.name)
-		d.used.Remove(e.place)
+	if d.entries[e.name] == e {
+		delete(d.entries, e.name)
+		d.used.Remove(e.element)
 	}
 }
 
-// due reports whether it is time to look at the folder.
+// due reports whether the folder should be listed again.
 func (d *directory) due() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.now().Sub(d.listed) >= recheck
 }
 
-// relist looks at the folder, if nobody has meanwhile. If it cannot be read,
-// what it was remains.
+// relist lists the folder again, unless another goroutine just has. If it cannot be
+// read the old list remains.
 func (d *directory) relist() {
 	d.mu.Lock()
 	now, was, last := d.now(), d.was, d.listed
@@ -237,153 +212,39 @@ func (d *directory) relist() {
 		d.mu.Unlock()
 		return
 	}
-	d.listed = now // the others go on with the old list
+	d.listed = now // others use the old list meanwhile
 	d.mu.Unlock()
-	// The time of a change is no finer than the kernel's clock: what was read
-	// just after a change may lack another one.
+	// Modification times are as coarse as the kernel's tick: a list made just after
+	// one change may miss another.
 	st := was[d.path]
-	if !was.changed() && last.Sub(st.ModTime()) > recheck {
+	if !was.Changed() && last.Sub(st.ModTime()) > recheck {
 		return
 	}
 	names, was, err := d.list()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err == nil {
-		d.learn(names, was)
+		d.setNames(names, was)
 	}
 }
 
-// check looks at the files of an entry that is busy, tells the others, and
-// returns what there is; nil if there is nothing any more.
-func (d *directory) check(e *entry, global *clients) *site {
-	d.mu.Lock()
-	old, distrust := e.site, e.distrust
-	e.distrust = false
-	d.mu.Unlock()
-	now := d.now()
-	s := old
-	if old == nil || distrust || old.global != global || old.err != nil || old.read.changed() || old.id.expired(now) {
-		s = d.load(e.name, old, global, now)
-		d.tell(e.name, old, s)
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	e.site, e.checked = s, d.now()
-	close(e.busy)
-	e.busy = nil
-	if s == nil {
-		d.forget(e)
-		delete(d.names, e.name)
-	}
-	return s
-}
-
-// load reads the files of a name. What is wrong leaves the old in force. It is
-// nil if there are none.
-func (d *directory) load(name string, old *site, global *clients, now time.Time) *site {
-	base := filepath.Join(d.path, name)
-	s := &site{read: reading{}, global: global}
-	ca, err := s.read.readIfThere(base + ".ca")
-	if err == nil && ca != nil {
-		cas, bad := parseCAs(base+".ca", ca)
-		if err = bad; err == nil {
-			s.own = newClients(cas, d.require)
-		}
-	}
-	if gone := d.judge(name, s.read[base+".ca"] != nil); err == nil && gone {
-		err = d.missing(name)
-	}
-	staple, err2 := s.read.readIfThere(base + ".ocsp")
-	cert, err3 := s.read.readPair(Pair{base + ".crt", base + ".key"})
-	if err == nil && s.read.none(base+".crt", base+".key", base+".ca") {
-		return nil
-	}
-	s.cert = cert
-	s.err = oneLine([]error{err, err3})
-	var last *identity
-	if old != nil {
-		last = old.id
-		if err3 != nil {
-			s.cert = old.cert
-		}
-		if err != nil {
-			s.own = old.own
-		}
-	}
-	if s.cert.Certificate == nil || err != nil && last == nil {
-		return s
-	}
-	show := global
-	if s.own != nil {
-		show = s.own
-	}
-	s.id = d.maker.make(base+".crt", s.cert, staple, show, last, now)
-	if problem := oneLine([]error{s.err, err2}); problem != nil {
-		s.id.problem = problem.Error()
-	}
-	return s
-}
-
-// judge notes whether a name has authorities of its own, and reports whether they
-// are gone.
-func (d *directory) judge(name string, there bool) (gone bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if there {
-		d.restrict(name)
-		return false
-	}
-	return !d.mayBeFree(name)
-}
-
-// none reports whether none of the files was there.
-func (r reading) none(names ...string) bool {
-	return !slices.ContainsFunc(names, func(name string) bool { return r[name] != nil })
-}
-
-// tell logs what is wrong with a name, unless it was so before.
-func (d *directory) tell(name string, old, s *site) {
-	wrong, was := s.problem(), old.problem()
-	if key := filepath.Join(d.path, name+".key"); s != nil && s.read.open(key) && (old == nil || !old.read.open(key)) {
-		d.log.Warn("TLS key may be read by others than its owner, want mode 0600", "key", key, "mode", s.read[key].Mode().Perm())
-	}
-	switch {
-	case wrong == was:
-	case wrong == "":
-		d.log.Info("TLS files of a name are as they should be again", "name", name)
-	default:
-		d.log.Warn("TLS files of a name are not as they should be", "name", name, "refused", s.id == nil, "problem", wrong)
-	}
-}
-
-// problem is what is wrong, of a site that may be nil.
-func (s *site) problem() string {
-	switch {
-	case s == nil:
-		return ""
-	case s.id != nil:
-		return s.id.problem
-	}
-	return s.err.Error()
-}
-
-// distrust has all names looked at anew when they are next asked for.
+// distrust makes all names be read again when a client next asks for them.
 func (d *directory) distrust() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.listed, d.was = time.Time{}, reading{d.path: nil}
+	d.listed, d.was = time.Time{}, pemfile.Files{d.path: nil}
 	clear(d.restricted)
-	for _, e := range d.known {
+	for _, e := range d.entries {
 		e.distrust = true
 	}
 }
 
-// sites returns what is kept ready, by name.
+// sites returns copies of the entries with a site, sorted by name.
 func (d *directory) sites() []*entry {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var all []*entry
-	for _, e := range d.known {
+	for _, e := range d.entries {
 		if e.site != nil {
 			all = append(all, &entry{name: e.name, site: e.site})
 		}

@@ -156,7 +156,7 @@ func TestFolderKeepsAuthorities(t *testing.T) {
 		},
 		"gone when others took its place": func(t *testing.T, s *Server, base string) {
 			s.dir.mu.Lock()
-			s.dir.forget(s.dir.known["a.example"])
+			s.dir.forget(s.dir.entries["a.example"])
 			s.dir.mu.Unlock()
 			os.Remove(base + ".ca")
 		},
@@ -260,7 +260,7 @@ func TestFolderIsBounded(t *testing.T) {
 			t.Fatalf("name %d is not found", i)
 		}
 	}
-	if n := len(s.dir.known); n != maxSites || s.dir.used.Len() != n {
+	if n := len(s.dir.entries); n != maxSites || s.dir.used.Len() != n {
 		t.Errorf("%d names are kept, and %d in the list, want %d", n, s.dir.used.Len(), maxSites)
 	}
 	listed := s.dir.listed
@@ -270,8 +270,8 @@ func TestFolderIsBounded(t *testing.T) {
 			t.Fatal(id, err)
 		}
 	}
-	if len(s.dir.known) != maxSites || !s.dir.listed.Equal(listed) {
-		t.Errorf("%d names are kept", len(s.dir.known))
+	if len(s.dir.entries) != maxSites || !s.dir.listed.Equal(listed) {
+		t.Errorf("%d names are kept", len(s.dir.entries))
 	}
 }
 

@@ -8,18 +8,17 @@ import (
 )
 
 const (
-	// rotation is how long tickets are made with a key.
+	// rotation is how long a key encrypts new tickets.
 	rotation = 12 * time.Hour
-	// keptKeys is with how many keys tickets are understood: those of the last
-	// 24 to 36 hours.
+	// keptKeys is how many keys decrypt tickets: those of the last 24 to 36 hours.
 	keptKeys = 3
 )
 
-// tickets are the keys of the session tickets of an identity. Identities that
-// follow each other, as when a staple is renewed, share them.
+// tickets are the session ticket keys of an identity. An identity shares them with
+// its successor, for example when a staple is renewed.
 type tickets struct {
 	mu   sync.Mutex
-	keys [][32]byte // the first makes new tickets
+	keys [][32]byte // the first encrypts new tickets
 	made time.Time
 }
 
@@ -28,11 +27,11 @@ func newTickets(now time.Time) *tickets {
 }
 
 func newKey() (key [32]byte) {
-	rand.Read(key[:]) // it does not fail
+	rand.Read(key[:]) // never fails
 	return key
 }
 
-// rotate puts a new key in front if the first is old enough, and reports whether.
+// rotate adds a new first key if the current one is due, and reports whether it did.
 func (t *tickets) rotate(now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -44,7 +43,7 @@ func (t *tickets) rotate(now time.Time) bool {
 	return true
 }
 
-// install has a configuration use the keys. It is to be repeated after rotate.
+// install sets the keys of a configuration; call it again after rotate.
 func (t *tickets) install(c *tls.Config) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

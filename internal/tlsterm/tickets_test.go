@@ -91,7 +91,7 @@ func TestTicketsOfANewCertificate(t *testing.T) {
 	s := newServer(t, ServerConfig{Certificates: []Pair{writePair(t, dir, "a", ca.issue(t, "a.example"))}})
 	old := s.files.Load().ids[0].tickets
 	writePair(t, dir, "a", ca.issue(t, "a.example"))
-	s.look(time.Now())
+	s.refresh(time.Now())
 	if s.files.Load().ids[0].tickets == old {
 		t.Error("the keys are those of the old certificate")
 	}

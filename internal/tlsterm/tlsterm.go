@@ -1,13 +1,13 @@
 // Package tlsterm speaks TLS for the planes: as a server to clients, and as a
 // client to servers.
 //
-// A [Server] has certificates: of files, of a folder that is looked into by the
-// name that a client asks for, and of an authority that issues them by ACME. It
-// notices when files change, asks clients for certificates, staples OCSP
-// responses and looks after the keys of session tickets.
+// A [Server] takes its certificates from files, from a folder by the name that a
+// client asks for, and from an ACME authority. It reloads files that change,
+// verifies client certificates, staples OCSP responses and rotates the keys of
+// session tickets.
 //
-// Whatever is wrong with a file makes things safer, never less so: at the start
-// it is an error, and later what was read before stays in force.
+// A bad file never makes Pen less strict: at the start it is an error, later the
+// last good content stays active.
 package tlsterm
 
 import (
@@ -16,62 +16,58 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"pen/internal/acme"
+	"pen/internal/pemfile"
 	"pen/internal/wire"
 )
 
 // A Pair is a certificate and its key, both PEM files.
-type Pair struct {
-	Cert string // the certificate, then those that lead to its authority
-	Key  string // "": the key is in Cert as well
-}
+type Pair = pemfile.Pair
 
-// ServerConfig is how to speak TLS with clients. One of Certificates, SNIDir
-// and ACME must be given.
+// ServerConfig is how to speak TLS with clients. At least one of Certificates,
+// SNIDir and ACME must be given.
 type ServerConfig struct {
-	// Certificates are chosen by the name that a client asks for, the same one
-	// rather than one with a wildcard. The first is for all others. Of several
-	// for one name, with keys of different kinds, a client gets one that it can
-	// verify, and of those the one that costs least.
+	// Certificates are chosen by the name that a client asks for: an exact match,
+	// then a wildcard, then the first certificate. Where several with different
+	// kinds of keys match, a client gets the cheapest that it can verify.
 	Certificates []Pair
-	// SNIDir has NAME.crt and NAME.key for a name, and NAME.ca and NAME.ocsp if
-	// they are wanted: who signs the certificates of its clients, in the place
-	// of CAFile and CADir, and the response to staple. Names are in lower
-	// case. They go before Certificates.
+	// SNIDir has NAME.crt and NAME.key for each name, and optionally NAME.ca, the
+	// authorities of its clients instead of CAFile and CADir, and NAME.ocsp, the
+	// response to staple. Names are in lower case. They precede Certificates.
 	SNIDir string
 	// OCSP is a file with the OCSP response to staple to the first of
-	// Certificates: DER, or that in base64 or PEM.
+	// Certificates, in DER, base64 or PEM.
 	OCSP string
-	// CAFile and CADir say who signs the certificates of clients: a PEM file;
-	// and a folder of them, all with names as *.pem, *.crt or 0a1b2c3d.0. With
-	// neither, clients are not asked.
+	// CAFile and CADir are the authorities of client certificates: a PEM file, and
+	// a folder of files *.pem, *.crt or 0a1b2c3d.0. With neither, clients are not
+	// asked for a certificate.
 	CAFile, CADir string
 	// RequireClient refuses clients without a certificate.
 	RequireClient bool
-	// Ciphers is a list as OpenSSL has it, of suites for TLS 1.2. The default
-	// is those with ECDHE and AEAD. Those of TLS 1.3 are not to be chosen.
+	// Ciphers is an OpenSSL list of suites for TLS 1.2. The default is ECDHE with
+	// AEAD. The suites of TLS 1.3 are fixed.
 	Ciphers string
-	// Only13 speaks no protocol that is older than TLS 1.3, rather than 1.2.
+	// Only13 makes TLS 1.3 the oldest protocol, instead of 1.2.
 	Only13 bool
-	// ALPN are the protocols to offer. With none the client's wish is ignored.
+	// ALPN are the protocols to offer. With none, the client's list is ignored.
 	ALPN []string
-	// ACME says what to get certificates for; nil: nothing.
-	ACME *ACME
+	// ACME is what to obtain certificates for; nil: nothing.
+	ACME *acme.Config
 }
 
-// Info is what a certificate is like, for people.
+// Info describes a certificate for people.
 type Info struct {
-	Names    []string // whom it is for; or, if there is none yet, whom it would be for
+	Names    []string // what it is for, or would be for once issued
 	Source   string   // its file, or "acme"
 	NotAfter time.Time
 	Issuer   string
 	Stapled  bool   // with an OCSP response
-	Error    string // why it is not there, or not as new as it ought to be, or has no OCSP response though it should
+	Error    string // why it is missing, outdated, or without its OCSP response
 }
 
 // A Server speaks TLS with clients. Its methods may be called from any
@@ -80,39 +76,41 @@ type Server struct {
 	cfg   ServerConfig
 	maker *maker
 	log   *slog.Logger
-	entry *tls.Config // what a handshake begins with: it says how to choose, among which suites
-	acme  *manager    // nil: none
-	dir   *directory  // nil: none
+	entry *tls.Config   // starts a handshake: chooses the identity, among all suites
+	acme  *acme.Manager // nil: none
+	dir   *directory    // nil: none
 
-	files   atomic.Pointer[files]                // what is in force of the files
-	managed atomic.Pointer[map[string]*identity] // what is in force of ACME, by name
+	files   atomic.Pointer[files]                // active identities of Certificates
+	managed atomic.Pointer[map[string]*identity] // active identities of ACME, by name
 
-	mu   sync.Mutex // guards told, and has one at a time change files and managed
-	told []string   // what was wrong when it was last looked
+	mu       sync.Mutex // guards reported, and serializes changes of files and managed
+	reported []string   // problems that were logged and persist
 }
 
-// NewServer reads all files. The error names each that is missing, or not what
-// it should be, or does not fit to another one; all in one line. It starts
-// nothing: Run does.
+// sourceACME is the Info.Source of certificates obtained by ACME.
+const sourceACME = "acme"
+
+// NewServer reads all files. The error names, on one line, each file that is
+// missing, damaged or does not match another. It starts nothing: Run does.
 func NewServer(cfg ServerConfig, log *slog.Logger) (*Server, error) {
 	suites, unknown, err := parseCiphers(cfg.Ciphers)
 	if err != nil {
 		return nil, err
 	}
 	if len(unknown) > 0 {
-		log.Warn("ciphers that are not known, or not secure, are left out", "ciphers", strings.Join(unknown, " "))
+		log.Warn("unknown or insecure ciphers ignored", "ciphers", strings.Join(unknown, " "))
 	}
 	switch {
 	case len(cfg.Certificates) == 0 && cfg.SNIDir == "" && cfg.ACME == nil:
-		return nil, errors.New("TLS: there is no certificate, want files, a folder of them, or names for ACME")
+		return nil, errors.New("TLS: there is no certificate, want a file, a folder of them, or names for ACME")
 	case cfg.RequireClient && cfg.CAFile == "" && cfg.CADir == "":
-		return nil, errors.New("TLS: certificates of clients are required, but nobody is trusted to sign them, want a CA file or folder")
+		return nil, errors.New("TLS: client certificates are required, but no authority is trusted to sign them, want a CA file or folder")
 	case cfg.OCSP != "" && len(cfg.Certificates) == 0:
-		return nil, fmt.Errorf("OCSP response %s: there is no certificate to staple it to, want a file with one", cfg.OCSP)
+		return nil, fmt.Errorf("OCSP response %s: there is no certificate file to staple it to, want one", cfg.OCSP)
 	}
 	for _, p := range cfg.ALPN {
-		if p == "" || len(p) > 255 || p == acmeProtocol {
-			return nil, fmt.Errorf("ALPN protocol %q, want 1 to 255 bytes, and not %q, which is ACME's", p, acmeProtocol)
+		if p == "" || len(p) > 255 || p == acme.Protocol {
+			return nil, fmt.Errorf("ALPN protocol %q, want 1 to 255 bytes, and not %q, which is ACME's", p, acme.Protocol)
 		}
 	}
 	s := &Server{cfg: cfg, maker: &maker{suites: suites, alpn: cfg.ALPN, oldest: tls.VersionTLS12}, log: log}
@@ -131,22 +129,22 @@ func NewServer(cfg ServerConfig, log *slog.Logger) (*Server, error) {
 		}
 	}
 	if cfg.ACME != nil {
-		if s.acme, err = newManager(*cfg.ACME, log); err != nil {
+		if s.acme, err = acme.New(*cfg.ACME, log); err != nil {
 			return nil, err
 		}
 	}
 	s.entry = &tls.Config{MinVersion: tls.VersionTLS12, CipherSuites: suites, GetConfigForClient: s.choose}
-	s.tell(next)
+	s.report(next)
 	return s, nil
 }
 
-// choose returns how to go on with a client, by what it asks for.
+// choose returns the configuration for the rest of a handshake, by the hello.
 func (s *Server) choose(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	if err := hello.Conn.(*gate).begin(); err != nil {
 		return nil, err
 	}
-	if s.acme != nil && slices.Equal(hello.SupportedProtos, acmeOnly) {
-		return s.acme.challenge(hello.ServerName)
+	if s.acme != nil && acme.IsChallenge(hello.SupportedProtos) {
+		return s.acme.Challenge(hello.ServerName)
 	}
 	files := s.files.Load()
 	name, ok := wire.HostName(hello.ServerName)
@@ -154,7 +152,7 @@ func (s *Server) choose(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		if id := s.unnamed(hello, files); id != nil {
 			return id.config, nil
 		}
-		return nil, errors.New("the client asks for no server by name, and there is no certificate for those")
+		return nil, errors.New("the client sent no server name, and there is no default certificate")
 	}
 	if s.dir != nil {
 		id, err := s.dir.find(hello, name, files.clients)
@@ -171,18 +169,18 @@ func (s *Server) choose(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	if id := suits(hello, files.find(name)); id != nil {
 		return id.config, nil
 	}
-	return nil, fmt.Errorf("there is no certificate for %s, nor one for all others", name)
+	return nil, fmt.Errorf("there is no certificate for %s, and no default one", name)
 }
 
-// unnamed returns the certificate for clients that ask for no server: the first
-// of the files or, without any, that of the first of ACME's names that has one.
+// unnamed returns the identity for a client that sent no server name: the first of
+// Certificates or, without any, of the first ACME name that has one.
 func (s *Server) unnamed(hello *tls.ClientHelloInfo, files *files) *identity {
 	if id := suits(hello, files.others()); id != nil {
 		return id
 	}
 	if s.acme != nil {
 		all := *s.managed.Load()
-		for _, name := range s.acme.names {
+		for _, name := range s.acme.Names() {
 			if id := all[name]; id != nil {
 				return id
 			}
@@ -191,8 +189,8 @@ func (s *Server) unnamed(hello *tls.ClientHelloInfo, files *files) *identity {
 	return nil
 }
 
-// Certificates returns what there is: of files in their order, then of ACME, then
-// what has been asked for of the folder, by name.
+// Certificates returns the certificates: of the files in their order, then of ACME,
+// then those of the folder that are cached, by name.
 func (s *Server) Certificates() []Info {
 	var all []Info
 	for _, id := range s.files.Load().ids {
@@ -200,12 +198,12 @@ func (s *Server) Certificates() []Info {
 	}
 	if s.acme != nil {
 		managed := *s.managed.Load()
-		for _, name := range s.acme.names {
+		for _, name := range s.acme.Names() {
 			info := Info{Names: []string{name}, Source: sourceACME}
 			if id := managed[name]; id != nil {
 				info = id.info()
 			}
-			info.Error = cmp.Or(s.acme.problem(name), info.Error)
+			info.Error = cmp.Or(s.acme.Problem(name), info.Error)
 			if info.Error == "" && info.NotAfter.IsZero() {
 				info.Error = "no certificate has been issued yet"
 			}

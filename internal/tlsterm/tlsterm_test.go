@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"pen/internal/acme"
 	"pen/internal/testenv"
 )
 
@@ -124,17 +125,17 @@ func TestBadStart(t *testing.T) {
 		want []string // in the error
 	}{
 		"nothing":             {ServerConfig{}, []string{"no certificate"}},
-		"missing certificate": {ServerConfig{Certificates: []Pair{{missing, good.Key}}}, []string{missing}},
-		"missing key":         {ServerConfig{Certificates: []Pair{{good.Cert, missing}}}, []string{missing}},
+		"missing certificate": {ServerConfig{Certificates: []Pair{{Cert: missing, Key: good.Key}}}, []string{missing}},
+		"missing key":         {ServerConfig{Certificates: []Pair{{Cert: good.Cert, Key: missing}}}, []string{missing}},
 		"no key":              {ServerConfig{Certificates: []Pair{{Cert: good.Cert}}}, []string{good.Cert}},
-		"empty":               {ServerConfig{Certificates: []Pair{{empty, good.Key}}}, []string{empty, "empty"}},
-		"empty key":           {ServerConfig{Certificates: []Pair{{good.Cert, empty}}}, []string{empty}},
-		"garbage":             {ServerConfig{Certificates: []Pair{{garbage, good.Key}}}, []string{garbage}},
-		"broken":              {ServerConfig{Certificates: []Pair{{broken, good.Key}}}, []string{broken}},
-		"cut off":             {ServerConfig{Certificates: []Pair{{cut, good.Key}}}, []string{cut, "cut off"}},
-		"other key":           {ServerConfig{Certificates: []Pair{{good.Cert, other.Key}}}, []string{good.Cert, other.Key, "does not match"}},
-		"second and CA":       {ServerConfig{Certificates: []Pair{good, {missing, good.Key}}, CAFile: garbage}, []string{missing, garbage}},
-		"folder":              {ServerConfig{Certificates: []Pair{{dir, good.Key}}}, []string{dir, "regular"}},
+		"empty":               {ServerConfig{Certificates: []Pair{{Cert: empty, Key: good.Key}}}, []string{empty, "empty"}},
+		"empty key":           {ServerConfig{Certificates: []Pair{{Cert: good.Cert, Key: empty}}}, []string{empty}},
+		"garbage":             {ServerConfig{Certificates: []Pair{{Cert: garbage, Key: good.Key}}}, []string{garbage}},
+		"broken":              {ServerConfig{Certificates: []Pair{{Cert: broken, Key: good.Key}}}, []string{broken}},
+		"cut off":             {ServerConfig{Certificates: []Pair{{Cert: cut, Key: good.Key}}}, []string{cut, "cut off"}},
+		"other key":           {ServerConfig{Certificates: []Pair{{Cert: good.Cert, Key: other.Key}}}, []string{good.Cert, other.Key, "does not match"}},
+		"second and CA":       {ServerConfig{Certificates: []Pair{good, {Cert: missing, Key: good.Key}}, CAFile: garbage}, []string{missing, garbage}},
+		"folder":              {ServerConfig{Certificates: []Pair{{Cert: dir, Key: good.Key}}}, []string{dir, "regular"}},
 		"CA missing":          {ServerConfig{Certificates: one, CAFile: missing}, []string{missing}},
 		"CA empty":            {ServerConfig{Certificates: one, CAFile: empty}, []string{empty}},
 		"CA garbage":          {ServerConfig{Certificates: one, CAFile: garbage}, []string{garbage}},
@@ -151,13 +152,13 @@ func TestBadStart(t *testing.T) {
 		"names missing":       {ServerConfig{SNIDir: missing}, []string{missing}},
 		"ciphers":             {ServerConfig{Certificates: one, Ciphers: "RC4:3DES"}, []string{"RC4:3DES"}},
 		"ALPN":                {ServerConfig{Certificates: one, ALPN: []string{"acme-tls/1"}}, []string{"acme-tls/1"}},
-		"ACME names":          {ServerConfig{ACME: &ACME{Storage: dir}}, []string{"names"}},
-		"ACME wildcard":       {ServerConfig{ACME: &ACME{Names: []string{"*.example"}, Storage: dir}}, []string{"*.example"}},
-		"ACME address":        {ServerConfig{ACME: &ACME{Names: []string{"192.0.2.1"}, Storage: dir}}, []string{"192.0.2.1"}},
-		"ACME storage":        {ServerConfig{ACME: &ACME{Names: []string{"a.example"}}}, []string{"folder"}},
-		"ACME bad storage":    {ServerConfig{ACME: &ACME{Names: []string{"a.example"}, Storage: empty}}, []string{empty}},
-		"ACME http":           {ServerConfig{ACME: &ACME{Names: []string{"a.example"}, Storage: dir, CA: "http://ca/dir"}}, []string{"http://ca/dir"}},
-		"ACME roots":          {ServerConfig{ACME: &ACME{Names: []string{"a.example"}, Storage: dir, CARoots: garbage}}, []string{garbage}},
+		"ACME names":          {ServerConfig{ACME: &acme.Config{Storage: dir}}, []string{"names"}},
+		"ACME wildcard":       {ServerConfig{ACME: &acme.Config{Names: []string{"*.example"}, Storage: dir}}, []string{"*.example"}},
+		"ACME address":        {ServerConfig{ACME: &acme.Config{Names: []string{"192.0.2.1"}, Storage: dir}}, []string{"192.0.2.1"}},
+		"ACME storage":        {ServerConfig{ACME: &acme.Config{Names: []string{"a.example"}}}, []string{"folder"}},
+		"ACME bad storage":    {ServerConfig{ACME: &acme.Config{Names: []string{"a.example"}, Storage: empty}}, []string{empty}},
+		"ACME http":           {ServerConfig{ACME: &acme.Config{Names: []string{"a.example"}, Storage: dir, CA: "http://ca/dir"}}, []string{"http://ca/dir"}},
+		"ACME roots":          {ServerConfig{ACME: &acme.Config{Names: []string{"a.example"}, Storage: dir, CARoots: garbage}}, []string{garbage}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := NewServer(tt.cfg, slog.New(slog.DiscardHandler))
@@ -306,7 +307,7 @@ func TestReloadKeepsOld(t *testing.T) {
 	write(t, dir, "a.crt", certPEM(ca.issue(t, "a.example").Certificate...)) // its key is not there yet
 	writePair(t, dir, "b", ca.issue(t, "new", "b.example"))
 	for range 2 {
-		s.look(time.Now())
+		s.refresh(time.Now())
 		if got := shown(t, addr, "a.example"); got != "a.example" {
 			t.Errorf("a shows %q", got)
 		}
@@ -321,7 +322,7 @@ func TestReloadKeepsOld(t *testing.T) {
 		t.Errorf("%d warnings, want 1: %s", n, &l)
 	}
 	writePair(t, dir, "a", ca.issue(t, "mended", "a.example"))
-	s.look(time.Now())
+	s.refresh(time.Now())
 	if got := shown(t, addr, "a.example"); got != "mended" {
 		t.Errorf("a shows %q after it was mended", got)
 	}
@@ -350,9 +351,9 @@ func TestReplaceUnderLoad(t *testing.T) {
 	for range 30 {
 		next := ca.issue(t, "a.example")
 		write(t, dir, "a.crt", certPEM(next.Certificate...))
-		s.look(time.Now())
+		s.refresh(time.Now())
 		write(t, dir, "a.key", keyPEM(t, next.PrivateKey))
-		s.look(time.Now())
+		s.refresh(time.Now())
 		state, err := visit(t, addr, &tls.Config{RootCAs: ca.pool(), ServerName: "a.example"})
 		if err != nil {
 			t.Fatal(err)

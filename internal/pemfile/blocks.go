@@ -1,4 +1,4 @@
-package tlsterm
+package pemfile
 
 import (
 	"bytes"
@@ -14,8 +14,8 @@ import (
 	"golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// The kinds of parts of PEM files that are used. What else a file has, such as
-// parameters, requests and text between the parts, is passed over, as OpenSSL does.
+// The kinds of PEM blocks that are used. Others, such as parameters and requests,
+// and text between the blocks are skipped, as OpenSSL does.
 var (
 	certificates = []string{"CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"}
 	keys         = []string{"PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", encryptedKey}
@@ -26,19 +26,18 @@ const (
 	pemBegin     = "-----BEGIN "
 	pemEnd       = "-----END "
 	pemDashes    = "-----"
-	maxKind      = 40 // bytes that are worth an error message
+	maxKind      = 40 // bytes of a kind that an error message quotes
 )
 
-// parts returns the parts of a PEM file that are of some kinds, in their order. A
-// part of these kinds that is cut or damaged is an error; what is wrong with others
-// is no matter. Line ends, spaces around lines and a byte order mark are as editors
-// leave them.
-func parts(data []byte, kinds []string) ([]*pem.Block, error) {
+// blocks returns the PEM blocks of some kinds, in their order. A truncated or
+// damaged block of these kinds is an error; damage in others does not matter. Any
+// line ending, white space around lines and a byte order mark are accepted.
+func blocks(data []byte, kinds []string) ([]*pem.Block, error) {
 	var all []*pem.Block
-	var kind, last string // kind of the part under way, last line
+	var kind, last string // of the open block, and the previous line
 	var text strings.Builder
 	damaged := func(what string) error {
-		return fmt.Errorf("its part %d, %s, is cut off or damaged, want whole PEM", len(all)+1, what)
+		return fmt.Errorf("block %d in it, %s, is cut off or damaged, want whole PEM", len(all)+1, what)
 	}
 	for line := range lines(data) {
 		last = line
@@ -88,7 +87,7 @@ func parts(data []byte, kinds []string) ([]*pem.Block, error) {
 	return all, nil
 }
 
-// lines yields the lines of a text without spaces around them.
+// lines yields the lines of a text without surrounding white space.
 func lines(data []byte) func(func(string) bool) {
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	text := strings.ReplaceAll(strings.ReplaceAll(string(data), "\r\n", "\n"), "\r", "\n")
@@ -101,16 +100,15 @@ func lines(data []byte) func(func(string) bool) {
 	}
 }
 
-// isPrefix reports whether what is left of a damaged line may have been one of
-// kinds.
+// isPrefix reports whether the rest of a damaged line may have been one of kinds.
 func isPrefix(s string, kinds []string) bool {
 	s = strings.TrimRight(s, "-")
 	return slices.ContainsFunc(kinds, func(kind string) bool { return strings.HasPrefix(kind, s) })
 }
 
-// otherwise says what a file is that has no part of the kind that is wanted, and
-// what to do about it.
-func otherwise(name string, data []byte, wanted string) error {
+// nothingFound explains what a file contains instead of the wanted kind of block,
+// and what to do about it.
+func nothingFound(name string, data []byte, wanted string) error {
 	var seen []string
 	for line := range lines(data) {
 		kind := strings.TrimSuffix(strings.TrimPrefix(line, pemBegin), pemDashes)
@@ -125,7 +123,7 @@ func otherwise(name string, data []byte, wanted string) error {
 	var der cryptobyte.String
 	switch {
 	case has("CERTIFICATE REQUEST"):
-		return errors.New("it is a request for a certificate, want the certificate that the authority made of it")
+		return errors.New("it is a request for a certificate, want the certificate that the authority made from it")
 	case has("OPENSSH"):
 		return fmt.Errorf("it is a key for SSH, want %s", wanted)
 	case has("PUBLIC KEY"):
@@ -140,7 +138,7 @@ func otherwise(name string, data []byte, wanted string) error {
 	return fmt.Errorf("there is no %s in it, want PEM of %s", wanted, wanted)
 }
 
-// fromDER is the command that makes PEM of a file of DER.
+// fromDER returns the command that converts a DER file to PEM.
 func fromDER(name string, der []byte) string {
 	if _, err := x509.ParseCertificate(der); err == nil {
 		return fmt.Sprintf("openssl x509 -inform der -in %s -out NEW", name)
@@ -157,15 +155,15 @@ func fromDER(name string, der []byte) string {
 	return fmt.Sprintf("openssl x509 -inform der -in %s -out NEW, or the like", name)
 }
 
-// notInKind keeps what is no kind of a part, but perhaps a secret, out of errors.
+// notInKind keeps text that is not a kind, and may be a secret, out of errors.
 func notInKind(r rune) bool { return !('A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == ' ') }
 
-// isEncrypted reports whether a key can't be read without a passphrase.
+// isEncrypted reports whether a key needs a passphrase.
 func isEncrypted(b *pem.Block) bool {
 	return b.Type == encryptedKey || strings.Contains(b.Headers["Proc-Type"], "ENCRYPTED")
 }
 
-// parseKey reads a private key in any of the forms in which they are written.
+// parseKey parses a private key in PKCS #1, SEC 1 or PKCS #8.
 func parseKey(der []byte) (crypto.Signer, error) {
 	if key, err := x509.ParsePKCS1PrivateKey(der); err == nil {
 		return key, nil
@@ -184,8 +182,8 @@ func parseKey(der []byte) (crypto.Signer, error) {
 	return signer, nil
 }
 
-// parseCert reads a certificate, of which OpenSSL may have written what it is
-// trusted for behind it.
+// parseCert parses a certificate. In a TRUSTED CERTIFICATE OpenSSL appends what it
+// is trusted for.
 func parseCert(b *pem.Block) (*x509.Certificate, error) {
 	der := b.Bytes
 	if s := cryptobyte.String(der); b.Type == "TRUSTED CERTIFICATE" {

@@ -1,4 +1,4 @@
-package tlsterm
+package acme
 
 import (
 	"context"
@@ -25,24 +25,24 @@ import (
 	"github.com/mholt/acmez/v3/acme"
 )
 
-// askTimeout is how long an authority may take for an answer.
-const askTimeout = 30 * time.Second
+// requestTimeout limits one request to an authority.
+const requestTimeout = 30 * time.Second
 
-// An issuer asks an authority for certificates. It is a certmagic.Issuer.
+// An issuer orders certificates from an authority. It is a certmagic.Issuer.
 //
-// certmagic has one as well, which listens at port 443 of itself when it finds
-// nobody there, keeps what it does in variables of the process, and leaves
-// goroutines and connections behind. This one does nothing of it.
+// certmagic's own issuer listens on port 443 by itself when nothing else does,
+// keeps state in variables of the process, and leaves goroutines and connections
+// behind. This one does none of that.
 type issuer struct {
 	email   string
 	storage certmagic.Storage
 	http    *http.Transport
 	client  acmez.Client
 
-	mu sync.Mutex // has one at a time make an account
+	mu sync.Mutex // serializes account
 }
 
-func newIssuer(cfg ACME, storage certmagic.Storage, roots *x509.CertPool, solver acmez.Solver, log *slog.Logger) *issuer {
+func newIssuer(cfg Config, storage certmagic.Storage, roots *x509.CertPool, solver acmez.Solver, log *slog.Logger) *issuer {
 	transport := &http.Transport{
 		Proxy:           http.ProxyFromEnvironment,
 		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
@@ -52,8 +52,8 @@ func newIssuer(cfg ACME, storage certmagic.Storage, roots *x509.CertPool, solver
 		email: cfg.Email, storage: storage, http: transport,
 		client: acmez.Client{
 			Client: &acme.Client{
-				Directory: cfg.CA, UserAgent: "pen", PollTimeout: maxObtain,
-				HTTPClient: &http.Client{Transport: transport, Timeout: askTimeout},
+				Directory: cfg.CA, UserAgent: "pen", PollTimeout: obtainTimeout,
+				HTTPClient: &http.Client{Transport: transport, Timeout: requestTimeout},
 				Logger:     slog.New(quiet{log.Handler()}),
 			},
 			ChallengeSolvers: map[string]acmez.Solver{acme.ChallengeTypeTLSALPN01: solver},
@@ -61,19 +61,20 @@ func newIssuer(cfg ACME, storage certmagic.Storage, roots *x509.CertPool, solver
 	}
 }
 
-// close ends what is open to the authority.
+// close closes the idle connections to the authority.
 func (i *issuer) close() { i.http.CloseIdleConnections() }
 
-// IssuerKey tells the certificates of authorities apart, in names of files.
+// IssuerKey is the authority in file names of the storage.
 func (i *issuer) IssuerKey() string {
 	u, err := url.Parse(i.client.Directory)
 	if err != nil {
-		return "acme" // newManager has parsed it
+		return "acme" // not reached: New has parsed it
 	}
 	return strings.Trim(u.Host+strings.ReplaceAll(u.Path, "/", "-"), "-")
 }
 
-// Issue gets a certificate.
+// Issue orders a certificate. A new account replaces one that the authority no
+// longer knows.
 func (i *issuer) Issue(ctx context.Context, csr *x509.CertificateRequest) (*certmagic.IssuedCertificate, error) {
 	chains, err := i.order(ctx, csr)
 	var problem acme.Problem
@@ -103,12 +104,12 @@ func (i *issuer) order(ctx context.Context, csr *x509.CertificateRequest) ([]acm
 	return i.client.ObtainCertificate(ctx, params)
 }
 
-// GetRenewalInfo asks when a certificate had better be renewed (RFC 9773).
+// GetRenewalInfo asks when a certificate should be renewed (RFC 9773).
 func (i *issuer) GetRenewalInfo(ctx context.Context, cert certmagic.Certificate) (acme.RenewalInfo, error) {
 	return i.client.GetRenewalInfo(ctx, cert.Leaf)
 }
 
-// A storedAccount is what the file of an account holds, as JSON.
+// A storedAccount is the JSON of an account file.
 type storedAccount struct {
 	Account acme.Account `json:"account"`
 	Key     []byte       `json:"key"` // PEM
@@ -118,7 +119,7 @@ func (i *issuer) accountFile() string {
 	return path.Join("acme", certmagic.StorageKeys.Safe(i.IssuerKey()), "account.json")
 }
 
-// account returns ours, and makes one if there is none yet.
+// account returns the stored account, or registers a new one.
 func (i *issuer) account(ctx context.Context) (acme.Account, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()

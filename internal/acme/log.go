@@ -1,4 +1,4 @@
-package tlsterm
+package acme
 
 import (
 	"context"
@@ -10,10 +10,10 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// The libraries for ACME tell much of what they do. What of it matters is logged
-// by those who call them, so all of it goes to the level of debugging.
+// The ACME libraries log much detail. The caller logs what matters, so everything
+// of theirs goes to level debug.
 
-// quiet is a slog.Handler that makes everything Debug.
+// quiet is a slog.Handler that lowers every record to level debug.
 type quiet struct{ slog.Handler }
 
 func (q quiet) Enabled(ctx context.Context, _ slog.Level) bool {
@@ -28,12 +28,12 @@ func (q quiet) Handle(ctx context.Context, r slog.Record) error {
 func (q quiet) WithAttrs(attrs []slog.Attr) slog.Handler { return quiet{q.Handler.WithAttrs(attrs)} }
 func (q quiet) WithGroup(name string) slog.Handler       { return quiet{q.Handler.WithGroup(name)} }
 
-// zapLogger returns a logger of zap's that logs to one of slog's.
+// zapLogger returns a zap logger that writes to a slog logger.
 func zapLogger(log *slog.Logger) *zap.Logger {
 	return zap.New(zapCore{log}, zap.WithClock(zapcore.DefaultClock))
 }
 
-// zapCore is a zapcore.Core that hands on to slog.
+// zapCore is a zapcore.Core on top of slog.
 type zapCore struct{ log *slog.Logger }
 
 func (c zapCore) Enabled(zapcore.Level) bool {
@@ -58,7 +58,7 @@ func (c zapCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
 
 func (c zapCore) Sync() error { return nil }
 
-// attrs returns the fields as slog wants them, in the order of their names.
+// attrs converts zap fields for slog, sorted by name.
 func attrs(fields []zapcore.Field) []any {
 	m := zapcore.NewMapObjectEncoder()
 	for _, f := range fields {
