@@ -202,15 +202,15 @@ func (a *App) policy(in inputs, e edges) dispatch.Config {
 		out.Dump = a.dump(in.ascii)
 	}
 	for slot, server := range s.Servers {
-		out.Pool.Servers = append(out.Pool.Servers, in.servers.at(slot, server, e.way(s, server)))
+		out.Pool.Servers = append(out.Pool.Servers, in.servers.at(slot, server, e.preamble(s, server)))
 	}
 	if out.Pool.Algorithm == pool.Maglev {
 		out.Pool.Maglev = pool.NewMaglev(out.Pool.Servers)
 	}
 	for i, server := range s.Emergencies() {
-		out.Pool.Emergency = append(out.Pool.Emergency, in.servers.at(pool.EmergencySlotOf(i), server, e.way(s, server)))
+		out.Pool.Emergency = append(out.Pool.Emergency, in.servers.at(pool.EmergencySlotOf(i), server, e.preamble(s, server)))
 	}
-	out.Pool.Abuse = in.servers.at(pool.AbuseSlot, s.Abuse, e.way(s, s.Abuse))
+	out.Pool.Abuse = in.servers.at(pool.AbuseSlot, s.Abuse, e.preamble(s, s.Abuse))
 	return out
 }
 

@@ -171,8 +171,8 @@ func rosterOf(cfg config.Config, policies []dispatch.Config, services map[string
 // a check as well, but not where that asks another port, or an agent.
 func keyOf(server pool.Config, spec check.Spec) health.Key {
 	k := health.Key{Addr: server.Addr, Path: server.Path, Host: server.Host, Spec: spec}
-	if way, ok := server.Way.(edge.Way); ok && spec.Port == 0 && spec.Kind != check.Agent && spec.Kind != check.Exec {
-		k.Way = way.Bare()
+	if spec.Port == 0 && spec.Kind != check.Agent && spec.Kind != check.Exec {
+		k.Preamble = edge.PreambleOf(server.Preamble).Bare()
 	}
 	return k
 }

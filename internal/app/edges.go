@@ -13,6 +13,7 @@ import (
 	"pen/internal/plane"
 	"pen/internal/plane/datagram"
 	"pen/internal/plane/stream"
+	"pen/internal/pool"
 	"pen/internal/tlsterm"
 )
 
@@ -122,23 +123,23 @@ func clientOf(s config.Service, server config.Server) (tlsClient, bool) {
 	return tlsClient{s.ServerTLS, cmp.Or(server.TLSName, s.ServerTLS.Name)}, true
 }
 
-// way is what stands between a connection to a server and its client's bytes, or
-// nil where nothing does.
-func (e edges) way(s config.Service, server config.Server) any {
-	w := edge.Way{Header: s.SendProxy.Version, Each: s.SendProxy.Each, TLVs: s.SendProxy.TLVs}
+// preamble is what precedes a client's bytes on connections to a server, nil for
+// nothing.
+func (e edges) preamble(s config.Service, server config.Server) pool.Preamble {
+	p := edge.Preamble{Header: s.SendProxy.Version, Each: s.SendProxy.Each, TLVs: s.SendProxy.TLVs}
 	if server.SendProxy != "" {
-		w.Header = map[string]int{"v1": 1, "v2": 2}[server.SendProxy]
+		p.Header = map[string]int{"v1": 1, "v2": 2}[server.SendProxy]
 	}
 	if key, ok := clientOf(s, server); ok {
-		w.TLS = e.clients[key]
+		p.TLS = e.clients[key]
 		if !server.IsPath() {
-			w.Host = certificateName(server)
+			p.Host = certificateName(server)
 		}
 	}
-	if w.Header == 0 && w.TLS == nil {
+	if p.Header == 0 && p.TLS == nil {
 		return nil
 	}
-	return w
+	return p
 }
 
 // useTLS has the servers that are new do what takes time, and ends that of those

@@ -226,9 +226,9 @@ func TestCertificateIsForWhatIsWritten(t *testing.T) {
 		"-O", "server 0-1 address _https._tcp.example.org", "-O", "server 2 address web.example.org port 443", "-O", "server 3 address 127.0.0.2 port 443",
 		"-O", "server 4-5 address many.example.org port 443", "127.0.0.1:0")
 	for slot, want := range map[int]string{0: "example.org", 2: "web.example.org", 3: "127.0.0.2", 4: "many.example.org", 5: "many.example.org"} {
-		way, ok := a.policies[0].Pool.Servers[slot].Way.(edge.Way)
-		if !ok || way.Host != want {
-			t.Errorf("server %d is verified for %q, want %q", slot, way.Host, want)
+		preamble, ok := a.policies[0].Pool.Servers[slot].Preamble.(edge.Preamble)
+		if !ok || preamble.Host != want {
+			t.Errorf("server %d is verified for %q, want %q", slot, preamble.Host, want)
 		}
 	}
 	for host, want := range map[string]string{"_ldap._tcp.corp.example.": "corp.example.", "_x._tcp": "", "www": "www"} {

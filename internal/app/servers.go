@@ -166,7 +166,7 @@ var admins = map[config.State]pool.Admin{config.Enabled: pool.Enabled, config.Dr
 
 // at makes the pool's view of a server. One that is not used stays so, and one
 // that has no address is not used until it has one.
-func (s *servers) at(slot int, server config.Server, way any) pool.Config {
+func (s *servers) at(slot int, server config.Server, preamble pool.Preamble) pool.Config {
 	if !server.Used() {
 		return pool.Config{}
 	}
@@ -180,7 +180,7 @@ func (s *servers) at(slot int, server config.Server, way any) pool.Config {
 	}
 	c := pool.Config{
 		Max: server.Max, Hard: server.Hard, Weight: server.EffectiveWeight(), Prio: server.Prio, ACL: server.ACL,
-		Name: server.Name, Admin: admins[server.State], Way: way,
+		Name: server.Name, Admin: admins[server.State], Preamble: preamble,
 	}
 	switch addrs := s.addrs(slot, server); {
 	case missing:

@@ -11,7 +11,7 @@ import "pen/internal/pool"
 // A kept connection is nobody's: it is not counted as its server's and does not
 // touch the client table, but with the counted ones it stays within the
 // server's max. There are none where servers are to see each client's address, nor
-// for servers with a Way: those that get no header or handshake soon hang up.
+// for servers with a Preamble: those that get no header or handshake soon hang up.
 func (d *Dispatcher) Spares(have []Target) (surplus []int, missing []Target) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -66,7 +66,7 @@ func (d *Dispatcher) nextSpare(kept []int) *pool.Server {
 // takesSpare reports whether new clients may go to a server, and one more
 // connection beside the kept ones.
 func (d *Dispatcher) takesSpare(s *pool.Server, kept int) bool {
-	if d.cfg.Dummy || d.transparent() || s.Way != nil || d.pool.HalfOpen(s) || d.pool.Admit(s, false, d.now()) != pool.Admitted {
+	if d.cfg.Dummy || d.transparent() || s.Preamble != nil || d.pool.HalfOpen(s) || d.pool.Admit(s, false, d.now()) != pool.Admitted {
 		return false // a server that failed is tried by a client, and by one only
 	}
 	return s.Max == 0 || s.Conns()+kept < s.Max

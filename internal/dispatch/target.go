@@ -32,8 +32,8 @@ type Target struct {
 	// comes meanwhile is dropped. Any goroutine may call it; it does not block.
 	Spend func(n int) time.Duration
 	Piece int
-	// Way is what [pool.Config] says of it.
-	Way any
+	// Preamble precedes the client's bytes; see [pool.Config].
+	Preamble pool.Preamble
 }
 
 // String returns the address.
@@ -100,6 +100,6 @@ func (d *Dispatcher) target(s *pool.Server) Target {
 	return Target{
 		Slot: s.Slot, Addr: s.Addr, Path: s.Path,
 		Timeout: cfg.ConnectTimeout, KeepAlive: cfg.KeepAlive, Source: cfg.Source,
-		EndWithClient: cfg.EndWithClient, EndWithServer: cfg.EndWithServer, Way: s.Way,
+		EndWithClient: cfg.EndWithClient, EndWithServer: cfg.EndWithServer, Preamble: s.Preamble,
 	}
 }

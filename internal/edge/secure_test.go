@@ -48,7 +48,7 @@ func secured(t *testing.T, near, far net.Conn, most uint16) (*Secure, *tls.Conn)
 	server := tls.Server(far, &tls.Config{Certificates: certs, MaxVersion: most})
 	shaken := make(chan error, 1)
 	go func() { shaken <- server.Handshake() }()
-	s, err := Way{TLS: client}.Open(context.Background(), near, wire.Header{}, testenv.Limit)
+	s, err := Preamble{TLS: client}.Open(context.Background(), near, wire.Header{}, testenv.Limit)
 	if err := errors.Join(err, <-shaken); err != nil {
 		t.Fatal(err)
 	}
@@ -106,13 +106,13 @@ func TestGivenUp(t *testing.T) {
 			io.ReadFull(server, make([]byte, 1))
 			cancel()
 		}()
-		if _, err := (Way{TLS: client}).Open(ctx, c, wire.Header{}, testenv.Limit); !errors.Is(err, context.Canceled) {
+		if _, err := (Preamble{TLS: client}).Open(ctx, c, wire.Header{}, testenv.Limit); !errors.Is(err, context.Canceled) {
 			t.Fatalf("%v, want %v", err, context.Canceled)
 		}
 		c.Close()
 	}
 	c := testenv.Dial(t, ln.Addr())
-	if _, err := (Way{TLS: client}).Open(context.Background(), c, wire.Header{}, time.Millisecond); err == nil || errors.Is(err, context.Canceled) {
+	if _, err := (Preamble{TLS: client}).Open(context.Background(), c, wire.Header{}, time.Millisecond); err == nil || errors.Is(err, context.Canceled) {
 		t.Errorf("after its time is over: %v", err)
 	}
 }

@@ -23,7 +23,8 @@ type Key struct {
 	Path string         // of a Unix socket
 	Host string         // the server's name, where that has several addresses
 	Spec check.Spec
-	Way  edge.Way // what the server expects on a connection before anything else
+	// Preamble is what the server expects on a connection before anything else.
+	Preamble edge.Preamble
 }
 
 // at is where the check connects to.

@@ -116,7 +116,7 @@ func ask(ctx context.Context, t Target) (reason string, err error) {
 		return "", err
 	}
 	defer c.Close()
-	if t.Spec.IsTLS() && t.Way.TLS == nil {
+	if t.Spec.IsTLS() && t.Preamble.TLS == nil {
 		if c, err = handshake(c, t); err != nil {
 			return "", err
 		}
@@ -151,11 +151,11 @@ func dial(ctx context.Context, t Target) (net.Conn, error) {
 	if err != nil {
 		return nil, &connectError{err}
 	}
-	way, err := open(ctx, c, t)
+	opened, err := open(ctx, c, t)
 	if err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
-	c = way
+	c = opened
 	if deadline, ok := ctx.Deadline(); ok {
 		c.SetDeadline(deadline)
 	}
@@ -167,14 +167,14 @@ func dial(ctx context.Context, t Target) (net.Conn, error) {
 // open sends the PROXY header and begins TLS, if the server expects these. The
 // header says that this is the sender's own connection.
 func open(ctx context.Context, c net.Conn, t Target) (net.Conn, error) {
-	if t.Way == (edge.Way{}) {
+	if t.Preamble == (edge.Preamble{}) {
 		return c, nil
 	}
 	h := wire.Header{Local: true, Source: addrPort(c.LocalAddr()), Destination: addrPort(c.RemoteAddr()), Datagram: t.Spec.IsDatagram()}
 	if h.Datagram {
-		return &headed{c, h.Append(nil, t.Way.Header)}, nil
+		return &headed{c, h.Append(nil, t.Preamble.Header)}, nil
 	}
-	secure, err := t.Way.Open(ctx, c, h, t.Spec.Timeout)
+	secure, err := t.Preamble.Open(ctx, c, h, t.Spec.Timeout)
 	if err != nil || secure == nil {
 		return c, err
 	}

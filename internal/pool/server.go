@@ -20,8 +20,12 @@ type Config struct {
 	// Host: its name is not known. Both are for people.
 	Missing, Host string
 	Admin         Admin
-	Way           any // what stands between a connection to it and its client's bytes; for planes
+	Preamble      Preamble // what precedes the client's bytes on a connection to it; nil: nothing
 }
+
+// A Preamble is data for planes, which the policy only passes on: a PROXY header, a
+// TLS handshake. It is an edge.Preamble.
+type Preamble interface{ IsPreamble() }
 
 // Used reports whether there is a server at all.
 func (c Config) Used() bool { return c.Path != "" || c.Addr.IsValid() && c.Addr.Port() != 0 }

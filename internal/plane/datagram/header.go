@@ -69,13 +69,13 @@ func (p *Plane) asked(from peer) netip.AddrPort {
 // dress returns a datagram as the server is to get it: with a header where that
 // is due. The Plane's lock is held; the bytes are good until it is given back.
 func (f *flow) dress(b []byte) []byte {
-	way, ok := f.target.Way.(edge.Way)
-	if !ok || way.Header == 0 || f.headed && !way.Each {
+	preamble := edge.PreambleOf(f.target.Preamble)
+	if preamble.Header == 0 || f.headed && !preamble.Each {
 		return b
 	}
-	if way.TLVs.UniqueID && f.header.UniqueID == "" {
+	if preamble.TLVs.UniqueID && f.header.UniqueID == "" {
 		f.header.UniqueID = rand.Text()
 	}
-	f.plane.dressed = append(way.Head(f.plane.dressed[:0], f.header), b...)
+	f.plane.dressed = append(preamble.Append(f.plane.dressed[:0], f.header), b...)
 	return f.plane.dressed
 }

@@ -35,9 +35,9 @@ func accepting(t *testing.T, first bool, cfg dispatch.Config) *service {
 }
 
 // headed has servers that want headers.
-func headed(cfg dispatch.Config, way edge.Way) dispatch.Config {
+func headed(cfg dispatch.Config, preamble edge.Preamble) dispatch.Config {
 	for i := range cfg.Pool.Servers {
-		cfg.Pool.Servers[i].Way = way
+		cfg.Pool.Servers[i].Preamble = preamble
 	}
 	return cfg
 }
@@ -129,7 +129,7 @@ func TestHeaderIsNotGuessed(t *testing.T) {
 func TestClientsBehindProxy(t *testing.T) {
 	testenv.CheckLeaks(t)
 	server := listenPacket(t)
-	cfg := headed(config(server.LocalAddr().String()), edge.Way{Header: 2, Each: true, TLVs: wire.TLVs{Authority: true}})
+	cfg := headed(config(server.LocalAddr().String()), edge.Preamble{Header: 2, Each: true, TLVs: wire.TLVs{Authority: true}})
 	cfg.Limits.ClientConns = 1
 	cfg.ACLs.List[0] = []acl.Entry{{Addr: netip.MustParseAddr("192.0.2.66"), Mask: 0xffffffff}, {Permit: true, Addr: netip.MustParseAddr("0.0.0.0")}}
 	s := accepting(t, false, cfg)
@@ -166,7 +166,7 @@ func TestClientsBehindProxy(t *testing.T) {
 func TestFirstHeader(t *testing.T) {
 	testenv.CheckLeaks(t)
 	server := listenPacket(t)
-	s := accepting(t, true, headed(config(server.LocalAddr().String()), edge.Way{Header: 2}))
+	s := accepting(t, true, headed(config(server.LocalAddr().String()), edge.Preamble{Header: 2}))
 	for _, client := range []string{"192.0.2.1:1", "192.0.2.2:1"} {
 		port := dial(t, "127.0.0.2", s.addr)
 		send(t, port, "too early")
@@ -191,7 +191,7 @@ func TestHeaderToServer(t *testing.T) {
 	testenv.CheckLeaks(t)
 	for _, each := range []bool{false, true} {
 		server := listenPacket(t)
-		s := start(t, testenv.Loopback, headed(config(dead(t), server.LocalAddr().String()), edge.Way{Header: 2, Each: each, TLVs: wire.TLVs{UniqueID: true}}))
+		s := start(t, testenv.Loopback, headed(config(dead(t), server.LocalAddr().String()), edge.Preamble{Header: 2, Each: each, TLVs: wire.TLVs{UniqueID: true}}))
 		for range 2 { // the first client finds the dead one dead
 			c := dial(t, "127.0.0.1", s.addr)
 			send(t, c, "first")
@@ -221,7 +221,7 @@ func TestHeaderToServer(t *testing.T) {
 func TestHeaderAfterFailover(t *testing.T) {
 	testenv.CheckLeaks(t)
 	first, second := listenPacket(t), listenPacket(t)
-	s := start(t, testenv.Loopback, headed(config(first.LocalAddr().String(), second.LocalAddr().String()), edge.Way{Header: 2}))
+	s := start(t, testenv.Loopback, headed(config(first.LocalAddr().String(), second.LocalAddr().String()), edge.Preamble{Header: 2}))
 	c := dial(t, "127.0.0.1", s.addr)
 	send(t, c, "one")
 	_, told := wantHeader(t, first, "one")
@@ -241,7 +241,7 @@ func TestHeaderAfterFailover(t *testing.T) {
 func TestNoRoomForHeader(t *testing.T) {
 	testenv.CheckLeaks(t)
 	server := listenPacket(t)
-	s := start(t, testenv.Loopback, headed(config(server.LocalAddr().String()), edge.Way{Header: 2}))
+	s := start(t, testenv.Loopback, headed(config(server.LocalAddr().String()), edge.Preamble{Header: 2}))
 	c := dial(t, "127.0.0.1", s.addr)
 	send(t, c, strings.Repeat("x", 65507))
 	s.refused(t, dispatch.Unsent, 1)

@@ -15,10 +15,10 @@ import (
 func TestJudgedBeforeHello(t *testing.T) {
 	testenv.CheckLeaks(t)
 	const bad, good = "127.0.0.5", "127.0.0.9"
-	backend := newDispatcher(config(edge.Way{}, testenv.Source(t, "served")))
+	backend := newDispatcher(config(edge.Preamble{}, testenv.Source(t, "served")))
 	routes := new(edge.Routes[Service])
 	routes.Add("default", "", Service{backend, &Edge{}})
-	cfg := config(edge.Way{})
+	cfg := config(edge.Preamble{})
 	cfg.ConnMax, cfg.ClientACL = 4, 1
 	cfg.ACLs.List[1] = acl.List{{Addr: netip.MustParseAddr(bad), Mask: 0xffffffff}}
 	cfg.Limits.ClientConns = 2
@@ -43,12 +43,12 @@ func TestJudgedBeforeHello(t *testing.T) {
 func TestRoutedWaitsForPlace(t *testing.T) {
 	testenv.CheckLeaks(t)
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
-	cfg := config(edge.Way{}, ln.AddrPort())
+	cfg := config(edge.Preamble{}, ln.AddrPort())
 	cfg.ConnMax = 1
 	backend := newDispatcher(cfg)
 	routes := new(edge.Routes[Service])
 	routes.Add("default", "", Service{backend, &Edge{}})
-	s := serve(t, testenv.Loopback, &Edge{Routes: routes}, endless, config(edge.Way{}))
+	s := serve(t, testenv.Loopback, &Edge{Routes: routes}, endless, config(edge.Preamble{}))
 	first := s.dial(t, "first")
 	server := ln.Next(t)
 	testenv.WantBytes(t, server, "first")

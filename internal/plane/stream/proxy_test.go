@@ -63,7 +63,7 @@ func block(h wire.Header) string { return string(h.Append(nil, 2)) }
 func neverGuessed(t *testing.T) {
 	for _, e := range []*Edge{{}, {AcceptUnix: true}, {Accept: networks("192.0.2.0/24", "::/0")}} {
 		ln := testenv.Listen(t, "tcp", testenv.Loopback)
-		s := serve(t, testenv.Loopback, e, endless, config(edge.Way{}, ln.AddrPort()))
+		s := serve(t, testenv.Loopback, e, endless, config(edge.Preamble{}, ln.AddrPort()))
 		for _, header := range []string{line, block(told)} {
 			s.dial(t, header)
 			testenv.WantBytes(t, ln.Next(t), header)
@@ -74,7 +74,7 @@ func neverGuessed(t *testing.T) {
 // Whoever does not keep to it is ended at once, and no server hears of it.
 func required(t *testing.T) {
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
-	s := serve(t, testenv.Loopback, fromLoopback, endless, config(edge.Way{}, ln.AddrPort()))
+	s := serve(t, testenv.Loopback, fromLoopback, endless, config(edge.Preamble{}, ln.AddrPort()))
 	bad := []string{
 		"GET / HTTP/1.1\r\n\r\n", "\n", "PROXY TCP4 192.0.2.1\r\n", "PROXY TCP4 192.0.2.1 192.0.2.2 1 2\n", fmt.Sprintf("PROXY UNKNOWN %100s", ""),
 		block(told)[:12] + "\x11", block(told)[:14] + "\xff\xff",
@@ -104,7 +104,7 @@ func required(t *testing.T) {
 func listedSenders(t *testing.T) {
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
 	e := &Edge{Accept: networks("127.0.0.2/32", "127.0.1.0/24")}
-	s := serve(t, testenv.Loopback, e, endless, config(edge.Way{}, ln.AddrPort()))
+	s := serve(t, testenv.Loopback, e, endless, config(edge.Preamble{}, ln.AddrPort()))
 	for from, listed := range map[string]bool{"127.0.0.1": false, "127.0.0.2": true, "127.0.0.3": false, "127.0.1.255": true, "127.0.2.0": false} {
 		s.dialFrom(t, from, line+from)
 		want := from
@@ -116,7 +116,7 @@ func listedSenders(t *testing.T) {
 	// Unix sockets have no address: they are listed as such, and need not be.
 	for _, listed := range []bool{false, true} {
 		path := filepath.Join(t.TempDir(), "s")
-		s := serve(t, path, &Edge{Accept: networks("0.0.0.0/0", "::/0"), AcceptUnix: listed}, endless, config(edge.Way{}, ln.AddrPort()))
+		s := serve(t, path, &Edge{Accept: networks("0.0.0.0/0", "::/0"), AcceptUnix: listed}, endless, config(edge.Preamble{}, ln.AddrPort()))
 		s.dial(t, line+"x")
 		want := line + "x"
 		if listed {
@@ -130,7 +130,7 @@ func listedSenders(t *testing.T) {
 func headerFirst(t *testing.T) {
 	for _, header := range []string{line, block(told)} {
 		ln := testenv.Listen(t, "tcp", testenv.Loopback)
-		s := serve(t, testenv.Loopback, fromLoopback, endless, config(edge.Way{}, ln.AddrPort()))
+		s := serve(t, testenv.Loopback, fromLoopback, endless, config(edge.Preamble{}, ln.AddrPort()))
 		early := s.dial(t, header[:len(header)-1])
 		s.flows(t, 1)
 		late := s.dial(t, header+"late")
@@ -151,8 +151,8 @@ func patient(t *testing.T) {
 		t.Errorf("a sender has %v, want 3s at least", p.patience.header)
 	}
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
-	s := serve(t, testenv.Loopback, fromLoopback, endless, config(edge.Way{}, ln.AddrPort()))
-	unix := serve(t, filepath.Join(t.TempDir(), "s"), &Edge{AcceptUnix: true}, endless, config(edge.Way{}, ln.AddrPort()))
+	s := serve(t, testenv.Loopback, fromLoopback, endless, config(edge.Preamble{}, ln.AddrPort()))
+	unix := serve(t, filepath.Join(t.TempDir(), "s"), &Edge{AcceptUnix: true}, endless, config(edge.Preamble{}, ln.AddrPort()))
 	for _, header := range []string{line, block(told)} {
 		for _, s := range []*service{s, unix} {
 			c := s.dial(t, "")
@@ -170,7 +170,7 @@ func patient(t *testing.T) {
 
 func onlyOne(t *testing.T) {
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
-	s := serve(t, testenv.Loopback, fromLoopback, endless, config(edge.Way{}, ln.AddrPort()))
+	s := serve(t, testenv.Loopback, fromLoopback, endless, config(edge.Preamble{}, ln.AddrPort()))
 	for _, first := range []string{line, block(told)} {
 		for _, second := range []string{line, block(told), "\r\n", "\x00"} {
 			c := s.dial(t, first+second)
@@ -184,7 +184,7 @@ func onlyOne(t *testing.T) {
 
 func noAddresses(t *testing.T) {
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
-	s := serve(t, testenv.Loopback, fromLoopback, endless, config(edge.Way{Header: 2}, ln.AddrPort()))
+	s := serve(t, testenv.Loopback, fromLoopback, endless, config(edge.Preamble{Header: 2}, ln.AddrPort()))
 	for _, header := range []string{
 		"PROXY UNKNOWN\r\n", "PROXY UNKNOWN 192.0.2.1 192.0.2.2 1 2\r\n", block(wire.Header{Local: true}), block(wire.Header{}),
 		block(told)[:12] + "\x20\x11\x00\x0c\xc0\x00\x02\x01\xc0\x00\x02\x02\x00\x01\x00\x02", // LOCAL with addresses
@@ -205,7 +205,7 @@ func noAddresses(t *testing.T) {
 // Access lists, limits, the client table and servers go by the header's source.
 func sourceHolds(t *testing.T) {
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
-	cfg := config(edge.Way{Header: 1}, ln.AddrPort())
+	cfg := config(edge.Preamble{Header: 1}, ln.AddrPort())
 	cfg.Limits.ClientConns = 1
 	cfg.ACLs.List[0] = []acl.Entry{
 		{Addr: netip.MustParseAddr("192.0.2.9"), Mask: 0xffffffff},
@@ -246,7 +246,7 @@ func sentFirst(t *testing.T) {
 			continue
 		}
 		ln := testenv.Listen(t, "tcp", testenv.Loopback)
-		s := serve(t, testenv.Loopback, &Edge{}, endless, config(edge.Way{Header: version}, ln.AddrPort()))
+		s := serve(t, testenv.Loopback, &Edge{}, endless, config(edge.Preamble{Header: version}, ln.AddrPort()))
 		c := s.dial(t, "")
 		server := ln.Next(t)
 		if h := wantHeader(t, server); h != (wire.Header{Source: local(c), Destination: remote(c)}) {
@@ -262,7 +262,7 @@ func sentFirst(t *testing.T) {
 // One read gets the whole header, with all that it may have.
 func sentAtOnce(t *testing.T) {
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
-	s := serve(t, testenv.Loopback, fromLoopback, endless, config(edge.Way{Header: 2, TLVs: allTLVs}, ln.AddrPort()))
+	s := serve(t, testenv.Loopback, fromLoopback, endless, config(edge.Preamble{Header: 2, TLVs: allTLVs}, ln.AddrPort()))
 	long := told
 	long.Authority = strings.Repeat("abcd.", 50) + "ef"
 	long.UniqueID = strings.Repeat("x", 128)
@@ -290,7 +290,7 @@ func tlvsIfAsked(t *testing.T) {
 		{wire.TLVs{Authority: true}, "../../etc/passwd", wire.Header{}},
 	} {
 		ln := testenv.Listen(t, "tcp", testenv.Loopback)
-		s := serve(t, testenv.Loopback, fromLoopback, endless, config(edge.Way{Header: 2, TLVs: tt.tlvs}, ln.AddrPort()))
+		s := serve(t, testenv.Loopback, fromLoopback, endless, config(edge.Preamble{Header: 2, TLVs: tt.tlvs}, ln.AddrPort()))
 		client := told
 		client.Authority = tt.authority
 		s.dial(t, block(client)+"data")
@@ -307,7 +307,7 @@ func tlvsIfAsked(t *testing.T) {
 // that of its own client.
 func oneClient(t *testing.T) {
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
-	cfg := config(edge.Way{Header: 2, TLVs: wire.TLVs{UniqueID: true}}, ln.AddrPort())
+	cfg := config(edge.Preamble{Header: 2, TLVs: wire.TLVs{UniqueID: true}}, ln.AddrPort())
 	cfg.Idlers = 3
 	s := serve(t, testenv.Loopback, &Edge{}, endless, cfg)
 	ids := map[string]bool{}
@@ -329,7 +329,7 @@ func layers(t *testing.T) {
 	next := ln.AddrPort()
 	for range 3 {
 		e := &Edge{Accept: networks("127.0.0.1/32")}
-		next = serve(t, testenv.Loopback, e, endless, config(edge.Way{Header: 2, TLVs: allTLVs}, next)).Addr().(*net.TCPAddr).AddrPort()
+		next = serve(t, testenv.Loopback, e, endless, config(edge.Preamble{Header: 2, TLVs: allTLVs}, next)).Addr().(*net.TCPAddr).AddrPort()
 	}
 	c, err := net.Dial("tcp", next.String())
 	if err != nil {

@@ -27,8 +27,8 @@ func TestAnyEdge(t *testing.T) {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			t.Parallel()
 			rnd := rand.New(rand.NewPCG(seed, i))
-			e, way := people.anyEdge(t, rnd)
-			cfg := config(way, people.anyServer(t, rnd.Uint64(), way), testenv.Echo(t), testenv.Refused(t))
+			e, preamble := people.anyEdge(t, rnd)
+			cfg := config(preamble, people.anyServer(t, rnd.Uint64(), preamble), testenv.Echo(t), testenv.Refused(t))
 			cfg.ConnectTimeout = time.Second
 			cfg.EndWithClient, cfg.EndWithServer = rnd.IntN(4) == 0, rnd.IntN(4) == 0
 			if rnd.IntN(3) == 0 {
@@ -51,9 +51,9 @@ func TestAnyEdge(t *testing.T) {
 }
 
 // anyEdge is an edge of any kind.
-func (p *cast) anyEdge(t *testing.T, rnd *rand.Rand) (*Edge, edge.Way) {
+func (p *cast) anyEdge(t *testing.T, rnd *rand.Rand) (*Edge, edge.Preamble) {
 	coin := func() bool { return rnd.IntN(2) == 0 }
-	e, way := &Edge{}, edge.Way{Header: rnd.IntN(3), TLVs: wire.TLVs{UniqueID: coin(), Authority: coin(), ALPN: coin(), TLS: coin(), CRC32C: coin()}}
+	e, preamble := &Edge{}, edge.Preamble{Header: rnd.IntN(3), TLVs: wire.TLVs{UniqueID: coin(), Authority: coin(), ALPN: coin(), TLS: coin(), CRC32C: coin()}}
 	if coin() {
 		e.Accept = fromLoopback.Accept
 	}
@@ -64,15 +64,15 @@ func (p *cast) anyEdge(t *testing.T, rnd *rand.Rand) (*Edge, edge.Way) {
 		e.HTTP = &HTTP{Forwarded: coin()}
 	}
 	if coin() {
-		way.TLS = p.client
+		preamble.TLS = p.client
 	}
 	if coin() {
-		other := newDispatcher(config(edge.Way{}, testenv.Echo(t)))
+		other := newDispatcher(config(edge.Preamble{}, testenv.Echo(t)))
 		t.Cleanup(func() { wantNothing(t, other) })
 		e.Routes = new(edge.Routes[Service])
 		e.Routes.Add("sni", "www.example.com", Service{other, &Edge{TLS: e.TLS}})
 	}
-	return e, way
+	return e, preamble
 }
 
 // noGood is what somebody says that means no good.
@@ -110,7 +110,7 @@ func misbehave(c net.Conn, rnd *rand.Rand) {
 }
 
 // anyServer is a server that does anything.
-func (p *cast) anyServer(t *testing.T, seed uint64, way edge.Way) netip.AddrPort {
+func (p *cast) anyServer(t *testing.T, seed uint64, preamble edge.Preamble) netip.AddrPort {
 	var mu sync.Mutex
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	return testenv.Serve(t, func(c testenv.Conn) {
@@ -118,7 +118,7 @@ func (p *cast) anyServer(t *testing.T, seed uint64, way edge.Way) netip.AddrPort
 		own := rand.New(rand.NewPCG(rnd.Uint64(), 0))
 		mu.Unlock()
 		c.SetDeadline(time.Now().Add(2 * time.Second))
-		if way.TLS != nil && way.Header == 0 && own.IntN(4) > 0 {
+		if preamble.TLS != nil && preamble.Header == 0 && own.IntN(4) > 0 {
 			misbehave(tls.Server(c, p.inside), own)
 		}
 		misbehave(c, own)

@@ -77,15 +77,15 @@ func (e end) wantReset(t *testing.T, text string) {
 func (p *cast) pair(t *testing.T, clientTLS, serverTLS bool) (client, server end) {
 	t.Helper()
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
-	e, way := &Edge{}, edge.Way{}
+	e, preamble := &Edge{}, edge.Preamble{}
 	var secureClient, secureServer func(*noting) *tls.Conn
 	if clientTLS {
 		e.TLS, secureClient = p.server, func(n *noting) *tls.Conn { return tls.Client(n, p.outside) }
 	}
 	if serverTLS {
-		way.TLS, secureServer = p.client, func(n *noting) *tls.Conn { return tls.Server(n, p.inside) }
+		preamble.TLS, secureServer = p.client, func(n *noting) *tls.Conn { return tls.Server(n, p.inside) }
 	}
-	s := serve(t, testenv.Loopback, e, endless, config(way, ln.AddrPort()))
+	s := serve(t, testenv.Loopback, e, endless, config(preamble, ln.AddrPort()))
 	client = newEnd(s.dial(t, ""), secureClient)
 	begun := make(chan error, 1)
 	go func() {
@@ -162,7 +162,7 @@ func TestSecureEnds(t *testing.T) {
 	}
 }
 
-// TestServerBreaks has servers end TLS before a byte, each in its way: all are
+// TestServerBreaks has servers end TLS before a byte, each in its preamble: all are
 // signs of ill health, as they are without TLS.
 func TestServerBreaks(t *testing.T) {
 	people := newCast(t)
@@ -183,7 +183,7 @@ func TestServerBreaks(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			testenv.CheckLeaks(t)
-			cfg := config(edge.Way{TLS: people.client}, testenv.Serve(t, breaks))
+			cfg := config(edge.Preamble{TLS: people.client}, testenv.Serve(t, breaks))
 			cfg.EarlyEnd = time.Hour
 			s := serve(t, testenv.Loopback, &Edge{}, endless, cfg)
 			if c, err := net.Dial("tcp", s.Addr().String()); err == nil { // it may be reset at once
@@ -220,7 +220,7 @@ func TestServerWithoutTLS(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			testenv.CheckLeaks(t)
-			cfg := config(edge.Way{TLS: people.client}, bad, good)
+			cfg := config(edge.Preamble{TLS: people.client}, bad, good)
 			if name == "stalls" {
 				cfg.ConnectTimeout = time.Second
 			}
@@ -243,15 +243,15 @@ func TestKill(t *testing.T) {
 	routes := new(edge.Routes[Service])
 	const upgrade = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"
 	for name, tt := range map[string]struct {
-		edge *Edge
-		way  edge.Way
-		text string
+		edge     *Edge
+		preamble edge.Preamble
+		text     string
 	}{
 		"header":         {edge: fromLoopback, text: line[:20]},
 		"hello":          {edge: &Edge{Routes: routes}, text: hello[:20]},
 		"handshake":      {edge: &Edge{TLS: people.server}, text: hello[:20]},
 		"late handshake": {edge: &Edge{TLS: people.server}, text: hello},
-		"server":         {edge: &Edge{}, way: edge.Way{Header: 2, TLS: people.client}},
+		"server":         {edge: &Edge{}, preamble: edge.Preamble{Header: 2, TLS: people.client}},
 		"nothing said":   {edge: &Edge{HTTP: &HTTP{}}},
 		"head":           {edge: &Edge{HTTP: &HTTP{}}, text: upgrade[:20]},
 		"body":           {edge: &Edge{HTTP: &HTTP{}}, text: "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello"},
@@ -259,7 +259,7 @@ func TestKill(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			testenv.CheckLeaks(t)
-			s := serve(t, testenv.Loopback, tt.edge, endless, config(tt.way, testenv.Sink(t)))
+			s := serve(t, testenv.Loopback, tt.edge, endless, config(tt.preamble, testenv.Sink(t)))
 			c := s.dial(t, tt.text)
 			ids := s.flows(t, 1)
 			if name == "late handshake" { // the service has said its part

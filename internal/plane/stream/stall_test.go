@@ -144,7 +144,7 @@ func TestStall(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := serve(t, testenv.Loopback, tt.edge, impatient, config(edge.Way{}, testenv.Echo(t)))
+			s := serve(t, testenv.Loopback, tt.edge, impatient, config(edge.Preamble{}, testenv.Echo(t)))
 			if tt.last == 0 {
 				tt.last = whole(t, s, tt.say) - 1
 			}
@@ -199,7 +199,7 @@ func TestTrickle(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := serve(t, testenv.Loopback, tt.edge, impatient, config(edge.Way{}, testenv.Sink(t)))
+			s := serve(t, testenv.Loopback, tt.edge, impatient, config(edge.Preamble{}, testenv.Sink(t)))
 			c := testenv.Dial(t, s.Addr())
 			ended := make(chan struct{})
 			go func() {
@@ -231,7 +231,7 @@ func TestNoDeadlineIsLeft(t *testing.T) {
 	people := newCast(t)
 	routes := new(edge.Routes[Service])
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
-	cfg := config(edge.Way{Header: 2, TLS: people.client}, ln.AddrPort())
+	cfg := config(edge.Preamble{Header: 2, TLS: people.client}, ln.AddrPort())
 	cfg.ConnectTimeout = short
 	s := serve(t, testenv.Loopback, &Edge{Accept: fromLoopback.Accept, Routes: routes, TLS: people.server, HTTP: &HTTP{}}, impatient, cfg)
 	conn := s.dial(t, line)
@@ -271,7 +271,7 @@ func TestStalledHandshakesKeepNobodyOut(t *testing.T) {
 	people := newCast(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	cfg := config(edge.Way{}, testenv.Echo(t))
+	cfg := config(edge.Preamble{}, testenv.Echo(t))
 	cfg.PendingMax = 1
 	s := serve(t, testenv.Loopback, &Edge{TLS: people.server}, endless, cfg)
 	early := people.dial(t, s)

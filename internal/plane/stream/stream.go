@@ -300,17 +300,17 @@ func (p *Plane) dial(ctx context.Context, t dispatch.Target, l *link) (side, err
 			return side{}, err
 		}
 	}
-	way, ok := t.Way.(edge.Way)
-	if !ok {
+	preamble := edge.PreambleOf(t.Preamble)
+	if preamble == (edge.Preamble{}) {
 		return side{conn: c.(conn)}, nil
 	}
-	if way.TLVs.UniqueID && l.header.UniqueID == "" {
+	if preamble.TLVs.UniqueID && l.header.UniqueID == "" {
 		l.header.UniqueID = rand.Text()
 	}
-	secure, err := way.Open(ctx, c, l.header, t.Timeout)
+	secure, err := preamble.Open(ctx, c, l.header, t.Timeout)
 	if err != nil {
 		c.Close()
-		if way.Header != 0 { // with what the client said
+		if preamble.Header != 0 { // with what the client said
 			err = plane.Attempt(err)
 		}
 		return side{}, err

@@ -95,13 +95,13 @@ func newDispatcher(cfg dispatch.Config) *dispatch.Dispatcher {
 }
 
 // config has servers that are all reached in one way.
-func config(way edge.Way, servers ...netip.AddrPort) dispatch.Config {
+func config(preamble edge.Preamble, servers ...netip.AddrPort) dispatch.Config {
 	cfg := dispatch.Config{ACLs: &acl.Lists{}, ClientsMax: 100, ConnMax: 5000, ConnectTimeout: testenv.Limit}
 	cfg.Pool.Blacklist = time.Hour
 	for _, addr := range servers {
 		c := pool.Config{Addr: addr, Weight: 1}
-		if way != (edge.Way{}) {
-			c.Way = way
+		if preamble != (edge.Preamble{}) {
+			c.Preamble = preamble
 		}
 		cfg.Pool.Servers = append(cfg.Pool.Servers, c)
 	}

@@ -63,18 +63,18 @@ func TestWay(t *testing.T) {
 	for _, secure := range []bool{false, true} {
 		s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "well") }))
 		s.Listener = behindHeader{s.Listener}
-		var way edge.Way
+		var preamble edge.Preamble
 		if secure {
 			s.StartTLS()
-			way = edge.Way{TLS: client(t, s, "example.com")}
+			preamble = edge.Preamble{TLS: client(t, s, "example.com")}
 		} else {
 			s.Start()
 		}
 		t.Cleanup(s.Close)
-		k := Key{Addr: netip.MustParseAddrPort(s.Listener.Addr().String()), Way: way}
+		k := Key{Addr: netip.MustParseAddrPort(s.Listener.Addr().String()), Preamble: preamble}
 		wantOutcome(t, k, "http /", check.Failed, "connection")
-		for k.Way.Header = range 3 {
-			if k.Way.Header == 0 {
+		for k.Preamble.Header = range 3 {
+			if k.Preamble.Header == 0 {
 				continue
 			}
 			wantOutcome(t, k, "http /", check.Passed, "status 200")
@@ -82,7 +82,7 @@ func TestWay(t *testing.T) {
 			wantOutcome(t, k, "tcp", check.Passed, "connected")
 		}
 		if secure {
-			k.Way.TLS = client(t, s, "other.example")
+			k.Preamble.TLS = client(t, s, "other.example")
 			wantOutcome(t, k, "http /", check.Failed, "TLS: tls: failed to verify certificate")
 			wantOutcome(t, k, "tcp", check.Failed, "TLS: tls: failed to verify certificate")
 		}
@@ -109,6 +109,6 @@ func TestWayOfDatagrams(t *testing.T) {
 			}
 		}
 	}()
-	k := Key{Addr: c.LocalAddr().(*net.UDPAddr).AddrPort(), Way: edge.Way{Header: 2}}
+	k := Key{Addr: c.LocalAddr().(*net.UDPAddr).AddrPort(), Preamble: edge.Preamble{Header: 2}}
 	wantOutcome(t, k, `udp send ping expect got\sping`, check.Passed, "got")
 }
