@@ -28,7 +28,7 @@ func attempts(t *testing.T, d *Dispatcher, works ...string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Done()
+	defer f.Done(ByClient)
 	var all []string
 	for {
 		target, ok := f.Next()
@@ -110,7 +110,7 @@ func TestAddressesChangeUnderAFlow(t *testing.T) {
 	if target, ok := f.Next(); !ok || target.Slot != 1 {
 		t.Errorf("%v, %v, want the other server", target, ok)
 	}
-	f.Done()
+	f.Done(ByClient)
 }
 
 // A connection that is kept ready tries the addresses in turn.

@@ -55,7 +55,7 @@ func (f *Flow) Move(to *Dispatcher, client netip.AddrPort, c Carrier) (moved *Fl
 	n := to.newcomer(client)
 	moved, full, err = to.moveIn(f, n, c)
 	if moved != nil {
-		f.Done()
+		f.Done(NotEnded) // it goes on
 	}
 	return moved, full, err
 }

@@ -37,7 +37,7 @@ func TestOpen(t *testing.T) {
 	if err := b.Admit(from(1)); !errors.Is(err, ErrLimited) {
 		t.Errorf("one too many of a client: %v, want %v", err, ErrLimited)
 	}
-	b.Done()
+	b.Done(ByClient)
 	if d.Room() != nil {
 		t.Error("no room beside one who has yet to say something")
 	}
@@ -45,7 +45,7 @@ func TestOpen(t *testing.T) {
 	if err := c.Admit(from(9)); !errors.Is(err, ErrDenied) {
 		t.Errorf("a client that is denied: %v, want %v", err, ErrDenied)
 	}
-	c.Done()
+	c.Done(ByClient)
 	if _, ok := a.Next(); !ok {
 		t.Fatal("no server")
 	}
@@ -56,8 +56,8 @@ func TestOpen(t *testing.T) {
 	if slot, ok := d.Table().Lookup(from(1).Addr(), 0); !ok || slot != 0 {
 		t.Errorf("the client is remembered at %d, %v, want its own address at 0", slot, ok)
 	}
-	a.Done()
-	open().Done() // that never said who it is
+	a.Done(ByClient)
+	open().Done(ByClient) // that never said who it is
 	if n := d.Flows(); n != 0 || d.limits.conns != 0 || d.pending != 0 {
 		t.Errorf("%d flows, %d counted, %d pending at the end, want none", n, d.limits.conns, d.pending)
 	}

@@ -41,13 +41,13 @@ func TestBudgetIsShared(t *testing.T) {
 	if udp.Room() == nil {
 		t.Error("there is room, and nothing left")
 	}
-	small.Done()
+	small.Done(ByClient)
 	<-room
 	if tcp.Room() == nil {
 		t.Error("there is room for two, and one left")
 	}
 	room = tcp.Room()
-	first.Done()
+	first.Done(ByClient)
 	<-room
 	if tcp.Room() != nil {
 		t.Error("no room, and all has been given back")
@@ -101,7 +101,7 @@ func TestUnprovenGiveWay(t *testing.T) {
 		if i == 0 {
 			f.Remember()
 		}
-		defer f.Done()
+		defer f.Done(ByClient)
 	}
 	d.Sweep()
 	if tcp.Room() == nil {

@@ -17,7 +17,7 @@ func admitDone(d *Dispatcher, client netip.AddrPort, c Carrier) {
 		panic("no server")
 	}
 	f.Up()
-	f.Done()
+	f.Done(ByClient)
 }
 
 func TestReturningClientDoesNotAllocate(t *testing.T) {

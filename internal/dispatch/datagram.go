@@ -142,7 +142,7 @@ func (f *Flow) Leave() {
 	s, now := f.server, d.now()
 	f.restart()
 	if s != nil {
-		f.release(now)
+		f.release(NotEnded, now)
 		d.offer(s, now)
 	}
 }

@@ -84,7 +84,7 @@ func TestRule(t *testing.T) {
 				t.Errorf("%s: moved to %d, and then %d; want %d", tt.name, to.Slot, f.Rule(&to), tt.next)
 			}
 		}
-		f.Done()
+		f.Done(ByClient)
 		for _, s := range d.Servers() {
 			if s.Conns != 0 {
 				t.Errorf("%s: %d on server %d", tt.name, s.Conns, s.Slot)
@@ -107,7 +107,7 @@ func TestRuleOfAbuse(t *testing.T) {
 	cfg.Pool.Abuse = server("192.0.2.9:9")
 	d := New(cfg, (&clock{}).now)
 	f, target := ready(t, d, 1)
-	defer f.Done()
+	defer f.Done(ByClient)
 	if target.Slot != pool.AbuseSlot || f.Rule(&target) != Stay {
 		t.Errorf("%+v: %d", target, f.Rule(&target))
 	}
@@ -125,7 +125,7 @@ func TestRuleOfEmergency(t *testing.T) {
 	d := New(cfg, (&clock{}).now)
 	d.SetHealth(0, pool.HealthDown)
 	f, target := ready(t, d, 1)
-	defer f.Done()
+	defer f.Done(ByClient)
 	if target.Slot != pool.EmergencySlot || f.Rule(&target) != Stay {
 		t.Errorf("%+v: %d", target, f.Rule(&target))
 	}
@@ -153,10 +153,10 @@ func TestReadyProvesNothing(t *testing.T) {
 		t.Errorf("clients %+v", known)
 	}
 	other, target := ready(t, d, 1)
-	defer other.Done()
+	defer other.Done(ByClient)
 	f.Lost(errRefused)
 	next(t, f)
-	f.Done()
+	f.Done(ByClient)
 	if target.Slot != 0 || !d.Servers()[0].Failed {
 		t.Errorf("the server that was lost has not failed: %+v, %+v", target, d.Servers())
 	}
@@ -175,7 +175,7 @@ func TestLostGoesAround(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Done()
+	defer f.Done(ByClient)
 	for i := range 5 {
 		if target := next(t, f); target.Slot != i%2 {
 			t.Fatalf("turn %d: server %d", i, target.Slot)
@@ -219,7 +219,7 @@ func TestTurn(t *testing.T) {
 		if n := len(d.Clients()); cfg.PerDatagram && n != 0 {
 			t.Errorf("%s: %d clients are remembered", tt.name, n)
 		}
-		f.Done()
+		f.Done(ByClient)
 	}
 }
 
@@ -230,7 +230,7 @@ func TestPrefer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Done()
+	defer f.Done(ByClient)
 	f.Prefer(1)
 	for _, want := range []int{1, 2, 0} {
 		if target := next(t, f); target.Slot != want {

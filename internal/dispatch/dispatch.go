@@ -225,7 +225,7 @@ func (d *Dispatcher) Kill(id int) bool {
 	if c == nil {
 		return false
 	}
-	c.Kill()
+	c.Kill(ByKill)
 	return true
 }
 
@@ -238,6 +238,6 @@ func (d *Dispatcher) KillAll() {
 	}
 	d.mu.Unlock()
 	for _, c := range all {
-		c.Kill()
+		c.Kill(ByStop)
 	}
 }

@@ -18,10 +18,11 @@ var errRefused = errors.New("refused")
 type carrier struct {
 	moved  Traffic
 	killed bool
+	why    Ending
 }
 
 func (c *carrier) Traffic() Traffic { return c.moved }
-func (c *carrier) Kill()            { c.killed = true }
+func (c *carrier) Kill(why Ending)  { c.killed, c.why = true, why }
 
 // A clock that the test moves.
 type clock struct{ t time.Duration }
@@ -59,7 +60,7 @@ func tries(t *testing.T, d *Dispatcher, client netip.AddrPort, dead ...int) ([]i
 	for {
 		target, ok := f.Next()
 		if !ok {
-			f.Done()
+			f.Done(ByClient)
 			return slots, nil
 		}
 		slots = append(slots, target.Slot)
@@ -75,7 +76,7 @@ func visit(t *testing.T, d *Dispatcher, client netip.AddrPort, dead ...int) []in
 	t.Helper()
 	slots, f := tries(t, d, client, dead...)
 	if f != nil {
-		f.Done()
+		f.Done(ByClient)
 	}
 	return slots
 }
@@ -195,8 +196,8 @@ func TestSoftAndHardLimit(t *testing.T) {
 	second, a2 := tries(t, d, from(1))
 	wantSlots(t, "A's second", second, 0)
 	wantSlots(t, "A's third", visit(t, d, from(1)), 1)
-	a1.Done()
-	a2.Done()
+	a1.Done(ByClient)
+	a2.Done(ByClient)
 }
 
 func TestBlacklistAndLocalFailures(t *testing.T) {
@@ -214,7 +215,7 @@ func TestBlacklistAndLocalFailures(t *testing.T) {
 	if !f.Failed(errRefused) {
 		t.Error("a refused connect did not blacklist the server")
 	}
-	f.Done()
+	f.Done(ByClient)
 	wantSlots(t, "only 1 is blacklisted, the other one fails as well", visit(t, d, from(2), 0, 1), 0, 1)
 	wantSlots(t, "the last one stays", visit(t, d, from(3), 0, 1), 0, 1)
 	wantSlots(t, "and the first one was back all the while", visit(t, d, from(2), 0), 0, 1)
@@ -236,8 +237,8 @@ func TestBlacklistAndLocalFailures(t *testing.T) {
 // succeeds; however that flow ends, the next one may try.
 func TestTrial(t *testing.T) {
 	for name, end := range map[string]func(f *Flow){
-		"the client goes away": func(f *Flow) { f.Done() },
-		"a local failure":      func(f *Flow) { f.Failed(ErrLocal); f.Done() },
+		"the client goes away": func(f *Flow) { f.Done(ByClient) },
+		"a local failure":      func(f *Flow) { f.Failed(ErrLocal); f.Done(ByClient) },
 	} {
 		clk := &clock{}
 		cfg := config(2)
@@ -252,7 +253,7 @@ func TestTrial(t *testing.T) {
 			t.Fatalf("%s: nobody tries it: %v", name, target)
 		}
 		wantSlots(t, name+": meanwhile", visit(t, d, from(3)), 1)
-		older.Done() // it was there before
+		older.Done(ByClient) // it was there before
 		wantSlots(t, name+": meanwhile, an older one ends", visit(t, d, from(4)), 1)
 		_, spares := d.Spares(nil)
 		for _, s := range spares {
@@ -264,7 +265,7 @@ func TestTrial(t *testing.T) {
 		wantSlots(t, name+": the next one tries", visit(t, d, from(5)), 0)
 		_, a := tries(t, d, from(6))
 		wantSlots(t, name+": it is back", visit(t, d, from(7)), 0)
-		a.Done()
+		a.Done(ByClient)
 	}
 }
 
@@ -284,12 +285,12 @@ func TestRoom(t *testing.T) {
 	if _, err := d.Admit(from(3), &carrier{}); err != ErrFull {
 		t.Errorf("third: %v", err)
 	}
-	a.Done()
+	a.Done(ByClient)
 	<-room
 	if d.Room() != nil {
 		t.Error("no room although one ended")
 	}
-	b.Done()
+	b.Done(ByClient)
 }
 
 func TestStatusCountsLiveBytes(t *testing.T) {
@@ -322,7 +323,7 @@ func TestStatusCountsLiveBytes(t *testing.T) {
 	if !d.Kill(0) || !c.killed || d.Kill(1) || d.Kill(-1) || d.Kill(1000) {
 		t.Error("Kill does not find its flow")
 	}
-	f.Done()
+	f.Done(ByClient)
 	check("done", 0)
 }
 
@@ -345,7 +346,7 @@ func TestFlowMovesOn(t *testing.T) {
 	if !f.Failed(errRefused) || other.Rule(&of) != Move || f.Rule(&at) != Stay {
 		t.Error("the failure is not seen by the other flow only")
 	}
-	other.Done()
+	other.Done(ByClient)
 	if target, ok := f.Next(); !ok || target.Slot != 1 {
 		t.Fatalf("next: %v %v", target, ok)
 	}
@@ -357,7 +358,7 @@ func TestFlowMovesOn(t *testing.T) {
 			t.Errorf("%s: %+v", when, s)
 		}
 		if when == "live" {
-			f.Done()
+			f.Done(ByClient)
 		}
 	}
 	if cl := d.Clients(); cl[0].Received != 30 || cl[0].Server != 1 {
@@ -376,7 +377,7 @@ func TestRefusalsAreCounted(t *testing.T) {
 	d.Admit(from(9), &carrier{})
 	_, held := tries(t, d, from(1))
 	d.Admit(from(2), &carrier{})
-	held.Done()
+	held.Done(ByClient)
 	visit(t, d, from(1), 0)
 	d.Refuse(Overflow, 5)
 	want := [Reasons]uint64{Denied: 1, NoServer: 1, Overflow: 5}
@@ -414,7 +415,7 @@ func TestSpares(t *testing.T) {
 	surplus, more = d.Spares(have)
 	wantSlots(t, "a full server's", surplus, 0, 1, 3)
 	wantSlots(t, "room for one more", slots(more), 2)
-	f.Done()
+	f.Done(ByClient)
 
 	cfg.Pool.Servers = cfg.Pool.Servers[:1]
 	cfg.Pool.Servers[0] = server("192.0.2.77:1")
@@ -453,9 +454,9 @@ func TestPendingMax(t *testing.T) {
 	}
 	b, _ := d.Admit(from(2), &carrier{})
 	room = d.Room()
-	b.Done() // it was given up
+	b.Done(ByClient) // it was given up
 	<-room
-	a.Done()
+	a.Done(ByClient)
 	if d.Room() != nil || d.pending != 0 {
 		t.Errorf("%d wait", d.pending)
 	}

@@ -18,17 +18,18 @@ type Ending uint8
 
 // All endings.
 const (
+	NotEnded Ending = iota // what a flow has seen that goes on
 	// Refused says that Pen refused the client or its request, or found no server;
 	// why is counted apart, as a Reason.
-	Refused       Ending = iota
-	ByClient             // it closed first, in order
-	ByServer             // likewise
-	ByClientReset        // it broke the connection: by a reset, or by the end of the stream without TLS's close_notify
-	ByServerReset        // likewise
-	ByClientLoss         // it answers no more: keep-alive probes or retransmissions timed out, or the network has no route to it
-	ByServerLoss         // likewise
-	ByError              // a failure here, such as a lack of memory
-	ByCompletion         // Pen closed it since nothing more is to come: all answers to a client's datagrams, or the dummy page
+	Refused
+	ByClient      // it closed first, in order
+	ByServer      // likewise
+	ByClientReset // it broke the connection: by a reset, or by the end of the stream without TLS's close_notify
+	ByServerReset // likewise
+	ByClientLoss  // it answers no more: keep-alive probes or retransmissions timed out, or the network has no route to it
+	ByServerLoss  // likewise
+	ByError       // a failure here, such as a lack of memory
+	ByCompletion  // Pen closed it since nothing more is to come: all answers to a client's datagrams, or the dummy page
 	// Those of the Dispatcher, and of the operator.
 	ByIdleTimeout  // nothing moved for Config.IdleTimeout
 	ByMaxAge       // it was older than Config.MaxAge
@@ -45,17 +46,28 @@ const (
 // String returns the word that records and metrics use.
 func (e Ending) String() string {
 	return [Endings]string{
-		"refused", "client", "server", "client_reset", "server_reset", "client_lost", "server_lost", "relay_error", "complete",
+		"none", "refused", "client", "server", "client_reset", "server_reset", "client_lost", "server_lost", "relay_error", "complete",
 		"idle_timeout", "max_age", "drain", "on_down", "rebalance", "rules", "displaced", "killed", "stopping",
 	}[e]
 }
 
+// Then returns what ends a flow that has seen e and now sees another ending: the
+// first one, but a break or a kill rather than an orderly end.
+func (e Ending) Then(next Ending) Ending {
+	if e == NotEnded || e.inOrder() && next != NotEnded && !next.inOrder() {
+		return next
+	}
+	return e
+}
+
+func (e Ending) inOrder() bool { return e == ByClient || e == ByServer || e == ByCompletion }
+
 // judgeEnd says how a server has done by a flow that leaves it after it was up.
 // A server that takes a connection and ends it at once, without a byte, is
 // there and does not work.
-func (f *Flow) judgeEnd(s *pool.Server, t Traffic, now time.Duration) {
+func (f *Flow) judgeEnd(s *pool.Server, t Traffic, e Ending, now time.Duration) {
 	answered := t.FromServer > f.credited.received
-	byServer := (t.ServerEOF || t.ServerReset) && !t.ClientFirst
+	byServer := e == ByServer || (t.ServerEOF || e == ByServerReset) && !t.ClientEOF
 	switch {
 	case answered:
 		f.d.pool.WentWell(s)

@@ -101,7 +101,7 @@ func (w *world) step(r *rand.Rand) {
 	case 5:
 		if len(w.flows) > 0 {
 			i := r.IntN(len(w.flows))
-			w.flows[i].Done()
+			w.flows[i].Done(ByClient)
 			w.flows = append(w.flows[:i:i], w.flows[i+1:]...)
 		}
 	default:
@@ -119,7 +119,7 @@ func (w *world) connect(who netip.AddrPort, fails bool) {
 		_, ok := f.Next()
 		switch {
 		case !ok && !f.Wait(func() {}):
-			f.Done()
+			f.Done(ByClient)
 			return
 		case ok && !fails:
 			f.Up()
@@ -162,7 +162,7 @@ func (w *world) compare(t *testing.T, r *rand.Rand, seen map[string]int) {
 		seen[map[error]string{ErrFull: "full", ErrDenied: "denied", ErrLimited: "over a limit"}[err]]++
 		return
 	}
-	defer f.Done()
+	defer f.Done(ByClient)
 	target, ok := f.Next()
 	switch {
 	case !ok && f.waits == held:

@@ -14,18 +14,17 @@ type Carrier interface {
 	// Traffic returns what the flow has moved so far. Any goroutine may call it
 	// between Admit and Done; it must not block or call the Dispatcher.
 	Traffic() Traffic
-	// Kill makes the flow end soon. Any goroutine may call it, any number of
-	// times, also after Done. It must not block.
-	Kill()
+	// Kill makes the flow end soon, by what the plane then passes to Done. Any
+	// goroutine may call it, any number of times, also after Done. It must not
+	// block.
+	Kill(Ending)
 }
 
 // Traffic is what a flow has moved so far.
 type Traffic struct {
 	FromClient, ToServer uint64 // bytes read from the client, and written on
 	FromServer, ToClient uint64 // bytes read from the server, and written on
-	ClientEOF, ServerEOF bool   // who has said that it sends no more
-	ClientFirst          bool   // the client has, before the server's end in whatever way
-	ServerReset          bool   // the server has broken the connection: with a reset, or TLS without its last word
+	ClientEOF, ServerEOF bool   // who has ended, in order, what it sends
 	ClientFD, ServerFD   int    // descriptors, -1 where there is none
 }
 
@@ -280,7 +279,7 @@ func (f *Flow) Failed(err error) (ejected bool) {
 	if !another {
 		f.fail(s)
 	}
-	f.release(now)
+	f.release(NotEnded, now)
 	switch {
 	case another, isLocal(err):
 	case errors.Is(err, ErrAttempt):
@@ -296,11 +295,11 @@ func (f *Flow) Failed(err error) (ejected bool) {
 func isLocal(err error) bool { return errors.Is(err, ErrLocal) }
 
 // release uncounts the current target and credits it with the bytes that were
-// moved since the flow came to it.
-func (f *Flow) release(now time.Duration) {
+// moved since the flow came to it. e is NotEnded for a flow that goes on.
+func (f *Flow) release(e Ending, now time.Duration) {
 	t := f.carrier.Traffic()
 	if f.up {
-		f.judgeEnd(f.server, t, now)
+		f.judgeEnd(f.server, t, e, now)
 	}
 	for _, s := range f.d.surveys {
 		s.leaves(f)
@@ -357,14 +356,14 @@ func (f *Flow) idleFor(now time.Duration) time.Duration {
 // Done ends the flow, exactly once, whether or not Up was called: its server
 // is no longer counted, and its bytes are added to the server's and the
 // client's.
-func (f *Flow) Done() {
+func (f *Flow) Done(e Ending) {
 	d := f.d
 	t := f.carrier.Traffic()
 	d.mu.Lock()
 	key, known, table, s, now := f.key, f.known, f.table, f.server, d.now()
 	f.leave()
 	if s != nil {
-		f.release(now)
+		f.release(e, now)
 	}
 	d.uncountFlow(f)
 	f.vacate()

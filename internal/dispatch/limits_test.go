@@ -111,7 +111,7 @@ func TestLadder(t *testing.T) {
 				t.Errorf("another client: %v", err)
 			}
 			if f != nil {
-				f.Done()
+				f.Done(ByClient)
 			}
 			refused := uint64(1)
 			if tt.others {
@@ -129,7 +129,7 @@ func TestLadder(t *testing.T) {
 			if err != nil || slot != abuse || d.Status().Refused[Diverted] != 1 {
 				t.Errorf("with an abuse server: slot %d, %v", slot, err)
 			}
-			c.Done()
+			c.Done(ByClient)
 
 			cfg.Limits.Delay = time.Second
 			d.Configure(cfg)
@@ -141,16 +141,16 @@ func TestLadder(t *testing.T) {
 			if held := !ok && f.Wait(func() {}); held != tt.timed {
 				t.Errorf("held: %v, slot %d", held, target.Slot)
 			}
-			f.Done()
+			f.Done(ByClient)
 
-			a.Done()
-			b.Done()
+			a.Done(ByClient)
+			b.Done(ByClient)
 			clk.t = 5 * time.Second
 			f, slot, err = open(t, d, from(1))
 			if err != nil || slot != 0 {
 				t.Errorf("afterwards: slot %d, %v", slot, err)
 			}
-			f.Done()
+			f.Done(ByClient)
 			checkNothingCounted(t, d)
 		})
 	}
@@ -205,7 +205,7 @@ func TestHeldFlowsGoOnAtTheRate(t *testing.T) {
 		}
 	}
 	for _, f := range flows {
-		f.Done()
+		f.Done(ByClient)
 	}
 	if d.Waiting() == nil {
 		t.Error("somebody waits")
@@ -285,9 +285,9 @@ func TestPrefix(t *testing.T) {
 		if _, _, err := open(t, d, b); err == nil && a.Addr().Unmap().Is4() == b.Addr().Is4() {
 			t.Errorf("%+v: live flows do not count after the change", tt)
 		}
-		f.Done()
+		f.Done(ByClient)
 		if g != nil {
-			g.Done()
+			g.Done(ByClient)
 		}
 		if _, err := d.Admit(b, &carrier{}); err != nil {
 			t.Errorf("%+v: at the end: %v", tt, err)

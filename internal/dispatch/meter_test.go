@@ -100,17 +100,20 @@ func TestEarlyEnd(t *testing.T) {
 		name    string
 		after   time.Duration
 		traffic Traffic
+		ending  Ending
 		early   bool
 	}{
-		{"the server ends", 0, Traffic{ServerEOF: true}, true},
-		{"the server resets", 0, Traffic{ServerReset: true}, true},
-		{"and the client then ends as well", 0, Traffic{ServerEOF: true, ClientEOF: true}, true},
-		{"the client has spoken", 0, Traffic{FromClient: 9, ServerEOF: true}, true},
-		{"the client was first", 0, Traffic{ServerEOF: true, ClientEOF: true, ClientFirst: true}, false},
-		{"the client was first, then a reset", 0, Traffic{ServerReset: true, ClientEOF: true, ClientFirst: true}, false},
-		{"nobody ends", 0, Traffic{}, false},
-		{"the server has answered", 0, Traffic{FromServer: 1, ServerReset: true}, false},
-		{"late", time.Second, Traffic{ServerReset: true}, false},
+		{"the server ends", 0, Traffic{ServerEOF: true}, ByServer, true},
+		{"the server resets", 0, Traffic{}, ByServerReset, true},
+		{"and the client then ends as well", 0, Traffic{ServerEOF: true, ClientEOF: true}, ByServer, true},
+		{"the server ends and the client resets", 0, Traffic{ServerEOF: true}, ByClientReset, true},
+		{"the client has spoken", 0, Traffic{FromClient: 9, ServerEOF: true}, ByServer, true},
+		{"the client was first", 0, Traffic{ServerEOF: true, ClientEOF: true}, ByClient, false},
+		{"the client was first, then a reset", 0, Traffic{ClientEOF: true}, ByServerReset, false},
+		{"the client resets", 0, Traffic{}, ByClientReset, false},
+		{"nobody ends", 0, Traffic{}, ByKill, false},
+		{"the server has answered", 0, Traffic{FromServer: 1}, ByServerReset, false},
+		{"late", time.Second, Traffic{}, ByServerReset, false},
 	} {
 		for _, within := range []time.Duration{0, time.Second} {
 			clk := &clock{}
@@ -123,7 +126,7 @@ func TestEarlyEnd(t *testing.T) {
 			f.Up()
 			clk.t += tt.after
 			c.moved = tt.traffic
-			f.Done()
+			f.Done(tt.ending)
 			want := uint64(0)
 			if tt.early && within > 0 {
 				want = 1

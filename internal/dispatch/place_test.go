@@ -43,7 +43,7 @@ func TestReserve(t *testing.T) {
 			t.Fatalf("%s: no place although one was given back", name)
 		}
 		c.Release()
-		f.Done()
+		f.Done(ByClient)
 		checkNothingCounted(t, d)
 		if d.reserved != 0 {
 			t.Errorf("%s: %d places are reserved at the end", name, d.reserved)
@@ -91,8 +91,8 @@ func TestRefusedClientsHaveNoPlace(t *testing.T) {
 	if _, err := d.Admit(from(3), &carrier{}); !errors.Is(err, ErrFull) {
 		t.Errorf("a client without a place: %v", err)
 	}
-	one.Done()
-	two.Done()
+	one.Done(ByClient)
+	two.Done(ByClient)
 	checkNothingCounted(t, d)
 }
 
@@ -110,7 +110,7 @@ func TestUnidentifiedConnectionsOfOneClientAreBounded(t *testing.T) {
 		f := p.Open(&carrier{})
 		err := f.Admit(from(n))
 		if err != nil {
-			f.Done()
+			f.Done(ByClient)
 		}
 		return f, err
 	}
@@ -135,7 +135,7 @@ func TestUnidentifiedConnectionsOfOneClientAreBounded(t *testing.T) {
 		t.Errorf("where one of them goes on: %v", err)
 	}
 	for _, f := range append(silent, other, again) {
-		f.Done()
+		f.Done(ByClient)
 	}
 	if len(d.unidentified) != 0 {
 		t.Errorf("unidentified at the end: %v", d.unidentified)
@@ -177,17 +177,17 @@ func TestMove(t *testing.T) {
 	if again != nil || full == nil || err != nil {
 		t.Fatalf("to a full service: %v, %v, full: %v", again, err, full != nil)
 	}
-	moved.Done()
+	moved.Done(ByClient)
 	<-full
 	denied := open(9)
 	if _, _, err := denied.Move(back, from(9), &carrier{}); !errors.Is(err, ErrDenied) {
 		t.Errorf("a client that the other service denies: %v", err)
 	}
-	denied.Done()
+	denied.Done(ByClient)
 	if again, _, err = b.Move(back, from(2), &carrier{}); err != nil || again == nil {
 		t.Fatalf("where there is a place again: %v, %v", again, err)
 	}
-	again.Done()
+	again.Done(ByClient)
 	checkNothingCounted(t, front)
 	checkNothingCounted(t, back)
 	if budget.left != 4 {

@@ -40,7 +40,7 @@ func TestAnyInterleaving(t *testing.T) {
 		var live []*journey
 		failed := map[int]bool{} // servers that refused once
 		remove := func(j *journey) {
-			j.f.Done()
+			j.f.Done(ByClient)
 			live = slices.DeleteFunc(live, func(o *journey) bool { return o == j })
 		}
 		for range draw("steps", 1, 80) {
@@ -161,7 +161,7 @@ func TestConcurrentFlows(t *testing.T) {
 					}
 					f.Failed(errRefused)
 				}
-				f.Done()
+				f.Done(ByClient)
 			}
 		})
 	}

@@ -65,7 +65,7 @@ func TestQueueIsFirstComeFirstServed(t *testing.T) {
 	if _, f := tries(t, d, from(3)); f != nil || d.Status().Refused[QueueFull] != 1 {
 		t.Error("a third one waits")
 	}
-	holders[1].Done()
+	holders[1].Done(ByClient)
 	if a.woken != 1 || b.woken != 0 {
 		t.Errorf("woken: %d, %d", a.woken, b.woken)
 	}
@@ -75,16 +75,16 @@ func TestQueueIsFirstComeFirstServed(t *testing.T) {
 		t.Fatalf("got %v %v", target, ok)
 	}
 	a.Up()
-	a.Done()
+	a.Done(ByClient)
 	if b.woken != 1 || c.woken != 0 {
 		t.Errorf("woken: %d, %d", b.woken, c.woken)
 	}
-	b.Done() // without having asked for its place
+	b.Done(ByClient) // without having asked for its place
 	if c.woken != 1 {
 		t.Error("a place that nobody wanted is lost")
 	}
-	c.Done()
-	holders[0].Done()
+	c.Done(ByClient)
+	holders[0].Done(ByClient)
 	checkNothingCounted(t, d)
 }
 
@@ -121,8 +121,8 @@ func TestQueueTime(t *testing.T) {
 		if st := d.Status(); st.Refused[QueueTime] != want || st.Refused[NoServer] != 0 {
 			t.Errorf("refused %v", st.Refused)
 		}
-		w.Done()
-		holders[0].Done()
+		w.Done(ByClient)
+		holders[0].Done(ByClient)
 		checkNothingCounted(t, d)
 	}
 }
@@ -174,7 +174,7 @@ func TestWhoWaits(t *testing.T) {
 			if waits := !ok && f.Wait(func() {}); waits != tt.waits {
 				t.Errorf("waits: %v, offered %v %v", waits, target, ok)
 			}
-			f.Done()
+			f.Done(ByClient)
 		})
 	}
 }
@@ -202,7 +202,7 @@ func TestReturningClientsDoNotWait(t *testing.T) {
 	if w.woken != 0 {
 		t.Error("woken by room that is not its")
 	}
-	f.Done()
+	f.Done(ByClient)
 	if w.woken != 0 {
 		t.Error("woken by room that is not its")
 	}
@@ -211,7 +211,7 @@ func TestReturningClientsDoNotWait(t *testing.T) {
 // Every way in which a place may become free.
 func TestPlaces(t *testing.T) {
 	for name, free := range map[string]func(d *Dispatcher, clk *clock, cfg Config, holder *Flow){
-		"a flow ends": func(_ *Dispatcher, _ *clock, _ Config, holder *Flow) { holder.Done() },
+		"a flow ends": func(_ *Dispatcher, _ *clock, _ Config, holder *Flow) { holder.Done(ByClient) },
 		"more room": func(d *Dispatcher, _ *clock, cfg Config, _ *Flow) {
 			cfg.Pool.Servers = slices.Clone(cfg.Pool.Servers)
 			cfg.Pool.Servers[0].Max = 2
@@ -232,14 +232,14 @@ func TestPlaces(t *testing.T) {
 			if target, ok := f.Next(); ok {
 				panic(target)
 			}
-			f.Done()
+			f.Done(ByClient)
 		},
 		"our own failure": func(d *Dispatcher, _ *clock, _ Config, holder *Flow) { holder.Failed(ErrLocal) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			d, clk, cfg, holders := full(t, 2, nil)
 			d.Blacklist(1, 5*time.Second)
-			holders[1].Done()
+			holders[1].Done(ByClient)
 			w := queue(t, d, 1)
 			free(d, clk, cfg, holders[0])
 			if w.woken != 1 {
@@ -257,13 +257,13 @@ func TestPlaces(t *testing.T) {
 func TestPlaceInVain(t *testing.T) {
 	d, _, _, holders := full(t, 2, nil)
 	a, b := queue(t, d, 1), queue(t, d, 2)
-	holders[0].Done()
+	holders[0].Done(ByClient)
 	a.Next()
 	a.Failed(errRefused)
 	if _, ok := a.Next(); ok || !a.Wait(func() { a.woken++ }) {
 		t.Fatal("it does not wait for the other server")
 	}
-	holders[1].Done()
+	holders[1].Done(ByClient)
 	if a.woken != 2 || b.woken != 0 {
 		t.Errorf("woken: %d, %d", a.woken, b.woken)
 	}
@@ -277,7 +277,7 @@ func TestPlaceInVain(t *testing.T) {
 	if target, ok := b.Next(); !ok || target.Slot != 1 {
 		t.Errorf("the other one got %v %v", target, ok)
 	}
-	b.Done()
+	b.Done(ByClient)
 	if target, ok := a.Next(); !ok || target.Slot != 1 {
 		t.Errorf("got %v %v", target, ok)
 	}
@@ -285,12 +285,12 @@ func TestPlaceInVain(t *testing.T) {
 	if _, ok := a.Next(); ok || a.Wait(func() {}) {
 		t.Error("it waits for servers that are down")
 	}
-	a.Done()
+	a.Done(ByClient)
 
 	// Without a blacklist the number of tries ends it.
 	d, _, _, holders = full(t, 1, func(c *Config) { c.Pool.Blacklist = 0 })
 	w := queue(t, d, 1)
-	holders[0].Done()
+	holders[0].Done(ByClient)
 	turns := 0
 	for _, ok := w.Next(); ok || w.Wait(func() {}); _, ok = w.Next() {
 		if ok {
@@ -301,7 +301,7 @@ func TestPlaceInVain(t *testing.T) {
 	if turns != maxTurns {
 		t.Errorf("%d turns", turns)
 	}
-	w.Done()
+	w.Done(ByClient)
 	checkNothingCounted(t, d)
 }
 
@@ -312,11 +312,11 @@ func TestWaitingIsNotPending(t *testing.T) {
 	if d.Room() != nil {
 		t.Error("no room")
 	}
-	holders[0].Done()
+	holders[0].Done(ByClient)
 	if d.Room() == nil {
 		t.Error("who connects is not pending")
 	}
-	w.Done()
+	w.Done(ByClient)
 	checkNothingCounted(t, d)
 }
 
@@ -345,7 +345,7 @@ func TestAnyQueue(t *testing.T) {
 				return
 			}
 			if j.waits = j.Wait(func() { j.woken = true }); !j.waits {
-				j.Done()
+				j.Done(ByClient)
 				live = slices.DeleteFunc(live, func(o *journey) bool { return o == j })
 			}
 		}
@@ -370,7 +370,7 @@ func TestAnyQueue(t *testing.T) {
 			case j.woken:
 				next(j)
 			case do == 0 || j.waits || j.up:
-				j.Done()
+				j.Done(ByClient)
 				live = slices.DeleteFunc(live, func(o *journey) bool { return o == j })
 			case do == 1:
 				j.Failed(errRefused)
@@ -387,7 +387,7 @@ func TestAnyQueue(t *testing.T) {
 			}
 		}
 		for len(live) > 0 {
-			live[0].Done()
+			live[0].Done(ByClient)
 			live = live[1:]
 		}
 		if d.queue.n != 0 || d.pending != 0 || d.limits.conns != 0 {
@@ -431,7 +431,7 @@ func TestConcurrentQueue(t *testing.T) {
 					}
 					<-woken
 				}
-				f.Done()
+				f.Done(ByClient)
 			}
 		})
 	}

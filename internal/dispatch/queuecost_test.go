@@ -59,7 +59,7 @@ func TestQueueIsNotLookedThrough(t *testing.T) {
 
 	// A server has room again: the first one gets it. Then the list of server 1 has
 	// everybody in it.
-	second.Done()
+	second.Done(ByClient)
 	if !woken[0] || woken[1] {
 		t.Errorf("woken are %v, %v, want the first one only", woken[0], woken[1])
 	}
@@ -81,7 +81,7 @@ func TestReturningClientOvertakesWhereOthersMayNot(t *testing.T) {
 	cfg.Pool.Servers[0].Max, cfg.Pool.Servers[0].Hard = 1, 2
 	d := New(cfg, clk.now)
 	_, a := tries(t, d, from(1))
-	a.Done() // from(1) is remembered now
+	a.Done(ByClient) // from(1) is remembered now
 	_, b := tries(t, d, from(2))
 	_, c := tries(t, d, from(1)) // the place beyond max
 	if b == nil || c == nil {
@@ -99,7 +99,7 @@ func TestReturningClientOvertakesWhereOthersMayNot(t *testing.T) {
 		return woken
 	}
 	stranger, returning := wait(3), wait(1)
-	c.Done()
+	c.Done(ByClient)
 	if *stranger || !*returning {
 		t.Errorf("woken: stranger %v, returning client %v", *stranger, *returning)
 	}

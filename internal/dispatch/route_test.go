@@ -91,7 +91,7 @@ func TestEachServerIsTriedOnce(t *testing.T) {
 				seen[target.Slot]++
 				f.Failed(kind)
 			}
-			f.Done()
+			f.Done(ByClient)
 			want := map[int]int{0: 1, 1: 1, 2: 1, 6: 1, 7: 1, emergency: 1}
 			if fmt.Sprint(seen) != fmt.Sprint(want) {
 				t.Errorf("algorithm %d, %v: tried %v, want %v", a, kind, seen, want)
@@ -152,7 +152,7 @@ func TestEmergencyServersInOrder(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer f.Done()
+		defer f.Done(ByClient)
 		for target, ok := f.Next(); ok; target, ok = f.Next() {
 			tried = append(tried, target.Addr.Port())
 			if !pool.IsEmergency(target.Slot) {
@@ -210,7 +210,7 @@ func TestAttemptsOfOneClientEjectNobody(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer f.Done()
+		defer f.Done(ByClient)
 		f.Next()
 		return f.Failed(fmt.Errorf("TLS: %w", ErrAttempt))
 	}
@@ -262,7 +262,7 @@ func TestClientsWithoutAddress(t *testing.T) {
 		t.Errorf("explained as %+v", e)
 	}
 	for _, f := range flows {
-		f.Done()
+		f.Done(ByClient)
 	}
 	checkNothingCounted(t, d)
 }

@@ -37,7 +37,7 @@ func TestSource(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer f.Done()
+			defer f.Done(ByClient)
 			for i, slot := range slots {
 				if i > 0 {
 					f.Failed(errRefused)

@@ -34,8 +34,8 @@ func TestSurveyCountsOnce(t *testing.T) {
 		// one in the place of the former.
 		slices++
 		if slices < n/2 && slices*64 < n {
-			all[slices].Done()
-			all[n-slices].Done()
+			all[slices].Done(ByClient)
+			all[n-slices].Done(ByClient)
 			open()
 		}
 	})

@@ -50,8 +50,11 @@ func (s *sweep) look(f *Flow) bool {
 	if s.era != s.d.era {
 		return false
 	}
-	if f.up && s.ends(f) {
-		s.over = append(s.over, f.carrier)
+	if !f.up {
+		return true
+	}
+	if why := s.ends(f); why != NotEnded {
+		s.over = append(s.over, victim{f.carrier, why})
 	}
 	return true
 }
@@ -62,8 +65,8 @@ func (s *sweep) act() {
 	for _, key := range s.forgotten {
 		s.d.clients.Load().Forget(key)
 	}
-	for _, c := range s.over {
-		c.Kill()
+	for _, v := range s.over {
+		v.Kill(v.why)
 	}
 	s.forgotten, s.over = s.forgotten[:0], s.over[:0]
 }
@@ -71,15 +74,15 @@ func (s *sweep) act() {
 // givingWay returns the flows that end because others want what they have of the
 // Budget: half of those of clients that are not proven, the oldest numbers first.
 // Called with the lock held.
-func (d *Dispatcher) givingWay() []Carrier {
+func (d *Dispatcher) givingWay() []victim {
 	n := (d.unproven + 1) / 2
 	if n == 0 || !d.cfg.Budget.isWanted() {
 		return nil
 	}
-	over := make([]Carrier, 0, n)
+	over := make([]victim, 0, n)
 	for f := range d.flows.live {
 		if f.unproven {
-			over = append(over, f.carrier)
+			over = append(over, victim{f.carrier, ByDisplacement})
 		}
 		if len(over) == n {
 			break
@@ -126,8 +129,14 @@ type sweep struct {
 	era uint32      // of the Dispatcher, when the sweep began
 	end map[int]int // by slot: flows that are to end because of a drain
 	rebalancing
-	over      []Carrier    // flows that are to end
+	over      []victim
 	forgotten []netip.Addr // clients that are to choose anew
+}
+
+// A victim is a flow that is to end.
+type victim struct {
+	Carrier
+	why Ending
 }
 
 // plan says how many flows are to end of those that end evenly.
@@ -156,26 +165,26 @@ func (s *sweep) plan() {
 	s.planMoves()
 }
 
-// ends reports whether a flow is to end now.
-func (s *sweep) ends(f *Flow) bool {
+// ends returns why a flow is to end now, or NotEnded.
+func (s *sweep) ends(f *Flow) Ending {
 	cfg, slot := &s.d.cfg, f.server.Slot
 	switch {
 	case cfg.IdleTimeout > 0 && f.idleFor(s.now) >= cfg.IdleTimeout:
-		return true
+		return ByIdleTimeout
 	case cfg.MaxAge > 0 && s.now-f.upAt >= cfg.MaxAge-time.Duration(f.jitter()*float64(cfg.MaxAge)):
-		return true
+		return ByMaxAge
 	case s.end[slot] > 0:
 		s.end[slot]--
-		return true
+		return ByDrain
 	case cfg.CloseDown && s.d.pool.Unhealthy(f.server):
-		return true
+		return ByServerDown
 	}
 	if s.moves > 0 && s.belongsElsewhere(f) {
 		s.moves--
 		s.forgotten = append(s.forgotten, f.key)
-		return true
+		return ByRebalance
 	}
-	return false
+	return NotEnded
 }
 
 // maxJitter is by what share of MaxAge a flow may end earlier, so that flows

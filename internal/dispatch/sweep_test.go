@@ -24,7 +24,7 @@ func crowd(t *testing.T, d *Dispatcher, n int) []*Flow {
 func end(flows []*Flow) (n int) {
 	for i, f := range flows {
 		if f != nil && f.carrier.(*carrier).killed {
-			f.Done()
+			f.Done(ByClient)
 			flows[i] = nil
 			n++
 		}
@@ -144,7 +144,7 @@ func TestRebalance(t *testing.T) {
 				}
 				n++
 				who := f.Client()
-				f.Done()
+				f.Done(ByClient)
 				_, flows[i] = tries(t, d, who) // it comes back
 			}
 			if n > 10 {
@@ -200,7 +200,7 @@ func TestRebalanceDoesNotChurn(t *testing.T) {
 						continue
 					}
 					who := f.Client()
-					f.Done()
+					f.Done(ByClient)
 					_, flows[i] = tries(t, d, who) // it comes back
 					moved++
 					if step >= 300 {
@@ -256,14 +256,14 @@ func TestTell(t *testing.T) {
 	for i := range pool.Witnesses {
 		_, f := tries(t, d, from(i))
 		f.carrier.(*carrier).moved.ServerEOF = true
-		f.Done()
+		f.Done(ByServer)
 	}
 	wantSlots(t, "the server is ejected", visit(t, d, from(9)), 1)
 	c.t += cfg.Pool.Blacklist
 	for range 2 {
 		_, f := tries(t, d, from(1))
 		f.carrier.(*carrier).moved.FromServer = 1
-		f.Done()
+		f.Done(ByClient)
 	}
 	want := []string{"192.0.2.1:1000 left alone: it ends connections without a byte", "192.0.2.1:1000 takes connections again"}
 	if !slices.Equal(told, want) {

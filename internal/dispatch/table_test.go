@@ -28,12 +28,12 @@ func TestConnectedClientsAreRemembered(t *testing.T) {
 	if got := remembered(); got != slot {
 		t.Errorf("after a flood the connected client is at server %d, want %d", got, slot)
 	}
-	f.Done()
+	f.Done(ByClient)
 	flood(2000)
 	if got := remembered(); got != slot {
 		t.Errorf("with one of its two connections it is at server %d, want %d", got, slot)
 	}
-	g.Done()
+	g.Done(ByClient)
 	flood(3000)
 	if got := remembered(); got != client.NoServer {
 		t.Errorf("without a connection it is still at server %d", got)
@@ -56,8 +56,8 @@ func TestConnectionsAreCountedWhereTheyBegan(t *testing.T) {
 	_, g := tries(t, d, from(2))
 	cfg.Prefix4 = 24
 	d.Configure(cfg) // g's client is another one now
-	f.Done()
-	g.Done()
+	f.Done(ByClient)
+	g.Done(ByClient)
 	for _, table := range []*client.Table{d.own, shared} {
 		for i := range 3 {
 			table.Begin(from(10+i).Addr(), 0, 0)

@@ -3,29 +3,53 @@ package plane
 import (
 	"errors"
 	"io"
+	"net"
+	"os"
 	"slices"
+	"sync/atomic"
 	"syscall"
 
 	"pen/internal/dispatch"
+	"pen/internal/sock"
 )
 
 // Ending returns what ended a flow, given the error of reading from or writing to the
-// client or the server. A nil error and io.EOF are an end in order.
+// client or the server. A nil error and io.EOF are an end in order. Errors of what
+// the plane has closed or stopped itself end nothing.
 func Ending(server bool, err error) dispatch.Ending {
 	is := func(errnos ...syscall.Errno) bool {
 		return slices.ContainsFunc(errnos, func(e syscall.Errno) bool { return errors.Is(err, e) })
 	}
-	e := [2]dispatch.Ending{dispatch.ByError, dispatch.ByError}
+	e := [2]dispatch.Ending{dispatch.ByClientReset, dispatch.ByServerReset} // TLS alerts as well
 	switch {
 	case err == nil || errors.Is(err, io.EOF):
 		e = [2]dispatch.Ending{dispatch.ByClient, dispatch.ByServer}
-	case is(syscall.ECONNRESET, syscall.EPIPE) || errors.Is(err, io.ErrUnexpectedEOF):
-		e = [2]dispatch.Ending{dispatch.ByClientReset, dispatch.ByServerReset}
+	case errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded):
+		e = [2]dispatch.Ending{}
 	case is(syscall.ETIMEDOUT, syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.EHOSTDOWN, syscall.ENETDOWN):
 		e = [2]dispatch.Ending{dispatch.ByClientLoss, dispatch.ByServerLoss}
+	case sock.IsLocal(err):
+		e = [2]dispatch.Ending{dispatch.ByError, dispatch.ByError}
 	}
 	if server {
 		return e[1]
 	}
 	return e[0]
 }
+
+// An End is what ended a flow, noted by goroutines that see different parts of it.
+// The zero value is ready.
+type End struct{ ending atomic.Uint32 }
+
+// Note notes what was seen, as [dispatch.Ending.Then] says.
+func (e *End) Note(seen dispatch.Ending) {
+	for {
+		old := e.ending.Load()
+		if e.ending.CompareAndSwap(old, uint32(dispatch.Ending(old).Then(seen))) {
+			return
+		}
+	}
+}
+
+// Ending is what ended the flow so far.
+func (e *End) Ending() dispatch.Ending { return dispatch.Ending(e.ending.Load()) }

@@ -3,6 +3,7 @@ package plane_test
 import (
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"syscall"
 	"testing"
@@ -17,6 +18,8 @@ func TestEnding(t *testing.T) {
 		client, server dispatch.Ending
 	}{
 		{nil, dispatch.ByClient, dispatch.ByServer},
+		{net.ErrClosed, dispatch.NotEnded, dispatch.NotEnded},
+		{os.ErrDeadlineExceeded, dispatch.NotEnded, dispatch.NotEnded},
 		{io.EOF, dispatch.ByClient, dispatch.ByServer},
 		{syscall.ECONNRESET, dispatch.ByClientReset, dispatch.ByServerReset},
 		{fmt.Errorf("write: %w", os.NewSyscallError("write", syscall.EPIPE)), dispatch.ByClientReset, dispatch.ByServerReset},

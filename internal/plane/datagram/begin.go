@@ -25,7 +25,7 @@ func (p *Plane) flowOf(from peer, h wire.Header) *flow {
 		return p.beginOrDrop(from, h)
 	}
 	if p.isOver(f) {
-		p.end(f)
+		p.end(f, dispatch.ByStop)
 		return p.beginOrDrop(from, h)
 	}
 	switch p.obey(f) {
@@ -69,14 +69,14 @@ func (p *Plane) obey(f *flow) dispatch.Ruling {
 	ruling := f.policy.Rule(&f.target)
 	switch ruling {
 	case dispatch.Rejudge:
-		p.end(f)
+		p.end(f, dispatch.ByRules)
 	case dispatch.Move:
 		f.policy.Leave()
 		f.disconnect()
 		if p.connect(f) {
 			return dispatch.Stay
 		}
-		p.end(f)
+		p.end(f, dispatch.Refused)
 	}
 	return ruling
 }
@@ -92,7 +92,7 @@ func (p *Plane) inTurn(f *flow, slot int) *flow {
 			continue
 		}
 		if g.target.Slot != slot && time.Since(g.since) > brief { // its server was away
-			p.end(g)
+			p.end(g, dispatch.ByRebalance)
 			break
 		}
 		if p.obey(g) == dispatch.Stay {
@@ -129,14 +129,14 @@ func (p *Plane) begin(from peer, h wire.Header, slot int) (f *flow, ok bool) {
 	f.policy = policy
 	if policy.Dummy() {
 		f.reply([]byte(plane.DummyPage))
-		policy.Done()
+		policy.Done(dispatch.ByCompletion)
 		return nil, true
 	}
 	if slot != dispatch.None {
 		policy.Prefer(slot)
 	}
 	if !p.connect(f) {
-		policy.Done()
+		policy.Done(dispatch.Refused)
 		return nil, false
 	}
 	f.seen = time.Now()
@@ -164,7 +164,7 @@ func (p *Plane) admit(h wire.Header, f *flow) (*dispatch.Flow, error) {
 
 func (p *Plane) displace(f *flow) {
 	p.d.Refuse(dispatch.Displaced, 1)
-	p.end(f)
+	p.end(f, dispatch.ByDisplacement)
 }
 
 // trim keeps a group of flows within its bound. Two at a time are enough to
@@ -238,7 +238,7 @@ func (p *Plane) settle(f *flow) {
 		return
 	}
 	if r.Responses >= 0 && len(f.waiting) == 0 && f.server != nil && int(f.answers.Load()) >= r.Responses*f.sent {
-		p.end(f)
+		p.end(f, dispatch.ByCompletion)
 		return
 	}
 	if r.Requests > 0 {
@@ -274,7 +274,7 @@ func (p *Plane) move(f *flow, why error) bool {
 	p.failed(f, why, f.policy.Lost(p.blame(f, why)))
 	f.disconnect()
 	if !p.connect(f) {
-		p.end(f)
+		p.end(f, dispatch.Refused)
 		return false
 	}
 	return true
@@ -285,13 +285,13 @@ func (p *Plane) move(f *flow, why error) bool {
 var errUnproven = errors.New("not confirmed by other clients")
 
 // end ends a flow, once.
-func (p *Plane) end(f *flow) {
+func (p *Plane) end(f *flow, why dispatch.Ending) {
 	if f.place == nil || f.ended.Load() {
 		return
 	}
 	p.flows.remove(f)
 	f.disconnect()
 	f.ended.Store(true)
-	f.policy.Done()
+	f.policy.Done(why)
 	p.checkEmpty()
 }

@@ -116,10 +116,10 @@ func (f *flow) Traffic() dispatch.Traffic {
 }
 
 // Kill implements [dispatch.Carrier].
-func (f *flow) Kill() {
+func (f *flow) Kill(why dispatch.Ending) {
 	f.plane.mu.Lock()
 	defer f.plane.mu.Unlock()
-	f.plane.end(f)
+	f.plane.end(f, why)
 }
 
 // connect makes a socket for a server and waits for what it answers. It does
@@ -355,7 +355,7 @@ func (f *flow) over(c net.Conn, err error) bool {
 		f.lost(err)
 	default: // the next datagram begins anew
 		p.failed(f, err, f.policy.Lost(p.blame(f, err)))
-		p.end(f)
+		p.end(f, plane.Ending(true, err))
 	}
 	return true
 }

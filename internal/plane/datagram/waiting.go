@@ -58,7 +58,7 @@ func (p *Plane) resume(f *flow) {
 		return // it has ended meanwhile
 	}
 	if !p.connect(f) {
-		p.end(f)
+		p.end(f, dispatch.Refused)
 		return
 	}
 	if f.server != nil {

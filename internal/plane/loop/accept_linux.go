@@ -181,8 +181,8 @@ func (l *loop) adopt(fd int32, f *dispatch.Flow, c *carrier) {
 	c.rec, c.id, c.gen = r, id, r.side[client].gen
 	c.loop.Store(l)
 	switch {
-	case c.killed.Load() || !registered:
-		r.broken = true
+	case c.killed.Load() != 0 || !registered:
+		r.broken, r.ending = true, dispatch.Ending(c.killed.Load()).Then(dispatch.ByError)
 		l.finish(id, r)
 	case f.Dummy():
 		r.state = answering
@@ -219,6 +219,7 @@ func (l *loop) connect(id int32, r *record) {
 			if n := l.p.givenUp.Due(); n > 0 {
 				l.p.log.Warn("no server for client", "client", f.Client(), "clients", n)
 			}
+			r.ending = dispatch.Refused
 			l.finish(id, r)
 			return
 		}
@@ -241,7 +242,7 @@ func (l *loop) begun(id int32, r *record, t dispatch.Target, fd int32, done bool
 	l.prepare(id, r, t)
 	switch registered := l.register(r, id, server, fd); {
 	case !registered:
-		r.broken = true
+		r.broken, r.ending = true, dispatch.ByError
 		l.finish(id, r)
 	case done:
 		l.up(id, r)

@@ -3,6 +3,9 @@ package loop
 import (
 	"syscall"
 	"time"
+
+	"pen/internal/dispatch"
+	"pen/internal/plane"
 )
 
 // maxLook is how many ticks pass between two looks at a side that takes its last
@@ -13,16 +16,18 @@ const maxLook = 16
 func (l *loop) ended(id int32, r *record, from uint8) {
 	h, other := &r.half[from], &r.half[1-from]
 	if other.eof.Load() == 0 && (r.broken || r.side[from].ready&failed != 0) && wasReset(r.side[from].fd.Load()) {
-		r.noteReset(from, syscall.ECONNRESET)
+		if r.ending = r.ending.Then(r.stop); r.stop == dispatch.NotEnded {
+			r.note(from, syscall.ECONNRESET)
+		}
 		l.abort(id, r, 1-from)
 		return
 	}
 	l.releaseHalf(h)
 	h.over = true
-	r.first.CompareAndSwap(0, uint32(from)+1)
+	r.note(from, nil)
 	// A side that took no more may still have said all: what it said is whole.
 	stopped := r.broken
-	r.broken = false
+	r.broken, r.stop = false, dispatch.NotEnded
 	switch {
 	case r.ends[from]:
 		h.setEOF()
@@ -51,11 +56,11 @@ func (l *loop) ended(id int32, r *record, from uint8) {
 // writeFailed says that one side takes nothing any more. What it sent before
 // is still worth delivering: the other half does that, unless it is over.
 func (l *loop) writeFailed(id int32, r *record, from uint8, errno syscall.Errno) {
-	r.noteReset(1-from, errno)
-	r.broken = true
+	r.stop, r.broken = plane.Ending(1-from == server, errno), true
 	r.half[from].over = true
 	l.releaseHalf(&r.half[from])
 	if r.half[1-from].over {
+		r.note(1-from, errno)
 		l.abort(id, r, from)
 		return
 	}
@@ -116,15 +121,15 @@ func (l *loop) finish(id int32, r *record) {
 		}
 	}
 	delete(l.taps, id)
-	l.rs.flow(id).Done()
+	l.rs.flow(id).Done(r.ending)
 	l.rs.put(id)
 	l.live.Add(-1)
 }
 
 // kill resets a connection, if it is still the one that is meant.
-func (l *loop) kill(id int32, gen uint32) {
+func (l *loop) kill(id int32, gen uint32, why dispatch.Ending) {
 	if r := l.rs.at(id); r.state != free && r.side[client].gen == gen {
-		r.broken = true
+		r.broken, r.ending = true, r.ending.Then(why)
 		l.finish(id, r)
 	}
 }
@@ -141,6 +146,7 @@ func (l *loop) timeUp(id int32) {
 	case draining:
 		l.look(id, r)
 	case answering:
+		r.ending = dispatch.ByIdleTimeout
 		l.finish(id, r)
 	}
 }

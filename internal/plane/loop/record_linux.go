@@ -1,11 +1,10 @@
 package loop
 
 import (
-	"errors"
 	"sync/atomic"
-	"syscall"
 
 	"pen/internal/dispatch"
+	"pen/internal/plane"
 )
 
 // What a record is doing.
@@ -39,15 +38,14 @@ const (
 type record struct {
 	half   [2]half
 	state  uint8
-	broken bool    // it is to end with a reset
-	last   uint8   // draining: which side
-	ends   [2]bool // the end of this half is the end of both
-	late   bool    // connecting: it was given its time once more
-	pause  uint8   // draining, retrying: ticks to the next look
+	broken bool // it is to end with a reset
+	ending dispatch.Ending
+	stop   dispatch.Ending // broken: by the side that takes no more, if it sends no more either
+	last   uint8           // draining: which side
+	ends   [2]bool         // the end of this half is the end of both
+	late   bool            // connecting: it was given its time once more
+	pause  uint8           // draining, retrying: ticks to the next look
 	side   [2]side
-
-	reset atomic.Uint32 // 1: the server has reset its connection
-	first atomic.Uint32 // the side whose end came first, plus 1
 
 	timer  timer
 	due    uint32 // connecting, retrying, draining: the tick at which it is out of time
@@ -77,12 +75,10 @@ type half struct {
 	over          bool          // nothing more will be moved
 }
 
-// noteReset notes that the server has ended its connection by a reset, if that
-// is the side, and what its error says.
-func (r *record) noteReset(which uint8, err error) {
-	if which == server && (errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)) {
-		r.reset.Store(1)
-	}
+// note notes what ends the connection: an error at one side, or nil for its end in
+// order.
+func (r *record) note(which uint8, err error) {
+	r.ending = r.ending.Then(plane.Ending(which == server, err))
 }
 
 // A carrier is what the Dispatcher knows of a connection. It outlives the
@@ -92,7 +88,7 @@ type carrier struct {
 	rec    *record              // set before loop is
 	id     int32
 	gen    uint32
-	killed atomic.Bool // before a loop had it
+	killed atomic.Uint32 // by which [dispatch.Ending], before a loop had it
 }
 
 // Traffic implements [dispatch.Carrier].
@@ -105,16 +101,15 @@ func (c *carrier) Traffic() dispatch.Traffic {
 		FromClient: up.read.Load(), ToServer: up.written.Load(),
 		FromServer: down.read.Load(), ToClient: down.written.Load(),
 		ClientEOF: up.eof.Load() != 0, ServerEOF: down.eof.Load() != 0,
-		ClientFirst: c.rec.first.Load() == client+1, ServerReset: c.rec.reset.Load() != 0,
 		ClientFD: int(c.rec.side[client].fd.Load()), ServerFD: int(c.rec.side[server].fd.Load()),
 	}
 }
 
 // Kill implements [dispatch.Carrier]: both sides are reset, soon.
-func (c *carrier) Kill() {
-	c.killed.Store(true)
+func (c *carrier) Kill(why dispatch.Ending) {
+	c.killed.Store(uint32(why))
 	if l := c.loop.Load(); l != nil {
-		l.post(note{kind: noteKill, id: c.id, gen: c.gen})
+		l.post(note{kind: noteKill, why: why, id: c.id, gen: c.gen})
 	}
 }
 

@@ -133,7 +133,7 @@ func (l *loop) relay(id int32, r *record, which uint8) {
 	}
 	// After the end of what it sends a reset is not seen by reading.
 	if err := sock.Failure(int(r.side[which].fd.Load())); err != nil {
-		r.noteReset(which, err)
+		r.note(which, err)
 		l.abort(id, r, 1-which)
 	}
 }
@@ -297,7 +297,7 @@ func (l *loop) noBytes(id int32, r *record, from uint8, errno syscall.Errno) boo
 	case 0:
 		l.ended(id, r, from)
 	default:
-		r.noteReset(from, errno)
+		r.note(from, errno)
 		l.abort(id, r, 1-from)
 	}
 	return false
@@ -405,7 +405,11 @@ func (l *loop) answer(id int32, r *record) {
 	if isAgain(errno) {
 		return
 	}
+	if errno != 0 {
+		r.note(client, errno)
+	}
 	if errno != 0 || n == 0 {
+		r.note(client, nil)
 		l.finish(id, r)
 		return
 	}
@@ -414,5 +418,6 @@ func (l *loop) answer(id int32, r *record) {
 		count(&r.half[server].written, n)
 	}
 	shutdown(fd)
+	r.ending = dispatch.ByCompletion
 	l.drain(id, r, client)
 }

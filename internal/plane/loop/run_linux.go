@@ -63,9 +63,10 @@ type loop struct {
 // A note is what another goroutine wants of a loop.
 type note struct {
 	kind uint8
-	id   int32  // noteKill, noteWake
-	gen  uint32 // noteKill, noteWake
-	fd   int32  // noteAdopt
+	why  dispatch.Ending // noteKill
+	id   int32           // noteKill, noteWake
+	gen  uint32          // noteKill, noteWake
+	fd   int32           // noteAdopt
 	flow *dispatch.Flow
 	c    *carrier
 }
@@ -254,7 +255,7 @@ func (l *loop) readNotes() {
 	for _, n := range notes {
 		switch n.kind {
 		case noteKill:
-			l.kill(n.id, n.gen)
+			l.kill(n.id, n.gen, n.why)
 		case noteWake:
 			l.awake(n.id, n.gen)
 		case noteAdopt:

@@ -1,5 +1,7 @@
 package loop
 
+import "pen/internal/sock"
+
 // waits keeps a client that is to wait. It reports false for one that is to be
 // given up.
 func (l *loop) waits(id int32, r *record) bool {
@@ -16,6 +18,7 @@ func (l *loop) waits(id int32, r *record) bool {
 func (l *loop) checkWaiting(id int32, r *record) {
 	if r.side[client].ready&failed != 0 {
 		r.broken = true
+		r.note(client, sock.Failure(int(r.side[client].fd.Load())))
 		l.finish(id, r)
 	}
 }

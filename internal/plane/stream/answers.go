@@ -1,5 +1,7 @@
 package stream
 
+import "pen/internal/dispatch"
+
 // longBody is the length from which the rest of an answer's body, or of a chunk,
 // is spliced at once.
 const longBody = 16 << 10
@@ -70,7 +72,8 @@ func (h *half) answers(pipes *pipes) (readErr, writeErr error) {
 func (h *half) lastAnswer(err error) error {
 	if h.link.http.isOver() {
 		h.link.unread = true
-		h.link.end(h.link.client)
+		h.link.end.Note(dispatch.ByCompletion)
+		h.link.endBoth(h.link.client)
 		return nil
 	}
 	return ignoreEOF(err)

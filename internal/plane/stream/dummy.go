@@ -1,8 +1,11 @@
 package stream
 
 import (
+	"errors"
 	"io"
+	"os"
 
+	"pen/internal/dispatch"
 	"pen/internal/edge"
 	"pen/internal/plane"
 )
@@ -15,9 +18,14 @@ func (l *link) answer() {
 	buf := make([]byte, 4096)
 	n, err := client.Read(buf)
 	l.up.read.Add(uint64(n))
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		l.end.Note(dispatch.ByIdleTimeout)
+	}
 	if err != nil {
+		l.end.Note(plane.Ending(false, err))
 		return
 	}
+	l.end.Note(dispatch.ByCompletion)
 	n, _ = io.WriteString(client, plane.DummyPage)
 	l.down.written.Add(uint64(n))
 	client.CloseWrite()

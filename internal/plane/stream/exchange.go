@@ -2,6 +2,7 @@ package stream
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -167,7 +168,7 @@ func (x *exchange) finish(refusal *wire.Refusal, cut bool) {
 }
 
 // errGone is that a client sends no more while it waits to leave HTTP.
-var errGone = errors.New("the client ended while its Upgrade waited for the answer")
+var errGone = fmt.Errorf("the client ended while its Upgrade waited for the answer: %w", io.EOF)
 
 // await waits until answers let requests go on, and meanwhile sees when the
 // client is gone. A client that sends no more is told its answers, but an

@@ -173,6 +173,7 @@ func (h *half) rewrite(in *input, b []byte) (rest []byte, readErr, writeErr erro
 // the client's.
 func (h *half) refuse(why *wire.Refusal) bool {
 	l := h.link
+	l.end.Note(dispatch.Refused)
 	l.count(l.service, dispatch.BadRequest)
 	l.plane.log.Debug("request refused", "client", l.from, "reason", why)
 	if l.http.refuse(why) {

@@ -2,10 +2,8 @@ package stream
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/netip"
-	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -13,6 +11,7 @@ import (
 
 	"pen/internal/dispatch"
 	"pen/internal/edge"
+	"pen/internal/plane"
 	"pen/internal/wire"
 )
 
@@ -30,12 +29,11 @@ type link struct {
 	http      *exchange      // that it carries, or nil
 	unread    bool           // what the client still sends goes nowhere
 
-	up       half                 // from the client to the server
-	down     half                 // from the server to the client
-	broken   atomic.Bool          // an error was seen on one side, or it was killed: to be reset
-	ended    atomic.Bool          // the end of one way was the end of both
-	first    atomic.Pointer[half] // the one whose source ended first
-	byServer atomic.Bool          // the server has broken its connection
+	up     half // from the client to the server
+	down   half // from the server to the client
+	end    plane.End
+	broken atomic.Bool // an error was seen on one side, or it was killed: to be reset
+	ended  atomic.Bool // the end of one way was the end of both
 
 	mu       sync.Mutex // guards all below
 	server   conn
@@ -53,7 +51,7 @@ type half struct {
 	read, written atomic.Uint64 // bytes
 	eof           atomic.Bool   // the source sends no more, the destination knows
 	over          atomic.Bool   // nothing more will be moved
-	refused       atomic.Bool   // the destination takes no more, though the source has some
+	stop          plane.End     // why the destination takes no more, though the source has some
 	last          bool          // its end is the end of both
 	log           func([]byte)  // sees all bytes, unless it is nil
 	// spend, unless it is nil, says how long to pause after bytes, of which piece
@@ -148,37 +146,35 @@ func (l *link) relay(t dispatch.Target, pipes *pipes) {
 // run moves this half's bytes to the end.
 func (h *half) run(pipes *pipes) {
 	readErr, writeErr := h.carry(pipes)
-	h.noteEnd(readErr, writeErr)
 	switch {
 	case h.link.ended.Load():
 	case writeErr != nil:
 		// The destination takes no more. What it sent before is still worth
 		// delivering, and all that it goes on to send: the other half does that,
 		// unless it is over.
-		h.refused.Store(true)
+		h.stop.Note(h.other.ending(writeErr))
 		h.over.Store(true)
 		if h.other.over.Load() {
-			h.abort(h.src)
+			h.abort(h.src, h.other.ending(writeErr))
 		}
 	case readErr != nil:
-		h.abort(h.dst)
+		h.abort(h.dst, h.ending(readErr))
 	case !h.other.eof.Load() && h.sourceBroke():
-		h.noteEnd(syscall.ECONNRESET, nil)
-		h.abort(h.dst)
+		h.link.end.Note(h.other.stop.Ending())
+		h.abort(h.dst, h.ending(syscall.ECONNRESET))
 	default:
-		h.link.first.CompareAndSwap(nil, h)
+		h.link.end.Note(h.ending(nil))
 		h.eof.Store(true)
 		h.dst.CloseWrite()
 		h.over.Store(true)
 		if h.last {
-			h.link.end(h.dst)
-		} else if h.other.refused.Load() {
+			h.link.endBoth(h.dst)
+		} else if h.other.isStopped() {
 			h.link.drain(h.dst) // what it has sent in vain would take these bytes back
 		} else if h.other.over.Load() {
 			h.dst.SetReadDeadline(time.Unix(1, 0)) // ends the other half's watch
 		} else if err := watch(h.src); err != nil {
-			h.noteEnd(err, nil)
-			h.abort(h.dst)
+			h.abort(h.dst, h.ending(err))
 		}
 	}
 }
@@ -188,8 +184,14 @@ func (h *half) run(pipes *pipes) {
 // may take no more and go on to send; TCP can't.
 func (h *half) sourceBroke() bool {
 	_, unix := h.src.conn.(*net.UnixConn)
-	return h.other.refused.Load() && !unix || wasReset(h.src)
+	return h.other.isStopped() && !unix || wasReset(h.src)
 }
+
+// isStopped reports whether the destination takes no more, though the source has some.
+func (h *half) isStopped() bool { return h.stop.Ending() != dispatch.NotEnded }
+
+// ending is what the end of the source means: by an error, or nil for one in order.
+func (h *half) ending(err error) dispatch.Ending { return plane.Ending(h == &h.link.down, err) }
 
 // carry moves this half's bytes until its source ends or one side fails.
 func (h *half) carry(pipes *pipes) (readErr, writeErr error) {
@@ -202,18 +204,6 @@ func (h *half) carry(pipes *pipes) (readErr, writeErr error) {
 	}
 	_, readErr, writeErr = h.move(pipes, unlimited)
 	return readErr, writeErr
-}
-
-// noteEnd notes that the server has broken its connection, if errors say so:
-// those of its side that we did not make.
-func (h *half) noteEnd(readErr, writeErr error) {
-	err := writeErr
-	if h == &h.link.down {
-		err = readErr
-	}
-	if err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, os.ErrDeadlineExceeded) {
-		h.link.byServer.Store(true)
-	}
 }
 
 // pause waits for a time, or until the link is to stop.
@@ -240,7 +230,8 @@ func (l *link) stop() {
 // there. A read deadline in the past is what wakes: so nothing but the client's
 // connection is waited for.
 func (l *link) await() bool {
-	if await(l.client) != nil {
+	if err := await(l.client); err != nil {
+		l.end.Note(plane.Ending(false, err))
 		l.broken.Store(true)
 		return false
 	}
@@ -251,9 +242,9 @@ func (l *link) await() bool {
 // wake ends await. It does not block.
 func (l *link) wake() { l.client.SetReadDeadline(time.Unix(1, 0)) }
 
-// end stops both ways, after what was written to one side has arrived there:
+// endBoth stops both ways, after what was written to one side has arrived there:
 // to close it with bytes unread would take them back.
-func (l *link) end(last conn) {
+func (l *link) endBoth(last conn) {
 	l.drain(last)
 	l.ended.Store(true)
 	l.stop()
@@ -263,7 +254,8 @@ func (l *link) end(last conn) {
 // abort resets both sides, after what was written to one of them before the
 // error has arrived there: a client gets what its server sent before it died,
 // and then a reset, lest the stream look complete.
-func (h *half) abort(last conn) {
+func (h *half) abort(last conn, why dispatch.Ending) {
+	h.link.end.Note(why)
 	h.link.broken.Store(true)
 	h.over.Store(true)
 	h.link.drain(last)
@@ -301,7 +293,8 @@ func (l *link) both(f func(conn)) {
 }
 
 // Kill implements [dispatch.Carrier]: both sides are reset.
-func (l *link) Kill() {
+func (l *link) Kill(why dispatch.Ending) {
+	l.end.Note(why)
 	l.broken.Store(true)
 	l.reset() // before a handshake that is cancelled closes the connection orderly
 	l.mu.Lock()
@@ -320,7 +313,6 @@ func (l *link) Traffic() dispatch.Traffic {
 		FromClient: l.up.read.Load(), ToServer: l.up.written.Load(),
 		FromServer: l.down.read.Load(), ToClient: l.down.written.Load(),
 		ClientEOF: l.up.eof.Load(), ServerEOF: l.down.eof.Load(),
-		ClientFirst: l.first.Load() == &l.up, ServerReset: l.byServer.Load(),
 		ClientFD: l.clientFD, ServerFD: serverFD,
 	}
 }

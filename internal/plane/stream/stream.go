@@ -173,14 +173,14 @@ func (p *Plane) admit(ctx context.Context, d *dispatch.Dispatcher, client conn) 
 		p.refused(l, err)
 		l.close()
 		if f != nil {
-			f.Done()
+			f.Done(l.end.Ending())
 		}
 		return
 	}
 	p.conns.Go(func() {
 		defer func() {
 			l.close() // before: the flow's descriptors are lent to the next one
-			f.Done()
+			f.Done(l.end.Ending())
 		}()
 		if s.Edge.asks(l) {
 			if f, s, err = p.open(f, l, s); err != nil {
@@ -226,13 +226,17 @@ func reserve(ctx context.Context, d *dispatch.Dispatcher) (dispatch.Place, bool)
 func (p *Plane) serve(f *dispatch.Flow, l *link) {
 	if tls := l.service.Edge.TLS; tls != nil {
 		if err := l.secure(tls); err != nil {
+			ending := dispatch.Refused
 			switch {
+			case errors.Is(err, tlsterm.ErrChallenge):
+				ending = dispatch.ByCompletion
 			case errors.Is(err, tlsterm.ErrBusy):
 				l.count(l.service, dispatch.Busy)
 				l.broken.Store(true) // at once, so that it may try again
-			case !errors.Is(err, tlsterm.ErrChallenge):
+			default:
 				l.count(l.service, dispatch.BadHello)
 			}
+			l.end.Note(ending)
 			p.log.Debug("no TLS with client", "client", l.from, "reason", err)
 			return
 		}
@@ -264,6 +268,7 @@ func (p *Plane) connect(f *dispatch.Flow, l *link) (dispatch.Target, bool) {
 			continue
 		}
 		if !ok {
+			l.end.Note(dispatch.Refused)
 			if n := p.givenUp.Due(); n > 0 {
 				p.log.Warn("no server for client", "client", l.from, "clients", n)
 			}
