@@ -67,7 +67,8 @@ func (e Ending) inOrder() bool { return e == ByClient || e == ByServer || e == B
 // there and does not work.
 func (f *Flow) judgeEnd(s *pool.Server, t Traffic, e Ending, now time.Duration) {
 	answered := t.FromServer > f.credited.received
-	byServer := e == ByServer || (t.ServerEOF || e == ByServerReset) && !t.ClientEOF
+	// A reset is seen after both have ended only if the client ended last.
+	byServer := e == ByServer || e == ByServerReset && (t.ServerEOF || !t.ClientEOF) || t.ServerEOF && !t.ClientEOF
 	switch {
 	case answered:
 		f.d.pool.WentWell(s)

@@ -107,6 +107,7 @@ func TestEarlyEnd(t *testing.T) {
 		{"the server resets", 0, Traffic{}, ByServerReset, true},
 		{"and the client then ends as well", 0, Traffic{ServerEOF: true, ClientEOF: true}, ByServer, true},
 		{"the server ends and the client resets", 0, Traffic{ServerEOF: true}, ByClientReset, true},
+		{"and the client then ends, before a reset", 0, Traffic{ServerEOF: true, ClientEOF: true}, ByServerReset, true},
 		{"the client has spoken", 0, Traffic{FromClient: 9, ServerEOF: true}, ByServer, true},
 		{"the client was first", 0, Traffic{ServerEOF: true, ClientEOF: true}, ByClient, false},
 		{"the client was first, then a reset", 0, Traffic{ClientEOF: true}, ByServerReset, false},
