@@ -10,6 +10,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"pen/internal/config"
 	"pen/internal/names"
 	"pen/internal/testenv"
 )
@@ -85,7 +86,7 @@ func TestServerFollowsItsName(t *testing.T) {
 	run(t, a, "server 0 port "+portOf(second.String()))
 	z.set("web.example.org. 0 IN A 127.0.0.2")
 	testenv.Eventually(t, "the new address", func() bool {
-		return a.cfg.Load().services[""].Servers()[0].Addr == "127.0.0.2"
+		return a.cfg.Load().services[config.DefaultService].Servers()[0].Addr == "127.0.0.2"
 	})
 	if _, err := held.Read(make([]byte, 6)); err != nil {
 		t.Errorf("the connection from before: %v", err)
@@ -104,13 +105,13 @@ func TestServersFromDNS(t *testing.T) {
 	if got := visit(t, a.Addr()); got != "first" {
 		t.Fatal(got)
 	}
-	if s := a.cfg.Load().services[""].d.Servers(); len(s) != 4 || s[0].Weight != 7 || s[0].Prio != 3 || s[1].Used() {
+	if s := a.cfg.Load().services[config.DefaultService].d.Servers(); len(s) != 4 || s[0].Weight != 7 || s[0].Prio != 3 || s[1].Used() {
 		t.Errorf("%+v", s)
 	}
 	z.set(append(record(first, "a.example.org.", "7"), record(second, "b.example.org.", "1")...)...)
-	testenv.Eventually(t, "the second server", func() bool { return a.cfg.Load().services[""].d.Servers()[1].Used() })
+	testenv.Eventually(t, "the second server", func() bool { return a.cfg.Load().services[config.DefaultService].d.Servers()[1].Used() })
 	z.set(record(second, "b.example.org.", "1")...)
-	testenv.Eventually(t, "the first one's end", func() bool { return !a.cfg.Load().services[""].d.Servers()[0].Used() })
+	testenv.Eventually(t, "the first one's end", func() bool { return !a.cfg.Load().services[config.DefaultService].d.Servers()[0].Used() })
 	if got := visit(t, a.Addr()); got != "second" {
 		t.Errorf("after the change: %s", got)
 	}

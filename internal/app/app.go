@@ -266,7 +266,7 @@ func (a *App) Start() error {
 		}
 	}
 	a.sayLimit(cfg)
-	for _, s := range cfg.All() {
+	for _, s := range cfg.Services {
 		if running := a.cfg.Load().services[s.Name]; len(running.listeners) > 0 {
 			a.opt.Log.Info("listening", append(running.label(), "address", strings.Join(running.addresses(), " "), "servers", len(s.Servers))...)
 		}
@@ -286,7 +286,7 @@ const (
 func (a *App) sweep() {
 	for {
 		turn := sweepTurn
-		for _, s := range a.Config().All() {
+		for _, s := range a.Config().Services {
 			if idle := idleTimeout(s); idle > 0 {
 				turn = min(turn, max(idle/4, 10*time.Millisecond))
 			}
@@ -309,7 +309,7 @@ func (a *App) sweep() {
 // Addr is the address on which the first service is served, the first one if
 // there are several.
 func (a *App) Addr() string {
-	all := a.cfg.Load().services[""].addresses()
+	all := a.cfg.Load().services[config.DefaultService].addresses()
 	if len(all) == 0 {
 		return ""
 	}

@@ -234,8 +234,8 @@ func TestConcurrentChangesAndStop(t *testing.T) {
 						t.Error(err)
 					}
 				case 2:
-					a.cfg.Load().services[""].Snapshot()
-					a.cfg.Load().services[""].Servers()
+					a.cfg.Load().services[config.DefaultService].Snapshot()
+					a.cfg.Load().services[config.DefaultService].Servers()
 				case 3:
 					if err := a.Change(listen); err != nil && ctx.Err() == nil {
 						t.Error(err)
@@ -270,7 +270,7 @@ func TestListen(t *testing.T) {
 	if err := a.Change(command(t, "listen "+taken)); err == nil || a.Addr() != old {
 		t.Errorf("a taken address: %v, now at %s", err, a.Addr())
 	}
-	if got := a.Config().Listen; got != "127.0.0.1:0" {
+	if got := a.Config().Services[0].Listen; got != "127.0.0.1:0" {
 		t.Errorf("listen says %q", got)
 	}
 	if err := a.Change(command(t, "listen 127.0.0.2:0")); err != nil {
@@ -326,8 +326,8 @@ func TestRejectedChanges(t *testing.T) {
 	if err := os.WriteFile(file, []byte("blacklist 40\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.Reload(); err != nil || a.Config().Blacklist != 40*time.Second {
-		t.Errorf("the good file: %v, blacklist %v", err, a.Config().Blacklist)
+	if err := a.Reload(); err != nil || a.Config().Services[0].Blacklist != 40*time.Second {
+		t.Errorf("the good file: %v, blacklist %v", err, a.Config().Services[0].Blacklist)
 	}
 }
 
@@ -353,15 +353,15 @@ func TestReloadUnchanged(t *testing.T) {
 	if err := a.Reload(); err != nil {
 		t.Fatal(err)
 	}
-	if a.Config().Blacklist != time.Minute || !a.cfg.Load().services[""].Servers()[0].FailedAt.IsZero() {
-		t.Errorf("an unchanged file set blacklist to %v, server 0 to %+v", a.Config().Blacklist, a.cfg.Load().services[""].Servers()[0])
+	if a.Config().Services[0].Blacklist != time.Minute || !a.cfg.Load().services[config.DefaultService].Servers()[0].FailedAt.IsZero() {
+		t.Errorf("an unchanged file set blacklist to %v, server 0 to %+v", a.Config().Services[0].Blacklist, a.cfg.Load().services[config.DefaultService].Servers()[0])
 	}
 	write("blacklist 20\nserver 0 blacklist 101\n")
 	if err := a.Reload(); err != nil {
 		t.Fatal(err)
 	}
-	if a.Config().Blacklist != time.Minute || a.cfg.Load().services[""].Servers()[0].FailedAt.IsZero() {
-		t.Errorf("the changed line: blacklist %v, server 0 %+v", a.Config().Blacklist, a.cfg.Load().services[""].Servers()[0])
+	if a.Config().Services[0].Blacklist != time.Minute || a.cfg.Load().services[config.DefaultService].Servers()[0].FailedAt.IsZero() {
+		t.Errorf("the changed line: blacklist %v, server 0 %+v", a.Config().Services[0].Blacklist, a.cfg.Load().services[config.DefaultService].Servers()[0])
 	}
 }
 
@@ -400,11 +400,11 @@ func TestUDPShare(t *testing.T) {
 		want     int
 		ofShared bool
 	}{
-		{"UDP beside TCP", config.Config{Service: tcp, Services: []config.Service{udp, udp}}, udp, 9872, true},
-		{"TCP beside UDP", config.Config{Service: tcp, Services: []config.Service{udp}}, tcp, 9872, false},
-		{"conn_max", config.Config{Service: tcp, Services: []config.Service{set}}, set, 15000, false},
+		{"UDP beside TCP", config.Config{Services: []config.Service{tcp, udp, udp}}, udp, 9872, true},
+		{"TCP beside UDP", config.Config{Services: []config.Service{tcp, udp}}, tcp, 9872, false},
+		{"conn_max", config.Config{Services: []config.Service{tcp, set}}, set, 15000, false},
 		{"UDP alone", config.Config{Services: []config.Service{udp}}, udp, 19744, false},
-		{"TCP without a listener", config.Config{Service: config.Service{}, Services: []config.Service{udp}}, udp, 19744, false},
+		{"TCP without a listener", config.Config{Services: []config.Service{{}, udp}}, udp, 19744, false},
 	} {
 		shared := isShared(tt.cfg)
 		if got := a.connMax(tt.s, shared); got != tt.want {

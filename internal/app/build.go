@@ -1,7 +1,6 @@
 package app
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -56,7 +55,7 @@ func (a *App) construct(ctx context.Context, cfg config.Config, countries *geoip
 	if out.edges, err = a.edges.prepare(a, cfg); err != nil {
 		return out, err
 	}
-	all := cfg.All()
+	all := cfg.Services
 	found := make([]servers, len(all))
 	for i, s := range all {
 		found[i].names = namesOf(s)
@@ -90,7 +89,7 @@ func (a *App) construct(ctx context.Context, cfg config.Config, countries *geoip
 
 // What is built is a configuration as it is used.
 type built struct {
-	policies []dispatch.Config // of cfg.All()
+	policies []dispatch.Config // of cfg.Services
 	queries  []names.Query     // the names in it
 	edges    edges
 	acls     access
@@ -150,7 +149,7 @@ func (was access) make(cfg config.Config, countries *geoip.DB) (access, error) {
 // tellOf returns what logs changes of a service's servers.
 func (a *App) tellOf(service string) func(dispatch.Target, string) {
 	return func(t dispatch.Target, what string) {
-		a.opt.Log.Warn("server "+what, "service", cmp.Or(service, firstService), "server", t.Slot, "address", t)
+		a.opt.Log.Warn("server "+what, "service", service, "server", t.Slot, "address", t)
 	}
 }
 
@@ -286,7 +285,7 @@ func (a *App) connMax(s config.Service, shared bool) int {
 func isShared(cfg config.Config) bool {
 	tcp := func(s config.Service) bool { return !s.UDP && s.Listen != "" }
 	udp := func(s config.Service) bool { return s.UDP && s.Listen != "" }
-	all := cfg.All()
+	all := cfg.Services
 	return slices.ContainsFunc(all, tcp) && slices.ContainsFunc(all, udp)
 }
 
@@ -301,7 +300,7 @@ func (a *App) budgetOf(s config.Service, shared bool) *dispatch.Budget {
 
 // sayLimit warns of fewer connections than the user wants or may expect.
 func (a *App) sayLimit(cfg config.Config) {
-	for _, s := range cfg.All() {
+	for _, s := range cfg.Services {
 		want := s.ConnMax
 		if want == 0 {
 			want = minConns

@@ -115,7 +115,7 @@ func checkPlaces(cfg config.Config) error {
 	if cfg.Log != "" && !accesslog.IsNetwork(cfg.Log) {
 		check("", "log", process.CheckAppend(inside(cfg.Log), user))
 	}
-	for _, s := range cfg.All() {
+	for _, s := range cfg.Services {
 		if s.TableFile != "" {
 			check(s.Name, "table_file", process.CheckReplace(inside(s.TableFile), user))
 		}

@@ -139,7 +139,7 @@ type roster struct {
 // rosterOf lists the servers of a configuration.
 func rosterOf(cfg config.Config, policies []dispatch.Config, services map[string]*service) roster {
 	r := roster{places: map[health.Key][]place{}, keys: map[place][]health.Key{}, hosts: map[netip.Addr][]place{}, asked: map[place]string{}}
-	for i, s := range cfg.All() {
+	for i, s := range cfg.Services {
 		if s.Check == (check.Spec{}) && s.Agent == (check.Spec{}) && s.AgentPush == 0 {
 			continue
 		}

@@ -7,13 +7,14 @@ import (
 	"testing"
 
 	"pen/internal/check"
+	"pen/internal/config"
 	"pen/internal/pool"
 	"pen/internal/testenv"
 )
 
 // stateOf is the state of a server of the first service.
 func stateOf(a *App, slot int) pool.State {
-	return a.cfg.Load().services[""].d.Servers()[slot].State
+	return a.cfg.Load().services[config.DefaultService].d.Servers()[slot].State
 }
 
 // What an agent says when it is asked holds until it says something else, and
@@ -58,7 +59,7 @@ func TestAgentReports(t *testing.T) {
 	if r := a.checks.receiver.States()[0].Report; r == nil {
 		t.Fatal("the last report is forgotten")
 	}
-	if !a.checks.agents[place{a.services[""].d, 0}].Down {
+	if !a.checks.agents[place{a.services[config.DefaultService].d, 0}].Down {
 		t.Error("a change brings a server back that says nothing")
 	}
 	run(t, a, "no agent")

@@ -43,7 +43,7 @@ func conflicts(cfg config.Config) error {
 		taken[at] = append(taken[at], c)
 	}
 	files := map[string]string{}
-	for _, s := range cfg.All() {
+	for _, s := range cfg.Services {
 		if s.TableFile == "" {
 			continue
 		}
@@ -59,7 +59,7 @@ func conflicts(cfg config.Config) error {
 
 // called is what a service is called in errors that are about several.
 func called(service string) string {
-	if service == "" {
+	if service == config.DefaultService {
 		return "default service"
 	}
 	return "service " + service
@@ -84,7 +84,7 @@ func claimsOf(cfg config.Config) (claims []claim, errs []error) {
 		}
 		claims = append(claims, c)
 	}
-	for _, s := range cfg.All() {
+	for _, s := range cfg.Services {
 		network := "tcp"
 		if s.UDP {
 			network = "udp"

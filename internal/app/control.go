@@ -14,9 +14,6 @@ import (
 	"pen/internal/sock"
 )
 
-// firstService is how the log calls the service that has no name.
-const firstService = "default"
-
 // Permits implements [control.Engine].
 func (a *App) Permits(addr netip.Addr) bool {
 	cfg := a.cfg.Load()

@@ -40,7 +40,7 @@ type tlsClient struct {
 // files, and changes nothing.
 func (was edges) prepare(a *App, cfg config.Config) (edges, error) {
 	next := edges{map[string]tlsServer{}, map[tlsClient]*tlsterm.Client{}}
-	for _, s := range cfg.All() {
+	for _, s := range cfg.Services {
 		if err := next.prepareServer(a, was, s); err != nil {
 			return next, inService(s.Name, err)
 		}
@@ -194,7 +194,7 @@ const tlsBacklog = 128
 // edgesOf is what planes do at the begin of connections, by service.
 func (a *App) edgesOf(cfg config.Config, services map[string]*service) map[string]*stream.Edge {
 	out := map[string]*stream.Edge{}
-	for _, s := range cfg.All() {
+	for _, s := range cfg.Services {
 		e := &stream.Edge{TLS: a.edges.servers[s.Name].Server, Backlog: s.Backlog}
 		if e.TLS != nil && e.Backlog == 0 {
 			e.Backlog = tlsBacklog
@@ -205,7 +205,7 @@ func (a *App) edgesOf(cfg config.Config, services map[string]*service) map[strin
 		}
 		out[s.Name] = e
 	}
-	for _, s := range cfg.All() {
+	for _, s := range cfg.Services {
 		if len(s.Routes) == 0 {
 			continue
 		}
@@ -220,7 +220,7 @@ func (a *App) edgesOf(cfg config.Config, services map[string]*service) map[strin
 
 // sayObsolete says once that an old protocol is not spoken. Called within change.
 func (a *App) sayObsolete(cfg config.Config) {
-	for _, s := range cfg.All() {
+	for _, s := range cfg.Services {
 		if s.TLS.On() && s.TLS.Obsolete() && !a.obsolete {
 			a.obsolete = true
 			a.log(s.Name).Warn("TLS 1.2 is the oldest protocol that is spoken", "wanted", s.TLS.Protocol)

@@ -108,7 +108,7 @@ func TestEdgesAtRunTime(t *testing.T) {
 		if n := refused.Load(); n > 0 {
 			t.Errorf("%d clients were turned away", n)
 		}
-		if p, ok := a.services[""].listeners[listen].plane.(*stream.Plane); !ok {
+		if p, ok := a.services[config.DefaultService].listeners[listen].plane.(*stream.Plane); !ok {
 			t.Errorf("the plane is %T, want one that knows edges", p)
 		}
 		ask(old, "still here", "still here")
@@ -137,7 +137,7 @@ func TestRoutesLeadToServices(t *testing.T) {
 	if got := says(t, a.Addr(), "no TLS"); got != "web2\n" {
 		t.Errorf("got %q, want the service's new server", got)
 	}
-	if n := a.services["web"].d.Flows() + a.services[""].d.Flows(); n > 2 {
+	if n := a.services["web"].d.Flows() + a.services[config.DefaultService].d.Flows(); n > 2 {
 		t.Errorf("%d flows are left", n)
 	}
 	if err := a.Change(command(t, "no service web")); err == nil || !strings.Contains(err.Error(), "route default: there is no service web") {
@@ -259,7 +259,7 @@ func TestCertificates(t *testing.T) {
 	var status string
 	testenv.Eventually(t, "status tells of the authority that is not there", func() bool {
 		var b strings.Builder
-		stats.Text(&b, a.services[""].Snapshot())
+		stats.Text(&b, a.services[config.DefaultService].Snapshot())
 		status = b.String()
 		return strings.Contains(status, "connection refused")
 	})

@@ -38,8 +38,7 @@ func (a *App) set(ctx context.Context, cmd config.Command) error {
 	if err := a.mayRun(next); err != nil {
 		return err
 	}
-	scoped, _ := next.In(cmd.Service)
-	blacklisted, d, blacklists, err := cmd.Blacklisting(scoped)
+	blacklisted, d, blacklists, err := cmd.Blacklisting(next)
 	if err != nil {
 		return inService(cmd.Service, err)
 	}
@@ -56,7 +55,7 @@ func (a *App) set(ctx context.Context, cmd config.Command) error {
 	if cmd.Verb.Name == "server" && slices.Contains(cmd.Args, "address") {
 		a.refresh(cmd.Service)
 	}
-	if slots, within, ok := cmd.Draining(scoped); ok {
+	if slots, within, ok := cmd.Draining(next); ok {
 		for _, slot := range slots {
 			a.services[cmd.Service].d.Drain(slot, within)
 		}
@@ -94,17 +93,15 @@ func keepStartOnly(next *config.Config, old config.Config) bool {
 	next.Control, next.AgentListen, next.PidFile, next.User, next.Chroot = k.control, k.agents, k.pidFile, k.user, k.chroot
 	next.ControlTokens, next.ControlLevel = k.tokens, k.level
 	next.Foreground, next.ExitEnabled = k.foreground, k.exitEnabled
-	keep := func(s *config.Service, old config.Service) {
-		k := birthOnlyOf(old)
-		if old.Listen != "" && birthOnlyOf(*s) != k {
+	for i := range next.Services {
+		s := &next.Services[i]
+		was := old.Service(s.Name)
+		if was == nil || was.Listen == "" {
+			continue
+		}
+		if k := birthOnlyOf(*was); birthOnlyOf(*s) != k {
 			s.Plane, s.UDP, s.Backlog = k.plane, k.udp, k.backlog
 			changed = true
-		}
-	}
-	keep(&next.Service, old.Service)
-	for i := range next.Services {
-		if was, ok := old.In(next.Services[i].Name); ok {
-			keep(&next.Services[i], was.Service)
 		}
 	}
 	return changed
@@ -222,7 +219,7 @@ func (s *service) closeFlow(args []string) (string, error) {
 			return "", fmt.Errorf("close: %q is not the number of a connection", args[0])
 		}
 	}
-	if n < 0 || n >= s.app.connMax(s.config().Service, isShared(s.app.Config())) {
+	if n < 0 || n >= s.app.connMax(s.config(), isShared(s.app.Config())) {
 		return fmt.Sprintf("Connection %d out of range\n", n), nil
 	}
 	s.d.Kill(n)

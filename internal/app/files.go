@@ -52,7 +52,7 @@ func (a *App) reload(ctx context.Context) error {
 		a.refresh(slices.Collect(maps.Keys(a.made))...)
 		return nil
 	}
-	after, run, err := config.ReadFile(a.base, "", name, Open)
+	after, run, err := config.ReadFile(a.base, config.DefaultService, name, Open)
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ const (
 )
 
 // UsesLoops reports whether connections are carried by event loops.
-func UsesLoops(cfg config.Config) bool { return slices.ContainsFunc(cfg.All(), usesLoops) }
+func UsesLoops(cfg config.Config) bool { return slices.ContainsFunc(cfg.Services, usesLoops) }
 
 // usesLoops reports whether event loops carry a service's connections. They only
 // relay: what has edges is carried otherwise, whatever plane says.
@@ -36,7 +36,7 @@ func defaultLoops() int { return max(1, runtime.GOMAXPROCS(0)-1) }
 // Those that listen already keep theirs.
 func (a *App) loopsEach(cfg config.Config) (int, error) {
 	n := 0
-	for _, s := range cfg.All() {
+	for _, s := range cfg.Services {
 		if usesLoops(s) {
 			n += len(s.Listeners())
 		}

@@ -49,7 +49,7 @@ func TestTooManyListenersOnLoops(t *testing.T) {
 	if _, err := a.loopsEach(cfg); err == nil || !strings.Contains(err.Error(), "4100 listeners on event loops") {
 		t.Errorf("error %v", err)
 	}
-	cfg.Services[0].Plane = "stream"
+	cfg.Services[1].Plane = "stream"
 	if _, err := a.loopsEach(cfg); err != nil {
 		t.Error(err)
 	}

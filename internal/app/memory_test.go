@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"pen/internal/config"
 	"pen/internal/testenv"
 )
 
@@ -28,7 +29,7 @@ func TestNoMemory(t *testing.T) {
 			t.Fatalf("with few connections: %q, %v", line, err)
 		}
 	}
-	d := a.cfg.Load().services[""].d
+	d := a.cfg.Load().services[config.DefaultService].d
 	testenv.Eventually(t, "no client is let in", func() bool { return d.Room() != nil })
 	late := make(chan string, 1)
 	go func() { late <- visit(t, a.Addr()) }()

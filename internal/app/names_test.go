@@ -18,7 +18,7 @@ import (
 
 // shown is how state shows a server.
 func shown(a *App, slot int) string {
-	s := a.cfg.Load().services[""].Servers()[slot]
+	s := a.cfg.Load().services[config.DefaultService].Servers()[slot]
 	return fmt.Sprintf("%s %s %s", s.Addr, s.State, s.Check)
 }
 
@@ -50,7 +50,7 @@ func TestUnknownNamesKeepNothingFromStarting(t *testing.T) {
 		t.Errorf("state: %s", got)
 	}
 	write("timeout 7\nserver 0 address one.test port " + portOf(one) + "\nserver 1 address gone.test port " + portOf(second) + "\nserver 3 address away.test port 80\n")
-	if err := a.Reload(); err != nil || a.Config().Timeout.Seconds() != 7 {
+	if err := a.Reload(); err != nil || a.Config().Services[0].Timeout.Seconds() != 7 {
 		t.Errorf("reload: %v", err)
 	}
 	run(t, a, "server 4 address nowhere.test port 80")
@@ -132,7 +132,7 @@ func TestAddressesAreSpread(t *testing.T) {
 	z.set("web.test. 0 IN A 127.0.0.11", "web.test. 0 IN A 127.0.0.12", "web.test. 0 IN A 127.0.0.13")
 	a := startWith(t, &z, "-O", "server 0-3 address web.test port 80", "-O", "server 4 address web.test port 81", "127.0.0.1:0")
 	var got []string
-	for _, s := range a.cfg.Load().services[""].d.Servers() {
+	for _, s := range a.cfg.Load().services[config.DefaultService].d.Servers() {
 		if s.Used() {
 			got = append(got, fmt.Sprint(s.Slot, " ", s.Addr, " ", len(s.Others)))
 		}

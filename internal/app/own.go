@@ -71,7 +71,7 @@ func (a *App) doorsOf(ctx context.Context, cfg config.Config) doors {
 		}
 		return local
 	}}
-	for _, s := range cfg.All() {
+	for _, s := range cfg.Services {
 		running := a.services[s.Name]
 		for _, text := range s.Listeners() {
 			var at net.Addr
@@ -79,7 +79,7 @@ func (a *App) doorsOf(ctx context.Context, cfg config.Config) doors {
 				at = running.listeners[text].plane.Addr()
 			}
 			d := door{of: "the first service", name: s.Name, isOf: true}
-			if s.Name != "" {
+			if s.Name != config.DefaultService {
 				d.of = "service " + s.Name
 			}
 			out.add(ctx, d, s.UDP, text, at)
@@ -181,7 +181,7 @@ type circles struct {
 
 func circlesOf(o doors, cfg config.Config) *circles {
 	c := &circles{o, map[string][]string{}}
-	for _, s := range cfg.All() {
+	for _, s := range cfg.Services {
 		for _, r := range s.Routes {
 			c.leads[s.Name] = append(c.leads[s.Name], r.Service)
 		}

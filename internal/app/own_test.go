@@ -118,7 +118,7 @@ func TestOwnListenerFromDNS(t *testing.T) {
 	})
 	c := connect(t, a.Addr())
 	c.Read(make([]byte, 1)) // closed
-	testenv.Eventually(t, "the end of the only connection", func() bool { return a.cfg.Load().services[""].d.Flows() == 0 })
+	testenv.Eventually(t, "the end of the only connection", func() bool { return a.cfg.Load().services[config.DefaultService].d.Flows() == 0 })
 	z.set("app.test. 0 IN A 127.0.0.2", "app.test. 0 IN A 127.0.0.1")
 	testenv.Eventually(t, "the right address", func() bool { return strings.HasPrefix(shown(a, 0), "127.0.0.1 up") })
 	if got := visit(t, a.Addr()); got != "one" {
@@ -130,7 +130,7 @@ func TestOwnListenerFromDNS(t *testing.T) {
 // refused: what DNS says can't make an error of what the operator has written.
 func TestNamesCloseNoCircle(t *testing.T) {
 	cfg := configured(t, "listen 9000", "server 0 address app.test port 9001", "service b", "service b listen 9001", "service b server 0 address 127.0.0.1 port 9000")
-	all := cfg.All()
+	all := cfg.Services
 	found := make([]servers, len(all))
 	for i, s := range all {
 		found[i].names = namesOf(s)

@@ -13,17 +13,17 @@ import (
 func (a *App) Services() []stats.Service {
 	now := a.cfg.Load()
 	var out []stats.Service
-	for _, c := range now.All() {
+	for _, c := range now.Services {
 		s := now.services[c.Name]
 		n := s.d.Numbers()
 		o := stats.Service{
-			Name: c.Name, Protocol: "tcp", Listen: s.addresses(), Conns: n.Flows, ConnMax: n.ConnMax,
+			Name: nameShown(c.Name), Protocol: "tcp", Listen: s.addresses(), Conns: n.Flows, ConnMax: n.ConnMax,
 			Servers: n.Servers, Available: n.Available, Table: c.Table, Clients: n.Clients,
 		}
 		if c.UDP {
 			o.Protocol = "udp"
 		}
-		if c.Name == "" && len(o.Listen) == 0 && !c.HasServer() {
+		if c.Name == config.DefaultService && len(o.Listen) == 0 && !c.HasServer() {
 			continue // only those with names are used
 		}
 		out = append(out, o)
@@ -31,12 +31,21 @@ func (a *App) Services() []stats.Service {
 	return out
 }
 
+// nameShown is what a service is called in the status: the first one has no name
+// there, as in C Pen.
+func nameShown(service string) string {
+	if service == config.DefaultService {
+		return ""
+	}
+	return service
+}
+
 // Idlers implements [control.Service].
 func (s *service) Idlers() int { return s.d.ReadySpares() }
 
 // Servers implements [control.Service].
 func (s *service) Servers() []stats.Server {
-	out := s.app.servers(s.d.Servers(), s.config().Service)
+	out := s.app.servers(s.d.Servers(), s.config())
 	for slot, words := range s.app.checks.found(s.d, len(out)) {
 		out[slot].Check = words // of those that have an address
 	}
@@ -80,7 +89,7 @@ func (a *App) wall(d time.Duration) time.Time { return a.start.Add(d) }
 func (a *App) snapshots() []stats.Snapshot {
 	now := a.cfg.Load()
 	var out []stats.Snapshot
-	for _, c := range now.All() {
+	for _, c := range now.Services {
 		out = append(out, now.services[c.Name].Snapshot())
 	}
 	return out
@@ -90,7 +99,7 @@ func (a *App) snapshots() []stats.Snapshot {
 func (s *service) Snapshot() stats.Snapshot {
 	a, st := s.app, s.d.Status()
 	out := stats.Snapshot{
-		Name: s.name, Time: a.wall(st.Now), Current: st.Last, Servers: a.servers(st.Servers, s.config().Service),
+		Name: nameShown(s.name), Time: a.wall(st.Now), Current: st.Last, Servers: a.servers(st.Servers, s.config()),
 		ClientsMax: st.ClientsMax, Evicted: st.Evicted, ConnMax: st.ConnMax, ConnUsed: len(st.Flows),
 	}
 	for _, c := range st.Clients {

@@ -26,7 +26,7 @@ func (a *App) Plan(file string) (string, error) {
 
 func (a *App) plan(ctx context.Context, file string) (string, error) {
 	old := a.Config()
-	after, _, err := config.ReadUnquoted(a.base, "", file, Open)
+	after, _, err := config.ReadUnquoted(a.base, config.DefaultService, file, Open)
 	if err != nil {
 		return "", err
 	}
@@ -73,16 +73,16 @@ func (a *App) plan(ctx context.Context, file string) (string, error) {
 	for now, was := range renamed {
 		became[was] = now
 	}
-	for _, was := range old.All() {
-		is, there := next.In(cmp.Or(became[was.Name], was.Name))
+	for _, was := range old.Services {
+		is := next.Service(cmp.Or(became[was.Name], was.Name))
 		clients := a.services[was.Name].d.Clients()
 		n := len(assigned(clients, was))
-		if there {
-			n = movedClients(clients, was, a.cfg.Load().acls, is.Service, acls)
+		if is != nil {
+			n = movedClients(clients, was, a.cfg.Load().acls, *is, acls)
 		}
 		if n > 0 {
 			name := "first service"
-			if was.Name != "" {
+			if was.Name != config.DefaultService {
 				name = "service " + was.Name
 			}
 			fmt.Fprintf(&b, "%s: %d of %d remembered clients lose their server\n", name, n, len(clients))
@@ -110,8 +110,8 @@ func keepsServing(old, next config.Config) error {
 	if old.Listens() && !next.Listens() {
 		return fmt.Errorf("the file leaves nothing listening: %s", hint)
 	}
-	for _, s := range next.All() {
-		if was, ok := old.In(s.Name); ok && was.Listen != "" && was.HasServer() && s.Listen != "" && !s.HasServer() {
+	for _, s := range next.Services {
+		if was := old.Service(s.Name); was != nil && was.Listen != "" && was.HasServer() && s.Listen != "" && !s.HasServer() {
 			return inService(s.Name, fmt.Errorf("the file leaves no server behind %s: %s", s.Listen, hint))
 		}
 	}

@@ -128,7 +128,7 @@ func (a *App) sayMissingAt(at serverAt, c pool.Config) {
 
 // warnings says which servers would be down because their names are not known.
 func (b built) warnings(cfg config.Config) (out []string) {
-	for _, s := range cfg.All() {
+	for _, s := range cfg.Services {
 		in := b.made[s.Name].inputs.servers
 		eachSlot(s, func(slot int, server config.Server) {
 			if _, named := in.names[slot]; named && in.missing[slot] != "" {

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -63,13 +62,13 @@ type draft struct {
 func (a *App) heirs(cfg config.Config) map[string]*service {
 	out := map[string]*service{}
 	left := maps.Clone(a.services)
-	for _, s := range cfg.All() {
+	for _, s := range cfg.Services {
 		if running := left[s.Name]; running != nil {
 			out[s.Name] = running
 			delete(left, s.Name)
 		}
 	}
-	for _, s := range cfg.All() {
+	for _, s := range cfg.Services {
 		for name, running := range left {
 			if out[s.Name] == nil && a.isRename(name, s) {
 				out[s.Name] = running
@@ -82,8 +81,8 @@ func (a *App) heirs(cfg config.Config) map[string]*service {
 
 // isRename reports whether a service is the one that had another name.
 func (a *App) isRename(name string, s config.Service) bool {
-	was, ok := a.Config().In(name)
-	return ok && birthOnlyOf(was.Service) == birthOnlyOf(s) &&
+	was := a.Config().Service(name)
+	return was != nil && birthOnlyOf(*was) == birthOnlyOf(s) &&
 		slices.ContainsFunc(s.Listeners(), func(addr string) bool { return slices.Contains(was.Listeners(), addr) })
 }
 
@@ -95,7 +94,7 @@ func (a *App) bind(ctx context.Context, cfg config.Config, heirs map[string]*ser
 		return nil, err
 	}
 	bound := map[planeKey]plane.Plane{}
-	for _, s := range cfg.All() {
+	for _, s := range cfg.Services {
 		for _, addr := range s.Listeners() {
 			var old plane.Plane
 			if running := heirs[s.Name]; running != nil {
@@ -133,7 +132,10 @@ func (a *App) closing(addr string) bool {
 func (a *App) taken(addr string, err error) error {
 	for name, s := range a.services {
 		if _, ok := s.listeners[addr]; ok {
-			return fmt.Errorf("%w: %s listens there, and must give it up before", err, cmp.Or(name, "the first service"))
+			if name == config.DefaultService {
+				name = "the first service"
+			}
+			return fmt.Errorf("%w: %s listens there, and must give it up before", err, name)
 		}
 	}
 	return err
@@ -142,7 +144,7 @@ func (a *App) taken(addr string, err error) error {
 // wantsNoOthers reports an address that a service wants while another one has it,
 // as bind would. Called within change.
 func (a *App) wantsNoOthers(cfg config.Config, heirs map[string]*service) error {
-	for _, s := range cfg.All() {
+	for _, s := range cfg.Services {
 		for _, addr := range s.Listeners() {
 			running := heirs[s.Name]
 			if running != nil && running.listeners[addr].plane != nil || addr == "0" || strings.HasSuffix(addr, ":0") {
@@ -165,7 +167,7 @@ func closeAll(planes map[planeKey]plane.Plane) {
 
 // inService says in which service an error is.
 func inService(name string, err error) error {
-	if name == "" || err == nil {
+	if name == config.DefaultService || err == nil {
 		return err
 	}
 	return fmt.Errorf("service %s: %w", name, err)
@@ -186,7 +188,7 @@ type sharer interface {
 
 // log is where a service logs.
 func (a *App) log(service string) *slog.Logger {
-	return a.opt.Log.With("service", cmp.Or(service, firstService))
+	return a.opt.Log.With("service", service)
 }
 
 // listen makes a plane: for the socket of an old one that it takes the place of,
@@ -213,7 +215,7 @@ func (a *App) listen(s config.Service, addr string, loops int, old plane.Plane) 
 // take nothing new and end with their last connection. Called by a change.
 func (a *App) use(next draft) {
 	services, shared := map[string]*service{}, isShared(next.cfg)
-	for i, s := range next.cfg.All() {
+	for i, s := range next.cfg.Services {
 		policy := next.policies[i]
 		policy.Clients, policy.Budget = a.table(s), a.budgetOf(s, shared)
 		running := next.heirs[s.Name]
@@ -232,7 +234,7 @@ func (a *App) use(next draft) {
 	}
 	a.useTLS(next.edges)
 	ends := a.edgesOf(next.cfg, services)
-	for _, s := range next.cfg.All() {
+	for _, s := range next.cfg.Services {
 		a.useListeners(services[s.Name], s, ends[s.Name], next.bound)
 	}
 	stay := map[*service]bool{}
@@ -352,7 +354,7 @@ func (a *App) table(s config.Service) *client.Table {
 // service that wants the most of it. Called by a change.
 func (a *App) fitTables(cfg config.Config) {
 	wanted := map[string]config.Service{}
-	for _, s := range cfg.All() {
+	for _, s := range cfg.Services {
 		if s.Table == "" {
 			continue
 		}
@@ -390,7 +392,7 @@ func (a *App) service(name string) (*service, error) {
 	}
 	var names []string
 	for _, other := range slices.Sorted(maps.Keys(services)) {
-		if other != "" {
+		if other != config.DefaultService {
 			names = append(names, other)
 		}
 	}
@@ -401,12 +403,14 @@ func (a *App) service(name string) (*service, error) {
 }
 
 // label says in a log which service it is.
-func (s *service) label() []any { return []any{"service", cmp.Or(s.name, firstService)} }
+func (s *service) label() []any { return []any{"service", s.name} }
 
-// config is what holds for the service, as its commands see it.
-func (s *service) config() config.Config {
-	cfg, _ := s.app.Config().In(s.name)
-	return cfg
+// config is what is said of the service; the zero Service once it has ended.
+func (s *service) config() config.Service {
+	if of := s.app.Config().Service(s.name); of != nil {
+		return *of
+	}
+	return config.Service{}
 }
 
 // addresses are those that are bound, in the order of the configuration.

@@ -87,7 +87,7 @@ func TestServiceIsRenamed(t *testing.T) {
 		t.Fatal(line, err)
 	}
 	next := a.Config().Clone()
-	next.Services[0].Name, next.Services[0].Listen = "new", "127.0.0.2:0 127.0.0.3:0"
+	next.Services[1].Name, next.Services[1].Listen = "new", "127.0.0.2:0 127.0.0.3:0"
 	err := a.change(func(ctx context.Context) error { return a.apply(ctx, next, false) })
 	if err != nil {
 		t.Fatal(err)
@@ -113,7 +113,7 @@ func TestServicesChangeTogether(t *testing.T) {
 	if err := a.include("", name); err == nil {
 		t.Fatal("an address was used twice")
 	}
-	if len(a.Config().Services) != 0 || a.Config().Timeout == 3*time.Second || len(a.services) != 1 {
+	if len(a.Config().Services) != 1 || a.Config().Services[0].Timeout == 3*time.Second || len(a.services) != 1 {
 		t.Error("half of a change was made")
 	}
 }
@@ -157,7 +157,7 @@ func TestPlanAndRollback(t *testing.T) {
 	if err != nil || got != want {
 		t.Errorf("%v\n%s\nwant\n%s", err, got, want)
 	}
-	if a.Config().Timeout != 3*time.Second || len(a.Config().Services) != 0 {
+	if a.Config().Services[0].Timeout != 3*time.Second || len(a.Config().Services) != 1 {
 		t.Error("a plan has changed something")
 	}
 	if got := visit(t, a.Addr()); got != "first" {
@@ -174,7 +174,7 @@ func TestPlanAndRollback(t *testing.T) {
 	if _, err := a.rollback(); err != nil {
 		t.Fatal(err)
 	}
-	if c := a.Config(); c.Timeout != 3*time.Second || len(c.Services) != 0 || c.Blacklist != 7*time.Second {
+	if c := a.Config(); c.Services[0].Timeout != 3*time.Second || len(c.Services) != 1 || c.Services[0].Blacklist != 7*time.Second {
 		t.Errorf("taken back: %+v", c)
 	}
 	if said, err := a.rollback(); err != nil || said != "first service:\n  - blacklist 7\n  + blacklist 30\n" {
@@ -222,7 +222,7 @@ func TestTableFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := start(t, "-O", "table_file "+other, "127.0.0.1:0", first, second)
-	if n := len(d.services[""].d.Clients()); n != 0 {
+	if n := len(d.services[config.DefaultService].d.Clients()); n != 0 {
 		t.Errorf("%d clients of a damaged file", n)
 	}
 	if kept, err := os.ReadFile(other + ".damaged"); err != nil || !bytes.Equal(kept, damaged) {

@@ -38,7 +38,7 @@ func (a *App) saveTables() {
 func (a *App) saveAll() error {
 	now := a.cfg.Load()
 	var errs []error
-	for _, s := range now.All() {
+	for _, s := range now.Services {
 		if s.TableFile == "" {
 			continue
 		}
@@ -115,9 +115,9 @@ func (a *App) restore(s config.Service, table *client.Table) {
 // restoreNew restores the tables of services that have a file now and had none,
 // or another one. Called within change.
 func (a *App) restoreNew(old, next config.Config) {
-	for _, s := range next.All() {
-		was, there := old.In(s.Name)
-		if s.TableFile != "" && (!there || was.TableFile != s.TableFile) {
+	for _, s := range next.Services {
+		was := old.Service(s.Name)
+		if s.TableFile != "" && (was == nil || was.TableFile != s.TableFile) {
 			a.restore(s, a.services[s.Name].d.Table())
 		}
 	}

@@ -53,7 +53,7 @@ func TestTransparentNeedsPrivilege(t *testing.T) {
 		t.Errorf("answer %q", got)
 	}
 	testenv.WithCaps(t, 1<<unix.CAP_NET_RAW, func() {
-		if err := a.Change(command(t, "transparent on")); err != nil || !a.Config().Transparent {
+		if err := a.Change(command(t, "transparent on")); err != nil || !a.Config().Services[0].Transparent {
 			t.Errorf("with the privilege: %v", err)
 		}
 	})

@@ -53,7 +53,7 @@ func recent(all []past) []past {
 	slots, counted := 0, map[*config.Server]bool{}
 	for i := range all {
 		past := &all[len(all)-1-i]
-		for _, s := range past.cfg.All() {
+		for _, s := range past.cfg.Services {
 			if len(s.Servers) > 0 && !counted[&s.Servers[0]] {
 				slots += len(s.Servers)
 				counted[&s.Servers[0]] = true

@@ -84,7 +84,7 @@ func TestHistoryIsBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := a.Config().Timeout; got != 14*time.Second {
+	if got := a.Config().Services[0].Timeout; got != 14*time.Second {
 		t.Errorf("the timeout is %v, want that of the fifth change", got)
 	}
 	if _, err := a.rollback(); err == nil || !strings.Contains(err.Error(), "no change to take back") {
@@ -101,7 +101,7 @@ func TestHistoryIsSmall(t *testing.T) {
 	run(t, a, "timeout 7", "service web timeout 8")
 	now := a.Config()
 	for _, past := range a.undo[n:] {
-		if &past.cfg.Servers[0] != &now.Servers[0] || &past.cfg.Services[0].Servers[0] != &now.Services[0].Servers[0] {
+		if &past.cfg.Services[0].Servers[0] != &now.Services[0].Servers[0] || &past.cfg.Services[1].Servers[0] != &now.Services[1].Servers[0] {
 			t.Error("a table of servers is there twice")
 		}
 	}
@@ -111,7 +111,7 @@ func TestHistoryIsSmall(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := a.Config(); got.Servers[0] != now.Servers[0] || got.Services[0].Servers[3] != now.Services[0].Servers[3] {
+	if got := a.Config(); got.Services[0].Servers[0] != now.Services[0].Servers[0] || got.Services[1].Servers[3] != now.Services[1].Servers[3] {
 		t.Errorf("taken back: %+v", got)
 	}
 }
@@ -119,9 +119,7 @@ func TestHistoryIsSmall(t *testing.T) {
 // Long tables of servers are kept less often, and the last one always.
 func TestHistoryOfLongTablesIsShort(t *testing.T) {
 	table := func(n int) past {
-		var p past
-		p.cfg.Servers = make([]config.Server, n)
-		return p
+		return past{cfg: config.Config{Services: []config.Service{{Servers: make([]config.Server, n)}}}}
 	}
 	long, short := table(maxUndoSlots), table(1)
 	for _, tt := range []struct {
@@ -155,8 +153,8 @@ func TestRollbackAndFileAreOneStory(t *testing.T) {
 	}
 	// The rotation of logs does not bring back what was taken back.
 	reload(t, a)
-	if c := a.Config(); c.Timeout != 5*time.Second || c.Tracking != time.Minute || len(a.undo) != 0 {
-		t.Errorf("a reload of the same file: timeout %v, tracking %v, %d changes", c.Timeout, c.Tracking, len(a.undo))
+	if c := a.Config(); c.Services[0].Timeout != 5*time.Second || c.Services[0].Tracking != time.Minute || len(a.undo) != 0 {
+		t.Errorf("a reload of the same file: timeout %v, tracking %v, %d changes", c.Services[0].Timeout, c.Services[0].Tracking, len(a.undo))
 	}
 	said := "nothing changes: this was rolled back, and applies once the file is changed:\n"
 	if got, want := plan(t, a, file.name), said+"first service:\n  - timeout 5\n  - tracking 60\n  + timeout 9\n  + tracking 90\n"; got != want {
@@ -168,8 +166,8 @@ func TestRollbackAndFileAreOneStory(t *testing.T) {
 		t.Errorf("the plan of the corrected file:\n%s", got)
 	}
 	reload(t, a)
-	if c := a.Config(); c.Timeout != 7*time.Second || c.Tracking != 90*time.Second {
-		t.Errorf("timeout %v, tracking %v, want 7s and 90s", c.Timeout, c.Tracking)
+	if c := a.Config(); c.Services[0].Timeout != 7*time.Second || c.Services[0].Tracking != 90*time.Second {
+		t.Errorf("timeout %v, tracking %v, want 7s and 90s", c.Services[0].Timeout, c.Services[0].Tracking)
 	}
 	if got := plan(t, a, file.name); got != "nothing changes\n" {
 		t.Errorf("after the reload:\n%s", got)
@@ -301,7 +299,7 @@ func TestRangesAtRunTime(t *testing.T) {
 	one := named(t, "one")
 	a := start(t, "-r", "127.0.0.1:0", one, one, one)
 	run(t, a, "server 0-1 blacklist 100", "server 2-7 blacklist 100")
-	for _, s := range a.services[""].Servers() {
+	for _, s := range a.services[config.DefaultService].Servers() {
 		if s.State != "blacklisted" {
 			t.Errorf("server %d is %s", s.Slot, s.State)
 		}

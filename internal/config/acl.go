@@ -14,7 +14,7 @@ import (
 // ADDRESS [MASK], ADDRESS/LENGTH or country CC appends an entry, acl N insert
 // PLACE puts one before another, acl N replace takes the place of the whole list;
 // no acl N empties a list, or takes one entry out.
-func setACL(c *Config, no bool, args []string) error {
+func setACL(g *Global, no bool, args []string) error {
 	if len(args) == 0 {
 		return errors.New("want the number of a list, 0 to 9")
 	}
@@ -22,7 +22,7 @@ func setACL(c *Config, no bool, args []string) error {
 	if err != nil {
 		return err
 	}
-	list, rest := c.ACLs[n], args[1:]
+	list, rest := g.ACLs[n], args[1:]
 	switch {
 	case no && len(rest) == 0:
 		list = nil
@@ -41,7 +41,7 @@ func setACL(c *Config, no bool, args []string) error {
 		err = fmt.Errorf("list %d has %d entries, want at most %d", n, len(list), maxEntries)
 	}
 	if err == nil {
-		c.ACLs[n] = list
+		g.ACLs[n] = list
 	}
 	return err
 }
@@ -103,7 +103,7 @@ func without(list []ACLEntry, words []string) ([]ACLEntry, error) {
 
 // standInList gives c a list with which a command can be checked that speaks of
 // entries which are not known here.
-func (c *Config) standInList(cmd Command) {
+func (g *Global) standInList(cmd Command) {
 	n, err := parseList(cmd.Args[0])
 	rest := cmd.Args[1:]
 	if err != nil || len(rest) < 2 {
@@ -111,11 +111,11 @@ func (c *Config) standInList(cmd Command) {
 	}
 	if cmd.No {
 		if e, err := parseEntry(rest); err == nil {
-			c.ACLs[n] = []ACLEntry{e}
+			g.ACLs[n] = []ACLEntry{e}
 		}
 	} else if rest[0] == "insert" {
 		if place, err := strconv.Atoi(rest[1]); err == nil && place > 0 && place < maxEntries {
-			c.ACLs[n] = make([]ACLEntry, place)
+			g.ACLs[n] = make([]ACLEntry, place)
 		}
 	}
 }

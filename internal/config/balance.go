@@ -43,47 +43,49 @@ const defaultPrefix6 = 64
 // balancing are the verbs of choosing servers, beyond Pen's.
 func balancing() []Verb {
 	return []Verb{
-		asked(Verb{
-			Name: "balance", Args: strings.Join(balances, "|") + " [bound FACTOR] [per datagram]", Long: "balance", several: true, Negatable: true, most: 5, set: setBalance, save: saveBalance,
-			Help: "how a new client's server is chosen, weights observed; with bound, hash and maglev give no server more than FACTOR of its share; per datagram, for UDP, chooses for each one",
+		asked(row(Verb{
+			Name: "balance", Args: strings.Join(balances, "|") + " [bound FACTOR] [per datagram]", Long: "balance", several: true, Negatable: true, most: 5, Help: "how a new client's server is chosen, weights observed; with bound, hash and maglev give no server more than FACTOR of its share; per datagram, for UDP, chooses for each one",
+		}, on[Service]{
+			set: setBalance, save: saveBalance,
+		})),
+		row(Verb{
+			Name: "tracking_prefix", Args: "[IPV4 [IPV6]]", Long: "tracking-prefix", several: true, most: 2, Help: "lengths of the networks whose clients count as one, such as 24 56",
+		}, on[Service]{
+			set: setPrefix, save: savePrefix, show: func(s *Service) string { return prefix(s) },
 		}),
-		{
-			Name: "tracking_prefix", Args: "[IPV4 [IPV6]]", Long: "tracking-prefix", several: true, most: 2, set: setPrefix, save: savePrefix,
-			Help: "lengths of the networks whose clients count as one, such as 24 56",
-			show: func(c Config) string { return prefix(c) },
-		},
-		period("slow_start", "", "slow-start", "how long a server that comes back gets less than its share", 0, func(c *Config) *time.Duration { return &c.SlowStart }),
-		period("max_age", "", "max-age", "connections are ended after this, or up to a tenth earlier; 0: never", 0, func(c *Config) *time.Duration { return &c.MaxAge }),
-		integer("rebalance", "", "rebalance", "connections a second that may be ended because their client belongs to another server; 0: none", 0, maxInt, func(c *Config) *int { return &c.Rebalance }),
-		asked(Verb{
-			Name: "outlier", Args: "KEY VALUE...", Long: "outlier", several: true, Negatable: true, most: many, set: setOutlier, save: saveOutlier,
-			Help: "when clients' experience has a server left alone: failures N, resets N, within TIME, max TIME, share PERCENT",
-		}),
-		integer("panic", "", "panic", "percent of the servers; if fewer take clients, checks and failures are not believed; 0: never", 0, 100, func(c *Config) *int { return &c.Panic }),
-		{
+		period("slow_start", "", "slow-start", "how long a server that comes back gets less than its share", 0, func(s *Service) *time.Duration { return &s.SlowStart }),
+		period("max_age", "", "max-age", "connections are ended after this, or up to a tenth earlier; 0: never", 0, func(s *Service) *time.Duration { return &s.MaxAge }),
+		integer("rebalance", "", "rebalance", "connections a second that may be ended because their client belongs to another server; 0: none", 0, maxInt, func(s *Service) *int { return &s.Rebalance }),
+		asked(row(Verb{
+			Name: "outlier", Args: "KEY VALUE...", Long: "outlier", several: true, Negatable: true, most: many, Help: "when clients' experience has a server left alone: failures N, resets N, within TIME, max TIME, share PERCENT",
+		}, on[Service]{
+			set: setOutlier, save: saveOutlier,
+		})),
+		integer("panic", "", "panic", "percent of the servers; if fewer take clients, checks and failures are not believed; 0: never", 0, 100, func(s *Service) *int { return &s.Panic }),
+		row(Verb{
 			Name: "on_down", Args: "[keep|close]", Long: "on-down", most: 1, Help: "what becomes of the connections of a server that checks find down",
-			set: func(c *Config, _ bool, args []string) error {
+		}, on[Service]{
+			set: func(s *Service, _ bool, args []string) error {
 				if args[0] != "keep" && args[0] != "close" {
 					return noneOf(args[0], "keep", "close")
 				}
-				c.CloseDown = args[0] == "close"
+				s.CloseDown = args[0] == "close"
 				return nil
-			},
-			show: onDown, save: func(c Config) []string { return []string{"on_down " + onDown(c)} },
-		},
+			}, show: onDown, save: func(s *Service) []string { return []string{"on_down " + onDown(s)} },
+		}),
 	}
 }
 
-func onDown(c Config) string {
-	if c.CloseDown {
+func onDown(s *Service) string {
+	if s.CloseDown {
 		return "close"
 	}
 	return "keep"
 }
 
-func setBalance(c *Config, no bool, args []string) error {
+func setBalance(s *Service, no bool, args []string) error {
 	if no {
-		c.Balance, c.Bound, c.PerDatagram = "", 0, false
+		s.Balance, s.Bound, s.PerDatagram = "", 0, false
 		return nil
 	}
 	word := args[0]
@@ -106,35 +108,35 @@ func setBalance(c *Config, no bool, args []string) error {
 			return fmt.Errorf("bound %q: want a factor above 1, such as 1.25", args[2])
 		}
 	}
-	c.Balance, c.Bound, c.PerDatagram = word, bound, each
+	s.Balance, s.Bound, s.PerDatagram = word, bound, each
 	return nil
 }
 
-func saveBalance(c Config) []string {
-	if c.Balance == "" {
+func saveBalance(s *Service) []string {
+	if s.Balance == "" {
 		return []string{"no balance"}
 	}
-	line := "balance " + c.Balance
-	if c.Bound > 0 {
-		line += " bound " + strconv.FormatFloat(c.Bound, 'g', -1, 64)
+	line := "balance " + s.Balance
+	if s.Bound > 0 {
+		line += " bound " + strconv.FormatFloat(s.Bound, 'g', -1, 64)
 	}
-	if c.PerDatagram {
+	if s.PerDatagram {
 		line += " per datagram"
 	}
 	return []string{line}
 }
 
 // Prefixes are the lengths of the networks whose clients count as one.
-func (c Service) Prefixes() (ipv4, ipv6 int) {
-	return cmp.Or(c.Prefix4, maxPrefix4), cmp.Or(c.Prefix6, maxPrefix6)
+func (s Service) Prefixes() (ipv4, ipv6 int) {
+	return cmp.Or(s.Prefix4, maxPrefix4), cmp.Or(s.Prefix6, maxPrefix6)
 }
 
-func prefix(c Config) string {
-	ipv4, ipv6 := c.Prefixes()
+func prefix(s *Service) string {
+	ipv4, ipv6 := s.Prefixes()
 	return fmt.Sprintf("%d %d", ipv4, ipv6)
 }
 
-func setPrefix(c *Config, _ bool, args []string) error {
+func setPrefix(s *Service, _ bool, args []string) error {
 	ipv4, err := parseInt("prefix", args[0], 1, maxPrefix4)
 	if err != nil {
 		return err
@@ -145,15 +147,15 @@ func setPrefix(c *Config, _ bool, args []string) error {
 			return err
 		}
 	}
-	c.Prefix4, c.Prefix6 = ipv4%maxPrefix4, ipv6%maxPrefix6
+	s.Prefix4, s.Prefix6 = ipv4%maxPrefix4, ipv6%maxPrefix6
 	return nil
 }
 
-func savePrefix(c Config) []string { return []string{"tracking_prefix " + prefix(c)} }
+func savePrefix(s *Service) []string { return []string{"tracking_prefix " + prefix(s)} }
 
-func setOutlier(c *Config, no bool, args []string) error {
+func setOutlier(s *Service, no bool, args []string) error {
 	if no {
-		c.Outlier = Outlier{}
+		s.Outlier = Outlier{}
 		return nil
 	}
 	o := Outlier{}
@@ -186,12 +188,12 @@ func setOutlier(c *Config, no bool, args []string) error {
 	if o.Resets > 0 && o.Within == 0 {
 		o.Within = earlyEnd
 	}
-	c.Outlier = o
+	s.Outlier = o
 	return nil
 }
 
-func saveOutlier(c Config) []string {
-	o := c.Outlier
+func saveOutlier(s *Service) []string {
+	o := s.Outlier
 	if o == (Outlier{}) {
 		return []string{"no outlier"}
 	}

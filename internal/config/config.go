@@ -26,9 +26,18 @@ const maxSlot = 65535
 // A Config is everything that the operator may say. It is a value: whoever
 // changes one works on a copy, and never on what its slices point to.
 type Config struct {
-	Service            // the first one, which has no name
-	Services []Service // the others, in the order in which they were named
+	Global
+	// Services are in the order in which they were named. There is always a first
+	// one, which is called DefaultService.
+	Services []Service
+}
 
+// DefaultService is the name of the first service: what a command is for that
+// names none.
+const DefaultService = "default"
+
+// A Global is what is said of all of Pen.
+type Global struct {
 	ACLs       [ACLCount][]ACLEntry
 	ControlACL int // number of a list
 	// ControlTokens and ControlLevel say what clients of a TCP control port may
@@ -54,7 +63,7 @@ type Config struct {
 
 // A Service is a listener with its rules and its servers.
 type Service struct {
-	Name      string   // "" for the first one
+	Name      string
 	Listen    string   // words: [HOST:]PORT, or the path of a Unix socket; "" is none
 	TableFile string   // keeps the client table
 	Table     string   // of clients, shared with others that name it; "" is its own
@@ -178,7 +187,7 @@ type ACLEntry struct {
 }
 
 // Default returns what holds where nothing is said.
-func Default() Config { return Config{Service: defaultService("")} }
+func Default() Config { return Config{Services: []Service{defaultService(DefaultService)}} }
 
 func defaultService(name string) Service {
 	return Service{Name: name, Blacklist: 30 * time.Second, Timeout: 5 * time.Second, ClientsMax: 2048, Prefix6: defaultPrefix6, UDPResponses: unknownResponses, UDPUnproven: defaultUnproven}
@@ -186,12 +195,12 @@ func defaultService(name string) Service {
 
 // Mode returns the flags of the selection of servers, as the mode command
 // shows them.
-func (c Service) Mode() string {
+func (s Service) Mode() string {
 	var words []string
 	for _, f := range []struct {
 		on   bool
 		name string
-	}{{c.Hash, "hash"}, {c.RoundRobin, "roundrobin"}, {c.Stubborn, "stubborn"}, {c.Weight, "weight"}, {c.Prio, "prio"}} {
+	}{{s.Hash, "hash"}, {s.RoundRobin, "roundrobin"}, {s.Stubborn, "stubborn"}, {s.Weight, "weight"}, {s.Prio, "prio"}} {
 		words = append(words, negated(!f.on, f.name))
 	}
 	return strings.Join(words, " ")
@@ -261,14 +270,11 @@ func (c Config) Clone() Config {
 // one where they are equal: tables may be long, and most changes leave them as
 // they are.
 func (c Config) Sharing(other Config) Config {
-	if slices.Equal(c.Servers, other.Servers) {
-		c.Servers = other.Servers
-	}
 	c.Services = slices.Clone(c.Services)
 	for i := range c.Services {
 		s := &c.Services[i]
-		if j := other.indexOf(s.Name); j >= 0 && slices.Equal(s.Servers, other.Services[j].Servers) {
-			s.Servers = other.Services[j].Servers
+		if o := other.Service(s.Name); o != nil && slices.Equal(s.Servers, o.Servers) {
+			s.Servers = o.Servers
 		}
 	}
 	return c
@@ -277,7 +283,6 @@ func (c Config) Sharing(other Config) Config {
 // own gives c services and tables of servers that nobody else reads, and lists
 // that nobody else appends to. Without it no verb may change c.
 func (c *Config) own() {
-	c.Servers = slices.Clone(c.Servers)
 	c.Services = slices.Clone(c.Services)
 	for i := range c.Services {
 		c.Services[i].Servers = slices.Clone(c.Services[i].Servers)

@@ -33,11 +33,11 @@ func (t ControlTokens) Files() map[Level]string {
 // ControlDefault is what a client of a TCP control port may do without a
 // token: what control_level says, or else nothing where there are tokens, and
 // to operate where there are none.
-func (c Config) ControlDefault() Level {
+func (g Global) ControlDefault() Level {
 	switch {
-	case c.ControlLevel != 0:
-		return c.ControlLevel
-	case c.ControlTokens != (ControlTokens{}):
+	case g.ControlLevel != 0:
+		return g.ControlLevel
+	case g.ControlTokens != (ControlTokens{}):
 		return 0
 	}
 	return Operate
@@ -46,41 +46,43 @@ func (c Config) ControlDefault() Level {
 // controlling are the verbs of who may use the control socket.
 func controlling() []Verb {
 	return []Verb{
-		global(text("control", "[HOST:]PORT|PATH", "C", "control", "address of the control socket; a port alone is on 127.0.0.1", func(c *Config) *string { return &c.Control })),
-		global(integer("control_acl", "", "control-acl", "number of the access list for the control socket", 0, ACLCount-1, func(c *Config) *int { return &c.ControlACL })),
-		global(asked(Verb{
-			Name: "control_level", Args: "view|operate|admin", most: 1, Long: "control-level", Negatable: true, set: setControlLevel, save: saveControlLevel,
-			Help: "what clients of a TCP control port may do without a token: operate, unless there are tokens",
+		text("control", "[HOST:]PORT|PATH", "C", "control", "address of the control socket; a port alone is on 127.0.0.1", func(g *Global) *string { return &g.Control }),
+		integer("control_acl", "", "control-acl", "number of the access list for the control socket", 0, ACLCount-1, func(g *Global) *int { return &g.ControlACL }),
+		asked(row(Verb{
+			Name: "control_level", Args: "view|operate|admin", most: 1, Long: "control-level", Negatable: true, Help: "what clients of a TCP control port may do without a token: operate, unless there are tokens",
+		}, on[Global]{
+			set: setControlLevel, save: saveControlLevel,
 		})),
-		global(asked(Verb{
-			Name: "control_token", Args: "view|operate|admin FILE", most: 2, Long: "control-token", several: true, Negatable: true, set: setControlToken, save: saveControlTokens,
-			Help: "file with the tokens, one a line, that give a client of a TCP control port this level",
+		asked(row(Verb{
+			Name: "control_token", Args: "view|operate|admin FILE", most: 2, Long: "control-token", several: true, Negatable: true, Help: "file with the tokens, one a line, that give a client of a TCP control port this level",
+		}, on[Global]{
+			set: setControlToken, save: saveControlTokens,
 		})),
 	}
 }
 
-func setControlLevel(c *Config, no bool, args []string) (err error) {
+func setControlLevel(g *Global, no bool, args []string) (err error) {
 	if no {
-		c.ControlLevel = 0
+		g.ControlLevel = 0
 		return nil
 	}
 	level, err := parseLevel(args[0])
 	if err == nil {
-		c.ControlLevel = level
+		g.ControlLevel = level
 	}
 	return err
 }
 
-func saveControlLevel(c Config) []string {
-	if c.ControlLevel == 0 {
+func saveControlLevel(g *Global) []string {
+	if g.ControlLevel == 0 {
 		return []string{"no control_level"}
 	}
-	return []string{"control_level " + c.ControlLevel.String()}
+	return []string{"control_level " + g.ControlLevel.String()}
 }
 
-func setControlToken(c *Config, no bool, args []string) error {
+func setControlToken(g *Global, no bool, args []string) error {
 	if no {
-		c.ControlTokens = ControlTokens{}
+		g.ControlTokens = ControlTokens{}
 		return nil
 	}
 	level, err := parseLevel(args[0])
@@ -93,13 +95,13 @@ func setControlToken(c *Config, no bool, args []string) error {
 	if err := parseWord(args[1]); err != nil {
 		return err
 	}
-	*c.ControlTokens.of(level) = args[1]
+	*g.ControlTokens.of(level) = args[1]
 	return nil
 }
 
-func saveControlTokens(c Config) []string {
+func saveControlTokens(g *Global) []string {
 	var lines []string
-	for level, name := range c.ControlTokens.Files() {
+	for level, name := range g.ControlTokens.Files() {
 		lines = append(lines, fmt.Sprintf("control_token %s %s", level, name))
 	}
 	if lines == nil {
@@ -111,17 +113,17 @@ func saveControlTokens(c Config) []string {
 
 // CheckControl reports a control port that other machines can reach, and that
 // nothing guards.
-func (c Config) CheckControl() error {
+func (g Global) CheckControl() error {
 	switch {
-	case c.Control == "", IsLoopback(c.Control), c.ControlTokens != (ControlTokens{}) && c.ControlLevel == 0:
+	case g.Control == "", IsLoopback(g.Control), g.ControlTokens != (ControlTokens{}) && g.ControlLevel == 0:
 		return nil
-	case c.ControlACL == 0:
+	case g.ControlACL == 0:
 		// List 0 is that of clients and servers as well, and empty at first.
 		return fmt.Errorf("control %s: other machines can reach it; want control_token LEVEL FILE, or control_acl N, from 1 on, "+
-			"with a list of who may; a port alone is for this machine only", c.Control)
-	case len(c.ACLs[c.ControlACL]) == 0:
+			"with a list of who may; a port alone is for this machine only", g.Control)
+	case len(g.ACLs[g.ControlACL]) == 0:
 		return fmt.Errorf("control %s: other machines can reach it, and access list %d, which control_acl names, is empty; "+
-			"want entries such as acl %d permit 192.0.2.0/24, or control_token LEVEL FILE", c.Control, c.ControlACL, c.ControlACL)
+			"want entries such as acl %d permit 192.0.2.0/24, or control_token LEVEL FILE", g.Control, g.ControlACL, g.ControlACL)
 	}
 	return nil
 }
@@ -141,7 +143,7 @@ func IsLoopback(addr string) bool {
 // Programs returns the programs that a configuration runs.
 func (c Config) Programs() []string {
 	var out []string
-	for _, s := range c.All() {
+	for _, s := range c.Services {
 		if s.Check.Kind == check.Exec && !slices.Contains(out, s.Check.Arg) {
 			out = append(out, s.Check.Arg)
 		}

@@ -95,19 +95,19 @@ func TestUnquoted(t *testing.T) {
 		return io.NopCloser(strings.NewReader(text)), nil
 	}
 	for name := range files {
-		_, _, err := ReadUnquoted(Default(), "", name, open)
+		_, _, err := ReadUnquoted(Default(), DefaultService, name, open)
 		if err == nil || strings.Contains(err.Error(), "Hash") || len(err.Error()) > 2000 {
 			t.Errorf("%s: %v", name, err)
 		}
-		if _, _, err := ReadFile(Default(), "", name, open); err == nil || name != "loop" && !strings.Contains(err.Error(), "Hash") && name != "long" {
+		if _, _, err := ReadFile(Default(), DefaultService, name, open); err == nil || name != "loop" && !strings.Contains(err.Error(), "Hash") && name != "long" {
 			t.Errorf("%s at the start: %v", name, err)
 		}
 	}
-	if _, _, err := ReadUnquoted(Default(), "", "nowhere", open); fmt.Sprint(err) != "open nowhere: file does not exist" {
+	if _, _, err := ReadUnquoted(Default(), DefaultService, "nowhere", open); fmt.Sprint(err) != "open nowhere: file does not exist" {
 		t.Error(err)
 	}
 	for i, want := range []string{"verbs:1: blacklist: this line is not right", "verbs:5: include: this file can't be opened"} {
-		if _, _, err := ReadUnquoted(Default(), "", "verbs", open); !strings.Contains(err.Error(), want) {
+		if _, _, err := ReadUnquoted(Default(), DefaultService, "verbs", open); !strings.Contains(err.Error(), want) {
 			t.Errorf("%d: %v", i, err)
 		}
 	}

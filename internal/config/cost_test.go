@@ -51,7 +51,7 @@ func BenchmarkReadFile(b *testing.B) {
 			read := func(string) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(text)), nil }
 			b.Run(fmt.Sprintf("services=%d/named=%v", services, named), func(b *testing.B) {
 				for b.Loop() {
-					if _, _, err := ReadFile(Default(), "", "pen.conf", read); err != nil {
+					if _, _, err := ReadFile(Default(), DefaultService, "pen.conf", read); err != nil {
 						b.Fatal(err)
 					}
 				}
@@ -65,7 +65,7 @@ func BenchmarkMerge(b *testing.B) {
 	for _, services := range []int{1, 100, 1000} {
 		text := manyServers(services, true)
 		read := func(string) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(text)), nil }
-		cfg, _, err := ReadFile(Default(), "", "pen.conf", read)
+		cfg, _, err := ReadFile(Default(), DefaultService, "pen.conf", read)
 		if err != nil {
 			b.Fatal(err)
 		}

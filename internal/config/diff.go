@@ -26,30 +26,30 @@ func Diff(before, after Config, renamed map[string]string) string {
 		}
 	}
 	all, own := scopes()
-	gone, come := differences(lines(all, before), lines(all, after))
+	gone, come := differences(lines(all, before, nil), lines(all, after, nil))
 	section("all of Pen", gone, come)
-	gone, come = differences(lines(own, before), lines(own, after))
-	section("first service", gone, come)
 	became := map[string]string{}
 	for now, was := range renamed {
 		became[was] = now
 	}
-	for _, s := range before.Services {
+	for i := range before.Services {
+		s := &before.Services[i]
 		name := cmp.Or(became[s.Name], s.Name)
-		now, ok := after.In(name)
-		if !ok {
+		now := after.Service(name)
+		if now == nil {
 			fmt.Fprintf(&b, "service %s: ends\n", s.Name)
 			continue
 		}
 		if name != s.Name {
 			fmt.Fprintf(&b, "service %s: is now called %s\n", s.Name, name)
 		}
-		gone, come := differences(lines(own, Config{Service: s}), lines(own, now))
-		section("service "+name, gone, come)
+		gone, come := differences(lines(own, before, s), lines(own, after, now))
+		section(title(name), gone, come)
 	}
-	for _, s := range after.Services {
-		if before.indexOf(s.Name) < 0 && renamed[s.Name] == "" {
-			come := changed(own, Config{Service: s})
+	for i := range after.Services {
+		s := &after.Services[i]
+		if before.Service(s.Name) == nil && renamed[s.Name] == "" {
+			come := changed(own, after, s)
 			section("service "+s.Name+", new", nil, come)
 			if len(come) == 0 {
 				fmt.Fprintf(&b, "service %s: new\n", s.Name)
@@ -59,11 +59,19 @@ func Diff(before, after Config, renamed map[string]string) string {
 	return b.String()
 }
 
+// title is what a service is called in a list of changes.
+func title(service string) string {
+	if service == DefaultService {
+		return "first service"
+	}
+	return "service " + service
+}
+
 // scopes are the names of the settings that are saved: those for all of Pen and
 // those of a service.
 func scopes() (all, own []string) {
 	for _, name := range slices.Concat(saved, savedIfSet) {
-		if find(name).global {
+		if find(name).Scope == OfPen {
 			all = append(all, name)
 		} else {
 			own = append(own, name)
@@ -73,10 +81,10 @@ func scopes() (all, own []string) {
 }
 
 // lines are settings as they are saved.
-func lines(names []string, c Config) []string {
+func lines(names []string, c Config, s *Service) []string {
 	var out []string
 	for _, name := range names {
-		out = append(out, find(name).save(c)...)
+		out = append(out, find(name).save(&c, s)...)
 	}
 	return out
 }

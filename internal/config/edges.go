@@ -49,34 +49,37 @@ const maxRoutes = 10_000
 // towards clients.
 func edging() []Verb {
 	return []Verb{
-		boolean("http", "H", "http", "tell servers about the client in each HTTP request: X-Forwarded-For, X-Forwarded-Proto", func(c *Config) *bool { return &c.HTTP }),
-		boolean("http_forwarded", "", "http-forwarded", "with http, the Forwarded field as well", func(c *Config) *bool { return &c.HTTPForwarded }),
-		wordList("http_trust", "NETWORK...", "http-trust", "with http, clients that are proxies: their own fields are kept", network, func(c *Config) *string { return &c.HTTPTrust }),
-		asked(Verb{
-			Name: "http_head", Args: "SIZE", Long: "http-head", most: 1, Negatable: true, set: setHTTPHead, show: func(c Config) string { return headSize(c.HTTPHead) },
-			save: func(c Config) []string { return []string{"http_head " + headSize(c.HTTPHead)} },
-			Help: "with http, how large the head of a request may be, 1k to 64k (1k is 1024 bytes); no http_head: 16k",
-		}),
-		wordList("accept_proxy", "NETWORK...|unix|first", "accept-proxy", "proxies that must begin each connection or datagram with a PROXY header, which says who the client is; first: only the first datagram of a flow", proxyNetwork, func(c *Config) *string { return &c.AcceptProxy }),
-		asked(Verb{
-			Name: "send_proxy", Args: "v1|v2|off [each] [tlvs LIST] [max BYTES]", Long: "send-proxy", several: true, Negatable: true, most: many, set: setSendProxy, save: saveSendProxy,
-			Help: "begin connections to servers with a PROXY header; each: every datagram, not only the first; tlvs: with what else, of authority,alpn,unique_id,ssl,crc32c; max: of at most so many bytes (107)",
-		}),
-		asked(Verb{
-			Name: "tls", Args: "on|off [name NAME] [ca FILE] [cert FILE] [key FILE] [alpn PROTOCOL] [noverify]", Long: "tls", several: true, Negatable: true, most: many, set: setServerTLS, save: saveServerTLS,
-			Help: "speak TLS to servers, whose certificates are verified by name",
-		}),
-		asked(Verb{
-			Name: "route", Args: "sni PATTERN SERVICE|alpn PROTOCOL SERVICE|default SERVICE", Long: "route", several: true, Negatable: true, most: 3, mostNo: 2, set: setRoute, save: saveRoutes,
-			Help: "give connections to another service by the name or protocol that their TLS asks for, without ending it; no route [sni PATTERN|...] takes it back",
-		}),
+		boolean("http", "H", "http", "tell servers about the client in each HTTP request: X-Forwarded-For, X-Forwarded-Proto", func(s *Service) *bool { return &s.HTTP }),
+		boolean("http_forwarded", "", "http-forwarded", "with http, the Forwarded field as well", func(s *Service) *bool { return &s.HTTPForwarded }),
+		wordList("http_trust", "NETWORK...", "http-trust", "with http, clients that are proxies: their own fields are kept", network, func(s *Service) *string { return &s.HTTPTrust }),
+		asked(row(Verb{
+			Name: "http_head", Args: "SIZE", Long: "http-head", most: 1, Negatable: true, Help: "with http, how large the head of a request may be, 1k to 64k (1k is 1024 bytes); no http_head: 16k",
+		}, on[Service]{
+			set: setHTTPHead, show: func(s *Service) string { return headSize(s.HTTPHead) }, save: func(s *Service) []string { return []string{"http_head " + headSize(s.HTTPHead)} },
+		})),
+		wordList("accept_proxy", "NETWORK...|unix|first", "accept-proxy", "proxies that must begin each connection or datagram with a PROXY header, which says who the client is; first: only the first datagram of a flow", proxyNetwork, func(s *Service) *string { return &s.AcceptProxy }),
+		asked(row(Verb{
+			Name: "send_proxy", Args: "v1|v2|off [each] [tlvs LIST] [max BYTES]", Long: "send-proxy", several: true, Negatable: true, most: many, Help: "begin connections to servers with a PROXY header; each: every datagram, not only the first; tlvs: with what else, of authority,alpn,unique_id,ssl,crc32c; max: of at most so many bytes (107)",
+		}, on[Service]{
+			set: setSendProxy, save: saveSendProxy,
+		})),
+		asked(row(Verb{
+			Name: "tls", Args: "on|off [name NAME] [ca FILE] [cert FILE] [key FILE] [alpn PROTOCOL] [noverify]", Long: "tls", several: true, Negatable: true, most: many, Help: "speak TLS to servers, whose certificates are verified by name",
+		}, on[Service]{
+			set: setServerTLS, save: saveServerTLS,
+		})),
+		asked(row(Verb{
+			Name: "route", Args: "sni PATTERN SERVICE|alpn PROTOCOL SERVICE|default SERVICE", Long: "route", several: true, Negatable: true, most: 3, mostNo: 2, Help: "give connections to another service by the name or protocol that their TLS asks for, without ending it; no route [sni PATTERN|...] takes it back",
+		}, on[Service]{
+			set: setRoute, save: saveRoutes,
+		})),
 	}
 }
 
 // setHTTPHead understands bytes, as in 20000, and KiB, as in 32k.
-func setHTTPHead(c *Config, no bool, args []string) error {
+func setHTTPHead(s *Service, no bool, args []string) error {
 	if no {
-		c.HTTPHead = 0
+		s.HTTPHead = 0
 		return nil
 	}
 	word := strings.TrimSuffix(strings.ToLower(args[0]), "k")
@@ -90,7 +93,7 @@ func setHTTPHead(c *Config, no bool, args []string) error {
 	if n == wire.DefaultHead {
 		n = 0
 	}
-	c.HTTPHead = n
+	s.HTTPHead = n
 	return nil
 }
 
@@ -144,9 +147,9 @@ func (c Config) checkEdges(s Service) error {
 // CheckEdges reports what does not go together in what is read off or put on
 // connections. It reads no files.
 func (c Config) CheckEdges() error {
-	for _, s := range c.All() {
+	for _, s := range c.Services {
 		if err := c.checkEdges(s); err != nil {
-			if s.Name != "" {
+			if s.Name != DefaultService {
 				err = fmt.Errorf("service %s: %w", s.Name, err)
 			}
 			return err
@@ -204,10 +207,11 @@ func proxyNetwork(word string) error {
 }
 
 // wordList is a setting that is a list, kept as a text.
-func wordList(name, args, long, help string, check func(string) error, field func(*Config) *string) Verb {
-	return Verb{
+func wordList[T subject](name, args, long, help string, check func(string) error, field func(*T) *string) Verb {
+	return row(Verb{
 		Name: name, Args: "[" + args + "]", Long: long, several: true, Negatable: true, most: many, Help: help,
-		set: func(c *Config, no bool, args []string) error {
+	}, on[T]{
+		set: func(v *T, no bool, args []string) error {
 			if no {
 				args = nil
 			}
@@ -224,15 +228,13 @@ func wordList(name, args, long, help string, check func(string) error, field fun
 			if len(all) > maxWord {
 				return fmt.Errorf("a list of %d bytes, want at most %d", len(all), maxWord)
 			}
-			*field(c) = all
+			*field(v) = all
 			return nil
-		},
-		show: func(c Config) string { return *field(&c) },
-		save: saveText(name, field),
-	}
+		}, show: func(v *T) string { return *field(v) }, save: saveText(name, field),
+	})
 }
 
-func setSendProxy(c *Config, no bool, args []string) error {
+func setSendProxy(s *Service, no bool, args []string) error {
 	var next SendProxy
 	if !no {
 		var err error
@@ -243,7 +245,7 @@ func setSendProxy(c *Config, no bool, args []string) error {
 			return err
 		}
 	}
-	c.SendProxy = next
+	s.SendProxy = next
 	return nil
 }
 
@@ -318,8 +320,8 @@ func parseProxyVersion(word string) (int, error) {
 	return version, nil
 }
 
-func saveSendProxy(c Config) []string {
-	p := c.SendProxy
+func saveSendProxy(s *Service) []string {
+	p := s.SendProxy
 	if p.Version == 0 {
 		return []string{"no send_proxy"}
 	}
@@ -353,11 +355,11 @@ func (t *ServerTLS) fields() []struct {
 	}{{"name", &t.Name}, {"ca", &t.CA}, {"cert", &t.Cert}, {"key", &t.Key}, {"alpn", &t.ALPN}}
 }
 
-func setServerTLS(c *Config, no bool, args []string) error {
+func setServerTLS(s *Service, no bool, args []string) error {
 	var next ServerTLS
 	switch {
 	case no || args[0] == "off":
-		c.ServerTLS = next
+		s.ServerTLS = next
 		return nil
 	case args[0] != "on":
 		return noneOf(args[0], "on", "off")
@@ -389,36 +391,36 @@ func setServerTLS(c *Config, no bool, args []string) error {
 	if next.Key != "" && next.Cert == "" {
 		return errors.New("key: there is no certificate for it, want cert FILE as well")
 	}
-	c.ServerTLS = next
+	s.ServerTLS = next
 	return nil
 }
 
-func saveServerTLS(c Config) []string {
-	if !c.ServerTLS.On {
+func saveServerTLS(s *Service) []string {
+	if !s.ServerTLS.On {
 		return []string{"no tls"}
 	}
 	line := "tls on"
-	for _, f := range c.ServerTLS.fields() {
+	for _, f := range s.ServerTLS.fields() {
 		if *f.value != "" {
 			line += " " + f.key + " " + *f.value
 		}
 	}
-	if c.ServerTLS.NoVerify {
+	if s.ServerTLS.NoVerify {
 		line += " noverify"
 	}
 	return []string{line}
 }
 
-func setRoute(c *Config, no bool, args []string) error {
+func setRoute(s *Service, no bool, args []string) error {
 	if no && len(args) == 0 {
-		c.Routes = nil
+		s.Routes = nil
 		return nil
 	}
 	r, rest, err := parseRoute(args)
 	if err != nil {
 		return err
 	}
-	all := slices.DeleteFunc(slices.Clone(c.Routes), func(o Route) bool { return o.By == r.By && o.Pattern == r.Pattern })
+	all := slices.DeleteFunc(slices.Clone(s.Routes), func(o Route) bool { return o.By == r.By && o.Pattern == r.Pattern })
 	if !no {
 		switch {
 		case len(rest) == 0:
@@ -434,7 +436,7 @@ func setRoute(c *Config, no bool, args []string) error {
 	if len(all) == 0 {
 		all = nil
 	}
-	c.Routes = all
+	s.Routes = all
 	return nil
 }
 
@@ -459,9 +461,9 @@ func parseRoute(args []string) (r Route, rest []string, err error) {
 	return r, rest, parseWord(r.Pattern)
 }
 
-func saveRoutes(c Config) []string {
+func saveRoutes(s *Service) []string {
 	var lines []string
-	for _, r := range c.Routes {
+	for _, r := range s.Routes {
 		lines = append(lines, strings.Join(splitWords(fmt.Sprintf("route %s %s %s", r.By, r.Pattern, r.Service)), " "))
 	}
 	if lines == nil {

@@ -36,7 +36,7 @@ func TestEdgesAreTakenBack(t *testing.T) {
 		"ssl a", "no ssl", "ssl_certificate a", "ssl_certificate b", "no ssl_certificate a", "no ssl_certificate", "ssl_alpn h2", "no ssl_alpn",
 		"ssl_protocol tls1", "no ssl_protocol", "acme a.example", "no acme", "accept_proxy 10.0.0.0/8", "no accept_proxy", "send_proxy v1", "send_proxy off",
 		"tls on", "tls off", "tls on", "no tls", "route sni a b", "route alpn h2 b", "no route sni a", "no route", "http", "no http", "http_head 64K", "http_head 16384", "http_head 2k", "no http_head")
-	if got, want := Print(c), Print(Default()); got != want || c.HasEdges() || c.TLS.On() {
+	if got, want := Print(c), Print(Default()); got != want || c.Services[0].HasEdges() || c.Services[0].TLS.On() {
 		t.Errorf("%s", got)
 	}
 }
@@ -121,12 +121,12 @@ func TestProtocolWords(t *testing.T) {
 		"ssl_protocol ssl2": true, "ssl_protocol ssl23": true, "ssl_protocol ssl3": true, "ssl_protocol tls1": true, "ssl_protocol tls1.1": true, "ssl_protocol tls1.2": false,
 		"ssl_option no_sslv3": false, "ssl_option no_tlsv1.2": false, "ssl_option cipher_server_preference": false,
 	} {
-		if c := apply(t, Default(), line); c.TLS.Obsolete() != obsolete {
-			t.Errorf("%s: obsolete %v, want %v", line, c.TLS.Obsolete(), obsolete)
+		if c := apply(t, Default(), line); c.Services[0].TLS.Obsolete() != obsolete {
+			t.Errorf("%s: obsolete %v, want %v", line, c.Services[0].TLS.Obsolete(), obsolete)
 		}
 	}
-	if c := apply(t, Default(), "ssl_option no_tlsv1.2"); c.TLS.Protocol != "tls1.3" {
-		t.Errorf("without TLS 1.2 the oldest is %q, want tls1.3", c.TLS.Protocol)
+	if c := apply(t, Default(), "ssl_option no_tlsv1.2"); c.Services[0].TLS.Protocol != "tls1.3" {
+		t.Errorf("without TLS 1.2 the oldest is %q, want tls1.3", c.Services[0].TLS.Protocol)
 	}
 }
 

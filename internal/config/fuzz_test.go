@@ -23,7 +23,7 @@ func FuzzFile(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		c, _, err := ReadFile(Default(), "", "f", files(map[string]string{"f": text}))
+		c, _, err := ReadFile(Default(), DefaultService, "f", files(map[string]string{"f": text}))
 		if err != nil {
 			for line := range strings.SplitSeq(err.Error(), "\n") {
 				if !strings.HasPrefix(line, "f:") && !strings.HasPrefix(line, "open ") {
@@ -33,7 +33,7 @@ func FuzzFile(f *testing.F) {
 			return
 		}
 		printed := Print(c)
-		again, run, err := ReadFile(Default(), "", "f", files(map[string]string{"f": printed}))
+		again, run, err := ReadFile(Default(), DefaultService, "f", files(map[string]string{"f": printed}))
 		if err != nil || len(run) > 0 || !reflect.DeepEqual(again, c) {
 			t.Errorf("%q is printed as\n%s\nand read as %v %v\n%+v\nwant\n%+v", text, printed, run, err, again, c)
 		}

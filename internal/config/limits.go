@@ -64,14 +64,16 @@ func limiting() []Verb {
 		names = append(names, l.name)
 	}
 	return []Verb{
-		asked(Verb{
-			Name: "limit", Args: strings.Join(names, "|") + " VALUE", Long: "limit", several: true, Negatable: true, most: 2, mostNo: 1, set: setLimit, save: saveLimits,
-			Help: "bound connections (N), new connections (N/s) or bytes (such as 10M/s); delay: how long clients above a rate may wait; no limit NAME takes one back",
-		}),
-		asked(Verb{
-			Name: "queue", Args: "N TIME", Long: "queue", several: true, Negatable: true, most: 2, set: setQueue, save: saveQueue,
-			Help: "clients that may wait when all servers are full, and how long",
-		}),
+		asked(row(Verb{
+			Name: "limit", Args: strings.Join(names, "|") + " VALUE", Long: "limit", several: true, Negatable: true, most: 2, mostNo: 1, Help: "bound connections (N), new connections (N/s) or bytes (such as 10M/s); delay: how long clients above a rate may wait; no limit NAME takes one back",
+		}, on[Service]{
+			set: setLimit, save: saveLimits,
+		})),
+		asked(row(Verb{
+			Name: "queue", Args: "N TIME", Long: "queue", several: true, Negatable: true, most: 2, Help: "clients that may wait when all servers are full, and how long",
+		}, on[Service]{
+			set: setQueue, save: saveQueue,
+		})),
 	}
 }
 
@@ -156,9 +158,9 @@ func parseBytes(word string) (int64, error) {
 	return n * factor, nil
 }
 
-func setLimit(c *Config, no bool, args []string) error {
+func setLimit(s *Service, no bool, args []string) error {
 	if no && len(args) == 0 {
-		c.Limits = Limits{}
+		s.Limits = Limits{}
 		return nil
 	}
 	var names []string
@@ -168,24 +170,24 @@ func setLimit(c *Config, no bool, args []string) error {
 		case l.name != args[0]:
 			continue
 		case no:
-			return l.set(&c.Limits, "0")
+			return l.set(&s.Limits, "0")
 		case len(args) < 2:
 			return fmt.Errorf("%s has no value, want limit %s %s", l.name, l.name, l.value)
 		}
-		next := c.Limits
+		next := s.Limits
 		err := l.set(&next, args[1])
 		if err == nil {
-			c.Limits = next
+			s.Limits = next
 		}
 		return err
 	}
 	return noneOf(args[0], names...)
 }
 
-func saveLimits(c Config) []string {
+func saveLimits(s *Service) []string {
 	var lines []string
 	for _, l := range limits {
-		if value := l.get(c.Limits); value != "" {
+		if value := l.get(s.Limits); value != "" {
 			lines = append(lines, "limit "+l.name+" "+value)
 		}
 	}
@@ -195,9 +197,9 @@ func saveLimits(c Config) []string {
 	return lines
 }
 
-func setQueue(c *Config, no bool, args []string) error {
+func setQueue(s *Service, no bool, args []string) error {
 	if no {
-		c.Queue, c.QueueTime = 0, 0
+		s.Queue, s.QueueTime = 0, 0
 		return nil
 	}
 	if len(args) < 2 {
@@ -214,13 +216,13 @@ func setQueue(c *Config, no bool, args []string) error {
 	if d < time.Millisecond {
 		return fmt.Errorf("%q is too short to wait, want at least 1ms", args[1])
 	}
-	c.Queue, c.QueueTime = n, d
+	s.Queue, s.QueueTime = n, d
 	return nil
 }
 
-func saveQueue(c Config) []string {
-	if c.Queue == 0 {
+func saveQueue(s *Service) []string {
+	if s.Queue == 0 {
 		return []string{"no queue"}
 	}
-	return []string{fmt.Sprintf("queue %d %s", c.Queue, duration.Format(c.QueueTime))}
+	return []string{fmt.Sprintf("queue %d %s", s.Queue, duration.Format(s.QueueTime))}
 }

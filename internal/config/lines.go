@@ -29,7 +29,8 @@ type Command struct {
 	Verb *Verb
 	No   bool
 	Args []string
-	// Service is the name of the service that it is for; "" is the first one.
+	// Service is the name of the service that it is for; "" where it is about all
+	// of Pen.
 	Service string
 	Origin  string // where it stands, such as "pen.conf:12"; "" for the control socket
 }
@@ -55,8 +56,23 @@ func (cmd Command) asks() bool {
 
 // ParseLine understands one line. Words are separated by spaces or tabs, and a
 // word that begins with # begins a comment. The command is checked, so that it
-// can only fail where it meets the Config.
+// can only fail where it meets the Config. One that names no service is for the
+// default one.
 func ParseLine(line string) (Command, error) {
+	cmd, err := parseLine(line)
+	return cmd.in(DefaultService), err
+}
+
+// in is the command for a service, unless it names one or is about all of Pen.
+func (cmd Command) in(service string) Command {
+	if cmd.Service == "" && cmd.Verb != nil && cmd.Verb.Scope == OfService {
+		cmd.Service = service
+	}
+	return cmd
+}
+
+// parseLine is ParseLine for a command whose service may be left open.
+func parseLine(line string) (Command, error) {
 	line = strings.TrimRight(line, "\r\n")
 	if len(line) > maxLine {
 		return Command{}, errLongLine
@@ -152,42 +168,51 @@ func (cmd Command) check() error {
 	if len(cmd.Args) > 0 {
 		switch v.Name {
 		case "service":
-			if cmd.No {
-				c.Services = []Service{{Name: cmd.Args[0]}}
+			if cmd.No && isName(cmd.Args[0]) {
+				c.Services = append(c.Services, Service{Name: cmd.Args[0]})
 			}
 		case "server", "enable", "drain", "disable":
-			cmd = cmd.standIn(&c)
+			cmd = cmd.standIn(&c.Services[0])
 		case "acl":
 			c.standInList(cmd)
 		}
 	}
+	set := v.set
 	if v.Name == "server" {
-		return cmd.applyWith(tryServerCommand, &c)
+		set = tryServerCommand
 	}
-	return cmd.apply(&c)
+	return cmd.applyWith(set, &c, &c.Services[0])
 }
 
 // standIn gives c a server on which a command can be checked that speaks of one
 // that is not known here.
-func (cmd Command) standIn(c *Config) Command {
+func (cmd Command) standIn(s *Service) Command {
 	word := cmd.Args[0]
-	c.Servers = []Server{{Host: "unknown"}}
+	s.Servers = []Server{{Host: "unknown"}}
 	_, err := strconv.Atoi(word)
 	switch _, _, isRange, rangeErr := slotRange(word); {
 	case isRange && rangeErr == nil && cmd.Verb.Name != "server", err == nil && cmd.Verb.Name != "server" && !strings.HasPrefix(word, "-"):
 		cmd.Args = append([]string{"0"}, cmd.Args[1:]...)
 	case err != nil && isName(word):
-		c.Servers[0].Name = word
+		s.Servers[0].Name = word
 	}
 	return cmd
 }
 
 // apply changes a Config that owns its slices, or returns an error and changes
 // nothing.
-func (cmd Command) apply(c *Config) error { return cmd.applyWith(cmd.Verb.set, c) }
+func (cmd Command) apply(c *Config) error {
+	var s *Service
+	if cmd.Verb.Scope == OfService {
+		if s = c.Service(cmd.Service); s == nil {
+			return c.noService(cmd.Service)
+		}
+	}
+	return cmd.applyWith(cmd.Verb.set, c, s)
+}
 
 // applyWith is apply with a function in the place of the verb's own.
-func (cmd Command) applyWith(set func(c *Config, no bool, args []string) error, c *Config) error {
+func (cmd Command) applyWith(set func(c *Config, s *Service, no bool, args []string) error, c *Config, s *Service) error {
 	v := cmd.Verb
 	switch {
 	case cmd.No || v.flag || len(cmd.Args) > 0 || v.saysMissing:
@@ -196,7 +221,7 @@ func (cmd Command) applyWith(set func(c *Config, no bool, args []string) error, 
 	default:
 		return fmt.Errorf("%s: an argument is missing: %s %s", v.Name, v.Name, v.value())
 	}
-	err := set(c, cmd.No, cmd.Args)
+	err := set(c, s, cmd.No, cmd.Args)
 	if err == nil || errors.As(err, new(notBuilt)) {
 		return err
 	}
@@ -211,18 +236,20 @@ func (c Config) With(cmd Command) (Config, error) {
 		return c, nil
 	}
 	next.own()
-	if err := next.in(cmd.Service, cmd); err != nil {
+	if err := cmd.apply(&next); err != nil {
 		return c, err
 	}
 	return next, nil
 }
 
 // Reply is what the control socket answers to a setting, or to the question
-// for one: its value, with the end of line, or nothing (section 19). c is the
-// Config as the command's service sees it.
+// for one: its value, with the end of line, or nothing (section 19), as where
+// there is no such service.
 func (cmd Command) Reply(c Config) string {
-	v := cmd.Verb
+	v, s := cmd.Verb, c.Service(cmd.Service)
 	switch {
+	case s == nil && v.Scope == OfService:
+		return ""
 	case v.Name == "tarpit_acl":
 		return "tarpit_acl = -1" // without an end of line, as in Pen
 	case v.Name == "control" && c.Control == "":
@@ -230,8 +257,8 @@ func (cmd Command) Reply(c Config) string {
 	case v.show == nil || cmd.No, v.quiet && !cmd.asks():
 		return ""
 	}
-	if s := v.show(c); s != "" {
-		return s + "\n"
+	if value := v.show(&c, s); value != "" {
+		return value + "\n"
 	}
 	return ""
 }
@@ -353,7 +380,7 @@ func skipMark(in *bufio.Reader) error {
 }
 
 func (r *reader) line(text, origin string) {
-	cmd, err := ParseLine(text)
+	cmd, err := parseLine(text)
 	if err != nil {
 		r.fail(origin, r.unquote(err, cmd.wrong()))
 		return
@@ -366,9 +393,7 @@ func (r *reader) command(cmd Command) {
 	if cmd.Verb == nil {
 		return
 	}
-	if cmd.Service == "" && !cmd.Verb.global {
-		cmd.Service = r.section
-	}
+	cmd = cmd.in(r.section)
 	switch {
 	case cmd.Verb.Name == "include":
 		section := r.section
@@ -378,12 +403,10 @@ func (r *reader) command(cmd Command) {
 	case cmd.Kind() != Setting:
 		r.run = append(r.run, cmd)
 	default:
-		next := r.cfg
-		if err := next.in(cmd.Service, cmd); err != nil {
+		if err := cmd.apply(&r.cfg); err != nil {
 			r.fail(cmd.Origin, r.unquote(err, cmd.wrong()))
 			return
 		}
-		r.cfg = next
 		r.after(cmd)
 	}
 }
@@ -395,7 +418,7 @@ func (r *reader) after(cmd Command) {
 		if !cmd.No {
 			r.section = cmd.Args[0]
 		} else if r.section == cmd.Args[0] {
-			r.section = ""
+			r.section = DefaultService
 		}
 	case "drain":
 		if len(cmd.Args) > 1 { // the time is for what runs

@@ -30,20 +30,20 @@ func apply(t *testing.T, c Config, lines ...string) Config {
 // Several servers of last resort are a list in their order.
 func TestEmergencyServers(t *testing.T) {
 	c := apply(t, Default(), "emergency a:1 0.0.0.0:0 [::1]:2:5")
-	if all := c.Emergencies(); len(all) != 2 || all[0].Host != "a" || all[1].Host != "::1" || all[1].Max != 5 {
+	if all := c.Services[0].Emergencies(); len(all) != 2 || all[0].Host != "a" || all[1].Host != "::1" || all[1].Max != 5 {
 		t.Errorf("servers %+v", all)
 	}
-	if got := c.MoreEmergency; got != "[::1]:2:5" {
+	if got := c.Services[0].MoreEmergency; got != "[::1]:2:5" {
 		t.Errorf("more: %q", got)
 	}
-	if again := apply(t, Default(), emergency().save(c)...); again.Emergency != c.Emergency || again.MoreEmergency != c.MoreEmergency {
-		t.Errorf("read again: %+v and %q", again.Emergency, again.MoreEmergency)
+	if again := apply(t, Default(), emergency().save(&c, &c.Services[0])...); again.Services[0].Emergency != c.Services[0].Emergency || again.Services[0].MoreEmergency != c.Services[0].MoreEmergency {
+		t.Errorf("read again: %+v and %q", again.Services[0].Emergency, again.Services[0].MoreEmergency)
 	}
-	if c = apply(t, c, "emergency b:1"); c.Emergency.Host != "b" || c.MoreEmergency != "" {
-		t.Errorf("replaced by one: %+v and %q", c.Emergency, c.MoreEmergency)
+	if c = apply(t, c, "emergency b:1"); c.Services[0].Emergency.Host != "b" || c.Services[0].MoreEmergency != "" {
+		t.Errorf("replaced by one: %+v and %q", c.Services[0].Emergency, c.Services[0].MoreEmergency)
 	}
-	if c = apply(t, c, "emergency a:1 b:1", "no emergency"); c.Emergency.Used() || c.MoreEmergency != "" {
-		t.Errorf("taken back: %+v and %q", c.Emergency, c.MoreEmergency)
+	if c = apply(t, c, "emergency a:1 b:1", "no emergency"); c.Services[0].Emergency.Used() || c.Services[0].MoreEmergency != "" {
+		t.Errorf("taken back: %+v and %q", c.Services[0].Emergency, c.Services[0].MoreEmergency)
 	}
 }
 
@@ -296,23 +296,23 @@ func TestServerCommand(t *testing.T) {
 		{},
 		{Host: "127.0.0.1", Port: 80, Max: 3, Hard: 5, WeightSet: true, Prio: -4, ACL: 9},
 	}
-	if !reflect.DeepEqual(c.Servers, want) {
-		t.Errorf("got %+v", c.Servers)
+	if !reflect.DeepEqual(c.Services[0].Servers, want) {
+		t.Errorf("got %+v", c.Services[0].Servers)
 	}
 	// One bad word, and nothing of the line is applied.
 	bad := Command{Verb: find("server"), Args: strings.Fields("2 max 99 weight heavy")}
 	if got, err := c.With(bad); err == nil || !reflect.DeepEqual(got, c) {
-		t.Errorf("%v: %+v", err, got.Servers)
+		t.Errorf("%v: %+v", err, got.Services[0].Servers)
 	}
-	if c = apply(t, c, "server 2 remove"); !reflect.DeepEqual(c.Servers, want[:1]) {
-		t.Errorf("after remove: %+v", c.Servers)
+	if c = apply(t, c, "server 2 remove"); !reflect.DeepEqual(c.Services[0].Servers, want[:1]) {
+		t.Errorf("after remove: %+v", c.Services[0].Servers)
 	}
 	// A slot that is freed stays in the table, and takes another server.
 	for _, none := range []string{"0.0.0.0", "0", "0x0", "00.0"} {
-		if freed := apply(t, c, "server 0 address "+none); !reflect.DeepEqual(freed.Servers, []Server{{Free: true}}) {
-			t.Errorf("after %s: %+v", none, freed.Servers)
+		if freed := apply(t, c, "server 0 address "+none); !reflect.DeepEqual(freed.Services[0].Servers, []Server{{Free: true}}) {
+			t.Errorf("after %s: %+v", none, freed.Services[0].Servers)
 		} else if again := apply(t, freed, "server 0 address /run/s"); !reflect.DeepEqual(again, c) {
-			t.Errorf("after the same address again: %+v", again.Servers)
+			t.Errorf("after the same address again: %+v", again.Services[0].Servers)
 		}
 	}
 }
@@ -325,12 +325,12 @@ func TestOldFormsOfAddresses(t *testing.T) {
 		"4294967296": "4294967296", "1.2.3.256": "1.2.3.256", "256.1": "256.1", "1.": "1.", "0b1": "0b1", "0o17": "0o17", "1_0": "1_0", "08": "08", "1.2.3.4.5": "1.2.3.4.5",
 		"0xfg": "0xfg", "-1": "-1", "1.2.3.+4": "1.2.3.+4",
 	} {
-		if c := apply(t, Default(), "server 0 address "+word); c.Servers[0].Host != want {
-			t.Errorf("%s: %s, want %s", word, c.Servers[0].Host, want)
+		if c := apply(t, Default(), "server 0 address "+word); c.Services[0].Servers[0].Host != want {
+			t.Errorf("%s: %s, want %s", word, c.Services[0].Servers[0].Host, want)
 		}
 	}
-	if c := apply(t, Default(), "acl 1 permit 10.1", "emergency 127.1:80", "source 127.1"); c.ACLs[1][0].Addr.String() != "10.0.0.1" || c.Emergency.Host != "127.0.0.1" || c.Source != "127.0.0.1" {
-		t.Errorf("%+v %+v %s", c.ACLs[1], c.Emergency, c.Source)
+	if c := apply(t, Default(), "acl 1 permit 10.1", "emergency 127.1:80", "source 127.1"); c.ACLs[1][0].Addr.String() != "10.0.0.1" || c.Services[0].Emergency.Host != "127.0.0.1" || c.Services[0].Source != "127.0.0.1" {
+		t.Errorf("%+v %+v %s", c.ACLs[1], c.Services[0].Emergency, c.Services[0].Source)
 	}
 }
 
@@ -370,13 +370,13 @@ func TestWithLeavesTheOthersAlone(t *testing.T) {
 	base := apply(t, Default(), "server 0 address a port 1", "server 1 address b port 1", "acl 1 deny ::1", "acl 1 deny ::2", "acl 1 deny ::3")
 	first := apply(t, base, "server 0 port 2", "acl 1 permit 10.0.0.1")
 	second := apply(t, base, "server 0 port 3", "acl 1 permit 10.0.0.2", "no acl 2", "server 1 remove")
-	if base.Servers[0].Port != 1 || len(base.ACLs[1]) != 3 || len(base.Servers) != 2 {
+	if base.Services[0].Servers[0].Port != 1 || len(base.ACLs[1]) != 3 || len(base.Services[0].Servers) != 2 {
 		t.Errorf("base: %+v", base)
 	}
-	if first.Servers[0].Port != 2 || first.ACLs[1][3].Addr.String() != "10.0.0.1" {
+	if first.Services[0].Servers[0].Port != 2 || first.ACLs[1][3].Addr.String() != "10.0.0.1" {
 		t.Errorf("first: %+v", first)
 	}
-	if second.Servers[0].Port != 3 || second.ACLs[1][3].Addr.String() != "10.0.0.2" || len(second.Servers) != 1 {
+	if second.Services[0].Servers[0].Port != 3 || second.ACLs[1][3].Addr.String() != "10.0.0.2" || len(second.Services[0].Servers) != 1 {
 		t.Errorf("second: %+v", second)
 	}
 }
@@ -396,14 +396,14 @@ func TestReadFile(t *testing.T) {
 	base := apply(t, Default(), "server 0 address a port 1")
 	before := base
 	before.own()
-	c, run, err := ReadFile(base, "", "f", files(map[string]string{
+	c, run, err := ReadFile(base, DefaultService, "f", files(map[string]string{
 		"f": "blacklist 3\r\ninclude g\nserver 0 port 2 blacklist 40\nserver 0 port 3\nmode\nwrite x",
 		"g": "timeout 7\nclose 4\n",
 	}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Blacklist != 3*time.Second || c.Timeout != 7*time.Second || c.Servers[0].Port != 3 {
+	if c.Services[0].Blacklist != 3*time.Second || c.Services[0].Timeout != 7*time.Second || c.Services[0].Servers[0].Port != 3 {
 		t.Errorf("got %+v", c)
 	}
 	if !reflect.DeepEqual(base, before) {
@@ -450,7 +450,7 @@ func TestReadFileErrors(t *testing.T) {
 		{deep[0], []string{"deep10:1: include: deep11 is more than 10 files deep"}, 1},
 		{"missing", []string{"open missing: file does not exist"}, 1},
 	} {
-		c, run, err := ReadFile(Default(), "", tt.name, files(m))
+		c, run, err := ReadFile(Default(), DefaultService, tt.name, files(m))
 		if err == nil || run != nil || !reflect.DeepEqual(c, Default()) {
 			t.Errorf("%s: %v, %v, %+v", tt.name, err, run, c)
 			continue
@@ -478,10 +478,10 @@ func TestEncodingsOfFiles(t *testing.T) {
 		"blacklist 7\rtimeout 9":                      "f:1: byte 12 of the line is a carriage return",
 		"blacklist " + strings.Repeat("7", 2_000_000): "f:1: ",
 	} {
-		c, _, err := ReadFile(Default(), "", "f", files(map[string]string{"f": text}))
+		c, _, err := ReadFile(Default(), DefaultService, "f", files(map[string]string{"f": text}))
 		switch {
-		case want == "" && (err != nil || c.Blacklist != 7*time.Second || c.Timeout != 9*time.Second):
-			t.Errorf("%.40q: %v, blacklist %v, timeout %v", text, err, c.Blacklist, c.Timeout)
+		case want == "" && (err != nil || c.Services[0].Blacklist != 7*time.Second || c.Services[0].Timeout != 9*time.Second):
+			t.Errorf("%.40q: %v, blacklist %v, timeout %v", text, err, c.Services[0].Blacklist, c.Services[0].Timeout)
 		case want != "" && (err == nil || !strings.HasPrefix(err.Error(), want)):
 			t.Errorf("%.40q: %.100v, want %s", text, err, want)
 		}

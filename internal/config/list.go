@@ -59,7 +59,8 @@ func (v Verb) Default() string {
 	if v.save == nil || v.flag {
 		return ""
 	}
-	for _, line := range v.save(Default()) {
+	c := Default()
+	for _, line := range v.save(&c, &c.Services[0]) {
 		if value, ok := strings.CutPrefix(line, v.Name+" "); ok {
 			return value
 		}

@@ -13,11 +13,10 @@ import (
 func Merge(before, after, running Config) Config {
 	out := running
 	out.own()
-	mergeFields(reflect.ValueOf(before), reflect.ValueOf(after), reflect.ValueOf(&out).Elem())
+	mergeFields(reflect.ValueOf(before.Global), reflect.ValueOf(after.Global), reflect.ValueOf(&out.Global).Elem())
 	for i := range out.ACLs {
 		out.ACLs[i] = mergeList(before.ACLs[i], after.ACLs[i], running.ACLs[i])
 	}
-	out.Service = mergeService(before.Service, after.Service, out.Service)
 	out.Services = mergeServices(before, after, out.Services)
 	return out
 }
@@ -28,19 +27,19 @@ func mergeServices(before, after Config, running []Service) []Service {
 	var out []Service
 	runs := Config{Services: running}
 	for _, s := range running {
-		was, is := before.indexOf(s.Name), after.indexOf(s.Name)
+		was, is := before.Service(s.Name), after.Service(s.Name)
 		switch {
-		case was < 0 && is >= 0:
-			s = after.Services[is]
-		case was >= 0 && is < 0:
+		case was == nil && is != nil:
+			s = *is
+		case was != nil && is == nil:
 			continue
-		case was >= 0:
-			s = mergeService(before.Services[was], after.Services[is], s)
+		case was != nil:
+			s = mergeService(*was, *is, s)
 		}
 		out = append(out, s)
 	}
 	for _, s := range after.Services {
-		if before.indexOf(s.Name) < 0 && runs.indexOf(s.Name) < 0 {
+		if before.Service(s.Name) == nil && runs.Service(s.Name) == nil {
 			out = append(out, s)
 		}
 	}
@@ -63,7 +62,7 @@ func mergeService(before, after, running Service) Service {
 func mergeFields(before, after, out reflect.Value) {
 	for i := range out.NumField() {
 		switch out.Field(i).Interface().(type) {
-		case Service, []Service, Server, []Server, [ACLCount][]ACLEntry:
+		case Server, []Server, [ACLCount][]ACLEntry:
 			continue // they are merged by their parts
 		}
 		if !reflect.DeepEqual(before.Field(i).Interface(), after.Field(i).Interface()) {

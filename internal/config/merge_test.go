@@ -81,16 +81,20 @@ func TestMerge(t *testing.T) {
 	}
 }
 
-// Every field of a Config and of a Service is merged, also those that are
+// Every field of a Global and of a Service is merged, also those that are
 // added one day.
 func TestMergeKnowsEveryField(t *testing.T) {
 	base := apply(t, Default(), "service web")
-	for i := range reflect.TypeFor[Config]().NumField() {
+	for i := range reflect.TypeFor[Global]().NumField() {
 		after := apply(t, Default(), "service web")
-		setSomething(t, reflect.TypeFor[Config]().Field(i).Name, reflect.ValueOf(&after).Elem().Field(i))
+		setSomething(t, reflect.TypeFor[Global]().Field(i).Name, reflect.ValueOf(&after.Global).Elem().Field(i))
 		if got := Merge(base, after, base); !reflect.DeepEqual(got, after) {
-			t.Errorf("%s is not merged", reflect.TypeFor[Config]().Field(i).Name)
+			t.Errorf("%s is not merged", reflect.TypeFor[Global]().Field(i).Name)
 		}
+	}
+	more := apply(t, Default(), "service web", "service another")
+	if got := Merge(base, more, base); !reflect.DeepEqual(got, more) {
+		t.Error("a new service is not merged")
 	}
 	for i := range reflect.TypeFor[Service]().NumField() {
 		name := reflect.TypeFor[Service]().Field(i).Name
@@ -98,8 +102,8 @@ func TestMergeKnowsEveryField(t *testing.T) {
 			continue // it is what services are found by
 		}
 		first, second := apply(t, Default(), "service web"), apply(t, Default(), "service web")
-		setSomething(t, name, reflect.ValueOf(&first.Service).Elem().Field(i))
-		setSomething(t, name, reflect.ValueOf(&second.Services[0]).Elem().Field(i))
+		setSomething(t, name, reflect.ValueOf(&first.Services[0]).Elem().Field(i))
+		setSomething(t, name, reflect.ValueOf(&second.Services[1]).Elem().Field(i))
 		for _, after := range []Config{first, second} {
 			if got := Merge(base, after, base); !reflect.DeepEqual(got, after) {
 				t.Errorf("%s is not merged:\n%+v\n%+v", name, got, after)
@@ -145,12 +149,6 @@ func setSomething(t *testing.T, name string, field reflect.Value) {
 		return
 	case *float64:
 		*v = 1.5
-		return
-	case *Service:
-		v.Timeout = time.Hour
-		return
-	case *[]Service:
-		*v = append(*v, defaultService("another"))
 		return
 	}
 	switch field.Kind() {

@@ -28,7 +28,7 @@ type Invocation struct {
 // may be glued to them. Options and -O commands take effect in the order
 // given, then the operands, then the file. It returns all errors that it finds.
 func ParseArgs(args []string, open Opener) (Invocation, []error) {
-	o := options{reader: reader{cfg: Default(), open: open}}
+	o := options{reader: reader{cfg: Default(), open: open, section: DefaultService}}
 	fs := o.flags()
 	if err := fs.Parse(args); err != nil {
 		o.inv.Misused = true
@@ -88,19 +88,20 @@ func (o *options) operands(args []string) {
 		o.cfg.ConfigFile = args[0] // --check FILE
 		return
 	}
-	if o.cfg.Listen == "" {
+	first := &o.cfg.Services[0]
+	if first.Listen == "" {
 		if err := parseWord(args[0]); err != nil {
 			o.fail("listen address", err)
 		}
-		o.cfg.Listen = args[0]
+		first.Listen = args[0]
 	}
 	for slot, spec := range args[1:] {
-		s, err := parseServer(o.cfg.server(slot), spec)
+		s, err := parseServer(first.server(slot), spec)
 		if err != nil {
 			o.fail("", err)
 			continue
 		}
-		o.cfg.setServer(slot, s)
+		first.setServer(slot, s)
 	}
 }
 
@@ -130,13 +131,16 @@ func (o *options) flags() *pflag.FlagSet {
 	}
 	command := func(s string) {
 		o.line(s, "-O")
-		o.section = "" // the next one says which service it is for
+		o.section = DefaultService // the next one says which service it is for
 	}
 	o.add(fs, "O", "command", false, command)
 	o.add(fs, "o", "run", false, command)
 	o.add(fs, "F", "config", false, func(s string) { o.cfg.ConfigFile = s })
 	o.add(fs, "d", "debug", true, func(string) { o.cfg.Debug++ })
-	o.add(fs, "N", "hash-untracked", true, func(string) { o.cfg.Hash, o.cfg.RoundRobin = true, true })
+	o.add(fs, "N", "hash-untracked", true, func(string) {
+		s := &o.cfg.Services[0]
+		s.Hash, s.RoundRobin = true, true
+	})
 	o.add(fs, "V", "version", true, func(string) { o.inv.Version = true })
 	o.add(fs, "", "help", true, func(string) { o.inv.Usage = true })
 	o.add(fs, "", "check", true, func(string) { o.inv.Check = true })

@@ -14,46 +14,46 @@ var commandLines = []struct {
 	want func(*Config)
 }{
 	{"80", func(c *Config) {}},
-	{"80 a:81 b", func(c *Config) { c.Servers = []Server{{Host: "a", Port: 81}, {Host: "b"}} }},
+	{"80 a:81 b", func(c *Config) { c.Services[0].Servers = []Server{{Host: "a", Port: 81}, {Host: "b"}} }},
 	{"80 -f a -rW b -c100", func(c *Config) {
-		c.Servers = []Server{{Host: "a"}, {Host: "b"}}
-		c.Foreground, c.RoundRobin, c.Weight, c.ClientsMax = true, true, true, 100
+		c.Services[0].Servers = []Server{{Host: "a"}, {Host: "b"}}
+		c.Foreground, c.Services[0].RoundRobin, c.Services[0].Weight, c.Services[0].ClientsMax = true, true, true, 100
 	}},
-	{"-- 80 -f", func(c *Config) { c.Servers = []Server{{Host: "-f"}} }},
+	{"-- 80 -f", func(c *Config) { c.Services[0].Servers = []Server{{Host: "-f"}} }},
 	{"--foreground --clients=7 --blacklist 9 80", func(c *Config) {
-		c.Foreground, c.ClientsMax, c.Blacklist = true, 7, 9*time.Second
+		c.Foreground, c.Services[0].ClientsMax, c.Services[0].Blacklist = true, 7, 9*time.Second
 	}},
-	{"-h 80", func(c *Config) { c.Hash = true }},
-	{"-N 80", func(c *Config) { c.Hash, c.RoundRobin = true, true }},
+	{"-h 80", func(c *Config) { c.Services[0].Hash = true }},
+	{"-N 80", func(c *Config) { c.Services[0].Hash, c.Services[0].RoundRobin = true, true }},
 	{"-ddd 80 --debug", func(c *Config) { c.Debug = 4 }},
 	{"-b 3 -t 4 -T 5m -x 6 -q 7 -m 8 80", func(c *Config) {
-		c.Blacklist, c.Timeout, c.Tracking = 3*time.Second, 4*time.Second, 5*time.Minute
-		c.ConnMax, c.Backlog, c.MultiAccept = 6, 7, 8
+		c.Services[0].Blacklist, c.Services[0].Timeout, c.Services[0].Tracking = 3*time.Second, 4*time.Second, 5*time.Minute
+		c.Services[0].ConnMax, c.Services[0].Backlog, c.Services[0].MultiAccept = 6, 7, 8
 	}},
 	{"-C /ctl -p pid -u joe -w page -asX 80", func(c *Config) {
 		c.Control, c.PidFile, c.User, c.WebStats = "/ctl", "pid", "joe", "page"
-		c.ASCII, c.Stubborn, c.ExitEnabled = true, true, true
+		c.ASCII, c.Services[0].Stubborn, c.ExitEnabled = true, true, true
 	}},
 	{"-e e:1:2:3 -B [::1]:4 80", func(c *Config) {
-		c.Emergency = Server{Host: "e", Port: 1, Max: 2, Hard: 3}
-		c.Abuse = Server{Host: "::1", Port: 4}
+		c.Services[0].Emergency = Server{Host: "e", Port: 1, Max: 2, Hard: 3}
+		c.Services[0].Abuse = Server{Host: "::1", Port: 4}
 	}},
 	{"-O timeout_7 -o server_1_acl_3 80 a b:::::5", func(c *Config) {
-		c.Timeout = 7 * time.Second
-		c.Servers = []Server{{Host: "a"}, {Host: "b", Prio: 5, ACL: 3}}
+		c.Services[0].Timeout = 7 * time.Second
+		c.Services[0].Servers = []Server{{Host: "a"}, {Host: "b", Prio: 5, ACL: 3}}
 	}},
-	{"-b 1 -O blacklist_2 80", func(c *Config) { c.Blacklist = 2 * time.Second }},
-	{"-O blacklist_2 -b 1 80", func(c *Config) { c.Blacklist = time.Second }},
-	{"-O listen_81 82", func(c *Config) { c.Listen = "81" }},
+	{"-b 1 -O blacklist_2 80", func(c *Config) { c.Services[0].Blacklist = 2 * time.Second }},
+	{"-O blacklist_2 -b 1 80", func(c *Config) { c.Services[0].Blacklist = time.Second }},
+	{"-O listen_81 82", func(c *Config) { c.Services[0].Listen = "81" }},
 	{"80 a:1:2:3:0:-5", func(c *Config) {
-		c.Servers = []Server{{Host: "a", Port: 1, Max: 2, Hard: 3, WeightSet: true, Prio: -5}}
+		c.Services[0].Servers = []Server{{Host: "a", Port: 1, Max: 2, Hard: 3, WeightSet: true, Prio: -5}}
 	}},
 	{"80 /run/s:0:5 [fe80::1%eth0]:9", func(c *Config) {
-		c.Servers = []Server{{Host: "/run/s", Max: 5}, {Host: "fe80::1%eth0", Port: 9}}
+		c.Services[0].Servers = []Server{{Host: "/run/s", Max: 5}, {Host: "fe80::1%eth0", Port: 9}}
 	}},
 	{"-F f -b 3 80 a:1", func(c *Config) {
-		c.ConfigFile, c.Blacklist, c.ClientsMax = "f", 99*time.Second, 5
-		c.Servers = []Server{{Host: "z", Port: 1}, {Host: "y"}}
+		c.ConfigFile, c.Services[0].Blacklist, c.Services[0].ClientsMax = "f", 99*time.Second, 5
+		c.Services[0].Servers = []Server{{Host: "z", Port: 1}, {Host: "y"}}
 	}},
 	{"-P 80", func(c *Config) {}},
 }
@@ -61,7 +61,7 @@ var commandLines = []struct {
 func TestParseArgs(t *testing.T) {
 	for _, tt := range commandLines {
 		want := Default()
-		want.Listen = "80"
+		want.Services[0].Listen = "80"
 		tt.want(&want)
 		open := files(map[string]string{"f": "blacklist 99\nserver 0 address z\nserver 1 address y\nclients_max 5\n"})
 		args := strings.Fields(tt.args)
@@ -85,10 +85,10 @@ func TestBase(t *testing.T) {
 	if len(errs) > 0 || len(inv.Run) != 1 || inv.Run[0].Origin != "f:3" {
 		t.Fatal(errs, inv.Run)
 	}
-	if inv.Base.Servers[0].Port != 1 || len(inv.Base.ACLs[1]) != 1 {
+	if inv.Base.Services[0].Servers[0].Port != 1 || len(inv.Base.ACLs[1]) != 1 {
 		t.Errorf("base: %+v", inv.Base)
 	}
-	if inv.Config.Servers[0].Port != 9 || len(inv.Config.ACLs[1]) != 2 {
+	if inv.Config.Services[0].Servers[0].Port != 9 || len(inv.Config.ACLs[1]) != 2 {
 		t.Errorf("config: %+v", inv.Config)
 	}
 }

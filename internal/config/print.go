@@ -30,14 +30,16 @@ var savedIfSet = []string{
 // default gives the same Config, but for the name of the file.
 func Print(c Config) string {
 	var lines []string
+	first := &c.Services[0]
 	for _, name := range saved {
-		lines = append(lines, find(name).save(c)...)
+		lines = append(lines, find(name).save(&c, first)...)
 	}
-	lines = append(lines, changed(savedIfSet, c)...)
+	lines = append(lines, changed(savedIfSet, c, first)...)
 	_, names := scopes()
-	for _, s := range c.Services {
+	for i := range c.Services[1:] {
+		s := &c.Services[1+i]
 		lines = append(lines, "", "service "+s.Name)
-		lines = append(lines, changed(names, Config{Service: s})...)
+		lines = append(lines, changed(names, c, s)...)
 	}
 	return strings.Join(lines, "\n") + "\n"
 }
@@ -46,37 +48,38 @@ func Print(c Config) string {
 // it saves (specification, section 20): scripts look there for the control socket
 // and, as the last word, for the address. What it leaves out, the file says.
 func CommandLine(c Config) string {
-	words := []string{"pen"}
+	words, s := []string{"pen"}, &c.Services[0]
 	add := func(is bool, option ...string) {
 		if is {
 			words = append(words, option...)
 		}
 	}
 	quoted := func(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
-	add(c.UDP, "-U")
+	add(s.UDP, "-U")
 	add(c.Foreground, "-f")
 	add(c.ExitEnabled, "-X")
-	add(c.ClientsMax != Default().ClientsMax, "-c", strconv.Itoa(c.ClientsMax))
-	add(c.ConnMax != 0, "-x", strconv.Itoa(c.ConnMax))
-	add(c.Emergency.Used(), "-e", c.Emergency.spec())
-	add(c.Abuse.Used(), "-B", c.Abuse.spec())
+	add(s.ClientsMax != defaultService("").ClientsMax, "-c", strconv.Itoa(s.ClientsMax))
+	add(s.ConnMax != 0, "-x", strconv.Itoa(s.ConnMax))
+	add(s.Emergency.Used(), "-e", s.Emergency.spec())
+	add(s.Abuse.Used(), "-B", s.Abuse.spec())
 	add(c.Chroot != "", "-j", quoted(c.Chroot))
 	add(c.PidFile != "", "-p", quoted(c.PidFile))
 	add(c.User != "", "-u", quoted(c.User))
 	add(c.ConfigFile != "", "-F", quoted(c.ConfigFile))
 	add(c.Control != "", "-C", c.Control)
-	if all := c.Listeners(); len(all) > 0 {
+	if all := s.Listeners(); len(all) > 0 {
 		words = append(words, all[0])
 	}
 	return strings.Join(words, " ")
 }
 
 // changed are the lines of the settings that differ from the default.
-func changed(names []string, c Config) []string {
+func changed(names []string, c Config, s *Service) []string {
 	var lines []string
+	none := Default()
 	for _, name := range names {
 		v := find(name)
-		if l := v.save(c); !slices.Equal(l, v.save(Default())) {
+		if l := v.save(&c, s); !slices.Equal(l, v.save(&none, &none.Services[0])) {
 			lines = append(lines, l...)
 		}
 	}

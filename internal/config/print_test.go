@@ -46,7 +46,7 @@ func TestPrintKnowsEverySetting(t *testing.T) {
 // checkRoundTrip reads what Print writes.
 func checkRoundTrip(t interface{ Fatalf(string, ...any) }, c Config) {
 	text := Print(c)
-	got, run, err := ReadFile(Default(), "", "f", files(map[string]string{"f": text}))
+	got, run, err := ReadFile(Default(), DefaultService, "f", files(map[string]string{"f": text}))
 	if err != nil || run != nil {
 		t.Fatalf("%v, %v in\n%s", err, run, text)
 	}
@@ -104,7 +104,7 @@ func FuzzParseLine(f *testing.F) {
 // configs generates any Config that commands and options can make.
 func configs() *rapid.Generator[Config] {
 	return rapid.Custom(func(t *rapid.T) Config {
-		c := Config{Service: services("").Draw(t, "first")}
+		c := Config{Services: []Service{services(DefaultService).Draw(t, "first")}}
 		for _, name := range []string{"web", "8", "a.b-c_"}[rapid.IntRange(0, 3).Draw(t, "services"):] {
 			c.Services = append(c.Services, services(name).Draw(t, "service"))
 		}

@@ -161,7 +161,7 @@ func (s Server) port() string {
 // setServerCommand is the server verb: server SLOT KEY VALUE..., or server
 // SLOT remove. SLOT may be a range, for servers that are alike or that DNS lists
 // under one name.
-func setServerCommand(c *Config, args []string) error {
+func setServerCommand(c *Service, args []string) error {
 	first, servers, err := c.serversOf(args)
 	if err != nil {
 		return err
@@ -175,14 +175,14 @@ func setServerCommand(c *Config, args []string) error {
 // tryServerCommand reports what is wrong with a server command. It makes no
 // table, which would be as long as the slot's number says: each line is tried,
 // and a file may have thousands.
-func tryServerCommand(c *Config, _ bool, args []string) error {
-	_, _, err := c.serversOf(args)
+func tryServerCommand(_ *Config, s *Service, _ bool, args []string) error {
+	_, _, err := s.serversOf(args)
 	return err
 }
 
 // serversOf returns what a server command makes of the servers that it speaks
 // of, which stand from a slot on.
-func (c *Config) serversOf(args []string) (first int, servers []Server, err error) {
+func (c *Service) serversOf(args []string) (first int, servers []Server, err error) {
 	if len(args) < 2 {
 		return 0, nil, errors.New("want a slot and what to set: server N address HOST port P ...")
 	}
@@ -293,8 +293,17 @@ func (c Service) usedSlots(word string) ([]int, error) {
 	return slots, nil
 }
 
+// usedSlots are those that a command speaks of.
+func (c Config) usedSlots(cmd Command) ([]int, error) {
+	s := c.Service(cmd.Service)
+	if s == nil {
+		return nil, c.noService(cmd.Service)
+	}
+	return s.usedSlots(cmd.Args[0])
+}
+
 // setState is the verbs enable, drain and disable.
-func setState(c *Config, args []string, state State) error {
+func setState(c *Service, args []string, state State) error {
 	slots, err := c.usedSlots(args[0])
 	for _, slot := range slots {
 		s := c.server(slot)
@@ -304,7 +313,7 @@ func setState(c *Config, args []string, state State) error {
 	return err
 }
 
-func setDrain(c *Config, _ bool, args []string) error {
+func setDrain(c *Service, _ bool, args []string) error {
 	if len(args) > 1 {
 		if args[1] != "within" || len(args) < 3 {
 			return errors.New("want drain N, or drain N within TIME")
@@ -338,8 +347,7 @@ func value(args []string, key string) (string, bool) {
 
 // Blacklisting returns the run-time part of a server command: take the servers
 // of these slots out of rotation for a time, which may be 0. It reports false
-// where the command has no such part. c is the Config as the command's service
-// sees it.
+// where the command has no such part.
 func (cmd Command) Blacklisting(c Config) (slots []int, d time.Duration, ok bool, err error) {
 	if cmd.Verb == nil || cmd.Verb.Name != "server" {
 		return nil, 0, false, nil
@@ -349,7 +357,7 @@ func (cmd Command) Blacklisting(c Config) (slots []int, d time.Duration, ok bool
 		return nil, 0, false, nil
 	}
 	if d, err = ParseDuration(text); err == nil {
-		slots, err = c.usedSlots(cmd.Args[0])
+		slots, err = c.usedSlots(cmd)
 	}
 	if err != nil {
 		err = fmt.Errorf("server: %w, nothing to blacklist", err)
@@ -363,7 +371,7 @@ func (cmd Command) Draining(c Config) (slots []int, within time.Duration, ok boo
 	if cmd.Verb == nil || cmd.Verb.Name != "drain" || len(cmd.Args) < 3 {
 		return nil, 0, false
 	}
-	slots, err := c.usedSlots(cmd.Args[0])
+	slots, err := c.usedSlots(cmd)
 	if err != nil {
 		return nil, 0, false
 	}

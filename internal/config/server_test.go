@@ -34,8 +34,8 @@ func FuzzServerSpec(f *testing.F) {
 			t.Fatalf("%q: line %q: %v", spec, s.line(3, true), err)
 		}
 		c, err := Default().With(cmd)
-		if err != nil || c.server(3) != s {
-			t.Errorf("%q: line %q is read as %+v, %v; want %+v", spec, s.line(3, true), c.server(3), err, s)
+		if err != nil || c.Services[0].server(3) != s {
+			t.Errorf("%q: line %q is read as %+v, %v; want %+v", spec, s.line(3, true), c.Services[0].server(3), err, s)
 		}
 	})
 }

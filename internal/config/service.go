@@ -10,36 +10,28 @@ import (
 // maxServices bounds what a slip of the finger costs.
 const maxServices = 10_000
 
-// All returns the services in order, the one without a name first.
-func (c Config) All() []Service { return append([]Service{c.Service}, c.Services...) }
-
 // Listens reports whether any service has an address to listen on.
 func (c Config) Listens() bool {
-	return slices.ContainsFunc(c.All(), func(s Service) bool { return s.Listen != "" })
+	return slices.ContainsFunc(c.Services, func(s Service) bool { return s.Listen != "" })
 }
 
 // AnyServer reports whether any service could serve a client.
-func (c Config) AnyServer() bool { return slices.ContainsFunc(c.All(), Service.HasServer) }
+func (c Config) AnyServer() bool { return slices.ContainsFunc(c.Services, Service.HasServer) }
 
 // AnyTransparent reports whether any service is transparent.
 func (c Config) AnyTransparent() bool {
-	return slices.ContainsFunc(c.All(), func(s Service) bool { return s.Transparent })
+	return slices.ContainsFunc(c.Services, func(s Service) bool { return s.Transparent })
 }
 
-// In returns the Config as the commands of one service see it: with that
-// service in the place of the first. It reports false where there is none of
-// this name.
-func (c Config) In(name string) (Config, bool) {
+// Service returns the service of a name, which is c's own, or nil.
+func (c Config) Service(name string) *Service {
 	if i := c.indexOf(name); i >= 0 {
-		c.Service = c.Services[i]
-	} else if name != "" {
-		return c, false
+		return &c.Services[i]
 	}
-	return c, true
+	return nil
 }
 
-// indexOf finds a service by its name, which is not empty. A Service is large,
-// so none is copied.
+// indexOf finds a service by its name.
 func (c *Config) indexOf(name string) int {
 	for i := range c.Services {
 		if c.Services[i].Name == name {
@@ -49,26 +41,9 @@ func (c *Config) indexOf(name string) int {
 	return -1
 }
 
-// in applies a command to one service. After an error c is as it was, but for
-// what the command itself has done.
-func (c *Config) in(name string, cmd Command) error {
-	if name == "" {
-		return cmd.apply(c)
-	}
-	i := c.indexOf(name)
-	if i < 0 {
-		return c.noService(name)
-	}
-	first := c.Service
-	c.Service = c.Services[i]
-	err := cmd.apply(c)
-	c.Services[i], c.Service = c.Service, first
-	return err
-}
-
 func (c Config) noService(name string) error {
 	var names []string
-	for _, s := range c.Services {
+	for _, s := range c.Services[1:] {
 		names = append(names, s.Name)
 	}
 	if names == nil {
@@ -87,15 +62,14 @@ func setService(c *Config, no bool, args []string) error {
 	switch {
 	case no && i < 0:
 		return c.noService(name)
+	case no && i == 0:
+		return fmt.Errorf("%s is the first service, which can't be ended; no listen takes its addresses away", name)
 	case no:
 		c.Services = slices.Delete(c.Services, i, i+1)
-		if len(c.Services) == 0 {
-			c.Services = nil
-		}
 	case i >= 0:
 	case !isName(name):
 		return fmt.Errorf("%q can't be a name, want up to %d letters, digits, or one of _ - .", name, maxName)
-	case len(c.Services) >= maxServices:
+	case len(c.Services) > maxServices:
 		return fmt.Errorf("there are %d services already, want no more", maxServices)
 	default:
 		c.Services = append(c.Services, defaultService(name))
@@ -124,7 +98,7 @@ func inService(words []string) (Command, bool, error) {
 	case cmd.Verb == nil:
 	case cmd.Verb.Name == "service":
 		err = errors.New("service: a service has no services of its own")
-	case cmd.Verb.global:
+	case cmd.Verb.Scope == OfPen:
 		err = fmt.Errorf("service %s: %s is for all of Pen: say it without service %s", words[0], cmd.Verb.Name, words[0])
 	}
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 
 // A file's sections, its includes, and what stands outside of sections.
 func TestSections(t *testing.T) {
-	got, run, err := ReadFile(Default(), "", "f", files(map[string]string{
+	got, run, err := ReadFile(Default(), DefaultService, "f", files(map[string]string{
 		"f": strings.Join([]string{
 			"listen 80 443", "server 0 address a name first",
 			"service web", "listen 81", "server 0 address b", "include more", "timeout 7", "server first blacklist 9",
@@ -36,8 +36,7 @@ func TestSections(t *testing.T) {
 	if len(run) != 1 || run[0].Service != "web" {
 		t.Fatalf("to be run: %+v", run)
 	}
-	scoped, _ := got.In("web")
-	if slots, d, ok, err := run[0].Blacklisting(scoped); !slices.Equal(slots, []int{0}) || d != 9*time.Second || !ok || err != nil {
+	if slots, d, ok, err := run[0].Blacklisting(got); !slices.Equal(slots, []int{0}) || d != 9*time.Second || !ok || err != nil {
 		t.Errorf("blacklists %d for %v: %t, %v", slots, d, ok, err)
 	}
 }
@@ -65,10 +64,10 @@ func TestCommandsOfOneService(t *testing.T) {
 		}
 	}
 	next := apply(t, base, "service b drain web1", "service b timeout 4", "no service a")
-	if b := next.Services[0]; b.Name != "b" || b.Servers[3].State != Draining || b.Timeout != 4*time.Second || next.Timeout != 9*time.Second || len(next.Services) != 1 {
+	if b := next.Services[1]; b.Name != "b" || b.Servers[3].State != Draining || b.Timeout != 4*time.Second || next.Services[0].Timeout != 9*time.Second || len(next.Services) != 2 {
 		t.Errorf("%+v", next)
 	}
-	if base.Services[1].Servers[3].State != Enabled {
+	if base.Services[2].Servers[3].State != Enabled {
 		t.Error("the old Config was changed")
 	}
 }
@@ -81,5 +80,28 @@ func TestMergeServices(t *testing.T) {
 	want := lines("service a", "service a timeout 2", "service a hash", "service made", "service new", "service new listen 7")
 	if got := Merge(before, after, running); !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", Print(got), Print(want))
+	}
+}
+
+// The first service has a name as well, by which commands can speak of it.
+func TestDefaultService(t *testing.T) {
+	want := apply(t, Default(), "timeout 7", "server 0 address a", "service web", "service web timeout 8")
+	got := apply(t, Default(), "service default timeout 7", "service default", "service default server 0 address a", "service web", "service web timeout 8")
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", Print(got), Print(want))
+	}
+	file, _, err := ReadFile(Default(), DefaultService, "f", files(map[string]string{
+		"f": "service web\ntimeout 8\nservice default\ntimeout 7\nservice web\nservice default server 0 address a",
+	}))
+	if err != nil || !reflect.DeepEqual(file, want) {
+		t.Errorf("a file: %v\n%s", err, Print(file))
+	}
+	if _, err := ParseLine("no service default"); err == nil || !strings.Contains(err.Error(), "can't be ended") {
+		t.Errorf("to end it: %v", err)
+	}
+	for line, service := range map[string]string{"timeout": "default", "service default timeout": "default", "service web timeout": "web", "pid": "", "log": ""} {
+		if cmd, err := ParseLine(line); err != nil || cmd.Service != service {
+			t.Errorf("%s: is for %q, %v", line, cmd.Service, err)
+		}
 	}
 }

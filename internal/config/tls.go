@@ -80,52 +80,54 @@ var sslOptions = []string{"no_sslv2", "no_sslv3", "no_tlsv1", "no_tlsv1.1", "no_
 // securing are the verbs of TLS towards clients.
 func securing() []Verb {
 	file := func(name, short, long, help string, field func(*TLS) *string) Verb {
-		return text(name, "FILE", short, long, help, func(c *Config) *string { return field(&c.TLS) })
+		return text(name, "FILE", short, long, help, func(s *Service) *string { return field(&s.TLS) })
 	}
 	return []Verb{
 		file("ssl", "E", "ssl", "PEM file with a certificate: clients speak TLS to it", func(t *TLS) *string { return &t.Certificate }),
 		file("ssl_certificate_key", "K", "ssl-key", "PEM file with the key, if it is not in the same one", func(t *TLS) *string { return &t.Key }),
 		file("ssl_ca_file", "G", "ssl-ca-file", "PEM file with who signs certificates of clients, which are asked for one then", func(t *TLS) *string { return &t.CAFile }),
-		text("ssl_ca_path", "DIR", "A", "ssl-ca-path", "folder of such files", func(c *Config) *string { return &c.TLS.CADir }),
-		boolean("ssl_require_client", "R", "ssl-require-client", "refuse clients without a certificate", func(c *Config) *bool { return &c.TLS.RequireClient }),
-		text("ssl_ciphers", "LIST", "", "ssl-ciphers", "OpenSSL's list of ciphers for TLS 1.2", func(c *Config) *string { return &c.TLS.Ciphers }),
+		text("ssl_ca_path", "DIR", "A", "ssl-ca-path", "folder of such files", func(s *Service) *string { return &s.TLS.CADir }),
+		boolean("ssl_require_client", "R", "ssl-require-client", "refuse clients without a certificate", func(s *Service) *bool { return &s.TLS.RequireClient }),
+		text("ssl_ciphers", "LIST", "", "ssl-ciphers", "OpenSSL's list of ciphers for TLS 1.2", func(s *Service) *string { return &s.TLS.Ciphers }),
 		file("ssl_ocsp_response", "", "", "file with an OCSP response to staple to the certificate, once it is verified", func(t *TLS) *string { return &t.OCSP }),
-		text("ssl_sni_path", "DIR", "", "ssl-sni-path", "folder with NAME.crt and NAME.key, and NAME.ca and NAME.ocsp if need be, for each server name", func(c *Config) *string { return &c.TLS.SNIDir }),
-		asked(Verb{
-			Name: "ssl_certificate", Args: "CERT [KEY]", Long: "ssl-certificate", several: true, Negatable: true, most: 2, mostNo: 1, set: setCertificate, save: saveCertificates,
-			Help: "one more certificate, chosen by the name that clients ask for; no ssl_certificate [CERT] takes it back",
+		text("ssl_sni_path", "DIR", "", "ssl-sni-path", "folder with NAME.crt and NAME.key, and NAME.ca and NAME.ocsp if need be, for each server name", func(s *Service) *string { return &s.TLS.SNIDir }),
+		asked(row(Verb{
+			Name: "ssl_certificate", Args: "CERT [KEY]", Long: "ssl-certificate", several: true, Negatable: true, most: 2, mostNo: 1, Help: "one more certificate, chosen by the name that clients ask for; no ssl_certificate [CERT] takes it back",
+		}, on[Service]{
+			set: setCertificate, save: saveCertificates,
+		})),
+		wordList("ssl_alpn", "PROTOCOL...", "ssl-alpn", "protocols to offer to clients, the best first", parseWord, func(s *Service) *string { return &s.TLS.ALPN }),
+		row(Verb{
+			Name: "ssl_protocol", Args: "[PROTOCOL]", Short: "L", Long: "ssl-protocol", Negatable: true, most: 1, Help: "the oldest protocol: tls1.2 or tls1.3; older words are accepted, and mean tls1.2",
+		}, on[Service]{
+			set: setProtocolVersion, show: func(s *Service) string { return s.TLS.Protocol }, save: saveText("ssl_protocol", func(s *Service) *string { return &s.TLS.Protocol }),
 		}),
-		wordList("ssl_alpn", "PROTOCOL...", "ssl-alpn", "protocols to offer to clients, the best first", parseWord, func(c *Config) *string { return &c.TLS.ALPN }),
-		{
-			Name: "ssl_protocol", Args: "[PROTOCOL]", Short: "L", Long: "ssl-protocol", Negatable: true, most: 1, set: setProtocolVersion,
-			Help: "the oldest protocol: tls1.2 or tls1.3; older words are accepted, and mean tls1.2",
-			show: func(c Config) string { return c.TLS.Protocol }, save: saveText("ssl_protocol", func(c *Config) *string { return &c.TLS.Protocol }),
-		},
-		{
-			Name: "ssl_option", Args: strings.Join(sslOptions, "|"), most: 1, set: setSSLOption,
-			Help: "no_tlsv1.2 wants TLS 1.3; the others hold anyway",
-		},
-		{
-			Name: "ssl_client_renegotiation_interval", Args: "SECONDS", most: 1, Unused: true,
-			Help: "accepted, without effect: clients can't renegotiate",
-			set: func(_ *Config, _ bool, args []string) error {
+		row(Verb{
+			Name: "ssl_option", Args: strings.Join(sslOptions, "|"), most: 1, Help: "no_tlsv1.2 wants TLS 1.3; the others hold anyway",
+		}, on[Service]{
+			set: setSSLOption,
+		}),
+		row(Verb{
+			Name: "ssl_client_renegotiation_interval", Args: "SECONDS", most: 1, Unused: true, Help: "accepted, without effect: clients can't renegotiate",
+		}, on[Service]{
+			set: func(_ *Service, _ bool, args []string) error {
 				_, err := ParseDuration(args[0])
 				return err
 			},
-		},
-		wordList("acme", "NAME...", "acme", "names to get certificates for, by ACME on this port (TLS-ALPN-01)", acmeName, func(c *Config) *string { return &c.TLS.ACME.Names }),
-		text("acme_storage", "DIR", "", "acme-storage", "folder for the account and the certificates", func(c *Config) *string { return &c.TLS.ACME.Storage }),
-		text("acme_email", "ADDRESS", "", "acme-email", "where the authority may write to", func(c *Config) *string { return &c.TLS.ACME.Email }),
-		text("acme_ca", "URL", "", "acme-ca", "the authority's directory, if it is not Let's Encrypt", func(c *Config) *string { return &c.TLS.ACME.CA }),
+		}),
+		wordList("acme", "NAME...", "acme", "names to get certificates for, by ACME on this port (TLS-ALPN-01)", acmeName, func(s *Service) *string { return &s.TLS.ACME.Names }),
+		text("acme_storage", "DIR", "", "acme-storage", "folder for the account and the certificates", func(s *Service) *string { return &s.TLS.ACME.Storage }),
+		text("acme_email", "ADDRESS", "", "acme-email", "where the authority may write to", func(s *Service) *string { return &s.TLS.ACME.Email }),
+		text("acme_ca", "URL", "", "acme-ca", "the authority's directory, if it is not Let's Encrypt", func(s *Service) *string { return &s.TLS.ACME.CA }),
 		file("acme_ca_root", "", "acme-ca-root", "PEM file with who signs the authority's own certificate, if it is a private one", func(t *TLS) *string { return &t.ACME.Roots }),
 	}
 }
 
-func setCertificate(c *Config, no bool, args []string) error {
+func setCertificate(s *Service, no bool, args []string) error {
 	if no {
-		c.TLS.More = slices.DeleteFunc(slices.Clone(c.TLS.More), func(m Certificate) bool { return len(args) == 0 || m.Cert == args[0] })
-		if len(c.TLS.More) == 0 {
-			c.TLS.More = nil
+		s.TLS.More = slices.DeleteFunc(slices.Clone(s.TLS.More), func(m Certificate) bool { return len(args) == 0 || m.Cert == args[0] })
+		if len(s.TLS.More) == 0 {
+			s.TLS.More = nil
 		}
 		return nil
 	}
@@ -138,7 +140,7 @@ func setCertificate(c *Config, no bool, args []string) error {
 			return err
 		}
 	}
-	all := slices.Clone(c.TLS.More)
+	all := slices.Clone(s.TLS.More)
 	if i := slices.IndexFunc(all, func(m Certificate) bool { return m.Cert == next.Cert }); i >= 0 {
 		all[i] = next
 	} else if len(all) == maxCertificates {
@@ -146,13 +148,13 @@ func setCertificate(c *Config, no bool, args []string) error {
 	} else {
 		all = append(all, next)
 	}
-	c.TLS.More = all
+	s.TLS.More = all
 	return nil
 }
 
-func saveCertificates(c Config) []string {
+func saveCertificates(s *Service) []string {
 	var lines []string
-	for _, m := range c.TLS.More {
+	for _, m := range s.TLS.More {
 		lines = append(lines, strings.TrimRight("ssl_certificate "+m.Cert+" "+m.Key, " "))
 	}
 	if lines == nil {
@@ -161,24 +163,24 @@ func saveCertificates(c Config) []string {
 	return lines
 }
 
-func setProtocolVersion(c *Config, no bool, args []string) error {
+func setProtocolVersion(s *Service, no bool, args []string) error {
 	if no {
-		c.TLS.Protocol = ""
+		s.TLS.Protocol = ""
 		return nil
 	}
 	if !slices.Contains(protocols, args[0]) {
 		return noneOf(args[0], protocols...)
 	}
-	c.TLS.Protocol = args[0]
+	s.TLS.Protocol = args[0]
 	return nil
 }
 
-func setSSLOption(c *Config, _ bool, args []string) error {
+func setSSLOption(s *Service, _ bool, args []string) error {
 	if !slices.Contains(sslOptions, args[0]) {
 		return noneOf(args[0], sslOptions...)
 	}
 	if args[0] == "no_tlsv1.2" {
-		c.TLS.Protocol = "tls1.3"
+		s.TLS.Protocol = "tls1.3"
 	}
 	return nil
 }

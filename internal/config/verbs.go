@@ -14,6 +14,14 @@ const (
 	Question             // changes nothing
 )
 
+// A Scope is what a command is about.
+type Scope int
+
+const (
+	OfService Scope = iota // one service
+	OfPen                  // all of Pen
+)
+
 // A Verb is a word of the command language.
 type Verb struct {
 	Name      string
@@ -24,8 +32,8 @@ type Verb struct {
 	Short     string // its option letter, if it has one
 	Long      string // its long option
 	Unused    bool   // accepted, without effect
+	Scope     Scope  // what it is about
 
-	global      bool // it is for all of Pen, not for one service
 	flag        bool // a setting without a value: on, or with "no" off
 	mode        bool // a flag that the mode command shows: by itself it is never a question
 	quiet       bool // a setting that replies where it is asked only, as in C Pen
@@ -36,12 +44,7 @@ type Verb struct {
 	// most is how many words may follow the verb, mostNo how many may where
 	// "no" stands before it.
 	most, mostNo int
-	// set applies a setting, or checks the arguments of the others.
-	set func(c *Config, no bool, args []string) error
-	// show is the value in force, as a reply gives it.
-	show func(c Config) string
-	// save writes what set would need to make the setting again.
-	save func(c Config) []string
+	does
 }
 
 // value is what follows the verb where it is not asked for its value.
@@ -102,20 +105,20 @@ func init() {
 func runtimeVerbs() []Verb {
 	return []Verb{
 		{Name: "close", Kind: Action, Args: "[N]", most: 1, Help: "end a connection"},
-		{Name: "exit", global: true, Kind: Action, Help: "end Pen, if -X allows it"},
-		{Name: "include", Kind: Action, Args: "FILE", Help: "run the commands in a file", most: 1, set: words(1)},
-		{Name: "rollback", global: true, Kind: Action, Help: "take the last change of the configuration back, then the one before it"},
-		{Name: "plan", global: true, Kind: Question, Args: "FILE", Help: "what reading a file would change, and how many clients would lose their server", most: 1, set: words(1)},
-		{Name: "write", global: true, Kind: Action, Args: "[FILE]", most: 1, Help: "save all settings"},
-		{Name: "connection", Kind: Question, Args: "N", Help: "a connection's state", most: 1, set: words(1)},
-		{Name: "explain", Kind: Question, Args: "ADDRESS[:PORT]", Help: "where a new connection of that client would go, and why", most: 1, set: words(1)},
-		{Name: "help", global: true, Kind: Question, Args: "[COMMAND]", most: 1, Help: "the list of commands, or what one of them does"},
-		{Name: "mode", Kind: Question, Help: "how servers are chosen", show: Config.Mode},
-		{Name: "pid", global: true, Kind: Question, Help: "the process id"},
+		{Name: "exit", Scope: OfPen, Kind: Action, Help: "end Pen, if -X allows it"},
+		{Name: "include", Kind: Action, Args: "FILE", Help: "run the commands in a file", most: 1, does: does{set: words(1)}},
+		{Name: "rollback", Scope: OfPen, Kind: Action, Help: "take the last change of the configuration back, then the one before it"},
+		{Name: "plan", Scope: OfPen, Kind: Question, Args: "FILE", Help: "what reading a file would change, and how many clients would lose their server", most: 1, does: does{set: words(1)}},
+		{Name: "write", Scope: OfPen, Kind: Action, Args: "[FILE]", most: 1, Help: "save all settings"},
+		{Name: "connection", Kind: Question, Args: "N", Help: "a connection's state", most: 1, does: does{set: words(1)}},
+		{Name: "explain", Kind: Question, Args: "ADDRESS[:PORT]", Help: "where a new connection of that client would go, and why", most: 1, does: does{set: words(1)}},
+		{Name: "help", Scope: OfPen, Kind: Question, Args: "[COMMAND]", most: 1, Help: "the list of commands, or what one of them does"},
+		row(Verb{Name: "mode", Kind: Question, Help: "how servers are chosen"}, on[Service]{show: (*Service).Mode}),
+		{Name: "pid", Scope: OfPen, Kind: Question, Help: "the process id"},
 		{Name: "recent", Kind: Question, Args: "[SECONDS]", most: 1, Help: "clients seen in the last 300 seconds"},
 		{Name: "servers", Kind: Question, Help: "the table of servers"},
-		{Name: "services", global: true, Kind: Question, Help: "the services: name, addresses, servers, connections"},
-		{Name: "socket", Kind: Question, Args: "N", Help: "the connection that a descriptor belongs to", most: 1, set: words(1)},
+		{Name: "services", Scope: OfPen, Kind: Question, Help: "the services: name, addresses, servers, connections"},
+		{Name: "socket", Kind: Question, Args: "N", Help: "the connection that a descriptor belongs to", most: 1, does: does{set: words(1)}},
 		{Name: "state", Kind: Question, Help: "the state of each server, and the reason for it"},
 		{Name: "status", Kind: Question, Help: "the status page"},
 	}
@@ -125,7 +128,7 @@ func runtimeVerbs() []Verb {
 func unused() []Verb {
 	var all []Verb
 	for _, name := range []string{"block", "delayed_forward", "epoll", "kqueue", "poll", "select", "ssl_compatible", "tcp_nodelay"} {
-		v := Verb{Name: name, Negatable: true, flag: true, Unused: true, most: 1, Help: "accepted, without effect", set: setUnused}
+		v := Verb{Name: name, Negatable: true, flag: true, Unused: true, most: 1, Help: "accepted, without effect", does: does{set: setUnused}}
 		switch name {
 		case "poll":
 			v.Short, v.Long = "P", "poll"
@@ -138,7 +141,7 @@ func unused() []Verb {
 }
 
 // setUnused takes what a flag takes, and does nothing.
-func setUnused(_ *Config, no bool, args []string) error {
+func setUnused(_ *Config, _ *Service, no bool, args []string) error {
 	_, err := switched(no, args)
 	return err
 }
@@ -149,18 +152,18 @@ func later() []Verb {
 	var all []Verb
 	for _, l := range []struct {
 		name, args string
-		off        string              // the value that asks for what is
-		show       func(Config) string // where Pen replies
+		off        string                         // the value that asks for what is
+		show       func(*Config, *Service) string // where Pen replies
 	}{
 		{name: "dsr_if", args: "IF"},
 		{name: "dsr_ip", args: "IP"},
 		{name: "peek"},
-		{name: "tarpit_acl", args: "[N]", off: "-1", show: func(Config) string { return "tarpit_acl = -1" }},
+		{name: "tarpit_acl", args: "[N]", off: "-1", show: func(*Config, *Service) string { return "tarpit_acl = -1" }},
 	} {
 		v := Verb{
-			Name: l.name, Args: l.args, Help: "not built yet", Negatable: true, notBuilt: true, most: 1, show: l.show,
+			Name: l.name, Args: l.args, Help: "not built yet", Negatable: true, notBuilt: true, most: 1, does: does{show: l.show},
 		}
-		v.set = func(_ *Config, no bool, args []string) error {
+		v.set = func(_ *Config, _ *Service, no bool, args []string) error {
 			if no || len(args) > 0 && args[0] == l.off {
 				return nil
 			}

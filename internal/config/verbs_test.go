@@ -63,7 +63,7 @@ func TestFlags(t *testing.T) {
 			continue
 		}
 		all++
-		get := func(c Config) string { return v.show(c) }
+		get := func(c Config) string { return v.show(&c, &c.Services[0]) }
 		on := apply(t, Default(), v.Name)
 		if get(Default()) != "off" || get(on) != "on" {
 			t.Errorf("%s: is %s by default, and %s when it is set", v.Name, get(Default()), get(on))
@@ -136,16 +136,16 @@ func TestRanges(t *testing.T) {
 			}
 			continue
 		}
-		if err != nil || c.Servers[0] != base.Servers[0] || c.Servers[1] == base.Servers[1] || c.Servers[1] != c.Servers[2] {
-			t.Errorf("%s: %v, %+v", line, err, c.Servers)
+		if err != nil || c.Services[0].Servers[0] != base.Services[0].Servers[0] || c.Services[0].Servers[1] == base.Services[0].Servers[1] || c.Services[0].Servers[1] != c.Services[0].Servers[2] {
+			t.Errorf("%s: %v, %+v", line, err, c.Services[0].Servers)
 		}
 	}
 	c := apply(t, Default(), "server 0-3 address a", "server 1 remove", "disable 0-2")
-	if c.Servers[0].State != Disabled || c.Servers[1].Used() || c.Servers[2].State != Disabled || c.Servers[3].State != Enabled {
-		t.Errorf("%+v", c.Servers)
+	if c.Services[0].Servers[0].State != Disabled || c.Services[0].Servers[1].Used() || c.Services[0].Servers[2].State != Disabled || c.Services[0].Servers[3].State != Enabled {
+		t.Errorf("%+v", c.Services[0].Servers)
 	}
-	if c = apply(t, c, "drain 2-9 within 3", "enable 0-1"); c.Servers[0].State != Enabled || c.Servers[2].State != Draining || c.Servers[3].State != Draining {
-		t.Errorf("%+v", c.Servers)
+	if c = apply(t, c, "drain 2-9 within 3", "enable 0-1"); c.Services[0].Servers[0].State != Enabled || c.Services[0].Servers[2].State != Draining || c.Services[0].Servers[3].State != Draining {
+		t.Errorf("%+v", c.Services[0].Servers)
 	}
 	if _, err := c.With(parsed(t, "drain 4-9")); err == nil || !strings.Contains(err.Error(), "there is no server 4-9") {
 		t.Error(err)

@@ -35,7 +35,7 @@ type Engine interface {
 	Change(cmd config.Command) error
 	// Act carries out an action and returns its reply.
 	Act(cmd config.Command) (string, error)
-	// Service returns the service of a name, "" for the first one.
+	// Service returns the service of a name.
 	Service(name string) (Service, error)
 	// Services returns an overview of all services.
 	Services() []stats.Service

@@ -54,7 +54,7 @@ func (e *engine) Act(cmd config.Command) (string, error) {
 }
 
 func (e *engine) Service(name string) (Service, error) {
-	if name != "" {
+	if name != config.DefaultService {
 		return nil, fmt.Errorf("there is no service %s", name)
 	}
 	return e, nil
@@ -211,7 +211,7 @@ func TestDeniedIsClosedInSilence(t *testing.T) {
 	if n, err := c.Read(make([]byte, 1)); n > 0 || err == nil {
 		t.Errorf("read %d bytes, %v", n, err)
 	}
-	if e.Config().Blacklist != 30*time.Second {
+	if e.Config().Services[0].Blacklist != 30*time.Second {
 		t.Error("the command was run")
 	}
 }

@@ -24,8 +24,9 @@ func Run(e Engine, cmd config.Command) (string, error) {
 	if ask, ok := questions[cmd.Verb.Name]; ok {
 		return ask(e, cmd.Args)
 	}
-	cfg, ok := e.Config().In(cmd.Service)
-	if !ok {
+	cfg := e.Config()
+	of := cfg.Service(cmd.Service)
+	if of == nil && cmd.Verb.Scope == config.OfService {
 		_, err := e.Service(cmd.Service)
 		return "", err
 	}
@@ -34,18 +35,18 @@ func Run(e Engine, cmd config.Command) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		return ask(s, cfg, cmd.Args)
+		return ask(s, of, cmd.Args)
 	}
 	return cmd.Reply(cfg), nil
 }
 
 // serviceQuestions are those about one service that ask for more than a
-// setting. The Config is as the service sees it.
-var serviceQuestions = map[string]func(s Service, cfg config.Config, args []string) (string, error){
-	"servers": func(s Service, _ config.Config, _ []string) (string, error) {
+// setting. The config.Service is what is said of it.
+var serviceQuestions = map[string]func(s Service, of *config.Service, args []string) (string, error){
+	"servers": func(s Service, _ *config.Service, _ []string) (string, error) {
 		return stats.ServersText(s.Servers()), nil
 	},
-	"recent": func(s Service, _ config.Config, args []string) (string, error) {
+	"recent": func(s Service, _ *config.Service, args []string) (string, error) {
 		within := 300 * time.Second
 		if len(args) > 0 {
 			d, err := config.ParseDuration(args[0])
@@ -57,24 +58,24 @@ var serviceQuestions = map[string]func(s Service, cfg config.Config, args []stri
 		now := s.Snapshot()
 		return stats.RecentText(now.Clients, now.Time, within), nil
 	},
-	"explain": func(s Service, _ config.Config, args []string) (string, error) {
+	"explain": func(s Service, _ *config.Service, args []string) (string, error) {
 		return s.Explain(args[0])
 	},
-	"state": func(s Service, _ config.Config, _ []string) (string, error) {
+	"state": func(s Service, _ *config.Service, _ []string) (string, error) {
 		return stats.StatesText(s.Servers(), time.Now()), nil
 	},
-	"status": func(s Service, _ config.Config, _ []string) (string, error) {
+	"status": func(s Service, _ *config.Service, _ []string) (string, error) {
 		var b strings.Builder
 		err := stats.HTML(&b, s.Snapshot())
 		return b.String(), err
 	},
-	"conn_max": func(s Service, _ config.Config, _ []string) (string, error) {
+	"conn_max": func(s Service, _ *config.Service, _ []string) (string, error) {
 		return fmt.Sprintf("%d\n", s.Snapshot().ConnMax), nil
 	},
-	"idlers": func(s Service, cfg config.Config, _ []string) (string, error) {
-		return fmt.Sprintf("Idlers: %d/%d\n", s.Idlers(), cfg.Idlers), nil
+	"idlers": func(s Service, of *config.Service, _ []string) (string, error) {
+		return fmt.Sprintf("Idlers: %d/%d\n", s.Idlers(), of.Idlers), nil
 	},
-	"connection": func(s Service, _ config.Config, args []string) (string, error) {
+	"connection": func(s Service, _ *config.Service, args []string) (string, error) {
 		now := s.Snapshot()
 		n, err := strconv.Atoi(args[0])
 		if err != nil || n < 0 || n >= now.ConnMax {
@@ -87,7 +88,7 @@ var serviceQuestions = map[string]func(s Service, cfg config.Config, args []stri
 		}
 		return stats.ConnectionText(stats.Conn{ID: n, DownFD: -1, UpFD: -1}), nil
 	},
-	"socket": func(s Service, _ config.Config, args []string) (string, error) {
+	"socket": func(s Service, _ *config.Service, args []string) (string, error) {
 		owner := -1
 		for _, c := range s.Snapshot().Conns {
 			if fd := strconv.Itoa(c.DownFD); fd == args[0] || strconv.Itoa(c.UpFD) == args[0] {

@@ -45,8 +45,8 @@ func TestEndsAtWhatIsNoCommand(t *testing.T) {
 	} {
 		e := &engine{cfg: config.Default()}
 		reply := ask(t, start(t, e), first+more)
-		if c := e.Config(); c.Blacklist != 30*time.Second || c.Listen != "" || len(e.acted) > 0 {
-			t.Errorf("%.40q: was run, or the commands behind it: blacklist %v, listen %q, actions %v", first, c.Blacklist, c.Listen, e.acted)
+		if c := e.Config(); c.Services[0].Blacklist != 30*time.Second || c.Services[0].Listen != "" || len(e.acted) > 0 {
+			t.Errorf("%.40q: was run, or the commands behind it: blacklist %v, listen %q, actions %v", first, c.Services[0].Blacklist, c.Services[0].Listen, e.acted)
 		}
 		if reply == "" {
 			t.Errorf("%.40q: no reply", first)
@@ -64,8 +64,8 @@ func TestHalfALineIsNotRun(t *testing.T) {
 		io.WriteString(c, "blacklist 1")
 		time.Sleep(commandTime - time.Second)
 		io.WriteString(c, "0\n")
-		if got := readAll(t, c); got != "10\n" || e.Config().Blacklist != 10*time.Second {
-			t.Errorf("with a pause: %q, blacklist %v", got, e.Config().Blacklist)
+		if got := readAll(t, c); got != "10\n" || e.Config().Services[0].Blacklist != 10*time.Second {
+			t.Errorf("with a pause: %q, blacklist %v", got, e.Config().Services[0].Blacklist)
 		}
 		c = ln.dial()
 		begun := time.Now()
@@ -82,16 +82,16 @@ func TestHalfALineIsNotRun(t *testing.T) {
 		if got := readAll(t, c); !strings.HasSuffix(got, "no prio\n"+errPartial.Error()+"\n") {
 			t.Errorf("behind another command: %q", got)
 		}
-		if e.Config().Blacklist != 10*time.Second {
-			t.Errorf("half a line was run: blacklist %v", e.Config().Blacklist)
+		if e.Config().Services[0].Blacklist != 10*time.Second {
+			t.Errorf("half a line was run: blacklist %v", e.Config().Services[0].Blacklist)
 		}
 	})
 	e := &engine{cfg: config.Default()}
 	c := dial(t, start(t, e))
 	io.WriteString(c, "blacklist 5")
 	c.(*net.TCPConn).CloseWrite()
-	if got := readAll(t, c); got != errPartial.Error()+"\n" || e.Config().Blacklist != 30*time.Second {
-		t.Errorf("the client's end: %q, blacklist %v", got, e.Config().Blacklist)
+	if got := readAll(t, c); got != errPartial.Error()+"\n" || e.Config().Services[0].Blacklist != 30*time.Second {
+		t.Errorf("the client's end: %q, blacklist %v", got, e.Config().Services[0].Blacklist)
 	}
 }
 
