@@ -39,7 +39,7 @@ func TestManualExamples(t *testing.T) {
 		t.Fatal("pen.conf.5 has no example")
 	}
 	open := func(string) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(file[1])), nil }
-	if _, _, err := config.ReadFile(config.Default(), "", "pen.conf", open); err != nil {
+	if _, _, err := config.ReadFile(config.Default(), config.DefaultService, "pen.conf", open); err != nil {
 		t.Errorf("the example of pen.conf.5: %v", err)
 	}
 	checked := 0
