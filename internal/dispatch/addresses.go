@@ -68,7 +68,7 @@ func (f *Flow) anotherAddress() *pool.Server {
 // preferAddress has others begin with the address that works.
 func (f *Flow) preferAddress() {
 	if f.tries != nil {
-		f.server.Prefer(f.tries.addr)
+		f.d.pool.Prefer(f.server, f.tries.addr)
 		f.tries.failed = nil
 	}
 }

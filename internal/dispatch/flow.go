@@ -306,7 +306,7 @@ func (f *Flow) release(e Ending, now time.Duration) {
 	}
 	f.d.pool.Release(f.server, t.FromClient-f.credited.sent, t.FromServer-f.credited.received)
 	if f.trial {
-		f.d.pool.Forgo(f.server)
+		f.d.pool.AbandonTrial(f.server)
 	}
 	f.server, f.trial, f.up = nil, false, false
 	f.credited.sent, f.credited.received = t.FromClient, t.FromServer

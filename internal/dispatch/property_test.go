@@ -91,7 +91,7 @@ func TestAnyInterleaving(t *testing.T) {
 		for len(live) > 0 {
 			remove(live[0])
 		}
-		for _, s := range append(d.pool.Status(), pool.Status{Conns: d.flows.used}, pool.Status{Conns: d.pending}) {
+		for _, s := range append(d.pool.AppendStatus(nil), pool.Status{Conns: d.flows.used}, pool.Status{Conns: d.pending}) {
 			if s.Conns != 0 {
 				t.Fatalf("%d connections left on server %d", s.Conns, s.Slot)
 			}
@@ -100,7 +100,7 @@ func TestAnyInterleaving(t *testing.T) {
 }
 
 func checkLimits(t *rapid.T, d *Dispatcher, cfg Config) {
-	for _, s := range d.pool.Status() {
+	for _, s := range d.pool.AppendStatus(nil) {
 		limit := max(s.Max, s.Hard)
 		if s.Conns < 0 || s.Max > 0 && s.Conns > limit {
 			t.Fatalf("server %d has %d connections, max %d hard %d", s.Slot, s.Conns, s.Max, s.Hard)

@@ -71,7 +71,7 @@ func (s *sweep) belongsElsewhere(f *Flow) bool {
 	s.arriving[to.Slot]++
 	s.d.moved = append(s.d.moved, move{to.Slot, s.now})
 	if s.leveler != nil {
-		s.leveler.Goes(f.server)
+		s.leveler.Moved(f.server)
 	}
 	return true
 }

@@ -84,7 +84,7 @@ func (d *Dispatcher) SpareFailed(t Target, err error) (blacklisted bool) {
 	}
 	d.lost(s, err)
 	if len(s.Others) > 0 {
-		s.Prefer(s.Others[0]) // clients find out whether any address works
+		d.pool.Prefer(s, s.Others[0]) // clients find out whether any address works
 		return false
 	}
 	return d.pool.Fail(s, d.now())

@@ -10,8 +10,8 @@ func (c Config) Has(addr netip.AddrPort) bool {
 	return addr.IsValid() && (addr == c.Addr || slices.Contains(c.Others, addr))
 }
 
-// Untried returns the first address of a server that is not among those tried.
-// A server has more than one where its name has.
+// Untried returns the first of a server's addresses that is not among those tried. A
+// server has as many as its name resolves to.
 func (s *Server) Untried(tried []netip.AddrPort) (netip.AddrPort, bool) {
 	for i := -1; i < len(s.Others); i++ {
 		addr := s.Addr
@@ -25,12 +25,13 @@ func (s *Server) Untried(tried []netip.AddrPort) (netip.AddrPort, bool) {
 	return netip.AddrPort{}, false
 }
 
-// Prefer has a server be tried at one of its addresses first from now on.
-func (s *Server) Prefer(addr netip.AddrPort) {
+// Prefer makes one of a server's addresses the first to be tried.
+func (p *Pool) Prefer(s *Server, addr netip.AddrPort) {
 	i := slices.Index(s.Others, addr)
 	if i < 0 || addr == s.Addr {
 		return
 	}
-	s.Others = slices.Clone(s.Others) // they are the configuration's
+	s.Others = slices.Clone(s.Others) // it belongs to the configuration
 	s.Addr, s.Others[i] = addr, s.Addr
+	p.revision++
 }

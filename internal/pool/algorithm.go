@@ -1,8 +1,8 @@
 package pool
 
-// An Algorithm is how the first server of a client that is not remembered is
-// chosen (specification, section 6). Those from SmoothRoundRobin on are not
-// Pen's; none of them gives new clients to a server of weight 0.
+// An Algorithm chooses the first server for a client that is not remembered
+// (specification, section 6). C Pen does not have those from SmoothRoundRobin on; they
+// give no new clients to a server of weight 0.
 type Algorithm int
 
 const (
@@ -19,11 +19,11 @@ const (
 	// one among equals.
 	Prio
 
-	// SmoothRoundRobin takes the servers in turn, each as often as its weight
-	// says and at even distances: earliest deadline first.
+	// SmoothRoundRobin takes the servers in turn, each in proportion to its weight and
+	// at even distances: earliest deadline first.
 	SmoothRoundRobin
-	// LeastConn takes the server that would have the fewest connections for its
-	// weight with the new one; equals take turns.
+	// LeastConn takes the server that has the fewest connections for its weight once
+	// the new one is counted; equals take turns.
 	LeastConn
 	// PowerOfTwo draws two servers by weight and takes the one with fewer
 	// connections for its weight.
@@ -35,9 +35,10 @@ const (
 	// moves most clients; see Maglev. For clients without an address both are
 	// Random.
 	StaticHash
-	// Maglev spreads clients by their addresses by configured weights, so that
-	// few move when the servers change (Eisenbud et al., NSDI 2016). Only the
-	// clients of a server that takes none move elsewhere, evenly.
+	// Maglev spreads clients by their addresses by configured weights, so that few
+	// move when the servers change (Eisenbud et al., NSDI 2016). The clients of a
+	// server that is not available spread evenly over the others; no other clients
+	// move.
 	Maglev
 	// First takes the first server that is below its Max.
 	First
@@ -51,8 +52,8 @@ const (
 // weighs reports whether a server of weight 0 takes no new clients.
 func (a Algorithm) weighs() bool { return a == Weight || a >= SmoothRoundRobin }
 
-// Spreads reports whether the clients of a server that takes none go where the
-// algorithm says, and not to the next slots as in Pen.
+// Spreads reports whether the algorithm chooses again for clients of an unavailable
+// server. With C Pen's algorithms they go to the next slots.
 func (a Algorithm) Spreads() bool { return a >= SmoothRoundRobin }
 
 // adapts reports whether slow start and the weights of agents have an effect.
@@ -64,5 +65,5 @@ func (a Algorithm) adapts() bool {
 	return false
 }
 
-// hashes reports whether it is one of those that may have a bound.
+// hashes reports whether the algorithm may have a bound.
 func (a Algorithm) hashes() bool { return a == StaticHash || a == Maglev }

@@ -91,7 +91,7 @@ func TestSmoothReturn(t *testing.T) {
 // The clock of deadlines starts again before it overflows, and nobody notices.
 func TestSmoothRestart(t *testing.T) {
 	p := New()
-	p.virtual = 1<<63 - 5*smoothRound/wholeShare
+	p.virtual = 1<<63 - 5*smoothRound/weightUnit
 	p.Configure(Settings{Servers: weighted(1, 1, 2), Algorithm: SmoothRoundRobin}, 0)
 	var got [3]int
 	for range 4000 {
@@ -143,7 +143,7 @@ func TestTwoChoices(t *testing.T) {
 			p.Take(p.At(p.Pick(from(i), 0)))
 		}
 		n := 0
-		for _, s := range p.Status() {
+		for _, s := range p.AppendStatus(nil) {
 			n = max(n, s.Conns)
 		}
 		return n
@@ -176,14 +176,14 @@ func TestSeedAndClone(t *testing.T) {
 	}
 
 	c = a.Clone()
-	before := a.Status()
+	before := a.AppendStatus(nil)
 	for slot := range 100 {
 		c.Take(c.At(slot))
 		c.Fail(c.At(slot), 1)
 		c.SetHealth(slot, HealthDown, 1)
 	}
 	c.Configure(Settings{}, 2)
-	for i, s := range a.Status() {
+	for i, s := range a.AppendStatus(nil) {
 		if !reflect.DeepEqual(s, before[i]) {
 			t.Fatalf("what happens to a clone changed server %d: %+v", i, s)
 		}
@@ -217,7 +217,7 @@ func TestLeastTime(t *testing.T) {
 	p.Take(a) // 5 x 10 ms with the next one
 	always("the faster one is loaded", 1, 0)
 	p.Observe(a, 10*time.Millisecond, 60*s)
-	if st := p.Status(); st[1].ConnectTime > time.Millisecond {
+	if st := p.AppendStatus(nil); st[1].ConnectTime > time.Millisecond {
 		t.Errorf("after a minute a measurement still counts: %v", st[1].ConnectTime)
 	}
 	always("the slow one is tried again", 1, 60*s)

@@ -8,8 +8,7 @@ import (
 )
 
 // Pick returns the slot that the algorithm chooses for a client that is not
-// remembered, or None. Limits are not looked at here, but by First: see
-// [Pool.Admit].
+// remembered, or None. Only First respects limits here: see [Pool.Admit].
 func (p *Pool) Pick(client netip.AddrPort, now time.Duration) int {
 	p.expire(now)
 	switch p.algorithm {
@@ -20,7 +19,7 @@ func (p *Pool) Pick(client netip.AddrPort, now time.Duration) int {
 		}
 		return slot
 	case SmoothRoundRobin:
-		return p.smooth()
+		return p.pickSmooth()
 	case LeastConn:
 		s := p.rank.First()
 		if s != nil {
@@ -32,14 +31,14 @@ func (p *Pool) Pick(client netip.AddrPort, now time.Duration) int {
 	case Random:
 		return slotOf(p.draw(nil))
 	case PowerOfTwo:
-		return p.better(lessLoaded)
+		return p.bestOfTwo(lessLoaded)
 	case LeastTime:
-		return p.better(sooner)
+		return p.bestOfTwo(lessTime)
 	case StaticHash, Maglev:
 		if !client.Addr().IsValid() {
-			return slotOf(p.draw(nil)) // of a Unix socket: there is nothing to go by
+			return slotOf(p.draw(nil)) // of a Unix socket: nothing to hash
 		}
-		return p.hashed(client.Addr())
+		return p.pickByHash(client.Addr())
 	case Weight:
 		return slotOf(p.rank.First())
 	}
@@ -47,44 +46,44 @@ func (p *Pool) Pick(client netip.AddrPort, now time.Duration) int {
 	return slot
 }
 
-// PickOther is Pick for a client for whom the servers of these slots are out of
-// the question. Its cost grows with their number.
+// PickOther is Pick without the servers of some slots. Its cost grows with their
+// number.
 func (p *Pool) PickOther(client netip.AddrPort, not []int, now time.Duration) int {
 	p.expire(now)
-	leaveOut := func(on bool) {
+	exclude := func(on bool) {
 		for _, slot := range not {
 			if s := p.At(slot); s != nil {
-				s.leftOut = on
-				p.index(s)
+				s.excluded = on
+				p.reindex(s)
 			}
 		}
 	}
-	leaveOut(true)
+	exclude(true)
 	slot := p.Pick(client, now)
-	leaveOut(false)
+	exclude(false)
 	if slices.Contains(not, slot) {
-		return None // the algorithm does not look at states
+		return None // the algorithm ignores states
 	}
 	return slot
 }
 
-// Ejected returns the slot of the server that comes back first of those that are
-// left alone because flows failed, or are on trial, and that ok accepts; or None.
+// Ejected returns the slot of the server that comes back first, among those that are
+// ejected for failures or on trial and that ok accepts, or None. It costs O(servers).
 func (p *Pool) Ejected(now time.Duration, ok func(*Server) bool) int {
 	p.expire(now)
 	var first *Server
 	for _, s := range p.servers {
-		if (s.absence == failing || s.absence == resetting) && (first == nil || s.until < first.until) && ok(s) {
+		if (s.ejection == byConnects || s.ejection == byResets) && (first == nil || s.until < first.until) && ok(s) {
 			first = s
 		}
 	}
 	return slotOf(first)
 }
 
-// Preferred returns the slot, or None, that Pick would return for a client now
-// and until a state, a limit that is reached or the settings change the
-// choice; ok is false where the algorithm goes by turns, draws or counts. It
-// changes nothing; "now" is the latest time that any method was given.
+// Preferred returns the slot, or None, that Pick returns for a client as long as no
+// state, reached limit or setting changes. ok is false if the algorithm uses turns,
+// draws or counts. It changes nothing; "now" is the latest time that any method was
+// given.
 func (p *Pool) Preferred(client netip.AddrPort) (slot int, ok bool) {
 	switch p.algorithm {
 	case Hash, HashPort:
@@ -97,8 +96,8 @@ func (p *Pool) Preferred(client netip.AddrPort) (slot int, ok bool) {
 	case First:
 		return p.open.from(0), true
 	case StaticHash, Maglev:
-		if p.set.Bound == 0 && client.Addr().IsValid() {
-			return p.hashed(client.Addr()), true
+		if p.settings.Bound == 0 && client.Addr().IsValid() {
+			return p.pickByHash(client.Addr()), true
 		}
 	}
 	return None, false
@@ -111,8 +110,8 @@ func slotOf(s *Server) int {
 	return s.Slot
 }
 
-// hash is C Pen's on a little-endian machine, so that clients keep their
-// servers when the program is exchanged (section 6, vectors in section 25).
+// hash is C Pen's on a little-endian machine, so that clients keep their servers when
+// this program replaces it (specification, section 6; vectors in section 25).
 func hash(client netip.AddrPort, port bool) uint32 {
 	addr := client.Addr().Unmap()
 	switch {
@@ -139,14 +138,14 @@ func (p *Pool) Next(slot int, now time.Duration) int {
 	return None
 }
 
-// A smoothRound is how long a round of smooth round-robin takes a server whose
-// share is 1, in its own time. The largest share still has some of it, and the
-// clock goes on for tens of thousands of such rounds.
+// smoothRound is the stride of a server of effective weight 1 on smooth round-robin's
+// clock. The largest weight still has a stride above 0, and the clock lasts for tens
+// of thousands of rounds.
 const smoothRound = 1 << 52
 
-// smooth takes the server with the earliest deadline. The clock of deadlines
-// stands at the last one; it starts again long before it overflows.
-func (p *Pool) smooth() int {
+// pickSmooth takes the server with the earliest deadline and sets the clock to it. The
+// clock starts again long before it overflows.
+func (p *Pool) pickSmooth() int {
 	s := p.rank.First()
 	if s == nil {
 		return None
@@ -165,11 +164,11 @@ func (p *Pool) smooth() int {
 	return s.Slot
 }
 
-func smoothStride(s *Server) uint64 { return max(smoothRound/s.drawn, 1) }
+func smoothStride(s *Server) uint64 { return max(smoothRound/s.openWeight, 1) }
 
-// nextDeadline is a server's first deadline that is to come. Its deadlines are
-// fixed points: one in each stride, and in the order of slots where the
-// strides are the same. So a server that comes back has its old place.
+// nextDeadline is a server's first deadline after the clock. Deadlines are fixed
+// points, one in each stride, in the order of slots for equal strides: a server that
+// comes back gets its old place.
 func (p *Pool) nextDeadline(s *Server) uint64 {
 	stride, n := smoothStride(s), uint64(len(p.servers))
 	slot := uint64(s.Slot)

@@ -8,30 +8,29 @@ import (
 	"net/netip"
 )
 
-// scramble spreads every bit of x over all bits of the result, which is another
-// one for every x: the finalizer of SplitMix64 (Steele, Lea and Flood, OOPSLA
-// 2014).
+// scramble is a bijection that spreads every bit of x over the result: the finalizer
+// of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
 func scramble(x uint64) uint64 {
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb
 	return x ^ x>>31
 }
 
-// golden is 2^64 divided by the golden ratio: the step from one number to be
-// scrambled to the next.
+// golden is 2^64 divided by the golden ratio, SplitMix64's step between inputs of
+// scramble.
 const golden = 0x9e3779b97f4a7c15
 
-// hashClient is the same on every machine and in every version: peers choose
-// alike, and clients keep their servers over an upgrade. An IPv4 address is
-// its IPv6-mapped form.
+// hashClient must not change between machines or versions: peers choose alike, and
+// clients keep their servers over an upgrade. An IPv4 address hashes as its IPv6-mapped
+// form.
 func hashClient(addr netip.Addr) uint64 {
 	b := addr.As16()
 	h := scramble(binary.BigEndian.Uint64(b[:8]) + golden)
 	return scramble(h ^ binary.BigEndian.Uint64(b[8:]))
 }
 
-// hashName is likewise, for the names of servers; the number tells apart those
-// of the same name.
+// hashName is the same for names of servers. The number tells servers of one name
+// apart.
 func hashName(name string, number int) uint64 {
 	h := fnv.New64a()
 	h.Write([]byte(name)) // never fails
@@ -44,14 +43,13 @@ func reduce(h, n uint64) uint64 {
 	return high
 }
 
-// probes is how many places are looked at for a client before the order of
-// slots decides: with it, half of the servers may be away and one client in
-// 2^32 notices.
+// probes is how often a client is hashed again before the order of slots decides. With
+// half of the servers down, 1 client in 2^32 gets that far.
 const probes = 32
 
-// hashed chooses for StaticHash and Maglev. A server that cannot have the client
-// is passed over by hashing again, so that its clients spread over all others.
-func (p *Pool) hashed(client netip.Addr) int {
+// pickByHash chooses for StaticHash and Maglev. If a server can't take the client, it
+// hashes again, so that the server's clients spread over all others.
+func (p *Pool) pickByHash(client netip.Addr) int {
 	h := hashClient(client)
 	again := h
 	for probe := range probes {
@@ -59,12 +57,12 @@ func (p *Pool) hashed(client netip.Addr) int {
 		if slot == None {
 			break
 		}
-		if p.mayHave(slot, probe == 0) {
+		if p.accepts(slot, probe == 0) {
 			return slot
 		}
 		again = scramble(again + golden)
 	}
-	if p.set.Bound > 0 {
+	if p.settings.Bound > 0 {
 		return slotOf(p.rank.First()) // the least loaded one is within any bound
 	}
 	return p.open.from(int(reduce(h, uint64(len(p.servers)))))
@@ -73,7 +71,7 @@ func (p *Pool) hashed(client netip.Addr) int {
 // homeOf is the slot that a hash belongs to, or None.
 func (p *Pool) homeOf(h uint64) int {
 	if p.algorithm == Maglev {
-		return p.set.Maglev.at(h)
+		return p.settings.Maglev.at(h)
 	}
 	total := p.static.total()
 	if total == 0 {
@@ -82,21 +80,21 @@ func (p *Pool) homeOf(h uint64) int {
 	return p.static.find(reduce(h, total))
 }
 
-// mayHave reports whether the server of a slot may be chosen by its hash.
-func (p *Pool) mayHave(slot int, first bool) bool {
+// accepts reports whether a hash may choose the server of a slot.
+func (p *Pool) accepts(slot int, first bool) bool {
 	if slot >= len(p.servers) {
-		return false // the table was made for other servers
+		return false // the table is of other servers
 	}
 	if !p.open.has(slot) {
-		return first && p.algorithm == StaticHash && !p.servers[slot].leftOut
+		return first && p.algorithm == StaticHash && !p.servers[slot].excluded
 	}
-	return p.set.Bound == 0 || p.withinBound(p.servers[slot])
+	return p.settings.Bound == 0 || p.withinBound(p.servers[slot])
 }
 
-// withinBound reports whether a server has no more than its part of all
-// connections if it gets one more (consistent hashing with bounded loads;
-// Mirrokni, Thorup and Zadimoghaddam, SODA 2018).
+// withinBound reports whether a server stays within its bounded share of all
+// connections with one more (consistent hashing with bounded loads; Mirrokni, Thorup
+// and Zadimoghaddam, SODA 2018).
 func (p *Pool) withinBound(s *Server) bool {
-	share := float64(s.drawn) / float64(p.weights.total())
-	return float64(s.conns+1) <= math.Ceil(max(p.set.Bound, 1)*float64(p.conns+1)*share)
+	share := float64(s.openWeight) / float64(p.weights.total())
+	return float64(s.conns+1) <= math.Ceil(max(p.settings.Bound, 1)*float64(p.conns+1)*share)
 }

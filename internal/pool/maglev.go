@@ -7,21 +7,20 @@ import (
 	"pen/internal/heap"
 )
 
-// maglevSize is the number of places in a Maglev table, a prime. Up to some 650
-// servers of the same weight, their parts differ by 1 % at most.
+// maglevSize is the number of places in a Maglev table, a prime. The shares of up to
+// some 650 servers of equal weight differ by at most 1 %.
 const maglevSize = 65537
 
-// A MaglevTable says which server a hash belongs to (Eisenbud et al., "Maglev:
-// A Fast and Reliable Software Network Load Balancer", NSDI 2016, section
-// 3.4). It is never changed.
+// A MaglevTable maps hashes to servers (Eisenbud et al., "Maglev: A Fast and Reliable
+// Software Network Load Balancer", NSDI 2016, section 3.4). It is immutable.
 type MaglevTable struct {
 	slots []int32 // by place; empty without servers
 }
 
-// NewMaglev makes the table for servers, by slot. It depends on the addresses
-// and weights of those that have a weight, and not on their slots or states:
-// peers with the same servers have the same table. It takes some milliseconds,
-// for thousands of servers some ten, so it is called without a lock.
+// NewMaglev makes the table for servers, by slot. It depends only on the addresses and
+// weights of servers that have a weight, not on slots or states: peers with the same
+// servers have the same table. It takes several milliseconds, tens for thousands of
+// servers: call it without a lock.
 func NewMaglev(servers []Config) *MaglevTable { return newMaglev(servers, maglevSize) }
 
 func newMaglev(servers []Config, size uint64) *MaglevTable {
@@ -54,8 +53,8 @@ func (t *MaglevTable) at(h uint64) int {
 	return int(t.slots[reduce(h, uint64(len(t.slots)))])
 }
 
-// An entrant is a server that takes places in the table in the order that its
-// name determines, whenever its weight gives it a turn.
+// An entrant is a server that takes places in the table. Its name decides the order of
+// its places, its weight how often it has a turn.
 type entrant struct {
 	name        string
 	slot        int

@@ -21,7 +21,7 @@ type modelServer struct {
 	conns      int
 	health     Health
 	agent      Agent
-	why        absence
+	why        ejection
 	since      time.Duration
 	trial      bool
 	failures   int
@@ -29,7 +29,7 @@ type modelServer struct {
 	resets     int
 	attemptsOf map[netip.Addr]bool
 	resetsOf   map[netip.Addr]bool
-	level      int
+	ejections  int
 	well       time.Duration
 	warming    bool
 	warmSince  time.Duration
@@ -40,7 +40,7 @@ type modelServer struct {
 	measuredAt time.Duration
 }
 
-func (m *model) timeAway(level int) time.Duration {
+func (m *model) ejectionTime(level int) time.Duration {
 	d := m.set.Blacklist
 	for range level - 1 {
 		d = max(d, min(2*d, m.set.Outlier.Max))
@@ -49,13 +49,13 @@ func (m *model) timeAway(level int) time.Duration {
 }
 
 func (m *model) until(s *modelServer) time.Duration {
-	if s.why == commanded {
+	if s.why == byOperator {
 		return s.since + m.set.Blacklist
 	}
-	return s.since + m.timeAway(s.level)
+	return s.since + m.ejectionTime(s.ejections)
 }
 
-func (m *model) away(s *modelServer) bool { return s.why != present && m.now < m.until(s) }
+func (m *model) shunned(s *modelServer) bool { return s.why != notEjected && m.now < m.until(s) }
 
 func (m *model) admin(s *modelServer) Admin { return max(s.Admin, s.agent.Admin) }
 
@@ -63,11 +63,11 @@ func (m *model) panics() bool {
 	enabled, well := 0, 0
 	for i := range m.servers {
 		s := &m.servers[i]
-		if !s.Used() || m.admin(s) != Enabled || s.why == commanded && m.away(s) {
+		if !s.Used() || m.admin(s) != Enabled || s.why == byOperator && m.shunned(s) {
 			continue
 		}
 		enabled++
-		if s.health != HealthDown && !s.agent.Down && s.why == present {
+		if s.health != HealthDown && !s.agent.Down && s.why == notEjected {
 			well++
 		}
 	}
@@ -78,12 +78,12 @@ func (m *model) usable(s *modelServer) bool {
 	switch {
 	case !s.Used() || m.admin(s) != Enabled:
 		return false
-	case s.why == commanded && m.away(s):
+	case s.why == byOperator && m.shunned(s):
 		return false
 	case m.panics():
 		return true
 	}
-	return s.health != HealthDown && !s.agent.Down && !m.away(s) && !s.trial
+	return s.health != HealthDown && !s.agent.Down && !m.shunned(s) && !s.trial
 }
 
 func (m *model) share(s *modelServer) uint64 {
@@ -105,7 +105,7 @@ func (m *model) mayEject(s *modelServer, last bool) bool {
 	for i := range m.servers {
 		other := &m.servers[i]
 		enabled := other.Used() && m.admin(other) == Enabled && other.health != HealthDown && !other.agent.Down
-		if other != s && enabled && other.why == present && (!m.set.Algorithm.weighs() || m.share(other) > 0) {
+		if other != s && enabled && other.why == notEjected && (!m.set.Algorithm.weighs() || m.share(other) > 0) {
 			others++
 		}
 	}
@@ -115,7 +115,7 @@ func (m *model) mayEject(s *modelServer, last bool) bool {
 	for _, s := range m.servers {
 		if s.Used() {
 			used++
-			if s.why == failing || s.why == resetting {
+			if s.why == byConnects || s.why == byResets {
 				ejected++
 			}
 		}
@@ -123,14 +123,14 @@ func (m *model) mayEject(s *modelServer, last bool) bool {
 	return m.set.Outlier.Share == 0 || ejected == 0 || (ejected+1)*100 <= m.set.Outlier.Share*used
 }
 
-func (m *model) eject(s *modelServer, why absence) {
-	if s.why == present {
-		for well := m.now - s.well; s.level > 0 && well >= m.timeAway(s.level); s.level-- {
-			well -= m.timeAway(s.level)
+func (m *model) eject(s *modelServer, why ejection) {
+	if s.why == notEjected {
+		for well := m.now - s.well; s.ejections > 0 && well >= m.ejectionTime(s.ejections); s.ejections-- {
+			well -= m.ejectionTime(s.ejections)
 		}
 	}
-	if s.level == 0 || m.timeAway(s.level+1) != m.timeAway(s.level) {
-		s.level++
+	if s.ejections == 0 || m.ejectionTime(s.ejections+1) != m.ejectionTime(s.ejections) {
+		s.ejections++
 	}
 	s.why, s.since, s.trial = why, m.now, false
 }
@@ -140,12 +140,12 @@ func (m *model) fail(s *modelServer) bool {
 	switch {
 	case m.set.Blacklist == 0:
 		s.trial = false
-	case m.away(s):
-		if s.why != commanded {
+	case m.shunned(s):
+		if s.why != byOperator {
 			s.since = m.now
 		}
-	case s.why != present || s.failures >= max(m.set.Outlier.Failures, 1) && m.mayEject(s, len(m.set.Emergency) > 0):
-		m.eject(s, failing)
+	case s.why != notEjected || s.failures >= max(m.set.Outlier.Failures, 1) && m.mayEject(s, len(m.set.Emergency) > 0):
+		m.eject(s, byConnects)
 		return true
 	}
 	return false
@@ -161,26 +161,26 @@ func see(by *map[netip.Addr]bool, client netip.Addr) (several bool) {
 
 func (m *model) failAttempt(s *modelServer, client netip.Addr) bool {
 	s.attempts++
-	if see(&s.attemptsOf, client) && s.attempts >= m.set.Outlier.Failures && m.set.Blacklist > 0 && s.why == present && m.mayEject(s, false) {
-		m.eject(s, failing)
+	if see(&s.attemptsOf, client) && s.attempts >= m.set.Outlier.Failures && m.set.Blacklist > 0 && s.why == notEjected && m.mayEject(s, false) {
+		m.eject(s, byConnects)
 		return true
 	}
 	return false
 }
 
 func (m *model) checkPassed(s *modelServer) {
-	if s.why == failing {
-		s.why, s.trial, s.well = present, false, m.now
+	if s.why == byConnects {
+		s.why, s.trial, s.well = notEjected, false, m.now
 		s.failures, s.attempts, s.attemptsOf = 0, 0, nil
-		m.warm(s)
+		m.startWarming(s)
 	}
 }
 
 func (m *model) earlyEnd(s *modelServer, client netip.Addr) bool {
 	s.resets++
 	several := see(&s.resetsOf, client)
-	if several && m.set.Outlier.Resets > 0 && s.resets >= m.set.Outlier.Resets && m.set.Blacklist > 0 && s.why == present && m.mayEject(s, false) {
-		m.eject(s, resetting)
+	if several && m.set.Outlier.Resets > 0 && s.resets >= m.set.Outlier.Resets && m.set.Blacklist > 0 && s.why == notEjected && m.mayEject(s, false) {
+		m.eject(s, byResets)
 		return true
 	}
 	return false
@@ -188,17 +188,17 @@ func (m *model) earlyEnd(s *modelServer, client netip.Addr) bool {
 
 func (m *model) succeed(s *modelServer) {
 	s.failures, s.attempts, s.attemptsOf = 0, 0, nil
-	away := m.away(s)
-	if s.why == present || away && s.why != failing {
+	away := m.shunned(s)
+	if s.why == notEjected || away && s.why != byConnects {
 		return
 	}
-	s.why, s.trial, s.well = present, false, m.now
+	s.why, s.trial, s.well = notEjected, false, m.now
 	if !away {
-		m.warm(s)
+		m.startWarming(s)
 	}
 }
 
-func (m *model) warm(s *modelServer) {
+func (m *model) startWarming(s *modelServer) {
 	if m.set.SlowStart > 0 {
 		s.warming, s.warmSince, s.warmth = true, m.now, 10
 	}
@@ -228,13 +228,13 @@ func (m *model) configure(set Settings) {
 			*s = modelServer{Config: c, conns: s.conns, agent: Agent{Weight: -1}, warmth: 100, lastPick: s.lastPick}
 		}
 		if same && out && !m.out(s) {
-			m.warm(s)
+			m.startWarming(s)
 		}
 		if set.SlowStart == 0 {
 			s.warming, s.warmth = false, 100
 		}
-		if set.Blacklist == 0 && (s.why == failing || s.why == resetting) {
-			s.why, s.trial, s.well = present, false, m.now
+		if set.Blacklist == 0 && (s.why == byConnects || s.why == byResets) {
+			s.why, s.trial, s.well = notEjected, false, m.now
 		}
 	}
 }
@@ -293,7 +293,7 @@ func (m *model) better(p *Pool, i, j int) bool {
 	return false // First
 }
 
-// drawn uses a copy of the Pool's generator and adds up shares one by one.
+// drawn uses a copy of the Pool's generator and adds up weights one by one.
 func (m *model) drawn(p *Pool) int {
 	rng := p.rng
 	draw := func(not int) int {
@@ -399,7 +399,7 @@ func (m *model) hashed(p *Pool, client netip.AddrPort) int {
 // home is whose a hash is, of servers with this weight in all.
 func (m *model) home(p *Pool, h, configured uint64) int {
 	if m.set.Algorithm == Maglev {
-		return p.set.Maglev.at(h)
+		return p.settings.Maglev.at(h)
 	}
 	if configured == 0 {
 		return None

@@ -1,10 +1,39 @@
-// Package pool knows the servers: their addresses, limits, weights, states and
-// counts, and the algorithms that choose one of them.
+// Package pool holds the servers of a service: their addresses, limits, weights,
+// states and counts, and the algorithms that choose one of them.
 //
-// A Pool is plain data without a lock of its own; the dispatcher's lock guards
-// it. Time is passed in, on any clock that begins at 0 and never goes back.
-// Every choice costs O(1) or O(log n) and allocates nothing; but when a panic
-// begins or ends, every server is looked at, once.
+// A Pool is plain data without a lock of its own; the dispatcher's lock guards it.
+// Time is passed in, on any clock that starts at 0 and never goes back. A choice
+// costs O(1) or O(log n) and allocates nothing. Only the start and the end of a
+// panic cost O(n).
+//
+// # The state of a server
+//
+// Four parts of a server's state change independently, each by its own writer. The
+// first of the table that says no is what [Pool.Admit] and [Status] report.
+//
+//	part      values                          who moves it
+//	--------  ------------------------------  ----------------------------------------
+//	admin     enabled | draining | disabled   the operator (Config.Admin) and the agent
+//	                                          (SetAgent); the stricter one counts
+//	health    unknown | up | down             health checks (SetHealth); an agent may
+//	                                          say down as well (SetAgent)
+//	ejection  see below                       live traffic, and the operator (Blacklist)
+//	warmth    10 % .. 100 % of the weight     slow start; Tick raises it
+//
+// Ejection, with the calls that move it:
+//
+//	             Fail, FailAttempt, EarlyEnd                    time is over (expire)
+//	not ejected ----------------------------> ejected until T --------------------------+
+//	     ^  ^    Blacklist                      |        ^                              |
+//	     |  +-----------------------------------+        | Fail: ejected for longer     v
+//	     |    Blacklist 0; Succeed or CheckPassed        +--------------------------- on trial
+//	     |    where failed connects ejected it                                          |
+//	     +------------------------------------------------------------------------------+
+//	          Succeed, CheckPassed: starts slow start if the time was over
+//
+// On trial, one flow at a time may use the server: Take makes it the trial, and
+// Succeed, Fail or AbandonTrial ends that. Under panic (Settings.Panic), when too few
+// servers are well, health and ejection do not count; what the operator says does.
 package pool
 
 import (
@@ -33,27 +62,26 @@ func EmergencySlotOf(n int) int {
 // IsEmergency reports whether a slot is that of a server of last resort.
 func IsEmergency(slot int) bool { return slot == EmergencySlot || slot < None }
 
-// Settings is everything that the operator says of a pool.
+// Settings is all that the operator configures of a pool.
 type Settings struct {
 	Servers   []Config // by slot
 	Emergency []Config // in the order in which they are tried
 	Abuse     Config
 	Algorithm Algorithm
-	Blacklist time.Duration // how long a failed server is left alone; 0: not at all
+	Blacklist time.Duration // how long a failed server is ejected; 0: not at all
 
-	// Maglev is the table of NewMaglev(Servers), made outside of any lock. If it
-	// is nil while Algorithm wants one, Configure takes the time to make it.
+	// Maglev is NewMaglev(Servers), made outside of any lock. If it is nil and
+	// Algorithm needs it, Configure takes the time to make it.
 	Maglev *MaglevTable
-	// Bound is how much more than its share of all connections a server gets
-	// from StaticHash and Maglev: 1.25 is a quarter more. 0 is no bound, and
-	// what is below 1 counts as 1.
+	// Bound is how far StaticHash and Maglev may exceed a server's share of all
+	// connections: 1.25 is by a quarter. 0 is no bound; values below 1 count as 1.
 	Bound float64
-	// SlowStart is how long a server that comes back needs until it has its
-	// whole weight; 0: it has it at once.
+	// SlowStart is how long a server that comes back takes to reach its full
+	// weight. 0 gives it at once.
 	SlowStart time.Duration
 	Outlier   Outlier
-	// Panic is a share in percent: where fewer of the enabled servers are well,
-	// health and ejection are ignored. 0 is never.
+	// Panic is a percentage: if fewer of the enabled servers are well, health and
+	// ejection are ignored. 0 is never.
 	Panic int
 }
 
@@ -61,7 +89,7 @@ type Settings struct {
 type Pool struct {
 	algorithm Algorithm
 	blacklist time.Duration
-	set       Settings // without Servers
+	settings  Settings // without Servers
 	now       time.Duration
 	rng       rand.PCG
 
@@ -69,25 +97,26 @@ type Pool struct {
 	emergency []*Server
 	abuse     *Server
 
-	tally   tally     // of the servers' standings
-	panics  bool      // health and ejection are ignored
-	warming []*Server // those with less than their whole weight
+	census   census    // of the servers' standings
+	panics   bool      // health and ejection are ignored
+	revision uint64    // see Revision
+	warming  []*Server // servers in slow start
 
 	turn    int    // slot of the last round-robin choice
-	virtual uint64 // when it was made, in smooth round-robin's time
+	virtual uint64 // clock of smooth round-robin: the deadline of its last choice
 	picks   uint64 // choices of LeastConn, so that equals take turns
 	conns   int    // of all servers in the table
 
-	available bitset             // takes connections, as far as its state goes
-	open      bitset             // the algorithm may choose it
-	weights   shares             // of the open servers, in the units of Server.share
-	static    shares             // of all servers, as configured
+	available bitset             // its state lets it take connections
+	open      bitset             // the algorithm may choose it: available, has a weight, not full
+	weights   fenwick            // of the open servers, in units of weightUnit
+	static    fenwick            // of all servers, as configured
 	rank      heap.Heap[*Server] // the open servers, best first, where Algorithm has an order
-	expiry    heap.Heap[*Server] // servers that are left alone, first to return first
+	expiry    heap.Heap[*Server] // ejected servers, first to return first
 }
 
-// New returns a pool without servers. Its draws differ from those of any other
-// pool until Seed is called.
+// New returns a pool without servers. Its random draws differ from those of any
+// other pool unless Seed is called.
 func New() *Pool {
 	p := &Pool{
 		turn:  -1,
@@ -98,19 +127,19 @@ func New() *Pool {
 	return p
 }
 
-// Seed makes the draws of the algorithms that draw a function of the seeds.
+// Seed makes random draws reproducible.
 func (p *Pool) Seed(a, b uint64) { p.rng.Seed(a, b) }
 
-// Configure makes the settings effective. Counts, states and the turn of
-// round-robin stay with their slots; a slot whose address changes keeps its
-// counts only, and one that is no longer used forgets its bytes as well.
+// Configure applies settings. Counts, states and the turn of round-robin stay with
+// their slots. A slot whose address changes keeps only its counts; one that is no
+// longer used also loses its byte counts.
 func (p *Pool) Configure(s Settings, now time.Duration) {
-	p.passTo(now)
-	p.set = s
-	p.set.Servers, p.set.Emergency = nil, nil
+	p.advance(now)
+	p.settings = s
+	p.settings.Servers, p.settings.Emergency = nil, nil
 	p.algorithm, p.blacklist = s.Algorithm, s.Blacklist
 	if s.Algorithm == Maglev && s.Maglev == nil {
-		p.set.Maglev = NewMaglev(s.Servers)
+		p.settings.Maglev = NewMaglev(s.Servers)
 	}
 	for len(p.servers) < len(s.Servers) {
 		p.servers = append(p.servers, newServer(len(p.servers)))
@@ -127,7 +156,7 @@ func (p *Pool) Configure(s Settings, now time.Duration) {
 	p.rebuild()
 }
 
-// configureEmergency keeps the state of those that were there before, wherever.
+// configureEmergency keeps the state of servers that were there before, in any place.
 func (p *Pool) configureEmergency(configs []Config) {
 	before := p.emergency
 	p.emergency = nil
@@ -157,7 +186,7 @@ func (p *Pool) configure(s *Server, c Config) {
 	out, at := s.out(), s.Addr
 	s.Config = c
 	if same {
-		s.Prefer(at)
+		p.Prefer(s, at)
 	}
 	if !same {
 		s.forget()
@@ -166,30 +195,33 @@ func (p *Pool) configure(s *Server, c Config) {
 		s.sent, s.received = 0, 0
 	}
 	if same && out && !s.out() {
-		p.warm(s)
+		p.startWarming(s)
 	}
-	p.retime(s)
+	p.setUntil(s)
 }
 
-// passTo says what time it is.
-func (p *Pool) passTo(now time.Duration) { p.now = max(p.now, now) }
+// advance moves the clock forward.
+func (p *Pool) advance(now time.Duration) { p.now = max(p.now, now) }
 
-// owns reports whether a server is in the table: flows may hold one that was.
+// owns reports whether a server is part of the pool. Flows may hold removed servers.
 func (p *Pool) owns(s *Server) bool {
-	return s.Slot >= 0 && s.Slot < len(p.servers) && p.servers[s.Slot] == s
+	if s.Slot < 0 {
+		return p.lookup(s.Slot) == s
+	}
+	return s.Slot < len(p.servers) && p.servers[s.Slot] == s
 }
 
 // Len is the number of slots, unused ones included.
 func (p *Pool) Len() int { return len(p.servers) }
 
-// Numbers returns how many slots have a server, and how many of these are
+// Numbers returns how many slots have a server, and how many of those servers are
 // available now.
 func (p *Pool) Numbers(now time.Duration) (used, available int) {
 	p.expire(now)
 	for slot := p.available.next(0); slot >= 0; slot = p.available.next(slot + 1) {
 		available++
 	}
-	return p.tally.used, available
+	return p.census.used, available
 }
 
 // At returns the server of a slot, or nil where no server is.
@@ -208,7 +240,7 @@ func (p *Pool) Emergency(n int) *Server {
 	return p.emergency[n]
 }
 
-// Abuse returns the server for clients that are denied, or nil.
+// Abuse returns the server for denied clients, or nil.
 func (p *Pool) Abuse() *Server { return used(p.abuse) }
 
 func used(s *Server) *Server {
@@ -218,56 +250,56 @@ func used(s *Server) *Server {
 	return nil
 }
 
-// Holds reports whether a server is still one of the pool's, be it the emergency
-// or the abuse server.
-func (p *Pool) Holds(s *Server) bool { return s != nil && p.any(s.Slot) == s }
+// Holds reports whether a server is still part of the pool, emergency and abuse
+// servers included.
+func (p *Pool) Holds(s *Server) bool { return s != nil && p.lookup(s.Slot) == s }
 
-// any returns the server of a slot, which may be the emergency or the abuse
-// server's, or nil.
-func (p *Pool) any(slot int) *Server {
-	switch slot {
-	case EmergencySlot:
-		return p.Emergency(0)
-	case AbuseSlot:
+// lookup returns the server of any slot, negative ones included, or nil.
+func (p *Pool) lookup(slot int) *Server {
+	if slot == AbuseSlot {
 		return p.Abuse()
+	}
+	for _, s := range p.emergency {
+		if s.Slot == slot {
+			return s
+		}
 	}
 	return p.At(slot)
 }
 
-// Take counts a connection that begins. It reports whether the connection is
-// the server's trial: then its end is told by Succeed, Fail or Forgo.
+// Take counts a new connection. It reports whether the connection is the server's
+// trial: then the caller must call Succeed, Fail or AbandonTrial.
 func (p *Pool) Take(s *Server) (trial bool) {
 	p.count(s, 1)
-	if s.absence == present || p.panics && s.Slot >= 0 || s.away(p.now) {
+	if s.ejection == notEjected || p.panics && s.Slot >= 0 || s.shunned(p.now) {
 		return false
 	}
 	s.trial = true
-	p.place(s)
+	p.reclassify(s)
 	return true
 }
 
-// Release counts a connection that ended, with the bytes that it moved. With
-// its last connection a server's trial is over as well.
+// Release uncounts a connection and adds the bytes that it moved. A trial ends with
+// the server's last connection.
 func (p *Pool) Release(s *Server, sent, received uint64) {
 	p.count(s, -1)
 	s.sent += sent
 	s.received += received
 	if s.trial && s.conns == 0 {
-		p.Forgo(s)
+		p.AbandonTrial(s)
 	}
 }
 
 func (p *Pool) count(s *Server, n int) {
 	s.conns += n
-	if p.owns(s) {
+	if s.Slot >= 0 && p.owns(s) {
 		p.conns += n
 		p.recount(s)
 	}
 }
 
-// Clone returns a copy that shares nothing with p that can change, such as for
-// explaining a choice without making it. Its servers are others: those that
-// flows hold belong to p.
+// Clone returns an independent copy, on which a choice can be explained without
+// making it. Its servers are copies too: those that flows hold belong to p.
 func (p *Pool) Clone() *Pool {
 	c := *p
 	c.servers = make([]*Server, len(p.servers))
@@ -280,14 +312,13 @@ func (p *Pool) Clone() *Pool {
 	for i, s := range c.emergency {
 		c.emergency[i] = s.clone()
 	}
-	// What is off the table and still warming is of no interest.
-	c.warming = nil
+	c.warming = nil // without servers that are not in the table any more
 	for _, s := range p.warming {
-		if w := c.any(s.Slot); w != nil {
+		if w := c.lookup(s.Slot); w != nil {
 			c.warming = append(c.warming, w)
 		}
 	}
-	own := func(s *Server) *Server { return c.servers[s.Slot] }
+	own := func(s *Server) *Server { return c.lookup(s.Slot) }
 	c.rank, c.expiry = p.rank.Map(own), p.expiry.Map(own)
 	c.available, c.open = p.available.clone(), p.open.clone()
 	c.weights, c.static = p.weights.clone(), p.static.clone()

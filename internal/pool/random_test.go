@@ -1,9 +1,11 @@
 package pool
 
 import (
+	"fmt"
 	"math"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -69,9 +71,16 @@ func againstModel(t *rapid.T, a Algorithm) {
 	}
 	configure()
 	var taken []int
+	watch := watcher{}
 	for step := range 60 {
+		before := p.Revision()
+		next, changes := p.NextChange()
 		m.now += time.Duration(draw("time", 0, 2))
-		p.expire(m.now)
+		if p.Tick(m.now); p.Revision() != before && (!changes || m.now < next) {
+			t.Fatalf("step %d: a change at %d that was not announced: %d, %v", step, m.now, next, changes)
+		}
+		m.tick()
+		watch.compare(t, p, m)
 		if p.Len() > 0 {
 			slot := draw("slot", 0, p.Len()-1)
 			if s := p.At(slot); s != nil {
@@ -90,6 +99,7 @@ func againstModel(t *rapid.T, a Algorithm) {
 			taken = taken[1:]
 		}
 		agree(t, p, m)
+		watch.compare(t, p, m)
 		client := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(draw("client", 0, 255))}), 40000)
 		want := m.pick(p, client)
 		preferred, ok := p.Preferred(client)
@@ -108,7 +118,7 @@ func againstModel(t *rapid.T, a Algorithm) {
 		if p.Admit(p.At(want), false, m.now) == Admitted {
 			s := &m.servers[want]
 			s.conns++
-			trial := s.why != present && !m.panics()
+			trial := s.why != notEjected && !m.panics()
 			s.trial = s.trial || trial
 			if p.Take(p.At(want)) != trial {
 				t.Fatalf("step %d: server %d: on trial: %v", step, want, !trial)
@@ -178,10 +188,10 @@ func operate(t *rapid.T, p *Pool, s *Server, m *model, ms *modelServer) {
 	case 5:
 		d := time.Duration(draw("for", 0, 9))
 		p.Blacklist(s, d, m.now)
-		ms.why, ms.trial, ms.well, ms.failures, ms.resets, ms.level = present, false, m.now, 0, 0, 0
+		ms.why, ms.trial, ms.well, ms.failures, ms.resets, ms.ejections = notEjected, false, m.now, 0, 0, 0
 		ms.attempts, ms.attemptsOf, ms.resetsOf = 0, nil, nil
 		if d > 0 {
-			ms.why, ms.since = commanded, m.now+d-m.set.Blacklist
+			ms.why, ms.since = byOperator, m.now+d-m.set.Blacklist
 		}
 	case 6:
 		ms.health = Health(draw("health", 0, 2))
@@ -190,7 +200,7 @@ func operate(t *rapid.T, p *Pool, s *Server, m *model, ms *modelServer) {
 		ms.agent = Agent{Weight: draw("agent", -1, 3) * 50, Down: draw("agent down", 0, 5) == 0, Admin: Admin(max(0, draw("agent admin", -5, 2)))}
 		p.SetAgent(s.Slot, ms.agent, m.now)
 	case 8:
-		p.Forgo(s)
+		p.AbandonTrial(s)
 		ms.trial = false
 	case 9:
 		d := time.Duration(draw("connect time", 1, 1000)) * time.Millisecond
@@ -212,12 +222,32 @@ func operate(t *rapid.T, p *Pool, s *Server, m *model, ms *modelServer) {
 		}
 	}
 	if wasOut && !m.out(ms) {
-		m.warm(ms)
+		m.startWarming(ms)
 	}
 }
 
 // witness is one of a few clients.
 func witness(n int) netip.Addr { return netip.AddrFrom4([4]byte{192, 0, 2, byte(n)}) }
+
+// A watcher looks at what planes may know of servers: where that has changed, there
+// must be a new revision.
+type watcher struct {
+	revision uint64
+	outlooks string
+}
+
+func (w *watcher) compare(t *rapid.T, p *Pool, m *model) {
+	t.Helper()
+	var b strings.Builder
+	for i := range m.servers {
+		s := &m.servers[i]
+		fmt.Fprintln(&b, s.Config, m.usable(s), m.share(s), s.why != notEjected && !m.panics())
+	}
+	if p.Revision() == w.revision && b.String() != w.outlooks {
+		t.Fatalf("revision %d: servers changed from\n%sto\n%s", w.revision, w.outlooks, &b)
+	}
+	*w = watcher{p.Revision(), b.String()}
+}
 
 // agree compares what is known of every server.
 func agree(t *rapid.T, p *Pool, m *model) {
@@ -225,7 +255,7 @@ func agree(t *rapid.T, p *Pool, m *model) {
 	if p.Panicking() != m.panics() {
 		t.Fatalf("panics: %v, want %v", p.Panicking(), m.panics())
 	}
-	for i, s := range p.Status() {
+	for i, s := range p.AppendStatus(nil) {
 		ms := &m.servers[i]
 		if got, want := p.available.has(i), m.usable(ms); got != want {
 			t.Fatalf("at %d: server %d usable: %v, want %v; it is %s", m.now, i, got, want, s.State)
@@ -233,7 +263,7 @@ func agree(t *rapid.T, p *Pool, m *model) {
 		if got, want := p.open.has(i), m.chosen(ms); got != want {
 			t.Fatalf("server %d may be chosen: %v, want %v", i, got, want)
 		}
-		if s.Conns != ms.conns || s.Failures != ms.failures || s.Attempts != ms.attempts || s.Resets != ms.resets || s.Ejections != ms.level {
+		if s.Conns != ms.conns || s.Failures != ms.failures || s.Attempts != ms.attempts || s.Resets != ms.resets || s.Ejections != ms.ejections {
 			t.Fatalf("server %d: %+v, want %+v", i, s, *ms)
 		}
 		if s.Used() && s.Share != float64(m.share(ms))/10000 {

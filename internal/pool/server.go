@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// A Config is what the operator says of one server.
+// A Config is what the operator configures of one server.
 type Config struct {
 	Addr   netip.AddrPort   // port 0: the slot is not used
 	Others []netip.AddrPort // more addresses of the same server, which are tried after Addr
@@ -16,8 +16,8 @@ type Config struct {
 	Prio   int
 	ACL    int    // number of the access list for its clients
 	Name   string // for the operator; may be empty
-	// Missing is why the slot is not used although the operator names a server,
-	// Host: its name is not known. Both are for people.
+	// Missing says why the slot is unused although the operator named a server, Host,
+	// whose name does not resolve. Both are for messages.
 	Missing, Host string
 	Admin         Admin
 	Preamble      Preamble // what precedes the client's bytes on a connection to it; nil: nothing
@@ -38,7 +38,7 @@ func (c Config) address() string {
 	return c.Addr.String()
 }
 
-// A Server is one server and its state. Its identity is its slot.
+// A Server is one server and its state. Its slot identifies it.
 type Server struct {
 	Slot int
 	Config
@@ -53,33 +53,34 @@ type Server struct {
 	failedAt time.Duration // if failed
 
 	// See outlier.go.
-	absence   absence
-	since     time.Duration // its time away counts from here, if absent
-	until     time.Duration // it is left alone before this, if absent
-	trial     bool          // a flow tries it, if absent
+	ejection  ejection
+	since     time.Duration // start of the ejection, if ejected
+	until     time.Duration // end of its time out of rotation, if ejected; then it is on trial
+	trial     bool          // a flow tries it
 	failures  int           // failed connects in a row
-	attempts  int           // failed attempts in a row for which clients may be to blame
+	attempts  int           // failed attempts in a row that clients may have caused
 	resets    int           // connections in a row that ended at once
-	level     int           // ejections in a row
-	wellSince time.Duration // when the last absence ended
+	ejections int           // ejections in a row
+	wellSince time.Duration // when the last ejection ended
 
 	attemptsOf, resetsOf *witnesses // clients that saw these
 
-	warmth    int           // percent of its weight that it has, see warm.go
+	warmth    int           // percentage of its weight, see slowstart.go
 	warmSince time.Duration // if below 100
 
-	observed   bool          // a connect was timed, see Observe
+	observed   bool          // a connect was timed: see Observe
 	average    float64       // of connect times, in ns, if observed
 	observedAt time.Duration // the last one, if observed
 
-	standing standing // as it is in the Pool's tally
-	drawn    uint64   // its share in the Pool's weights
-	deadline uint64   // when smooth round-robin wants it next
-	picked   uint64   // the number of LeastConn's last choice of it
+	outlook    outlook  // in the current revision
+	standing   standing // as counted in Pool.census
+	openWeight uint64   // its effective weight while it is open, as counted in Pool.weights
+	deadline   uint64   // when smooth round-robin wants it next
+	picked     uint64   // the number of LeastConn's last choice of it
 
-	leftOut bool // of the choice that is being made, see PickOther
+	excluded bool // from the current choice, see PickOther
 
-	inRank, inExpiry int // its index in these heaps, or -1
+	inRank, inExpiry int // index in these heaps, or -1
 }
 
 func newServer(slot int) *Server {
@@ -88,13 +89,13 @@ func newServer(slot int) *Server {
 	return s
 }
 
-// forget drops all that was learnt of the server; counts and places in the
+// forget resets all that was found out about the server. Counts and places in the
 // indices stay.
 func (s *Server) forget() {
 	s.health, s.agent = HealthUnknown, Agent{Weight: -1}
 	s.failed, s.failedAt = false, 0
-	s.absence, s.since, s.until, s.trial = present, 0, 0, false
-	s.failures, s.attempts, s.resets, s.level, s.wellSince = 0, 0, 0, 0, 0
+	s.ejection, s.since, s.until, s.trial = notEjected, 0, 0, false
+	s.failures, s.attempts, s.resets, s.ejections, s.wellSince = 0, 0, 0, 0, 0
 	s.attemptsOf, s.resetsOf = nil, nil
 	s.warmth, s.warmSince = 100, 0
 	s.observed, s.average, s.observedAt = false, 0, 0
@@ -108,13 +109,12 @@ func (s *Server) clone() *Server {
 // Conns is how many connections are counted.
 func (s *Server) Conns() int { return s.conns }
 
-// A share is a weight in units of a hundredth of a percent of a weight of 1,
-// so that a part of a weight is exact.
-const wholeShare = 100 * 100
+// weightUnit is a weight of 1 in the unit of effectiveWeight, which makes percentages
+// of percentages exact.
+const weightUnit = 100 * 100
 
-// share is the weight that counts: the configured one, as far as the agent and
-// slow start let it.
-func (s *Server) share() uint64 {
+// effectiveWeight is the configured weight, scaled by the agent and by slow start.
+func (s *Server) effectiveWeight() uint64 {
 	agent := s.agent.Weight
 	if agent < 0 {
 		agent = 100
@@ -135,32 +135,28 @@ type Status struct {
 	FailedAt       time.Duration // the last failure since the last success
 
 	State       State
-	Until       time.Duration // the end of StateBlacklisted or StateEjected
-	Share       float64       // the weight that counts now, in the unit of Config.Weight
+	Until       time.Duration // end of StateBlacklisted or StateEjected
+	Share       float64       // the effective weight, in the unit of Config.Weight
 	Health      Health
 	Agent       Agent
 	Failures    int           // failed connects in a row
-	Attempts    int           // failed attempts in a row for which clients may be to blame
+	Attempts    int           // failed attempts in a row that clients may have caused
 	Resets      int           // connections in a row that the server ended at once
 	Ejections   int           // ejections in a row
-	ConnectTime time.Duration // the average that LeastTime goes by; 0: not measured
+	ConnectTime time.Duration // the average that LeastTime compares; 0: not measured
 }
 
-// Status returns all slots of the table in order. The states are those of the
-// latest time that any method was given.
-func (p *Pool) Status() []Status { return p.AppendStatus(make([]Status, 0, len(p.servers))) }
-
-// AppendStatus appends what Status returns, for whoever makes room for it before
-// the lock is held.
+// AppendStatus appends the status of all slots in order, at the latest time that any
+// method was given. The caller can make room before it takes the lock.
 func (p *Pool) AppendStatus(all []Status) []Status {
 	for _, s := range p.servers {
 		status := Status{
 			Slot: s.Slot, Config: s.Config, Conns: s.conns, Sent: s.sent, Received: s.received,
 			Failed: s.failed, FailedAt: s.failedAt,
-			State: p.state(s), Share: float64(s.share()) / wholeShare, Health: s.health, Agent: s.agent,
-			Failures: s.failures, Attempts: s.attempts, Resets: s.resets, Ejections: s.level, ConnectTime: time.Duration(s.connectTime(p.now)),
+			State: p.state(s), Share: float64(s.effectiveWeight()) / weightUnit, Health: s.health, Agent: s.agent,
+			Failures: s.failures, Attempts: s.attempts, Resets: s.resets, Ejections: s.ejections, ConnectTime: time.Duration(s.connectTime(p.now)),
 		}
-		if s.away(p.now) {
+		if s.shunned(p.now) {
 			status.Until = s.until
 		}
 		all = append(all, status)

@@ -53,7 +53,7 @@ func (b bitset) next(i int) int {
 
 func (b bitset) has(i int) bool { return b[0][i/64]>>(i%64)&1 != 0 }
 
-// from is next, and goes on at the first bit. It returns None if none is set.
+// from is next with wrap-around. It returns None if no bit is set.
 func (b bitset) from(i int) int {
 	if n := b.next(i); n >= 0 {
 		return n
@@ -72,25 +72,25 @@ func (b bitset) clone() bitset {
 	return c
 }
 
-// shares are numbers by slot, in a tree that adds them up and finds the slot
-// at a point of the sum in O(log n) (Fenwick, Software: Practice and
-// Experience, 1994). Element i, from 1, is the sum of the last i & -i numbers
-// up to slot i-1; element 0 is the sum of all.
-type shares []uint64
+// A fenwick tree holds a number for each slot, adds them up and finds the slot at a
+// point of the sum, in O(log n) (Fenwick, Software: Practice and Experience, 1994).
+// Element i, from 1, is the sum of the last i & -i numbers up to slot i-1; element 0
+// is the sum of all.
+type fenwick []uint64
 
-func newShares(n int) shares { return make(shares, n+1) }
+func newFenwick(n int) fenwick { return make(fenwick, n+1) }
 
-func (t shares) add(slot int, n uint64) {
+func (t fenwick) add(slot int, n uint64) {
 	t[0] += n
 	for i := slot + 1; i < len(t); i += i & -i {
 		t[i] += n
 	}
 }
 
-func (t shares) total() uint64 { return t[0] }
+func (t fenwick) total() uint64 { return t[0] }
 
 // before is the sum of the numbers below a slot's.
-func (t shares) before(slot int) uint64 {
+func (t fenwick) before(slot int) uint64 {
 	var sum uint64
 	for i := slot; i > 0; i &= i - 1 {
 		sum += t[i]
@@ -98,9 +98,8 @@ func (t shares) before(slot int) uint64 {
 	return sum
 }
 
-// find returns the slot whose part of the sum has the point at, which is below
-// the total.
-func (t shares) find(at uint64) int {
+// find returns the slot whose part of the sum contains a point below the total.
+func (t fenwick) find(at uint64) int {
 	i := 0
 	for step := 1 << bits.Len(uint(len(t)-1)); step > 0; step /= 2 {
 		if next := i + step; next < len(t) && t[next] <= at {
@@ -111,4 +110,4 @@ func (t shares) find(at uint64) int {
 	return i
 }
 
-func (t shares) clone() shares { return slices.Clone(t) }
+func (t fenwick) clone() fenwick { return slices.Clone(t) }

@@ -2,13 +2,13 @@ package pool
 
 import "time"
 
-// Admin is what the operator, or a server's agent, wants of a server.
+// Admin is the state that the operator, or the server's agent, wants.
 type Admin int
 
 const (
 	Enabled  Admin = iota
-	Draining       // no new connection, also not from returning clients
-	Disabled       // takes nobody; what to do with its connections is the owner's matter
+	Draining       // no new connection, not even from returning clients
+	Disabled       // as Draining; the dispatcher may end its connections
 )
 
 // String returns the word for it.
@@ -28,8 +28,8 @@ func (h Health) String() string { return [...]string{"unknown", "up", "down"}[h]
 
 // An Agent is what a program on the server itself reports.
 type Agent struct {
-	Weight int   // percent of Config.Weight, up to 1000; -1: it says nothing
-	Admin  Admin // the stricter one of this and Config.Admin counts
+	Weight int   // percentage of Config.Weight, up to 1000; -1: not reported
+	Admin  Admin // the stricter of this and Config.Admin counts
 	Down   bool
 }
 
@@ -40,16 +40,16 @@ type Verdict int
 
 const (
 	Admitted     Verdict = iota
-	Unused               // no server there
-	Blacklisted          // by the operator; without [Outlier] also because it failed a moment ago
-	Full                 // its limit is reached
-	NoNewClients         // its weight is 0
+	Unused               // the slot has no server
+	Blacklisted          // by the operator; without [Outlier] also after a failure
+	Full                 // at its limit
+	NoNewClients         // weight 0
 	IsDisabled           // by the operator or its agent
 	IsDraining           // likewise
-	CheckedDown          // health checks found it down
-	AgentDown            // its agent says so
-	Ejected              // it failed a moment ago
-	OnTrial              // it failed, and another flow is trying it
+	CheckedDown          // by health checks
+	AgentDown            // by its agent
+	Ejected              // after failures
+	OnTrial              // after an ejection, and another flow is trying it
 )
 
 // String returns the verdict in a word or a few.
@@ -67,57 +67,57 @@ const (
 	StateUnused      State = "unused"
 	StateUp          State = "up"
 	StateWarming     State = "warming"     // up, with Status.Share of its weight
-	StateFailing     State = "failing"     // connects fail, and it is not ejected: it is the last one, or few failed
-	StateTrial       State = "trial"       // its time away is over; one flow at a time may try it
+	StateFailing     State = "failing"     // connects fail, but too few to eject it, or it is the last one
+	StateTrial       State = "trial"       // the ejection is over; one flow at a time may try it
 	StateEjected     State = "ejected"     // for failures, until Status.Until
-	StateBlacklisted State = "blacklisted" // by the operator, or as Blacklisted says, until Status.Until
+	StateBlacklisted State = "blacklisted" // as Blacklisted, until Status.Until
 	StateDown        State = "down"        // by health checks
 	StateAgentDown   State = "down by its agent"
 	StateDraining    State = "draining"
 	StateDisabled    State = "disabled"
 )
 
-// SetHealth records what health checks found of the server of a slot. It
-// reports whether there is such a server.
+// SetHealth records the result of health checks for the server of a slot. It reports
+// whether there is such a server.
 func (p *Pool) SetHealth(slot int, h Health, now time.Duration) bool {
-	return p.learn(slot, now, func(s *Server) { s.health = h })
+	return p.report(slot, now, func(s *Server) { s.health = h })
 }
 
 // SetAgent records what the agent of the server of a slot reports. It reports
 // whether there is such a server.
 func (p *Pool) SetAgent(slot int, a Agent, now time.Duration) bool {
-	return p.learn(slot, now, func(s *Server) { s.agent = a })
+	return p.report(slot, now, func(s *Server) { s.agent = a })
 }
 
-func (p *Pool) learn(slot int, now time.Duration, change func(*Server)) bool {
-	p.passTo(now)
-	s := p.any(slot)
+func (p *Pool) report(slot int, now time.Duration, change func(*Server)) bool {
+	p.advance(now)
+	s := p.lookup(slot)
 	if s == nil {
 		return false
 	}
 	out := s.out()
 	change(s)
 	if out && !s.out() {
-		p.warm(s)
+		p.startWarming(s)
 	}
-	p.place(s)
+	p.reclassify(s)
 	return true
 }
 
-// admin is what counts of what the operator and the agent want.
+// admin is the stricter of what the operator and the agent want.
 func (s *Server) admin() Admin { return max(s.Admin, s.agent.Admin) }
 
 func (s *Server) down() bool { return s.health == HealthDown || s.agent.Down }
 
-// out reports whether somebody other than the flows keeps clients away.
+// out reports whether the operator, checks or the agent keep clients away.
 func (s *Server) out() bool { return s.admin() != Enabled || s.down() }
 
-// away reports whether the server is left alone for a time.
-func (s *Server) away(now time.Duration) bool { return s.absence != present && now < s.until }
+// shunned reports whether the time of an ejection lasts.
+func (s *Server) shunned(now time.Duration) bool { return s.ejection != notEjected && now < s.until }
 
-// trouble is the first reason for which a server's state keeps connections
-// away from it; Admitted is none.
-func (s *Server) trouble(now time.Duration) Verdict {
+// stateVerdict is the first reason in the server's state to keep connections away, or
+// Admitted.
+func (s *Server) stateVerdict(now time.Duration) Verdict {
 	admin := s.admin()
 	switch {
 	case !s.Used():
@@ -126,44 +126,44 @@ func (s *Server) trouble(now time.Duration) Verdict {
 		return IsDisabled
 	case admin == Draining:
 		return IsDraining
-	case s.absence == commanded && s.away(now):
+	case s.ejection == byOperator && s.shunned(now):
 		return Blacklisted
 	case s.health == HealthDown:
 		return CheckedDown
 	case s.agent.Down:
 		return AgentDown
-	case s.away(now):
+	case s.shunned(now):
 		return Ejected
-	case s.absence != present && s.trial:
+	case s.ejection != notEjected && s.trial:
 		return OnTrial
 	}
 	return Admitted
 }
 
-// refusal is the trouble that counts. Panic ignores what was found out about
-// servers, and no more than that.
-func (p *Pool) refusal(s *Server, now time.Duration) Verdict {
-	v := s.trouble(now)
+// verdictUnderPanic is stateVerdict, without what panic ignores.
+func (p *Pool) verdictUnderPanic(s *Server, now time.Duration) Verdict {
+	v := s.stateVerdict(now)
 	switch v {
 	case CheckedDown, AgentDown, Ejected, OnTrial:
 		if p.panics && s.Slot >= 0 {
 			return Admitted
 		}
 	}
-	return p.pensWord(v)
+	return p.compatName(v)
 }
 
-// pensWord is what Pen has always called the state of a server that failed.
-func (p *Pool) pensWord(v Verdict) Verdict {
-	if v == Ejected && p.set.Outlier == (Outlier{}) {
+// compatName reports a failed server as blacklisted, as Pen always has, unless the
+// operator uses the newer rules of Outlier.
+func (p *Pool) compatName(v Verdict) Verdict {
+	if v == Ejected && p.settings.Outlier == (Outlier{}) {
 		return Blacklisted
 	}
 	return v
 }
 
-// state says how a server is, whether or not panic ignores it.
+// state is the server's state, whether or not panic ignores it.
 func (p *Pool) state(s *Server) State {
-	switch p.pensWord(s.trouble(p.now)) {
+	switch p.compatName(s.stateVerdict(p.now)) {
 	case Unused:
 		return StateUnused
 	case IsDisabled:
@@ -180,7 +180,7 @@ func (p *Pool) state(s *Server) State {
 		return StateEjected
 	}
 	switch {
-	case s.absence != present:
+	case s.ejection != notEjected:
 		return StateTrial
 	case s.failures > 0:
 		return StateFailing
@@ -190,19 +190,19 @@ func (p *Pool) state(s *Server) State {
 	return StateUp
 }
 
-// Admit tests whether a server takes a client (section 7); returning means
-// that it is the server that this client used last. It changes nothing.
+// Admit tests whether a server takes a client (specification, section 7). returning
+// says that the client used this server last. It changes nothing.
 func (p *Pool) Admit(s *Server, returning bool, now time.Duration) Verdict {
-	if v := p.refusal(s, now); v != Admitted {
+	if v := p.verdictUnderPanic(s, now); v != Admitted {
 		return v
 	}
 	return p.admitWell(s, returning)
 }
 
-// AdmitEjected is Admit for a client that finds no other server: that this one
-// was ejected, or is on trial, is not looked at.
+// AdmitEjected is Admit without regard to ejection and trial, for a client that finds
+// no other server.
 func (p *Pool) AdmitEjected(s *Server, returning bool, now time.Duration) Verdict {
-	switch v := s.trouble(now); v {
+	switch v := s.stateVerdict(now); v {
 	case Ejected, OnTrial, Admitted:
 		return p.admitWell(s, returning)
 	default:
@@ -214,63 +214,60 @@ func (p *Pool) admitWell(s *Server, returning bool) Verdict {
 	switch {
 	case s.full() && (!returning || s.conns >= s.Hard):
 		return Full
-	case !returning && s.Slot >= 0 && p.algorithm.weighs() && s.share() == 0:
+	case !returning && s.Slot >= 0 && p.algorithm.weighs() && s.effectiveWeight() == 0:
 		return NoNewClients
 	}
 	return Admitted
 }
 
-// Blacklisted reports whether a server is left alone for now, because it
-// failed or because the operator says so.
-func (p *Pool) Blacklisted(s *Server, now time.Duration) bool { return s.away(now) }
+// Blacklisted reports whether a server is out of rotation for a time, after failures
+// or by the operator's command.
+func (p *Pool) Blacklisted(s *Server, now time.Duration) bool { return s.shunned(now) }
 
-// HalfOpen reports whether a server was left alone and nobody has succeeded
-// since: it is for the flow that tries it only.
+// HalfOpen reports whether a server was ejected and no connect has succeeded since:
+// only the flow that tries it may use it.
 func (p *Pool) HalfOpen(s *Server) bool {
-	return s.absence != present && !(p.panics && s.Slot >= 0)
+	return s.ejection != notEjected && !(p.panics && s.Slot >= 0)
 }
 
-// A standing is how one server counts in the rules that look at all of them.
+// A standing is how one server counts in the rules about all servers.
 type standing struct {
 	used    bool
 	enabled bool // by operator and agent, and not on the operator's blacklist
 	well    bool // enabled, not down and not ejected
 	usable  bool // well, and new clients may go there
-	ejected bool // and nobody has succeeded since
+	ejected bool // for failures, or on trial after that
 }
 
-// A tally counts standings.
-type tally struct{ used, enabled, well, usable, ejected int }
+// A census counts standings.
+type census struct{ used, enabled, well, usable, ejected int }
 
-func (t *tally) add(s standing, n int) {
-	for _, c := range []struct {
-		holds bool
-		count *int
-	}{{s.used, &t.used}, {s.enabled, &t.enabled}, {s.well, &t.well}, {s.usable, &t.usable}, {s.ejected, &t.ejected}} {
-		if c.holds {
-			*c.count += n
+func (t *census) add(s standing, n int) {
+	add := func(count *int, counts bool) {
+		if counts {
+			*count += n
 		}
 	}
+	add(&t.used, s.used)
+	add(&t.enabled, s.enabled)
+	add(&t.well, s.well)
+	add(&t.usable, s.usable)
+	add(&t.ejected, s.ejected)
 }
 
 func (p *Pool) standingOf(s *Server) standing {
-	enabled := s.Used() && s.admin() == Enabled && !(s.absence == commanded && s.away(p.now))
-	well := enabled && !s.down() && s.absence == present
+	enabled := s.Used() && s.admin() == Enabled && !(s.ejection == byOperator && s.shunned(p.now))
+	well := enabled && !s.down() && s.ejection == notEjected
 	return standing{
 		used:    s.Used(),
 		enabled: enabled,
 		well:    well,
-		usable:  well && (s.share() > 0 || !p.algorithm.weighs()),
-		ejected: s.Used() && (s.absence == failing || s.absence == resetting),
+		usable:  well && (s.effectiveWeight() > 0 || !p.algorithm.weighs()),
+		ejected: s.Used() && (s.ejection == byConnects || s.ejection == byResets),
 	}
 }
 
-// Usable is how many servers are well and take new clients, unless they are full.
-func (p *Pool) Usable() int { return p.tally.usable }
-
-// Panicking reports whether so few servers are well that health and ejection
-// are ignored.
+// Panicking reports whether health and ejection are ignored, see Settings.Panic.
 func (p *Pool) Panicking() bool { return p.panics }
 
-// mustPanic is the rule for it.
-func (p *Pool) mustPanic() bool { return p.tally.well*100 < p.set.Panic*p.tally.enabled }
+func (p *Pool) mustPanic() bool { return p.census.well*100 < p.settings.Panic*p.census.enabled }

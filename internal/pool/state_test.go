@@ -64,7 +64,7 @@ func TestStates(t *testing.T) {
 			if got := p.Pick(client, now) == 0; got != (want == Admitted) || p.Panicking() != lifted {
 				t.Errorf("%s, panic %d: chosen: %v; panicking: %v", tt.name, panics, got, p.Panicking())
 			}
-			if got := p.Status()[0].State; got != tt.state {
+			if got := p.AppendStatus(nil)[0].State; got != tt.state {
 				t.Errorf("%s, panic %d: state %q, want %q", tt.name, panics, got, tt.state)
 			}
 		}
@@ -114,7 +114,7 @@ func TestAgentWeight(t *testing.T) {
 	if got != [2]int{300, 1000} {
 		t.Errorf("30 %% of the weight: %v", got)
 	}
-	if st := p.Status()[0]; st.Share != 3 || st.Weight != 10 {
+	if st := p.AppendStatus(nil)[0]; st.Share != 3 || st.Weight != 10 {
 		t.Errorf("share %v of weight %d", st.Share, st.Weight)
 	}
 }
@@ -157,7 +157,7 @@ func TestNewAddressIsForgotten(t *testing.T) {
 	set.Servers[1].Path = "/run/server"
 	set.Servers[2].Weight = 5 // no other server
 	p.Configure(set, 0)
-	for i, s := range p.Status() {
+	for i, s := range p.AppendStatus(nil) {
 		if s.Conns != 1 || s.Sent != 5 || s.Received != 7 {
 			t.Errorf("server %d lost its counts: %+v", i, s)
 		}

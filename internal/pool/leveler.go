@@ -2,22 +2,22 @@ package pool
 
 import "time"
 
-// tolerance is how much more than its share a server may have before flows are
+// tolerance is the factor by which a server may exceed its share before flows are
 // moved away.
 const tolerance = 1.25
 
-// Unhealthy reports whether checks or its agent find a server down, and are
-// believed.
+// Unhealthy reports whether checks or the agent find a server down, without a panic in
+// which that is ignored.
 func (p *Pool) Unhealthy(s *Server) bool { return s.down() && !p.panics }
 
-// ComesBefore reports whether the algorithm would choose s before t, were one of its
-// connections to end: a server that is full does not come into question.
+// ComesBefore reports whether First would choose s before t if one of the connections
+// of s ended.
 func (p *Pool) ComesBefore(s, t *Server) bool {
-	return p.algorithm == First && p.owns(s) && s.Slot < t.Slot && p.available.has(s.Slot)
+	return p.algorithm == First && s.Slot >= 0 && p.owns(s) && s.Slot < t.Slot && p.available.has(s.Slot)
 }
 
-// A Leveler says which flows would find a server with less to do. It is for one
-// look at all flows: what it is told of flows that go is counted from then on.
+// A Leveler finds flows that another server could serve with less load. It lasts for
+// one walk over all flows, during which it counts those that leave their servers.
 type Leveler struct {
 	p       *Pool
 	fair    float64     // connections for each unit of weight
@@ -25,9 +25,8 @@ type Leveler struct {
 	open    []*Server   // that may get more
 }
 
-// Leveler returns nil where the algorithm places clients by their addresses, or
-// by order, and where there are not two servers to choose from. arriving is how
-// many flows are on their way to a slot.
+// Leveler returns nil if the algorithm places clients by address or by order, or no
+// server may get more. arriving returns how many flows are on their way to a slot.
 func (p *Pool) Leveler(arriving func(slot int) int, now time.Duration) *Leveler {
 	switch p.algorithm {
 	case Hash, HashPort, Prio, First, StaticHash, Maglev:
@@ -39,7 +38,7 @@ func (p *Pool) Leveler(arriving func(slot int) int, now time.Duration) *Leveler 
 	for slot := p.open.next(0); slot >= 0; slot = p.open.next(slot + 1) {
 		s := p.servers[slot]
 		if more := arriving(slot); s.Max > 0 && s.conns+more >= s.Max || p.HalfOpen(s) {
-			continue // its part of the others' work is theirs
+			continue // it takes no share of the others' load
 		}
 		conns += s.conns
 		weights += p.weight(s)
@@ -48,16 +47,14 @@ func (p *Pool) Leveler(arriving func(slot int) int, now time.Duration) *Leveler 
 	if len(l.open) == 0 {
 		return nil
 	}
-	// The servers that get nothing more have what they have, but it counts where
-	// there is too much of it.
 	l.fair = float64(conns) / weights
 	return l
 }
 
-// weight is what a server's share of the work goes by.
+// weight is proportional to a server's share of the load.
 func (p *Pool) weight(s *Server) float64 {
 	if p.algorithm.weighs() {
-		return float64(s.share()) / wholeShare
+		return float64(s.effectiveWeight()) / weightUnit
 	}
 	return 1
 }
@@ -68,8 +65,8 @@ func (l *Leveler) IsOver(s *Server) bool {
 	return w > 0 && float64(s.conns-l.leaving[s.Slot]-1) > tolerance*l.fair*w+1
 }
 
-// Better returns the server with the least to do that a flow of s would be better
-// off at, of those that ok accepts, or nil.
+// Better returns the least loaded server that ok accepts and where a flow of s finds
+// clearly less load, or nil.
 func (l *Leveler) Better(s *Server, arriving func(slot int) int, ok func(*Server) bool) *Server {
 	var best *Server
 	least := float64(s.conns-l.leaving[s.Slot]) / l.p.weight(s) / tolerance
@@ -78,7 +75,7 @@ func (l *Leveler) Better(s *Server, arriving func(slot int) int, ok func(*Server
 		if t == s || load >= least || t.Max > 0 && t.conns+arriving(t.Slot) >= t.Max {
 			continue
 		}
-		if l.p.algorithm == LeastTime && !sooner(l.p, t, s) || !ok(t) {
+		if l.p.algorithm == LeastTime && !lessTime(l.p, t, s) || !ok(t) {
 			continue
 		}
 		best, least = t, load
@@ -86,5 +83,5 @@ func (l *Leveler) Better(s *Server, arriving func(slot int) int, ok func(*Server
 	return best
 }
 
-// Goes notes that a flow of s is moved.
-func (l *Leveler) Goes(s *Server) { l.leaving[s.Slot]++ }
+// Moved counts a flow that leaves s.
+func (l *Leveler) Moved(s *Server) { l.leaving[s.Slot]++ }

@@ -40,7 +40,7 @@ func TestWhoWarms(t *testing.T) {
 		p := New()
 		p.Configure(set(Enabled), 0)
 		tt.happens(p)
-		st := p.Status()
+		st := p.AppendStatus(nil)
 		if got := st[0].Share == 0.1; got != tt.want || st[1].Share != 1 {
 			t.Errorf("%s: %v with a share of %v", tt.name, st[0].State, st[0].Share)
 		}
@@ -62,7 +62,7 @@ func TestSlowStart(t *testing.T) {
 		share float64 // of its weight
 	}{{100 * sec, 0.1}, {101 * sec, 0.19}, {105 * sec, 0.55}, {109 * sec, 0.91}, {110 * sec, 1}, {1000 * sec, 1}} {
 		p.Tick(tt.at)
-		if got := p.Status()[0].Share; got != 10*tt.share {
+		if got := p.AppendStatus(nil)[0].Share; got != 10*tt.share {
 			t.Errorf("at %v: share %v, want %v", tt.at, got, 10*tt.share)
 		}
 		const n = 10_000
@@ -87,12 +87,12 @@ func TestSlowStart(t *testing.T) {
 	p.Tick(1005 * sec)
 	p.SetHealth(0, HealthDown, 1005*sec)
 	p.SetHealth(0, HealthUp, 1006*sec)
-	if got := p.Status()[0].Share; got != 1 || len(p.warming) != 1 {
+	if got := p.AppendStatus(nil)[0].Share; got != 1 || len(p.warming) != 1 {
 		t.Errorf("started over with a share of %v, %d times", got, len(p.warming))
 	}
 	set.SlowStart = 0
 	p.Configure(set, 1006*sec)
-	if got := p.Status()[0].Share; got != 10 || len(p.warming) != 0 {
+	if got := p.AppendStatus(nil)[0].Share; got != 10 || len(p.warming) != 0 {
 		t.Errorf("without slow start: share %v", got)
 	}
 }
@@ -102,11 +102,11 @@ func TestTickExpires(t *testing.T) {
 	p := newPool(RoundRobin, farm(2))
 	p.Fail(p.At(0), 0)
 	p.Tick(29 * sec)
-	if st := p.Status()[0]; st.State != StateBlacklisted || st.Until != 30*sec {
+	if st := p.AppendStatus(nil)[0]; st.State != StateBlacklisted || st.Until != 30*sec {
 		t.Errorf("%v until %v", st.State, st.Until)
 	}
 	p.Tick(30 * sec)
-	if st := p.Status()[0]; st.State != StateTrial || st.Until != 0 {
+	if st := p.AppendStatus(nil)[0]; st.State != StateTrial || st.Until != 0 {
 		t.Errorf("%v until %v", st.State, st.Until)
 	}
 }

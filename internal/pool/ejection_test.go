@@ -34,7 +34,7 @@ func TestFailuresInARow(t *testing.T) {
 	if twice() || p.Admit(s, false, 0) != Admitted {
 		t.Error("ejected before the third failure")
 	}
-	if st := p.Status()[0]; !st.Failed || st.Failures != 2 {
+	if st := p.AppendStatus(nil)[0]; !st.Failed || st.Failures != 2 {
 		t.Errorf("failures are not told: %+v", st)
 	}
 	p.Succeed(s, 0)
@@ -44,7 +44,7 @@ func TestFailuresInARow(t *testing.T) {
 	if !p.Fail(s, 1*sec) || p.Admit(s, false, 10*sec) != Ejected {
 		t.Error("not ejected by the third failure in a row")
 	}
-	if st := p.Status()[0]; st.State != StateEjected || st.Until != 11*sec {
+	if st := p.AppendStatus(nil)[0]; st.State != StateEjected || st.Until != 11*sec {
 		t.Errorf("%v until %v", st.State, st.Until)
 	}
 	if !p.Fail(s, 11*sec) {
@@ -90,7 +90,7 @@ func TestTimeAway(t *testing.T) {
 		if !p.Fail(s, now) {
 			t.Fatal("not ejected")
 		}
-		got := p.Status()[0].Until - now
+		got := p.AppendStatus(nil)[0].Until - now
 		if got != want {
 			t.Fatalf("away for %v, want %v", got, want)
 		}
@@ -124,7 +124,7 @@ func TestFailedMeanwhile(t *testing.T) {
 	if p.Fail(s, 5*sec) {
 		t.Error("reported twice")
 	}
-	if st := p.Status()[0]; st.Until != 15*sec || st.Ejections != 1 {
+	if st := p.AppendStatus(nil)[0]; st.Until != 15*sec || st.Ejections != 1 {
 		t.Errorf("%d ejections, until %v", st.Ejections, st.Until)
 	}
 	p.Succeed(s, 6*sec) // and one that succeeds knows better
@@ -135,7 +135,7 @@ func TestFailedMeanwhile(t *testing.T) {
 	p.Blacklist(s, 60*sec, 10*sec)
 	p.Fail(s, 11*sec)
 	p.Succeed(s, 12*sec)
-	if st := p.Status()[0]; st.Until != 70*sec || st.State != StateBlacklisted || !st.Failed {
+	if st := p.AppendStatus(nil)[0]; st.Until != 70*sec || st.State != StateBlacklisted || !st.Failed {
 		t.Errorf("%+v", st)
 	}
 }
@@ -150,7 +150,7 @@ func TestEjectionShare(t *testing.T) {
 			if p.Fail(p.At(slot), 0) {
 				ejected++
 			}
-			if !p.Status()[slot].Failed {
+			if !p.AppendStatus(nil)[slot].Failed {
 				t.Errorf("a failure of %d was not counted", slot)
 			}
 		}
@@ -208,7 +208,7 @@ func TestTrial(t *testing.T) {
 				p.Release(s, 0, 0)
 			case "forgo":
 				p.Release(s, 0, 0)
-				p.Forgo(s)
+				p.AbandonTrial(s)
 			case "take back":
 				p.Blacklist(s, 0, now)
 			}
@@ -333,8 +333,8 @@ func TestCheckPassed(t *testing.T) {
 		t.Error("nothing was wrong")
 	}
 	p.Fail(p.At(0), 0)
-	if !p.CheckPassed(0, 1*sec) || p.Admit(p.At(0), false, 1*sec) != Admitted || p.Status()[0].State != StateUp {
-		t.Errorf("a server that failed: %+v", p.Status()[0])
+	if !p.CheckPassed(0, 1*sec) || p.Admit(p.At(0), false, 1*sec) != Admitted || p.AppendStatus(nil)[0].State != StateUp {
+		t.Errorf("a server that failed: %+v", p.AppendStatus(nil)[0])
 	}
 	earlyEnds(p, p.At(1), Witnesses, 1*sec)
 	if p.CheckPassed(1, 2*sec) || p.Admit(p.At(1), false, 2*sec) != Ejected {
