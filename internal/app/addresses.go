@@ -189,8 +189,8 @@ func (a *App) follow() {
 	}
 }
 
-// moved says that a name has got other addresses.
-func (a *App) moved(q names.Query, answers []names.Answer) {
+// readdressed is called when a name has got other addresses.
+func (a *App) readdressed(q names.Query, answers []names.Answer) {
 	a.opt.Log.Info("addresses have changed", "name", q.Name, "servers", len(answers), "first", answers[0].Addr)
 	select {
 	case a.renamed <- struct{}{}:

@@ -137,7 +137,7 @@ func New(inv config.Invocation, opt Options) (*App, error) {
 		nofile: process.RaiseNoFile(), done: make(chan struct{}), renamed: make(chan struct{}, 1), tables: map[string]*client.Table{}, retired: map[string]time.Duration{}, missing: map[serverAt]string{},
 		changes: changes{turn: make(chan struct{}, 1)},
 	}
-	opt.Names.OnChange, opt.Names.Log = a.moved, opt.Log
+	opt.Names.OnChange, opt.Names.Log = a.readdressed, opt.Log
 	a.names = names.New(opt.Names)
 	a.checks = a.newChecks(a.agentConns(inv.Config))
 	a.share = loop.NewShare(cmp.Or(opt.Loops, defaultLoops()))

@@ -96,7 +96,7 @@ func refuses(addr string) bool {
 	return err != nil
 }
 
-func command(t *testing.T, line string) config.Command {
+func command(t testing.TB, line string) config.Command {
 	t.Helper()
 	cmd, err := config.ParseLine(line)
 	if err != nil {
@@ -230,14 +230,14 @@ func TestConcurrentChangesAndStop(t *testing.T) {
 						t.Error(err)
 					}
 				case 1:
-					if err := a.Change(change); err != nil && ctx.Err() == nil {
+					if err := a.Apply(change); err != nil && ctx.Err() == nil {
 						t.Error(err)
 					}
 				case 2:
 					a.cfg.Load().services[config.DefaultService].Snapshot()
 					a.cfg.Load().services[config.DefaultService].Servers()
 				case 3:
-					if err := a.Change(listen); err != nil && ctx.Err() == nil {
+					if err := a.Apply(listen); err != nil && ctx.Err() == nil {
 						t.Error(err)
 					}
 				}
@@ -252,7 +252,7 @@ func TestConcurrentChangesAndStop(t *testing.T) {
 	if err := a.Reload(); err == nil {
 		t.Error("reloaded after Stop")
 	}
-	if err := a.Change(listen); err == nil {
+	if err := a.Apply(listen); err == nil {
 		t.Error("listens after Stop")
 	}
 }
@@ -267,13 +267,13 @@ func TestListen(t *testing.T) {
 	io.WriteString(c, "a")
 	io.ReadFull(c, make([]byte, 1))
 	taken := testenv.Listen(t, "tcp", testenv.Loopback).Addr().String()
-	if err := a.Change(command(t, "listen "+taken)); err == nil || a.Addr() != old {
+	if err := a.Apply(command(t, "listen "+taken)); err == nil || a.Addr() != old {
 		t.Errorf("a taken address: %v, now at %s", err, a.Addr())
 	}
 	if got := a.Config().Services[0].Listen; got != "127.0.0.1:0" {
 		t.Errorf("listen says %q", got)
 	}
-	if err := a.Change(command(t, "listen 127.0.0.2:0")); err != nil {
+	if err := a.Apply(command(t, "listen 127.0.0.2:0")); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.HasPrefix(a.Addr(), "127.0.0.2:") {
@@ -315,7 +315,7 @@ func TestRejectedChanges(t *testing.T) {
 		for _, line := range []string{
 			"exit_enabled on", "backlog 7", "server 9 max 3 blacklist 10", "server 9 weight 4 blacklist 0",
 		} {
-			if err := a.Change(command(t, line)); err == nil {
+			if err := a.Apply(command(t, line)); err == nil {
 				t.Errorf("%s was accepted", line)
 			}
 		}
@@ -346,7 +346,7 @@ func TestReloadUnchanged(t *testing.T) {
 		t.Errorf("answer %q, with server 0 blacklisted by the file", got)
 	}
 	for _, line := range []string{"server 0 blacklist 0", "blacklist 60"} {
-		if err := a.Change(command(t, line)); err != nil {
+		if err := a.Apply(command(t, line)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -38,7 +38,7 @@ func BenchmarkChange(b *testing.B) {
 				i++
 				cmd, err := config.ParseLine(fmt.Sprintf("service s0 server 3 weight %d", 1+i%2))
 				if err == nil {
-					err = a.Change(cmd)
+					err = a.Apply(cmd)
 				}
 				if err != nil {
 					b.Fatal(err)

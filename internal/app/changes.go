@@ -7,9 +7,10 @@ import (
 	"sync"
 
 	"pen/internal/dispatch"
+	"pen/internal/engine"
 )
 
-var errStopping = errors.New("pen is stopping")
+const errStopping = engine.Stopping
 
 // changes lets one change of what runs be made at a time.
 type changes struct {

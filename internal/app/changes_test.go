@@ -66,7 +66,7 @@ func waiting(t *testing.T, s *silence, opt Options, args ...string) (*App, conte
 	}
 	changed := make(chan error, 1)
 	cmd := command(t, "server 1 address www.silent.example port 80")
-	go func() { changed <- a.Change(cmd) }()
+	go func() { changed <- a.Apply(cmd) }()
 	return a, <-s.asked, changed
 }
 
@@ -136,10 +136,7 @@ func TestTimersGoOnWhileAChangeWaits(t *testing.T) {
 	a, _, changed := waiting(t, s, quiet(t), "-O", "idle_timeout 50ms",
 		"-O", "service old", "-O", "service old server 0 address 127.0.0.1 port "+portOf(one), "-O", "service old max_age 50ms", "-O", "service old listen 127.0.0.1:0",
 		"127.0.0.1:0", one)
-	old, err := a.service("old")
-	if err != nil {
-		t.Fatal(err)
-	}
+	old := a.cfg.Load().services["old"]
 	idle, aged := connect(t, a.Addr()), connect(t, old.addresses()[0])
 	for what, c := range map[string]io.Reader{"idle_timeout": idle, "max_age": aged} {
 		if b, err := io.ReadAll(c); errors.Is(err, os.ErrDeadlineExceeded) {
@@ -168,14 +165,14 @@ func TestPipesDoNotHang(t *testing.T) {
 	if _, err := a.Plan(fifo); err == nil || !strings.Contains(err.Error(), "not a regular file") {
 		t.Errorf("plan: %v", err)
 	}
-	if err := a.include("", fifo); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+	if _, err := a.Include("", fifo); err == nil || !strings.Contains(err.Error(), "not a regular file") {
 		t.Errorf("include: %v", err)
 	}
-	if err := a.Change(command(t, "log "+fifo)); err == nil || !strings.Contains(err.Error(), "nobody reads") {
+	if err := a.Apply(command(t, "log "+fifo)); err == nil || !strings.Contains(err.Error(), "nobody reads") {
 		t.Errorf("log: %v", err)
 	}
 	for _, setting := range []string{"geoip_db " + fifo, "ssl " + fifo} {
-		if err := a.Change(command(t, setting)); err == nil {
+		if err := a.Apply(command(t, setting)); err == nil {
 			t.Errorf("%s: no error", setting)
 		}
 	}

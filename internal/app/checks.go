@@ -2,13 +2,10 @@ package app
 
 import (
 	"cmp"
-	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
-	"time"
 
 	"pen/internal/check"
 	"pen/internal/config"
@@ -16,6 +13,7 @@ import (
 	"pen/internal/edge"
 	"pen/internal/health"
 	"pen/internal/pool"
+	"pen/internal/stats"
 )
 
 // A place is the slot of a server in a service.
@@ -232,9 +230,9 @@ func (c *checks) forget(r roster) {
 	}
 }
 
-// found is what is known of the first n slots of a service, in words. Its cost
-// does not grow with the other services.
-func (c *checks) found(d *dispatch.Dispatcher, n int) map[int]string {
+// found returns what is known of the first n slots of a service. Its cost does not
+// grow with the other services.
+func (c *checks) found(d *dispatch.Dispatcher, n int) map[int][]stats.Check {
 	keys := map[int][]health.Key{}
 	c.mu.Lock()
 	for slot := range n {
@@ -243,31 +241,16 @@ func (c *checks) found(d *dispatch.Dispatcher, n int) map[int]string {
 		}
 	}
 	c.mu.Unlock()
-	out := make(map[int]string, len(keys))
+	out := make(map[int][]stats.Check, len(keys))
 	for slot, ks := range keys {
-		var words []string
 		for _, k := range ks {
 			st, _ := c.monitor.Status(k)
-			st.Key = k // also where it has just gone
-			words = append(words, inWords(st))
+			o := stats.Check{Kind: string(k.Spec.Kind), State: st.State.String(), DryRun: k.Spec.DryRun, Reason: st.Reason, Duration: st.Duration}
+			if st.Report != nil {
+				o.State = st.Report.String()
+			}
+			out[slot] = append(out[slot], o)
 		}
-		out[slot] = strings.Join(words, ", ")
 	}
 	return out
-}
-
-// inWords is what one check has found.
-func inWords(st health.Status) string {
-	state := st.State.String()
-	if st.Report != nil {
-		state = st.Report.String()
-	}
-	text := fmt.Sprintf("%s %s", st.Spec.Kind, state)
-	if st.Spec.DryRun {
-		text += " (dry_run)"
-	}
-	if st.Reason != "" {
-		text += fmt.Sprintf(", %s in %v", st.Reason, st.Duration.Round(10*time.Microsecond))
-	}
-	return text
 }

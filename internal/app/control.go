@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"os"
 	"syscall"
 
@@ -13,12 +12,6 @@ import (
 	"pen/internal/control"
 	"pen/internal/sock"
 )
-
-// Permits implements [control.Engine].
-func (a *App) Permits(addr netip.Addr) bool {
-	cfg := a.cfg.Load()
-	return cfg.acls.Permits(cfg.ControlACL, addr)
-}
 
 // openControl binds the control socket. As root it takes no TCP port, since
 // whoever can connect to it could take over the machine.

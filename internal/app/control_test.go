@@ -121,7 +121,7 @@ func TestControlNeedsAGuard(t *testing.T) {
 	}
 	a := start(t, "-u", "root", "-C", "0.0.0.0:0", "-O", "control_acl 3", "-O", "acl 3 permit 127.0.0.0/8", "127.0.0.1:0", "127.0.0.1:1")
 	for _, line := range []string{"no acl 3", "control_acl 0", "control_acl 4"} {
-		if err := a.Change(command(t, line)); err == nil || !strings.Contains(err.Error(), "other machines can reach it") {
+		if err := a.Apply(command(t, line)); err == nil || !strings.Contains(err.Error(), "other machines can reach it") {
 			t.Errorf("%s: %v", line, err)
 		}
 	}
@@ -160,11 +160,11 @@ func TestStartOnly(t *testing.T) {
 		"control 127.0.0.1:1", "no control", "agent_listen 127.0.0.1:0", "pidfile " + dir + "/other", "no pidfile", "user nobody", "chroot " + dir,
 		"foreground on", "exit_enabled on", "control_level admin", "control_token admin " + token, "no control_token",
 	} {
-		err := a.Change(command(t, line))
+		err := a.Apply(command(t, line))
 		if err == nil || !strings.Contains(err.Error(), "can only be set at the start") {
 			t.Errorf("%s: %v", line, err)
 		}
-		err = a.include("", secretFile(t, dir+"/file", line+"\n"))
+		_, err = a.Include("", secretFile(t, dir+"/file", line+"\n"))
 		if err == nil || !strings.Contains(err.Error(), "only be made at the start") {
 			t.Errorf("include of %s: %v", line, err)
 		}

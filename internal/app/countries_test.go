@@ -52,14 +52,14 @@ func TestCountries(t *testing.T) {
 	if serves(t, a) {
 		t.Error("serves a country that is denied")
 	}
-	if err := a.Change(command(t, "no acl 1")); err != nil {
+	if err := a.Apply(command(t, "no acl 1")); err != nil {
 		t.Fatal(err)
 	}
 	if !serves(t, a) {
 		t.Error("denies after no acl 1")
 	}
 	for _, line := range []string{"acl 1 permit country DE", "acl 1 permit country SE"} {
-		if err := a.Change(command(t, line)); err != nil {
+		if err := a.Apply(command(t, line)); err != nil {
 			t.Fatal(err)
 		}
 		if got, want := serves(t, a), strings.HasSuffix(line, "SE"); got != want {
@@ -119,14 +119,7 @@ func TestCountriesAtRunTime(t *testing.T) {
 	refused := func(line, want string) {
 		t.Helper()
 		before := config.Print(a.Config())
-		cmd := command(t, line)
-		var err error
-		if cmd.Kind() == config.Action {
-			_, err = a.Act(cmd)
-		} else {
-			err = a.Change(cmd)
-		}
-		if err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := ask(t, a, line); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", line, err, want)
 		}
 		if got := config.Print(a.Config()); got != before {
@@ -136,7 +129,7 @@ func TestCountriesAtRunTime(t *testing.T) {
 	refused("acl 1 permit country SE", needsDB)
 	refused("geoip_db "+broken, "want an undamaged MaxMind DB file")
 	for _, line := range []string{"geoip_db " + db, "acl 1 permit country SE"} {
-		if err := a.Change(command(t, line)); err != nil {
+		if err := a.Apply(command(t, line)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -150,14 +143,14 @@ func TestCountriesAtRunTime(t *testing.T) {
 
 	// Named again it is read again; any other command leaves it alone.
 	writeCountries(t, db, "127.0.0.1/32 DE")
-	if err := a.Change(command(t, "timeout 7")); err != nil || !serves(t, a) {
+	if err := a.Apply(command(t, "timeout 7")); err != nil || !serves(t, a) {
 		t.Errorf("after another command: %v, or the new data base is in use", err)
 	}
-	if err := a.Change(command(t, "geoip_db "+db)); err != nil || serves(t, a) {
+	if err := a.Apply(command(t, "geoip_db "+db)); err != nil || serves(t, a) {
 		t.Errorf("named again: %v, or the old data base is in use", err)
 	}
 	for _, line := range []string{"no acl 1", "no geoip_db"} {
-		if err := a.Change(command(t, line)); err != nil {
+		if err := a.Apply(command(t, line)); err != nil {
 			t.Fatal(err)
 		}
 	}

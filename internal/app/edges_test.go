@@ -117,7 +117,7 @@ func TestEdgesAtRunTime(t *testing.T) {
 
 func change(t *testing.T, a *App, line string) {
 	t.Helper()
-	if err := a.Change(command(t, line)); err != nil {
+	if err := a.Apply(command(t, line)); err != nil {
 		t.Fatalf("%s: %v", line, err)
 	}
 }
@@ -140,7 +140,7 @@ func TestRoutesLeadToServices(t *testing.T) {
 	if n := a.services["web"].d.Flows() + a.services[config.DefaultService].d.Flows(); n > 2 {
 		t.Errorf("%d flows are left", n)
 	}
-	if err := a.Change(command(t, "no service web")); err == nil || !strings.Contains(err.Error(), "route default: there is no service web") {
+	if err := a.Apply(command(t, "no service web")); err == nil || !strings.Contains(err.Error(), "route default: there is no service web") {
 		t.Errorf("a service that a route leads to was ended: %v", err)
 	}
 	change(t, a, "no route")
@@ -168,7 +168,7 @@ func TestEdgesThatCantBe(t *testing.T) {
 		"route sni www.example.com web":                   "there is no service web",
 		fmt.Sprintf("tls on ca %s/gone.pem", t.TempDir()): "gone.pem",
 	} {
-		err := a.Change(command(t, line))
+		err := a.Apply(command(t, line))
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v, want one line with %q", line, err, want)
 		}

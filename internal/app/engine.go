@@ -2,65 +2,124 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
+	"time"
 
 	"pen/internal/config"
-	"pen/internal/control"
+	"pen/internal/dispatch"
+	"pen/internal/engine"
 	"pen/internal/geoip"
 	"pen/internal/process"
 	"pen/internal/stats"
 )
 
-var _ control.Engine = (*App)(nil)
+var _ engine.Engine = (*App)(nil)
 
-// Config implements [control.Engine].
+// Config implements [engine.Engine].
 func (a *App) Config() config.Config { return a.cfg.Load().Config }
 
-// Change implements [control.Engine].
-func (a *App) Change(cmd config.Command) error {
-	return a.change(func(ctx context.Context) error { return a.set(ctx, cmd) })
+// Permits implements [engine.Engine].
+func (a *App) Permits(addr netip.Addr) bool {
+	cfg := a.cfg.Load()
+	return cfg.acls.Permits(cfg.ControlACL, addr)
 }
 
-// set is Change, within it.
-func (a *App) set(ctx context.Context, cmd config.Command) error {
-	old := a.present()
-	next, err := old.cfg.With(cmd)
-	if err != nil {
-		return err
+// Service implements [engine.Engine].
+func (a *App) Service(name string) (engine.Service, error) {
+	services := a.cfg.Load().services
+	if s := services[name]; s != nil {
+		return s, nil
 	}
-	if keepStartOnly(&next, a.Config()) {
-		return fmt.Errorf("%s: can only be set at the start", cmd.Verb.Name)
+	var names []string
+	for _, other := range slices.Sorted(maps.Keys(services)) {
+		if other != config.DefaultService {
+			names = append(names, other)
+		}
+	}
+	if names == nil {
+		return nil, engine.NotFound.Of(fmt.Errorf("there is no service %s, nor any other with a name", name))
+	}
+	return nil, engine.NotFound.Of(fmt.Errorf("there is no service %s; there are: %s", name, strings.Join(names, " ")))
+}
+
+// Apply implements [engine.Engine].
+func (a *App) Apply(settings ...config.Command) error {
+	return a.change(func(ctx context.Context) error { return a.set(ctx, settings) })
+}
+
+// set is Apply, within change.
+func (a *App) set(ctx context.Context, settings []config.Command) error {
+	old := a.present()
+	next := old.cfg
+	var effects []effect
+	again := false // the GeoIP database is read again
+	for _, cmd := range settings {
+		var err error
+		if next, err = next.With(cmd); err != nil {
+			return engine.Invalid.Of(err)
+		}
+		if keepStartOnly(&next, old.cfg) {
+			return engine.StartOnly.Of(fmt.Errorf("%s: can only be set at the start", cmd.Verb.Name))
+		}
+		e, err := effectOf(cmd, next)
+		if err != nil {
+			return engine.Invalid.Of(err)
+		}
+		effects = append(effects, e)
+		again = again || cmd.Verb.Name == "geoip_db"
 	}
 	if err := a.mayRun(next); err != nil {
-		return err
+		return engine.Forbidden.Of(err)
 	}
-	blacklisted, d, blacklists, err := cmd.Blacklisting(next)
-	if err != nil {
-		return inService(cmd.Service, err)
-	}
-	again := cmd.Verb.Name == "geoip_db" // and a data base read again
 	if err := a.apply(ctx, next, again); err != nil {
 		return err
 	}
 	a.remember(old)
-	if blacklists {
-		for _, slot := range blacklisted {
-			a.services[cmd.Service].d.Blacklist(slot, d)
+	for _, e := range effects {
+		if s := a.services[e.service]; s != nil {
+			e.on(s.d)
 		}
-	}
-	if cmd.Verb.Name == "server" && slices.Contains(cmd.Args, "address") {
-		a.refresh(cmd.Service)
-	}
-	if slots, within, ok := cmd.Draining(next); ok {
-		for _, slot := range slots {
-			a.services[cmd.Service].d.Drain(slot, within)
+		if e.resolve {
+			a.refresh(e.service)
 		}
 	}
 	return nil
+}
+
+// An effect is what a setting does to the servers of a service that runs, besides
+// what the configuration says.
+type effect struct {
+	service          string
+	blacklist, drain []int // slots
+	blacklisted      time.Duration
+	within           time.Duration // connections are closed
+	resolve          bool          // names of servers are looked up again
+}
+
+// effectOf returns the effect of a setting in the configuration that it makes.
+func effectOf(cmd config.Command, next config.Config) (e effect, err error) {
+	e.service = cmd.Service
+	if e.blacklist, e.blacklisted, _, err = cmd.Blacklisting(next); err != nil {
+		return e, inService(cmd.Service, err)
+	}
+	e.drain, e.within, _ = cmd.Draining(next)
+	e.resolve = cmd.Verb.Name == "server" && slices.Contains(cmd.Args, "address")
+	return e, nil
+}
+
+func (e effect) on(d *dispatch.Dispatcher) {
+	for _, slot := range e.blacklist {
+		d.Blacklist(slot, e.blacklisted)
+	}
+	for _, slot := range e.drain {
+		d.Drain(slot, e.within)
+	}
 }
 
 // A startOnly is what can only be set at the start. Who reaches the control
@@ -185,45 +244,13 @@ func (a *App) commit(ctx context.Context, next config.Config, countries *geoip.D
 	return nil
 }
 
-// Act implements [control.Engine].
-func (a *App) Act(cmd config.Command) (string, error) {
-	switch cmd.Verb.Name {
-	case "close":
-		s, err := a.service(cmd.Service)
-		if err != nil {
-			return "", err
-		}
-		return s.closeFlow(cmd.Args)
-	case "exit":
-		if !a.Config().ExitEnabled {
-			return "Exit is not enabled; restart with -X flag\n", nil
-		}
-		a.exitOnce.Do(func() { close(a.done) })
-		return "", nil
-	case "rollback":
-		return a.rollback()
-	case "write":
-		return "", a.write(cmd.Args)
-	case "include":
-		return "", a.include(cmd.Service, cmd.Args[0])
+// Exit implements [engine.Engine].
+func (a *App) Exit() error {
+	if !a.Config().ExitEnabled {
+		return engine.Forbidden.Of(errors.New("exit: the configuration does not enable it"))
 	}
-	return "", fmt.Errorf("%s: can't be run here", cmd.Verb.Name)
-}
-
-// closeFlow ends a connection, number 0 if none is given.
-func (s *service) closeFlow(args []string) (string, error) {
-	n := 0
-	if len(args) > 0 {
-		var err error
-		if n, err = strconv.Atoi(args[0]); err != nil {
-			return "", fmt.Errorf("close: %q is not the number of a connection", args[0])
-		}
-	}
-	if n < 0 || n >= s.app.connMax(s.config(), isShared(s.app.Config())) {
-		return fmt.Sprintf("Connection %d out of range\n", n), nil
-	}
-	s.d.Kill(n)
-	return fmt.Sprintf("Forcibly closing connection %d\n", n), nil
+	a.exitOnce.Do(func() { close(a.done) })
+	return nil
 }
 
 // WriteStats writes the status page where web_stats says, or else a report to

@@ -3,8 +3,6 @@ package app
 import (
 	"strings"
 	"testing"
-
-	"pen/internal/config"
 )
 
 // Each server that does not take the client is named with its reason, also where
@@ -14,7 +12,7 @@ func TestExplainNamesAllThatWerePassedOver(t *testing.T) {
 	a := start(t, "--exit", "127.0.0.1:0", one, one, one)
 	explain := func() string {
 		t.Helper()
-		text, err := a.services[config.DefaultService].Explain("192.0.2.7")
+		text, err := ask(t, a, "explain 192.0.2.7")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 
 	"pen/internal/config"
 	"pen/internal/control"
+	"pen/internal/engine"
 	"pen/internal/process"
 )
 
@@ -37,7 +39,7 @@ func (a *App) Reload() error {
 	if err != nil {
 		return fmt.Errorf("nothing was changed: %w", err)
 	}
-	return a.runAll(run)
+	return control.RunAll(a, run)
 }
 
 // reload is Reload without the commands that are to be run. Called within
@@ -105,20 +107,19 @@ func added(before, after []config.Command) []config.Command {
 	return out
 }
 
-// include runs the commands of a file, all or none of them.
-func (a *App) include(service, name string) error {
-	var run []config.Command
-	err := a.change(func(ctx context.Context) (err error) {
+// Include implements [engine.Engine].
+func (a *App) Include(service, name string) (run []config.Command, err error) {
+	err = a.change(func(ctx context.Context) (err error) {
 		old := a.Config()
 		var next config.Config
 		if next, run, err = config.ReadUnquoted(old, service, name, Open); err != nil {
 			return err
 		}
 		if err := a.mayRun(next); err != nil {
-			return err
+			return engine.Forbidden.Of(err)
 		}
 		if keepStartOnly(&next, old) {
-			return fmt.Errorf("include %s: has settings that can only be made at the start", name)
+			return engine.StartOnly.Of(fmt.Errorf("include %s: has settings that can only be made at the start", name))
 		}
 		before := a.present()
 		if err := a.apply(ctx, next, false); err != nil {
@@ -128,33 +129,18 @@ func (a *App) include(service, name string) error {
 		return nil
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return a.runAll(run)
+	return run, nil
 }
 
 // Open opens a file that a configuration includes.
 func Open(name string) (io.ReadCloser, error) { return process.OpenRegular(name) }
 
-// runAll runs the actions that stood in a file.
-func (a *App) runAll(run []config.Command) error {
-	var errs []error
-	for _, cmd := range run {
-		if _, err := control.Run(a, cmd); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", cmd.Origin, err))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// write saves the configuration in force, to the file that it was read from
-// if none is given.
-func (a *App) write(args []string) error {
+// Write implements [engine.Engine].
+func (a *App) Write(name string) error {
 	cfg := a.Config()
-	name := cfg.ConfigFile
-	if len(args) > 0 {
-		name = args[0]
-	}
+	name = cmp.Or(name, cfg.ConfigFile)
 	if name == "" {
 		return errors.New("write: no configuration file was read, so say which one to write: write FILE")
 	}

@@ -19,7 +19,7 @@ import (
 // shown is how state shows a server.
 func shown(a *App, slot int) string {
 	s := a.cfg.Load().services[config.DefaultService].Servers()[slot]
-	return fmt.Sprintf("%s %s %s", s.Addr, s.State, s.Check)
+	return fmt.Sprintf("%s %s %s", s.Addr, s.State, s.Found())
 }
 
 // A name that DNS does not know keeps nothing from starting, reloading or being
@@ -65,7 +65,7 @@ func TestUnknownNamesKeepNothingFromStarting(t *testing.T) {
 // What is no name at all is an error.
 func TestImpossibleNames(t *testing.T) {
 	a := startWith(t, &zone{}, "127.0.0.1:0", named(t, "one"))
-	if err := a.Change(command(t, "server 1 address a..b port 80")); err == nil || !strings.Contains(err.Error(), "unknown or invalid address [a..b]") {
+	if err := a.Apply(command(t, "server 1 address a..b port 80")); err == nil || !strings.Contains(err.Error(), "unknown or invalid address [a..b]") {
 		t.Error(err)
 	}
 }

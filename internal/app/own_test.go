@@ -76,11 +76,11 @@ func TestOwnListenerAtRunTime(t *testing.T) {
 	testenv.CheckLeaks(t)
 	a := start(t, "127.0.0.1:0", named(t, "one"))
 	own := "server 1 address 127.0.0.1 port " + portOf(a.Addr())
-	if err := a.Change(command(t, own)); err == nil || !strings.Contains(err.Error(), "server 1: "+a.Addr()+" is where Pen listens for the same service") {
+	if err := a.Apply(command(t, own)); err == nil || !strings.Contains(err.Error(), "server 1: "+a.Addr()+" is where Pen listens for the same service") {
 		t.Error(err)
 	}
 	run(t, a, "server 1 address 127.0.0.3 port 9", "service b", "service b server 0 address 127.0.0.1 port "+portOf(a.Addr()), "service b listen 127.0.0.1:0")
-	if err := a.Change(command(t, "server 1 address 127.0.0.1 port "+portOf(a.cfg.Load().services["b"].addresses()[0]))); err == nil || !strings.Contains(err.Error(), "leads back here") {
+	if err := a.Apply(command(t, "server 1 address 127.0.0.1 port "+portOf(a.cfg.Load().services["b"].addresses()[0]))); err == nil || !strings.Contains(err.Error(), "leads back here") {
 		t.Error(err)
 	}
 	if got := visit(t, a.Addr()); got != "one" {

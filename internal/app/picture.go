@@ -1,15 +1,17 @@
 package app
 
 import (
+	"net/netip"
 	"time"
 
 	"pen/internal/config"
 	"pen/internal/dispatch"
+	"pen/internal/engine"
 	"pen/internal/pool"
 	"pen/internal/stats"
 )
 
-// Services implements [control.Engine].
+// Services implements [engine.Engine].
 func (a *App) Services() []stats.Service {
 	now := a.cfg.Load()
 	var out []stats.Service
@@ -40,14 +42,25 @@ func nameShown(service string) string {
 	return service
 }
 
-// Idlers implements [control.Service].
+var _ engine.Service = (*service)(nil)
+
+// Numbers implements [engine.Service].
+func (s *service) Numbers() dispatch.Numbers { return s.d.Numbers() }
+
+// Explain implements [engine.Service].
+func (s *service) Explain(client netip.AddrPort) dispatch.Explanation { return s.d.Explain(client) }
+
+// Kill implements [engine.Service].
+func (s *service) Kill(connection int) bool { return s.d.Kill(connection) }
+
+// Idlers implements [engine.Service].
 func (s *service) Idlers() int { return s.d.ReadySpares() }
 
-// Servers implements [control.Service].
+// Servers implements [engine.Service].
 func (s *service) Servers() []stats.Server {
 	out := s.app.servers(s.d.Servers(), s.config())
-	for slot, words := range s.app.checks.found(s.d, len(out)) {
-		out[slot].Check = words // of those that have an address
+	for slot, checks := range s.app.checks.found(s.d, len(out)) {
+		out[slot].Checks = checks // of those that have an address
 	}
 	return out
 }
@@ -72,7 +85,7 @@ func (a *App) servers(states []pool.Status, cfg config.Service) []stats.Server {
 		case o.Used:
 			o.Addr, o.Port = s.Addr.Addr().String(), int(s.Addr.Port())
 		case s.Missing != "" && i < len(cfg.Servers):
-			o.Used, o.Addr, o.Port, o.State, o.Check = true, s.Host, cfg.Servers[i].Port, string(pool.StateDown), s.Missing
+			o.Used, o.Addr, o.Port, o.State, o.Missing = true, s.Host, cfg.Servers[i].Port, string(pool.StateDown), s.Missing
 		}
 		if s.Failed {
 			o.FailedAt = a.wall(s.FailedAt)
@@ -95,7 +108,7 @@ func (a *App) snapshots() []stats.Snapshot {
 	return out
 }
 
-// Snapshot implements [control.Service].
+// Snapshot implements [engine.Service].
 func (s *service) Snapshot() stats.Snapshot {
 	a, st := s.app, s.d.Status()
 	out := stats.Snapshot{

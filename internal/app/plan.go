@@ -5,70 +5,64 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"pen/internal/acl"
 	"pen/internal/client"
 	"pen/internal/config"
-	"pen/internal/geoip"
+	"pen/internal/engine"
 )
 
-// Plan tells what reading a file would change, and how many of the remembered
-// clients would lose their servers. It changes nothing.
-func (a *App) Plan(file string) (string, error) {
-	var text string
-	err := a.change(func(ctx context.Context) (err error) {
-		text, err = a.plan(ctx, file)
+// Plan implements [engine.Engine].
+func (a *App) Plan(file string) (p engine.Plan, err error) {
+	err = a.change(func(ctx context.Context) (err error) {
+		p, err = a.plan(ctx, file)
 		return err
 	})
-	return text, err
+	return p, err
 }
 
-func (a *App) plan(ctx context.Context, file string) (string, error) {
+func (a *App) plan(ctx context.Context, file string) (p engine.Plan, err error) {
 	old := a.Config()
 	after, _, err := config.ReadUnquoted(a.base, config.DefaultService, file, Open)
 	if err != nil {
-		return "", err
+		return p, err
 	}
 	next := config.Merge(a.file, after, old)
-	late := keepStartOnly(&next, old)
-	heirs := a.heirs(next)
-	err = keepsServing(old, next)
-	var countries *geoip.DB
-	if err == nil {
-		countries, err = a.openCountries(next, false)
+	p.StartOnly, p.RolledBack = keepStartOnly(&next, old), a.rolledBack(after)
+	acls, err := a.wouldRun(ctx, old, next)
+	if err != nil {
+		return p, fmt.Errorf("plan: %s can't be used: %w", file, err)
 	}
+	renamed := renames(a.heirs(next))
+	p.Changes, p.Moved = config.Diff(old, next, renamed), a.moved(old, next, renamed, acls)
+	return p, nil
+}
+
+// wouldRun reports why a configuration could not be used, as far as that can be
+// known without binding its addresses, and returns its access lists.
+func (a *App) wouldRun(ctx context.Context, old, next config.Config) (*acl.Lists, error) {
+	if err := keepsServing(old, next); err != nil {
+		return nil, err
+	}
+	countries, err := a.openCountries(next, false)
+	if err != nil {
+		return nil, err
+	}
+	b, err := a.build(ctx, next, countries)
 	if err == nil {
-		var b built
-		if b, err = a.build(ctx, next, countries); err == nil {
-			err = b.itself
-		}
+		err = b.itself
 	}
 	if err == nil {
 		err = mayServe(next)
 	}
 	if err == nil {
-		err = a.wantsNoOthers(next, heirs)
+		err = a.wantsNoOthers(next, a.heirs(next))
 	}
-	if err != nil {
-		return "", fmt.Errorf("plan: %s can't be used: %w", file, err)
-	}
-	var b strings.Builder
-	renamed := renames(heirs)
-	b.WriteString(config.Diff(old, next, renamed))
-	switch {
-	case b.Len() == 0:
-		b.WriteString("nothing changes\n")
-	case a.rolledBack(after):
-		return "nothing changes: this was rolled back, and applies once the file is changed:\n" + b.String(), nil
-	}
-	if late {
-		b.WriteString("some of the file takes effect at the next start only\n")
-	}
-	acls, err := lists(next, countries)
-	if err != nil {
-		return "", err
-	}
+	return b.acls.lists, err
+}
+
+// moved returns how many remembered clients would lose their servers, by service.
+func (a *App) moved(old, next config.Config, renamed map[string]string, acls *acl.Lists) (out []engine.Moved) {
 	became := map[string]string{}
 	for now, was := range renamed {
 		became[was] = now
@@ -81,14 +75,10 @@ func (a *App) plan(ctx context.Context, file string) (string, error) {
 			n = movedClients(clients, was, a.cfg.Load().acls, *is, acls)
 		}
 		if n > 0 {
-			name := "first service"
-			if was.Name != config.DefaultService {
-				name = "service " + was.Name
-			}
-			fmt.Fprintf(&b, "%s: %d of %d remembered clients lose their server\n", name, n, len(clients))
+			out = append(out, engine.Moved{Service: was.Name, Clients: n, All: len(clients)})
 		}
 	}
-	return b.String(), nil
+	return out
 }
 
 // renames are the new names of services that go on by another one, with the old

@@ -44,12 +44,12 @@ func TestPlanSaysWhatReloadDoes(t *testing.T) {
 			text := base + strings.Join(rapid.SliceOfN(line, 0, 4).Draw(rt, "lines"), "\n") + "\n"
 			file.write(text)
 			if set := rapid.SampledFrom([]string{"", "timeout 30", "conn_max 77", "hash", "server 1 address 127.0.0.1 port 2"}).Draw(rt, "set"); set != "" {
-				if err := a.Change(command(t, set)); err != nil {
+				if err := a.Apply(command(t, set)); err != nil {
 					rt.Fatal(err)
 				}
 			}
 			before := a.Config()
-			said, planned := a.Plan(file.name)
+			said, planned := ask(t, a, "plan "+file.name)
 			if !reflect.DeepEqual(a.Config(), before) {
 				rt.Fatalf("plan changes something:\n%s", text)
 			}
@@ -73,7 +73,7 @@ func TestPlanSaysWhatReloadDoes(t *testing.T) {
 			} else {
 				saw["changed"]++
 			}
-			if again, err := a.Plan(file.name); err != nil || !strings.HasPrefix(again, "nothing changes\n") {
+			if again, err := ask(t, a, "plan "+file.name); err != nil || !strings.HasPrefix(again, "nothing changes\n") {
 				rt.Fatalf("after HUP, plan says %q, %v, of\n%s", again, err, text)
 			}
 		}

@@ -14,7 +14,6 @@ import (
 
 	"pen/internal/client"
 	"pen/internal/config"
-	"pen/internal/control"
 	"pen/internal/dispatch"
 	"pen/internal/plane"
 	"pen/internal/plane/datagram"
@@ -33,8 +32,6 @@ type service struct {
 	listeners map[string]listener
 	endTick   context.CancelFunc // nil before Start
 }
-
-var _ control.Service = (*service)(nil)
 
 // A listener is a plane with the means to make it take nothing new, once it is
 // served.
@@ -380,26 +377,6 @@ func (a *App) fitTables(cfg config.Config) {
 		t.Resize(w.ClientsMax)
 		t.SetTracking(w.Tracking)
 	}
-}
-
-// Service implements [control.Engine].
-func (a *App) Service(name string) (control.Service, error) { return a.service(name) }
-
-func (a *App) service(name string) (*service, error) {
-	services := a.cfg.Load().services
-	if s := services[name]; s != nil {
-		return s, nil
-	}
-	var names []string
-	for _, other := range slices.Sorted(maps.Keys(services)) {
-		if other != config.DefaultService {
-			names = append(names, other)
-		}
-	}
-	if names == nil {
-		return nil, fmt.Errorf("there is no service %s, nor any other with a name", name)
-	}
-	return nil, fmt.Errorf("there is no service %s; there are: %s", name, strings.Join(names, " "))
 }
 
 // label says in a log which service it is.

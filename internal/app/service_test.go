@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"pen/internal/config"
+	"pen/internal/control"
 	"pen/internal/testenv"
 )
 
@@ -25,10 +26,16 @@ func run(t *testing.T, a *App, lines ...string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := a.Change(cmd); err != nil {
+		if err := a.Apply(cmd); err != nil {
 			t.Fatal(err)
 		}
 	}
+}
+
+// ask runs a command as the control socket does, and returns its reply.
+func ask(t testing.TB, a *App, line string) (string, error) {
+	t.Helper()
+	return control.Run(a, command(t, line))
 }
 
 func portOf(addr string) string {
@@ -51,10 +58,7 @@ func TestServiceEnds(t *testing.T) {
 	testenv.CheckLeaks(t)
 	a := start(t, "127.0.0.1:0", named(t, "first"))
 	run(t, a, "service web", "service web server 0 address 127.0.0.1 port "+portOf(named(t, "second")), "service web listen 127.0.0.1:0")
-	web, err := a.service("web")
-	if err != nil {
-		t.Fatal(err)
-	}
+	web := a.cfg.Load().services["web"]
 	addr := web.addresses()[0]
 	c := connect(t, addr)
 	r := bufio.NewReader(c)
@@ -62,7 +66,7 @@ func TestServiceEnds(t *testing.T) {
 		t.Fatal(line, err)
 	}
 	run(t, a, "no service web")
-	if _, err := a.service("web"); err == nil {
+	if _, err := a.Service("web"); err == nil {
 		t.Error("the service is still there")
 	}
 	testenv.Eventually(t, "the listener's end", func() bool { return !reachable(addr) })
@@ -110,7 +114,7 @@ func TestServicesChangeTogether(t *testing.T) {
 	if err := os.WriteFile(name, fmt.Appendf(nil, "timeout 3\nservice a\nlisten 127.0.0.1:0\nservice b\nlisten %s\n", taken), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.include("", name); err == nil {
+	if _, err := a.Include("", name); err == nil {
 		t.Fatal("an address was used twice")
 	}
 	if len(a.Config().Services) != 1 || a.Config().Services[0].Timeout == 3*time.Second || len(a.services) != 1 {
@@ -149,7 +153,7 @@ func TestPlanAndRollback(t *testing.T) {
 	a := start(t, "-F", file, "127.0.0.1:0", first, second)
 	visit(t, a.Addr())
 	write("timeout 4\nserver 0 address 127.0.0.1 port 1\nservice web\nserver 0 address 127.0.0.1 port 2\n")
-	got, err := a.Plan(file)
+	got, err := ask(t, a, "plan "+file)
 	want := "first service:\n  - server 0 acl 0 address 127.0.0.1 port " + portOf(first) + " max 0 hard 0\n  - timeout 3\n" +
 		"  + server 0 acl 0 address 127.0.0.1 port 1 max 0 hard 0\n  + timeout 4\n" +
 		"service web, new:\n  + server 0 acl 0 address 127.0.0.1 port 2 max 0 hard 0\n" +
@@ -171,16 +175,16 @@ func TestPlanAndRollback(t *testing.T) {
 	if got := visit(t, a.Addr()); got != "second" {
 		t.Errorf("after the change: %s", got)
 	}
-	if _, err := a.rollback(); err != nil {
+	if _, err := a.Rollback(); err != nil {
 		t.Fatal(err)
 	}
 	if c := a.Config(); c.Services[0].Timeout != 3*time.Second || len(c.Services) != 1 || c.Services[0].Blacklist != 7*time.Second {
 		t.Errorf("taken back: %+v", c)
 	}
-	if said, err := a.rollback(); err != nil || said != "first service:\n  - blacklist 7\n  + blacklist 30\n" {
+	if said, err := a.Rollback(); err != nil || said != "first service:\n  - blacklist 7\n  + blacklist 30\n" {
 		t.Errorf("%v %s", err, said)
 	}
-	if _, err := a.rollback(); err == nil {
+	if _, err := a.Rollback(); err == nil {
 		t.Error("there was nothing left to take back")
 	}
 	write("timeout much\n")

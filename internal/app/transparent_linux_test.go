@@ -32,7 +32,7 @@ func TestTransparentNeedsPrivilege(t *testing.T) {
 		a = start(t, "-F", file, "127.0.0.1:0", named(t, "one"))
 		before := config.Print(a.Config())
 		wrong := lacking + "; start Pen again with transparent set"
-		if err := a.Change(command(t, "transparent on")); err == nil || err.Error() != wrong {
+		if err := a.Apply(command(t, "transparent on")); err == nil || err.Error() != wrong {
 			t.Errorf("transparent: %v, want %s", err, wrong)
 		}
 		write("blacklist 40\ntransparent\n")
@@ -42,7 +42,7 @@ func TestTransparentNeedsPrivilege(t *testing.T) {
 		if got := config.Print(a.Config()); got != before {
 			t.Errorf("something has changed:\n%s", got)
 		}
-		if err := a.Change(command(t, "no transparent")); err != nil {
+		if err := a.Apply(command(t, "no transparent")); err != nil {
 			t.Errorf("no transparent: %v", err)
 		}
 	})
@@ -53,7 +53,7 @@ func TestTransparentNeedsPrivilege(t *testing.T) {
 		t.Errorf("answer %q", got)
 	}
 	testenv.WithCaps(t, 1<<unix.CAP_NET_RAW, func() {
-		if err := a.Change(command(t, "transparent on")); err != nil || !a.Config().Services[0].Transparent {
+		if err := a.Apply(command(t, "transparent on")); err != nil || !a.Config().Services[0].Transparent {
 			t.Errorf("with the privilege: %v", err)
 		}
 	})

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"pen/internal/config"
+	"pen/internal/engine"
 )
 
 const (
@@ -66,8 +67,8 @@ func recent(all []past) []past {
 	return all
 }
 
-// rollback takes the last change back, and reports what that has changed.
-func (a *App) rollback() (string, error) {
+// Rollback implements [engine.Engine].
+func (a *App) Rollback() (string, error) {
 	var text string
 	err := a.change(func(ctx context.Context) (err error) {
 		text, err = a.takeBack(ctx)
@@ -78,7 +79,7 @@ func (a *App) rollback() (string, error) {
 
 func (a *App) takeBack(ctx context.Context) (string, error) {
 	if len(a.undo) == 0 {
-		return "", errors.New("rollback: no change to take back")
+		return "", engine.NotFound.Of(errors.New("rollback: no change to take back"))
 	}
 	before := a.undo[len(a.undo)-1]
 	old, next := a.Config(), before.cfg.Clone()

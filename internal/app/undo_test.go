@@ -45,7 +45,7 @@ func reload(t *testing.T, a *App) {
 
 func plan(t *testing.T, a *App, file string) string {
 	t.Helper()
-	text, err := a.Plan(file)
+	text, err := ask(t, a, "plan "+file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,14 +61,14 @@ func TestChangesOfNothingLeaveNoHistory(t *testing.T) {
 	for range 2 * maxUndo {
 		reload(t, a)
 		run(t, a, "timeout 9", "server 0 blacklist 0", "no acl 3")
-		if err := a.include("", file.name+"-"); err == nil {
+		if _, err := a.Include("", file.name+"-"); err == nil {
 			t.Fatal("a file that is missing was included")
 		}
 	}
-	if said, err := a.rollback(); err != nil || said != "first service:\n  - timeout 9\n  + timeout 3\n" {
+	if said, err := a.Rollback(); err != nil || said != "first service:\n  - timeout 9\n  + timeout 3\n" {
 		t.Errorf("%v %q", err, said)
 	}
-	if _, err := a.rollback(); err == nil {
+	if _, err := a.Rollback(); err == nil {
 		t.Error("there was more to take back")
 	}
 }
@@ -80,14 +80,14 @@ func TestHistoryIsBounded(t *testing.T) {
 		run(t, a, fmt.Sprint("timeout ", n+10))
 	}
 	for range maxUndo {
-		if _, err := a.rollback(); err != nil {
+		if _, err := a.Rollback(); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if got := a.Config().Services[0].Timeout; got != 14*time.Second {
 		t.Errorf("the timeout is %v, want that of the fifth change", got)
 	}
-	if _, err := a.rollback(); err == nil || !strings.Contains(err.Error(), "no change to take back") {
+	if _, err := a.Rollback(); err == nil || !strings.Contains(err.Error(), "no change to take back") {
 		t.Error(err)
 	}
 }
@@ -107,7 +107,7 @@ func TestHistoryIsSmall(t *testing.T) {
 	}
 	run(t, a, "service web server 3 weight 9", "server 0 max 3")
 	for range 2 {
-		if _, err := a.rollback(); err != nil {
+		if _, err := a.Rollback(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -148,7 +148,7 @@ func TestRollbackAndFileAreOneStory(t *testing.T) {
 	a := start(t, "-F", file.name, "127.0.0.1:0", named(t, "one"))
 	file.write("timeout 9\ntracking 90\nserver 0 blacklist 0\n")
 	reload(t, a)
-	if _, err := a.rollback(); err != nil {
+	if _, err := a.Rollback(); err != nil {
 		t.Fatal(err)
 	}
 	// The rotation of logs does not bring back what was taken back.
@@ -212,10 +212,7 @@ func TestPlanOfRenamesAndDrains(t *testing.T) {
 	text := "service x\nlisten 127.0.0.1:0\nserver 0 address 127.0.0.1 port " + portOf(server) + "\n"
 	file := newConfFile(t, text)
 	a := start(t, "-F", file.name)
-	x, err := a.service("x")
-	if err != nil {
-		t.Fatal(err)
-	}
+	x := a.cfg.Load().services["x"]
 	visit(t, x.addresses()[0])
 	file.write(strings.Replace(text, "service x", "service y", 1))
 	if got := plan(t, a, file.name); got != "service x: is now called y\n" {
@@ -236,7 +233,7 @@ func TestPlanOfRenamesAndDrains(t *testing.T) {
 	}
 	reload(t, a) // which reads that file
 	file.write(text)
-	if said, err := a.rollback(); err != nil || !strings.Contains(said, "service x, new:\n") || !strings.Contains(said, "service z: ends\n") {
+	if said, err := a.Rollback(); err != nil || !strings.Contains(said, "service x, new:\n") || !strings.Contains(said, "service z: ends\n") {
 		t.Errorf("taken back: %v\n%s", err, said)
 	}
 }
@@ -286,7 +283,7 @@ func TestChangeThatFailsLeavesNoLog(t *testing.T) {
 	taken := testenv.Listen(t, "tcp", testenv.Loopback).Addr().String()
 	log := filepath.Join(t.TempDir(), "log")
 	file := newConfFile(t, "log "+log+"\nservice web\nlisten "+taken+"\n")
-	if err := a.include("", file.name); err == nil || !strings.Contains(err.Error(), syscall.EADDRINUSE.Error()) {
+	if _, err := a.Include("", file.name); err == nil || !strings.Contains(err.Error(), syscall.EADDRINUSE.Error()) {
 		t.Fatal(err)
 	}
 	if a.Config().Log != "" {
@@ -305,7 +302,7 @@ func TestRangesAtRunTime(t *testing.T) {
 		}
 	}
 	run(t, a, "server 0-9 blacklist 0")
-	if err := a.Change(command(t, "server 5-9 blacklist 100")); err == nil || !strings.Contains(err.Error(), "there is no server 5-9, nothing to blacklist") {
+	if err := a.Apply(command(t, "server 5-9 blacklist 100")); err == nil || !strings.Contains(err.Error(), "there is no server 5-9, nothing to blacklist") {
 		t.Error(err)
 	}
 	var conns []net.Conn

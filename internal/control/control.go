@@ -1,5 +1,6 @@
 // Package control answers the control socket: it authorises a client, reads
-// its commands, and runs them on an Engine (specification, section 19).
+// its commands, runs them on an [engine.Engine], and writes the results as text
+// (specification, section 19).
 //
 // A client may send several commands at once. It gets the replies in order,
 // and the connection is closed when no further command is there: penctl reads
@@ -20,43 +21,11 @@ import (
 	"time"
 
 	"pen/internal/config"
-	"pen/internal/stats"
+	"pen/internal/engine"
 )
 
 // maxSessions bounds the connections; another one ends the oldest.
 const maxSessions = 128
-
-// An Engine is what commands are run on. Its methods may be called from any
-// goroutine. Errors are one line for the user.
-type Engine interface {
-	// Config returns the configuration in force.
-	Config() config.Config
-	// Change makes a setting effective, or changes nothing.
-	Change(cmd config.Command) error
-	// Act carries out an action and returns its reply.
-	Act(cmd config.Command) (string, error)
-	// Service returns the service of a name.
-	Service(name string) (Service, error)
-	// Services returns an overview of all services.
-	Services() []stats.Service
-	// Plan tells what reading a file would change.
-	Plan(file string) (string, error)
-	// Permits reports whether the control access list permits an address; an
-	// invalid one is that of a Unix socket.
-	Permits(addr netip.Addr) bool
-}
-
-// A Service is what questions about one service are asked of.
-type Service interface {
-	// Servers returns the state of the servers.
-	Servers() []stats.Server
-	// Idlers is how many connections to servers are kept ready.
-	Idlers() int
-	// Snapshot returns the state of everything.
-	Snapshot() stats.Snapshot
-	// Explain tells where a client at an address would go, and why.
-	Explain(address string) (string, error)
-}
 
 // Options say who may do what.
 type Options struct {
@@ -73,7 +42,7 @@ type Options struct {
 // A Server answers the clients of one control socket.
 type Server struct {
 	ln     net.Listener
-	engine Engine
+	engine engine.Engine
 	opt    Options
 	wg     sync.WaitGroup
 
@@ -82,7 +51,7 @@ type Server struct {
 }
 
 // New returns a Server for a listener, which it will close.
-func New(ln net.Listener, e Engine, o Options) *Server {
+func New(ln net.Listener, e engine.Engine, o Options) *Server {
 	o.Sessions = min(cmp.Or(o.Sessions, maxSessions), maxSessions)
 	return &Server{ln: ln, engine: e, opt: o}
 }

@@ -14,12 +14,14 @@ import (
 	"time"
 
 	"pen/internal/config"
+	"pen/internal/dispatch"
+	"pen/internal/engine"
 	"pen/internal/stats"
 	"pen/internal/testenv"
 )
 
 // A fake engine keeps a Config and counts what is asked of it.
-type engine struct {
+type fake struct {
 	mu      sync.Mutex
 	cfg     config.Config
 	acted   []string
@@ -27,50 +29,78 @@ type engine struct {
 	servers int // size of the table
 }
 
-func (e *engine) Config() config.Config {
+func (e *fake) Config() config.Config {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.cfg
 }
 
-func (e *engine) Change(cmd config.Command) error {
+func (e *fake) Apply(settings ...config.Command) (err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	next, err := e.cfg.With(cmd)
-	if err == nil {
-		e.cfg = next
+	next := e.cfg
+	for _, cmd := range settings {
+		if next, err = next.With(cmd); err != nil {
+			return err
+		}
 	}
-	return err
+	e.cfg = next
+	return nil
 }
 
-func (e *engine) Act(cmd config.Command) (string, error) {
+func (e *fake) act(name string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.acted = append(e.acted, cmd.Verb.Name)
-	if cmd.Verb.Name == "write" {
-		return "", errors.New("write: the disk is full")
-	}
+	e.acted = append(e.acted, name)
+}
+
+func (e *fake) Write(string) error {
+	e.act("write")
+	return errors.New("write: the disk is full")
+}
+
+func (e *fake) Exit() error {
+	e.act("exit")
+	return nil
+}
+
+func (e *fake) Include(string, string) ([]config.Command, error) {
+	e.act("include")
+	return nil, nil
+}
+
+func (e *fake) Rollback() (string, error) {
+	e.act("rollback")
 	return "", nil
 }
 
-func (e *engine) Service(name string) (Service, error) {
+func (e *fake) Kill(int) bool {
+	e.act("close")
+	return true
+}
+
+func (e *fake) Service(name string) (engine.Service, error) {
 	if name != config.DefaultService {
-		return nil, fmt.Errorf("there is no service %s", name)
+		return nil, engine.NotFound.Of(fmt.Errorf("there is no service %s", name))
 	}
 	return e, nil
 }
 
-func (e *engine) Services() []stats.Service {
+func (e *fake) Services() []stats.Service {
 	return []stats.Service{{Protocol: "tcp", Listen: []string{"127.0.0.1:80"}, Servers: 2, Available: 1, Conns: 3, ConnMax: 100}}
 }
 
-func (e *engine) Plan(string) (string, error) { return "nothing changes\n", nil }
+func (e *fake) Plan(string) (engine.Plan, error) { return engine.Plan{}, nil }
 
-func (e *engine) Explain(address string) (string, error) { return "goes to server 0\n", nil }
+func (e *fake) Explain(client netip.AddrPort) dispatch.Explanation {
+	return dispatch.Explanation{Key: client.Addr()}
+}
 
-func (e *engine) Idlers() int { return 2 }
+func (e *fake) Numbers() dispatch.Numbers { return dispatch.Numbers{ConnMax: 100} }
 
-func (e *engine) Servers() []stats.Server {
+func (e *fake) Idlers() int { return 2 }
+
+func (e *fake) Servers() []stats.Server {
 	s := make([]stats.Server, e.servers)
 	for i := range s {
 		s[i] = stats.Server{Slot: i, Used: true, Addr: "192.0.2.1", Port: 80}
@@ -78,19 +108,19 @@ func (e *engine) Servers() []stats.Server {
 	return s
 }
 
-func (e *engine) Snapshot() stats.Snapshot {
+func (e *fake) Snapshot() stats.Snapshot {
 	return stats.Snapshot{Servers: e.Servers(), ConnMax: 100, Conns: []stats.Conn{{ID: 7, State: 2, DownFD: 11, UpFD: 12}}}
 }
 
-func (e *engine) Permits(netip.Addr) bool { return !e.denied }
+func (e *fake) Permits(netip.Addr) bool { return !e.denied }
 
 // start serves an engine until the test ends, to clients that may do all.
-func start(t *testing.T, e *engine) string {
+func start(t *testing.T, e *fake) string {
 	t.Helper()
 	return startWith(t, e, Options{Level: config.Local})
 }
 
-func startWith(t *testing.T, e *engine, o Options) string {
+func startWith(t *testing.T, e *fake, o Options) string {
 	t.Helper()
 	testenv.CheckLeaks(t)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -102,7 +132,7 @@ func startWith(t *testing.T, e *engine, o Options) string {
 }
 
 // serve runs a Server until the test ends.
-func serve(t *testing.T, ln net.Listener, e *engine, o Options) *Server {
+func serve(t *testing.T, ln net.Listener, e *fake, o Options) *Server {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -146,7 +176,7 @@ func ask(t *testing.T, addr, text string) string {
 }
 
 func TestCommands(t *testing.T) {
-	e := &engine{cfg: config.Default(), servers: 1}
+	e := &fake{cfg: config.Default(), servers: 1}
 	addr := start(t, e)
 	servers := stats.ServersText(e.Servers())
 	for _, tt := range []struct{ send, want string }{
@@ -159,7 +189,7 @@ func TestCommands(t *testing.T) {
 		{"blacklist 1\ntimeout 2\n\nservers\n", "1\n2\n" + servers},
 		{"blacklist 5\nwrite\nblacklist\n", "5\nwrite: the disk is full\n5\n"},
 		{"write\n", "write: the disk is full\n"},
-		{"close 3\n", ""},
+		{"close 3\n", "Forcibly closing connection 3\n"},
 		{"connection 7\n", "Connection 7:\nstate = 2\ndownfd = 11, upfd = 12\nclient = 0, server = 0\npend = 0\n"},
 		{"connection 8\n", "Connection 8:\nstate = 0\ndownfd = -1, upfd = -1\nclient = 0, server = 0\npend = 0\n"},
 		{"connection 100\n", "Connection 100 out of range\n"},
@@ -178,7 +208,7 @@ func TestCommands(t *testing.T) {
 
 // A client that says nothing, or a part, or does not read, delays nobody.
 func TestSlowClientsDelayNobody(t *testing.T) {
-	e := &engine{cfg: config.Default(), servers: 100_000}
+	e := &fake{cfg: config.Default(), servers: 100_000}
 	addr := start(t, e)
 	for i := range 9 {
 		c := dial(t, addr)
@@ -198,14 +228,14 @@ func TestSlowClientsDelayNobody(t *testing.T) {
 
 // The replies are whole however long they are.
 func TestLongReply(t *testing.T) {
-	e := &engine{cfg: config.Default(), servers: 30_000}
+	e := &fake{cfg: config.Default(), servers: 30_000}
 	if got, want := ask(t, start(t, e), "servers\n"), stats.ServersText(e.Servers()); got != want {
 		t.Errorf("%d bytes, want %d", len(got), len(want))
 	}
 }
 
 func TestDeniedIsClosedInSilence(t *testing.T) {
-	e := &engine{cfg: config.Default(), denied: true}
+	e := &fake{cfg: config.Default(), denied: true}
 	c := dial(t, start(t, e))
 	fmt.Fprintln(c, "blacklist 77")
 	if n, err := c.Read(make([]byte, 1)); n > 0 || err == nil {

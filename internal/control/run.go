@@ -1,6 +1,7 @@
 package control
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -8,45 +9,124 @@ import (
 	"time"
 
 	"pen/internal/config"
+	"pen/internal/engine"
 	"pen/internal/stats"
 )
 
 // Run carries out one command and returns its reply, with its end of line.
-func Run(e Engine, cmd config.Command) (string, error) {
-	switch cmd.Kind() {
-	case config.Setting:
-		if err := e.Change(cmd); err != nil {
+func Run(e engine.Engine, cmd config.Command) (string, error) {
+	if cmd.Kind() == config.Setting {
+		if err := e.Apply(cmd); err != nil {
 			return "", err
 		}
-	case config.Action:
-		return e.Act(cmd)
 	}
-	if ask, ok := questions[cmd.Verb.Name]; ok {
-		return ask(e, cmd.Args)
+	if run, ok := commands[cmd.Verb.Name]; ok {
+		return run(e, cmd)
 	}
 	cfg := e.Config()
 	of := cfg.Service(cmd.Service)
-	if of == nil && cmd.Verb.Scope == config.OfService {
-		_, err := e.Service(cmd.Service)
+	run, ok := serviceCommands[cmd.Verb.Name]
+	if of != nil && !ok || cmd.Verb.Scope == config.OfPen {
+		return cmd.Reply(cfg), nil
+	}
+	s, err := e.Service(cmd.Service)
+	if err != nil || of == nil { // the service has just come or gone
 		return "", err
 	}
-	if ask, ok := serviceQuestions[cmd.Verb.Name]; ok {
-		s, err := e.Service(cmd.Service)
-		if err != nil {
-			return "", err
-		}
-		return ask(s, of, cmd.Args)
-	}
-	return cmd.Reply(cfg), nil
+	return run(s, of, cmd.Args)
 }
 
-// serviceQuestions are those about one service that ask for more than a
-// setting. The config.Service is what is said of it.
-var serviceQuestions = map[string]func(s Service, of *config.Service, args []string) (string, error){
-	"servers": func(s Service, _ *config.Service, _ []string) (string, error) {
-		return stats.ServersText(s.Servers()), nil
+// RunAll carries out the commands of a file. Errors say where they stand.
+func RunAll(e engine.Engine, all []config.Command) error {
+	var errs []error
+	for _, cmd := range all {
+		if _, err := Run(e, cmd); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", cmd.Origin, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// commands are the actions and questions about all of Pen.
+var commands map[string]func(e engine.Engine, cmd config.Command) (string, error)
+
+func init() { // include refers to it
+	commands = map[string]func(e engine.Engine, cmd config.Command) (string, error){
+		"exit": func(e engine.Engine, _ config.Command) (string, error) {
+			err := e.Exit()
+			if errors.Is(err, engine.Forbidden) {
+				return "Exit is not enabled; restart with -X flag\n", nil
+			}
+			return "", err
+		},
+		"help": func(_ engine.Engine, cmd config.Command) (string, error) {
+			return config.Help(strings.Join(cmd.Args, " "))
+		},
+		"include": func(e engine.Engine, cmd config.Command) (string, error) {
+			rest, err := e.Include(cmd.Service, cmd.Args[0])
+			if err != nil {
+				return "", err
+			}
+			return "", RunAll(e, rest)
+		},
+		"pid": func(engine.Engine, config.Command) (string, error) {
+			return fmt.Sprintf("%d\n", os.Getpid()), nil
+		},
+		"plan": func(e engine.Engine, cmd config.Command) (string, error) {
+			p, err := e.Plan(cmd.Args[0])
+			if err != nil {
+				return "", err
+			}
+			return planText(p), nil
+		},
+		"rollback": func(e engine.Engine, _ config.Command) (string, error) { return e.Rollback() },
+		"services": func(e engine.Engine, _ config.Command) (string, error) {
+			return stats.ServicesText(e.Services()), nil
+		},
+		"write": func(e engine.Engine, cmd config.Command) (string, error) {
+			return "", e.Write(strings.Join(cmd.Args, ""))
+		},
+	}
+}
+
+// serviceCommands are the actions and questions about one service, and the
+// settings whose reply is more than their value. The config.Service is what
+// is said of it.
+var serviceCommands = map[string]func(s engine.Service, of *config.Service, args []string) (string, error){
+	"close": func(s engine.Service, _ *config.Service, args []string) (string, error) {
+		n := 0
+		if len(args) > 0 {
+			var err error
+			if n, err = strconv.Atoi(args[0]); err != nil {
+				return "", fmt.Errorf("close: %q is not the number of a connection", args[0])
+			}
+		}
+		if n < 0 || n >= s.Numbers().ConnMax {
+			return fmt.Sprintf("Connection %d out of range\n", n), nil
+		}
+		s.Kill(n)
+		return fmt.Sprintf("Forcibly closing connection %d\n", n), nil
 	},
-	"recent": func(s Service, _ *config.Service, args []string) (string, error) {
+	"conn_max": func(s engine.Service, _ *config.Service, _ []string) (string, error) {
+		return fmt.Sprintf("%d\n", s.Numbers().ConnMax), nil
+	},
+	"connection": func(s engine.Service, _ *config.Service, args []string) (string, error) {
+		n, err := strconv.Atoi(args[0])
+		if err != nil || n < 0 || n >= s.Numbers().ConnMax {
+			return fmt.Sprintf("Connection %s out of range\n", args[0]), nil
+		}
+		for _, c := range s.Snapshot().Conns {
+			if c.ID == n {
+				return stats.ConnectionText(c), nil
+			}
+		}
+		return stats.ConnectionText(stats.Conn{ID: n, DownFD: -1, UpFD: -1}), nil
+	},
+	"explain": explain,
+	"idlers": func(s engine.Service, of *config.Service, _ []string) (string, error) {
+		return fmt.Sprintf("Idlers: %d/%d\n", s.Idlers(), of.Idlers), nil
+	},
+	"recent": func(s engine.Service, _ *config.Service, args []string) (string, error) {
 		within := 300 * time.Second
 		if len(args) > 0 {
 			d, err := config.ParseDuration(args[0])
@@ -58,37 +138,10 @@ var serviceQuestions = map[string]func(s Service, of *config.Service, args []str
 		now := s.Snapshot()
 		return stats.RecentText(now.Clients, now.Time, within), nil
 	},
-	"explain": func(s Service, _ *config.Service, args []string) (string, error) {
-		return s.Explain(args[0])
+	"servers": func(s engine.Service, _ *config.Service, _ []string) (string, error) {
+		return stats.ServersText(s.Servers()), nil
 	},
-	"state": func(s Service, _ *config.Service, _ []string) (string, error) {
-		return stats.StatesText(s.Servers(), time.Now()), nil
-	},
-	"status": func(s Service, _ *config.Service, _ []string) (string, error) {
-		var b strings.Builder
-		err := stats.HTML(&b, s.Snapshot())
-		return b.String(), err
-	},
-	"conn_max": func(s Service, _ *config.Service, _ []string) (string, error) {
-		return fmt.Sprintf("%d\n", s.Snapshot().ConnMax), nil
-	},
-	"idlers": func(s Service, of *config.Service, _ []string) (string, error) {
-		return fmt.Sprintf("Idlers: %d/%d\n", s.Idlers(), of.Idlers), nil
-	},
-	"connection": func(s Service, _ *config.Service, args []string) (string, error) {
-		now := s.Snapshot()
-		n, err := strconv.Atoi(args[0])
-		if err != nil || n < 0 || n >= now.ConnMax {
-			return fmt.Sprintf("Connection %s out of range\n", args[0]), nil
-		}
-		for _, c := range now.Conns {
-			if c.ID == n {
-				return stats.ConnectionText(c), nil
-			}
-		}
-		return stats.ConnectionText(stats.Conn{ID: n, DownFD: -1, UpFD: -1}), nil
-	},
-	"socket": func(s Service, _ *config.Service, args []string) (string, error) {
+	"socket": func(s engine.Service, _ *config.Service, args []string) (string, error) {
 		owner := -1
 		for _, c := range s.Snapshot().Conns {
 			if fd := strconv.Itoa(c.DownFD); fd == args[0] || strconv.Itoa(c.UpFD) == args[0] {
@@ -97,20 +150,35 @@ var serviceQuestions = map[string]func(s Service, of *config.Service, args []str
 		}
 		return fmt.Sprintf("Socket %s belongs to connection %d\n", args[0], owner), nil
 	},
+	"state": func(s engine.Service, _ *config.Service, _ []string) (string, error) {
+		return stats.StatesText(s.Servers(), time.Now()), nil
+	},
+	"status": func(s engine.Service, _ *config.Service, _ []string) (string, error) {
+		var b strings.Builder
+		err := stats.HTML(&b, s.Snapshot())
+		return b.String(), err
+	},
 }
 
-// questions are those about all of Pen.
-var questions = map[string]func(e Engine, args []string) (string, error){
-	"services": func(e Engine, _ []string) (string, error) {
-		return stats.ServicesText(e.Services()), nil
-	},
-	"plan": func(e Engine, args []string) (string, error) {
-		return e.Plan(args[0])
-	},
-	"help": func(_ Engine, args []string) (string, error) {
-		return config.Help(strings.Join(args, " "))
-	},
-	"pid": func(Engine, []string) (string, error) {
-		return fmt.Sprintf("%d\n", os.Getpid()), nil
-	},
+// planText is the reply to the command "plan".
+func planText(p engine.Plan) string {
+	switch {
+	case p.Changes == "":
+		p.Changes = "nothing changes\n"
+	case p.RolledBack:
+		return "nothing changes: this was rolled back, and applies once the file is changed:\n" + p.Changes
+	}
+	var b strings.Builder
+	b.WriteString(p.Changes)
+	if p.StartOnly {
+		b.WriteString("some of the file takes effect at the next start only\n")
+	}
+	for _, m := range p.Moved {
+		name := "first service"
+		if m.Service != config.DefaultService {
+			name = "service " + m.Service
+		}
+		fmt.Fprintf(&b, "%s: %d of %d remembered clients lose their server\n", name, m.Clients, m.All)
+	}
+	return b.String()
 }

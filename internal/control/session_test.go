@@ -43,7 +43,7 @@ func TestEndsAtWhatIsNoCommand(t *testing.T) {
 		strings.Repeat("x", 5000) + "\n",
 		strings.Repeat("x", 5000),
 	} {
-		e := &engine{cfg: config.Default()}
+		e := &fake{cfg: config.Default()}
 		reply := ask(t, start(t, e), first+more)
 		if c := e.Config(); c.Services[0].Blacklist != 30*time.Second || c.Services[0].Listen != "" || len(e.acted) > 0 {
 			t.Errorf("%.40q: was run, or the commands behind it: blacklist %v, listen %q, actions %v", first, c.Services[0].Blacklist, c.Services[0].Listen, e.acted)
@@ -58,7 +58,7 @@ func TestEndsAtWhatIsNoCommand(t *testing.T) {
 func TestHalfALineIsNotRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ln := newPipes()
-		e := &engine{cfg: config.Default()}
+		e := &fake{cfg: config.Default()}
 		serve(t, ln, e, Options{Level: config.Local})
 		c := ln.dial()
 		io.WriteString(c, "blacklist 1")
@@ -86,7 +86,7 @@ func TestHalfALineIsNotRun(t *testing.T) {
 			t.Errorf("half a line was run: blacklist %v", e.Config().Services[0].Blacklist)
 		}
 	})
-	e := &engine{cfg: config.Default()}
+	e := &fake{cfg: config.Default()}
 	c := dial(t, start(t, e))
 	io.WriteString(c, "blacklist 5")
 	c.(*net.TCPConn).CloseWrite()
@@ -97,7 +97,7 @@ func TestHalfALineIsNotRun(t *testing.T) {
 
 // Replies come whole to a client that has ended its own side.
 func TestHalfClosedClient(t *testing.T) {
-	e := &engine{cfg: config.Default(), servers: 1000}
+	e := &fake{cfg: config.Default(), servers: 1000}
 	c := dial(t, start(t, e))
 	io.WriteString(c, "servers\nblacklist 7\n")
 	c.(*net.TCPConn).CloseWrite()
@@ -111,7 +111,7 @@ func TestSessionsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, tt := range []struct{ set, want int }{{0, 128}, {7, 7}, {1000, 128}} {
 			ln := newPipes()
-			s := serve(t, ln, &engine{cfg: config.Default()}, Options{Level: config.Local, Sessions: tt.set})
+			s := serve(t, ln, &fake{cfg: config.Default()}, Options{Level: config.Local, Sessions: tt.set})
 			var all []net.Conn
 			for range 400 {
 				all = append(all, ln.dial())
@@ -139,7 +139,7 @@ func TestSessionsAreBounded(t *testing.T) {
 func TestSlowClientsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ln := newPipes()
-		s := serve(t, ln, &engine{cfg: config.Default(), servers: 10}, Options{Level: config.Local})
+		s := serve(t, ln, &fake{cfg: config.Default(), servers: 10}, Options{Level: config.Local})
 		left := func() int {
 			synctest.Wait()
 			s.mu.Lock()
@@ -211,7 +211,7 @@ func TestLevels(t *testing.T) {
 		if tt.tokens {
 			o.Tokens = tokens(t)
 		}
-		if got := ask(t, startWith(t, &engine{cfg: config.Default()}, o), tt.send); got != tt.want {
+		if got := ask(t, startWith(t, &fake{cfg: config.Default()}, o), tt.send); got != tt.want {
 			t.Errorf("%v, %q:\n got %q\nwant %q", tt.level, tt.send, got, tt.want)
 		}
 	}
@@ -221,7 +221,7 @@ func TestLevels(t *testing.T) {
 func TestTimeAfterToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ln := newPipes()
-		serve(t, ln, &engine{cfg: config.Default()}, Options{Tokens: tokens(t)})
+		serve(t, ln, &fake{cfg: config.Default()}, Options{Tokens: tokens(t)})
 		c := ln.dial()
 		io.WriteString(c, "auth "+secretA+"\n")
 		time.Sleep(commandTime / 2)
@@ -246,7 +246,7 @@ func TestLog(t *testing.T) {
 	testenv.CheckLeaks(t)
 	var log lockedBuffer
 	o := Options{Log: slog.New(slog.NewTextHandler(&log, nil)), Level: config.Local, Tokens: tokens(t)}
-	addr := startWith(t, &engine{cfg: config.Default()}, o)
+	addr := startWith(t, &fake{cfg: config.Default()}, o)
 	ask(t, addr, "auth "+secretA+" blacklist 5\nplan /etc/shadow\nwrite\nblacklist\nmode\n")
 	for _, want := range []string{
 		`msg="control command" client=127.0.0.1:`, `command="blacklist 5"` + "\n", `command="plan /etc/shadow"` + "\n", `command=write error="write: the disk is full"`,
@@ -349,7 +349,7 @@ func FuzzAnswer(f *testing.F) {
 	}
 	secrets := Tokens{{level: config.Operate}}
 	f.Fuzz(func(t *testing.T, input []byte, level uint8) {
-		e := &engine{cfg: config.Default()}
+		e := &fake{cfg: config.Default()}
 		s := New(nil, e, Options{Log: slog.New(slog.DiscardHandler), Level: config.Level(level % 5), Tokens: secrets})
 		c := &script{Reader: bytes.NewReader(input)}
 		newSession(s, c).serve()

@@ -42,7 +42,8 @@ var mayImport = map[string][]string{
 	"internal/testenv":        {"internal/freeport"},
 	"internal/tlsterm":        {"internal/acme", "internal/pemfile", "internal/wire"},
 	"internal/dispatch":       {"internal/acl", "internal/client", "internal/pool"},
-	"internal/control":        {"internal/config", "internal/sock", "internal/stats", "internal/wire"},
+	"internal/engine":         {"internal/config", "internal/dispatch", "internal/stats"},
+	"internal/control":        {"internal/config", "internal/dispatch", "internal/engine", "internal/pool", "internal/sock", "internal/stats", "internal/wire"},
 	"internal/plane":          {"internal/dispatch", "internal/sock"},
 	"internal/plane/idlers":   {"internal/plane", "internal/dispatch", "internal/sock"},
 	"internal/edge":           {"internal/tlsterm", "internal/wire"},
@@ -53,7 +54,7 @@ var mayImport = map[string][]string{
 		"internal/plane", "internal/dispatch", "internal/pool", "internal/acl", "internal/testenv",
 	},
 	"internal/app": {
-		"internal/accesslog", "internal/acl", "internal/acme", "internal/check", "internal/client", "internal/config", "internal/control", "internal/dispatch", "internal/edge",
+		"internal/accesslog", "internal/acl", "internal/acme", "internal/check", "internal/client", "internal/config", "internal/control", "internal/dispatch", "internal/edge", "internal/engine",
 		"internal/geoip", "internal/health", "internal/names", "internal/plane", "internal/plane/datagram", "internal/plane/loop", "internal/plane/stream", "internal/pool", "internal/process", "internal/sock", "internal/stats", "internal/tlsterm",
 	},
 	"cmd/pen":        {"internal/app", "internal/config", "internal/process"},
@@ -68,7 +69,7 @@ var mayImport = map[string][]string{
 
 // pure packages decide: plain data, no sockets, no files, no goroutines.
 var pure = []string{
-	"internal/acl", "internal/client", "internal/heap", "internal/pool", "internal/dispatch", "internal/config", "internal/stats",
+	"internal/acl", "internal/client", "internal/heap", "internal/pool", "internal/dispatch", "internal/config", "internal/engine", "internal/stats",
 	"internal/weblog", "internal/check", "internal/duration", "internal/wire",
 }
 

@@ -101,9 +101,45 @@ type Server struct {
 	Until time.Time // when the state ends by itself, if it does
 	// Share is the weight that counts now.
 	Share float64
-	// Check is what the last check, and the agent, have found; empty where
-	// nobody asks.
-	Check string
+	// Checks are what its checks and its agent have found, if it has any.
+	Checks []Check
+	// Missing is why there is no address of a server that is given by name.
+	Missing string
+}
+
+// Found returns in words what was found of the server, or an empty string.
+func (s Server) Found() string {
+	if s.Missing != "" {
+		return s.Missing
+	}
+	var words []string
+	for _, c := range s.Checks {
+		words = append(words, c.String())
+	}
+	return strings.Join(words, ", ")
+}
+
+// A Check is what a health check of a server, or its agent, has found.
+type Check struct {
+	Kind   string // such as "tcp" or "agent"
+	State  string // or what the agent reports
+	DryRun bool   // it has no effect
+	// Reason and Duration are those of the last attempt; an empty Reason is that
+	// there was none.
+	Reason   string
+	Duration time.Duration
+}
+
+// String returns the check in words.
+func (c Check) String() string {
+	text := c.Kind + " " + c.State
+	if c.DryRun {
+		text += " (dry_run)"
+	}
+	if c.Reason != "" {
+		text += fmt.Sprintf(", %s in %v", c.Reason, c.Duration.Round(10*time.Microsecond))
+	}
+	return text
 }
 
 // A Client is one remembered client.
@@ -188,8 +224,8 @@ func StatesText(servers []Server, now time.Time) string {
 		if s.State == "warming" {
 			fmt.Fprintf(&b, " weight %.2f", s.Share)
 		}
-		if s.Check != "" {
-			fmt.Fprintf(&b, " check %s", s.Check)
+		if found := s.Found(); found != "" {
+			fmt.Fprintf(&b, " check %s", found)
 		}
 		b.WriteByte('\n')
 	}

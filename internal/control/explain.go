@@ -1,4 +1,4 @@
-package app
+package control
 
 import (
 	"fmt"
@@ -6,32 +6,33 @@ import (
 	"strings"
 	"time"
 
+	"pen/internal/config"
 	"pen/internal/dispatch"
+	"pen/internal/engine"
 	"pen/internal/pool"
 )
 
-// Explain implements [control.Service]: it tells in words where a new connection
-// of a client would go now, and why.
-func (s *service) Explain(text string) (string, error) {
-	from, err := netip.ParseAddrPort(text)
+// explain tells where a new connection of a client would go now, and why.
+func explain(s engine.Service, of *config.Service, args []string) (string, error) {
+	from, err := netip.ParseAddrPort(args[0])
 	if err != nil {
-		addr, aerr := netip.ParseAddr(text)
+		addr, aerr := netip.ParseAddr(args[0])
 		if aerr != nil {
-			return "", fmt.Errorf("explain: %q is not an address, want such as 192.0.2.7, 2001:db8::7 or 192.0.2.7:1234", text)
+			return "", fmt.Errorf("explain: %q is not an address, want such as 192.0.2.7, 2001:db8::7 or 192.0.2.7:1234", args[0])
 		}
 		from = netip.AddrPortFrom(addr, 0)
 	}
-	return s.explain(s.d.Explain(from)), nil
+	return explanation(s.Explain(from), of), nil
 }
 
-// explain puts an explanation into lines: what is known of the client, each
-// server that was looked at, and the outcome.
-func (s *service) explain(e dispatch.Explanation) string {
+// explanation writes a line for what is known of the client, one for each server
+// that was looked at, and one for the outcome.
+func explanation(e dispatch.Explanation, of *config.Service) string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	line("client %s: %s", e.Key, s.memory(e))
+	line("client %s: %s", e.Key, memory(e, of))
 	if e.Denied {
-		line("access list %d denies it", s.config().ClientACL)
+		line("access list %d denies it", of.ClientACL)
 	}
 	if e.Full {
 		line("refused: there are as many connections as there may be")
@@ -44,7 +45,7 @@ func (s *service) explain(e dispatch.Explanation) string {
 		line("too few servers are well: checks and failures are not believed")
 	}
 	if e.Chose != pool.None && e.Chose != e.Remembered {
-		line("chosen by %s: server %d", s.choice(), e.Chose)
+		line("chosen by %s: server %d", choice(of), e.Chose)
 	}
 	for i, step := range e.Passed {
 		if i == maxPassed {
@@ -75,30 +76,29 @@ func (s *service) explain(e dispatch.Explanation) string {
 const maxPassed = 100
 
 // memory is what the client table knows of the client.
-func (s *service) memory(e dispatch.Explanation) string {
+func memory(e dispatch.Explanation, of *config.Service) string {
 	ago := e.Age.Round(time.Second)
 	switch {
 	case !e.IsKnown:
 		return "not seen before"
 	case e.Remembered == pool.None:
 		return fmt.Sprintf("seen %v ago, %d connections, without a server now", ago, e.Known.Connects)
-	case s.config().RoundRobin:
+	case of.RoundRobin:
 		return fmt.Sprintf("seen %v ago at server %d, which is not looked at (roundrobin)", ago, e.Remembered)
 	}
 	return fmt.Sprintf("seen %v ago, %d connections, remembered at server %d", ago, e.Known.Connects, e.Remembered)
 }
 
 // choice is the name of the algorithm.
-func (s *service) choice() string {
-	cfg := s.config()
+func choice(of *config.Service) string {
 	switch {
-	case cfg.Balance != "":
-		return "balance " + cfg.Balance
-	case cfg.Prio:
+	case of.Balance != "":
+		return "balance " + of.Balance
+	case of.Prio:
 		return "prio"
-	case cfg.Weight:
+	case of.Weight:
 		return "weight"
-	case cfg.Hash:
+	case of.Hash:
 		return "hash"
 	}
 	return "turns"
