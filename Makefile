@@ -1,7 +1,8 @@
 # Two commands are enough: make run, make test.
 
 GO        ?= go
-TOOL       = $(GO) tool -modfile=tools/go.mod
+TOOL       = $(GO) tool -modfile=$(CURDIR)/tools/go.mod
+MODULES    = . test
 VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 BUILD      = CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
 FUZZTIME  ?= 10s
@@ -40,6 +41,7 @@ run: build ## Pen on 127.0.0.1:8080 in front of three small web servers
 
 test: need build lint ## everything that must hold
 	$(GO) test -race -timeout 15m ./...
+	$(GO) test -C test -race -timeout 15m ./...
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./internal/... >/dev/null
 	GOARCH=386 CGO_ENABLED=0 $(GO) test $(ON32BITS) ./internal/plane/loop ./internal/plane/stream
 	$(GO) run ./bench -quick -pen bin/pen
@@ -52,19 +54,18 @@ unit: ## the tests that need no other programs
 
 lint: ## format, vet, staticcheck
 	@out=$$($(TOOL) gofumpt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofumpt would change: $$out"; exit 1; fi
-	$(GO) vet ./...
-	$(TOOL) staticcheck ./...
+	@for m in $(MODULES); do (cd $$m && $(GO) vet ./... && $(TOOL) staticcheck ./...) || exit 1; done
 
 platforms: ## programs and tests build for PLATFORMS; what counts and parses runs as 32 bits, as the planes do in test
 	@for p in $(PLATFORMS); do echo "$$p"; export CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/}; \
-		$(GO) build -o /dev/null ./cmd/... && $(GO) vet ./... || exit 1; done
+		$(GO) build -o /dev/null ./cmd/... && $(GO) vet ./... && $(GO) vet -C test ./... || exit 1; done
 	CGO_ENABLED=0 GOARCH=386 $(GO) test ./internal/dispatch ./internal/wire
 
 faults: need ## the slow tests of what goes wrong, in full; some twenty minutes
-	$(GO) test -race -timeout 30m -run 'TestDNSServerKilled|TestReloadUnderLoad|TestScripts/.*/(failover|reload)' -count 5 ./test
-	$(GO) test -race -timeout 30m -run 'TestFaultyServers|TestPenStopped' -thorough -stopped 30s -v ./test
-	$(GO) test -timeout 30m -run TestTLSScan -scan -v ./test
-	$(GO) test -timeout 30m -run 'TestManyClients|TestRestoredClients' -clients 1000000 -v ./test
+	$(GO) test -C test -race -timeout 30m -run 'TestDNSServerKilled|TestReloadUnderLoad|TestScripts/.*/(failover|reload)' -count 5 ./faults ./scale ./script
+	$(GO) test -C test -race -timeout 30m -run 'TestFaultyServers|TestPenStopped' -thorough -stopped 30s -v ./faults
+	$(GO) test -C test -timeout 30m -run TestTLSScan -scan -v ./hardening
+	$(GO) test -C test -timeout 30m -run 'TestManyClients|TestRestoredClients' -clients 1000000 -v ./scale
 
 # Go minimises every input whose coverage varies, for a minute each unless it is
 # told otherwise: with crypto/tls in a target nothing else would be done.

@@ -25,11 +25,11 @@ func CheckLeaks(t testing.TB) {
 			return // what it left open is not what is wrong
 		}
 		var leak error
-		if !within(Limit, func() bool { leak = goleak.Find(goroutines); return leak == nil }) {
+		if !Within(Limit, func() bool { leak = goleak.Find(goroutines); return leak == nil }) {
 			t.Errorf("goroutines left over: %v", leak)
 		}
 		var left []string
-		if !within(Limit, func() bool { left = opened(before, descriptors(t)); return len(left) == 0 }) {
+		if !Within(Limit, func() bool { left = opened(before, descriptors(t)); return len(left) == 0 }) {
 			t.Errorf("descriptors left over: %v", left)
 		}
 	})

@@ -15,11 +15,18 @@ import (
 // test that fails takes that long.
 const Limit = 30 * time.Second
 
-// Eventually waits until a condition holds, and fails the test when it does
-// not within Limit.
-func Eventually(t testing.TB, what string, cond func() bool) {
-	t.Helper()
-	if !within(Limit, cond) {
+// A Failer can end a test: a testing.TB, or a script of testscript.
+type Failer interface {
+	Fatalf(format string, args ...any)
+}
+
+// Eventually waits until a condition is true. It fails the test if that takes longer
+// than Limit.
+func Eventually(t Failer, what string, cond func() bool) {
+	if t, ok := t.(interface{ Helper() }); ok {
+		t.Helper()
+	}
+	if !Within(Limit, cond) {
 		t.Fatalf("waited %v in vain: %s", Limit, what)
 	}
 }
@@ -33,9 +40,9 @@ func NeedRoot(t testing.TB) {
 	}
 }
 
-// within asks for a condition, at growing intervals, until it holds or the
-// time is over, and reports whether it holds.
-func within(limit time.Duration, cond func() bool) bool {
+// Within checks a condition, at growing intervals, until it is true or the time is
+// over, and reports whether it is true.
+func Within(limit time.Duration, cond func() bool) bool {
 	const longest = 50 * time.Millisecond
 	pause := time.Millisecond
 	for end := time.Now().Add(limit); !cond(); {

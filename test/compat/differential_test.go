@@ -1,0 +1,464 @@
+// Package compat_test compares Pen with C Pen, Debian's pen 0.34.1: the same commands, the
+// same answers, but for the rows of docs/differences.md.
+package compat_test
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pen/internal/testenv"
+	"pen/test/internal/lab"
+)
+
+// The C programs, from Debian.
+const (
+	cPen    = "/usr/bin/pen"
+	cPenctl = "/usr/bin/penctl"
+)
+
+// A step is done with C Pen and with ours. The outcomes must be the same,
+// unless row names the row of docs/differences.md that says why not; then c
+// and ours are what each must give.
+type step struct {
+	do      string // see twin.do
+	row     string
+	c, ours string
+}
+
+// A twin is one of the two programs, with its own listener and control port.
+type twin struct {
+	t       *testing.T
+	name    string
+	listen  string
+	control string
+	pid     int
+	penctl  string         // the other one's, so that each drives the other's program
+	dir     string         // DIR in commands and replies
+	sink    net.PacketConn // SINK: where a network log goes
+	servers map[string]*lab.NameServer
+	held    map[string]net.Conn
+}
+
+func startTwin(t *testing.T, name, program, penctl string, servers map[string]*lab.NameServer, args []string) *twin {
+	t.Helper()
+	var addrs []string
+	for _, s := range []string{"a", "b", "c"} {
+		addrs = append(addrs, servers[s].Addr)
+	}
+	tw := startTwinAt(t, name, program, penctl, addrs, args)
+	tw.servers = servers
+	return tw
+}
+
+// startTwinAt starts a program in front of servers.
+func startTwinAt(t *testing.T, name, program, penctl string, servers, args []string) *twin {
+	t.Helper()
+	tw := &twin{
+		t: t, name: name, listen: testenv.Unused(t), control: filepath.Join(socketDir(t), "ctl"), penctl: penctl, dir: t.TempDir(), held: map[string]net.Conn{},
+	}
+	sink, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { sink.Close() })
+	tw.sink = sink
+	args = append([]string{"-f", "-X", "-u", "root", "-O", "poll", "-C", tw.control}, args...)
+	i := len(args)
+	args = append(append(args, tw.listen), servers...)
+	cmd := exec.Command(program, args...)
+	log, err := os.Create(filepath.Join(t.TempDir(), name+".log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	tw.pid = cmd.Process.Pid
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+		log.Close()
+		if t.Failed() {
+			t.Logf("%s %v\n%s", program, args[:i], lab.ReadFile(log.Name()))
+		}
+	})
+	// The control socket is there before the other one, and answers after it.
+	for deadline := time.Now().Add(testenv.Limit); !strings.Contains(tw.do("mode"), "roundrobin"); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s does not answer at its control port: %s", name, lab.ReadFile(log.Name()))
+		}
+	}
+	return tw
+}
+
+// socketDir is a folder with a short name, as paths of sockets have to be.
+func socketDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "pen")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+// do carries out a step and returns what came of it:
+//
+//	visit N         who answers client 127.0.0.N
+//	hold NAME N     the same, and the connection stays
+//	dig N           who answers the DNS query of client 127.0.0.N
+//	say N TEXT      who answers client 127.0.0.N, which has sent a line
+//	file NAME       what is in a file of DIR
+//	sunk            the next datagram of the network log
+//	gone            waits for the program's end
+//	drop NAME       ends it, and waits until the server's count shows it
+//	anything else   the reply to a control command
+func (tw *twin) do(words string) string {
+	words = strings.NewReplacer("DIR", tw.dir, "SINK", tw.sink.LocalAddr().String()).Replace(words)
+	w := strings.Fields(words)
+	switch w[0] {
+	case "say":
+		c, name := lab.Say(tw.listen, tw.client(w[1]), strings.Join(w[2:], " ")+"\r\n")
+		if c != nil {
+			c.Close()
+			tw.settle()
+		}
+		return name
+	case "file":
+		return tw.normal(lab.ReadFile(filepath.Join(tw.dir, w[1])))
+	case "sunk":
+		buf := make([]byte, 2000)
+		tw.sink.SetReadDeadline(time.Now().Add(testenv.Limit))
+		n, _, err := tw.sink.ReadFrom(buf)
+		if err != nil {
+			return err.Error()
+		}
+		return string(buf[:n])
+	case "gone":
+		for end := time.Now().Add(testenv.Limit); lab.Reachable(tw.control); time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(end) {
+				return "it is still there"
+			}
+		}
+		return "gone"
+	case "visit":
+		c, name := lab.Call(tw.listen, tw.client(w[1]))
+		if c != nil {
+			c.Close()
+			tw.settle()
+		}
+		return name
+	case "hold":
+		c, name := lab.Call(tw.listen, tw.client(w[2]))
+		tw.held[w[1]] = c
+		return name
+	case "dig":
+		name, err := lab.QueryDNS(tw.listen, "127.0.0."+w[1])
+		if err != nil {
+			return "no answer"
+		}
+		return name
+	case "drop":
+		tw.held[w[1]].Close()
+		delete(tw.held, w[1])
+		tw.settle()
+		return ""
+	}
+	out, err := exec.Command(tw.penctl, append([]string{tw.control}, w...)...).CombinedOutput()
+	if err != nil {
+		return fmt.Sprintf("%s%v", out, err)
+	}
+	return tw.normal(string(out))
+}
+
+func (tw *twin) client(n string) *net.TCPAddr {
+	return &net.TCPAddr{IP: net.ParseIP("127.0.0." + n)}
+}
+
+var connCount = regexp.MustCompile(` conn (\d+) `)
+
+// settle waits until as many connections are counted as are held.
+func (tw *twin) settle() {
+	deadline := time.Now().Add(testenv.Limit)
+	for {
+		total := 0
+		for _, m := range connCount.FindAllStringSubmatch(tw.do("servers"), -1) {
+			n := 0
+			fmt.Sscan(m[1], &n)
+			total += n
+		}
+		if total == len(tw.held) {
+			return
+		}
+		if time.Now().After(deadline) {
+			tw.t.Fatalf("%s counts %d connections, %d are held", tw.name, total, len(tw.held))
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+var changing = []struct{ what, with string }{
+	{`Time \d{4}-\d\d-\d\d \d\d:\d\d:\d\d`, "Time T"},
+	{`downfd = \d+, upfd = \d+`, "downfd = D, upfd = U"},
+	{`(?m)^(127\.0\.0\.\d+) \d{10} `, "$1 TIME "}, // a line of the log
+	{`(?m)^(.*sx \d+) rx \d+$`, "$1 rx R"},        // answers are counted when they are read
+}
+
+// normal takes out what is different between two runs of one program.
+func (tw *twin) normal(s string) string {
+	s = strings.NewReplacer(tw.listen, "LISTEN", tw.control, "CONTROL", tw.dir, "DIR", tw.sink.LocalAddr().String(), "SINK").Replace(s)
+	for _, c := range changing {
+		s = regexp.MustCompile(c.what).ReplaceAllString(s, c.with)
+	}
+	return s
+}
+
+func both(steps ...string) []step {
+	var all []step
+	for _, s := range steps {
+		all = append(all, step{do: s})
+	}
+	return all
+}
+
+// The scripts. stop and start name servers; they are done once for both.
+var differential = []struct {
+	name  string
+	args  []string
+	steps []step
+}{
+	{"stickiness and round-robin", nil, append([]step{
+		{"visit 2", "round-robin-start", "b", "a"},
+		{"visit 3", "round-robin-start", "c", "b"},
+		{"visit 4", "round-robin-start", "a", "c"},
+	}, both("clients_max", "tracking", "listen", "control")...)},
+	{"weight", []string{"-W"}, both(
+		"server 0 weight 1", "server 1 weight 1", "server 2 weight 2", "servers",
+		"hold h1 2", "hold h2 3", "hold h3 4", "hold h4 5", "hold h5 6", "servers",
+		"visit 2", "visit 3", "visit 4", "drop h2", "visit 9", "mode", "server 0 weight 0", "visit 10", "visit 11", "servers")},
+	{"weight ties", []string{"-W"}, append(both("server 0 weight 300", "server 1 weight 300", "server 2 blacklist 500", "hold h1 2"),
+		step{"hold h2 3", "weight-exact", "a", "b"})},
+	{"unset weights", []string{"-W"}, []step{{"visit 2", "weight-default", "closed", "a"}}},
+	{"prio", nil, both(
+		"prio", "server 0 prio 3", "server 1 prio 2", "server 2 prio 2", "visit 2", "visit 3", "mode",
+		"server 2 prio 1", "visit 4", "visit 2", "server 2 blacklist 60", "visit 4", "visit 5", "servers", "no prio", "mode")},
+	{"hash", []string{"-h"}, both(
+		"visit 1", "visit 2", "visit 3", "visit 4", "visit 1", "mode", "server 2 blacklist 90", "visit 5", "visit 2",
+		"server 2 blacklist 0", "visit 8", "no hash", "mode")},
+	{"failover", []string{"-h"}, append(both("visit 1", "visit 4", "stop b", "visit 6", "visit 1", "visit 1", "stop c", "visit 1", "visit 7",
+		"stop a", "visit 1", "start a", "start b", "start c", "server 0 blacklist 0", "server 1 blacklist 0", "visit 8", "blacklist 30", "blacklist"),
+		both("stubborn", "mode", "stop c", "server 2 blacklist 0", "visit 11", "no stubborn")...)},
+	{"limits", []string{"-h"}, both(
+		"server 1 max 1 hard 2", "hold h1 3", "servers", "hold h2 3", "visit 3", "visit 6", "drop h2", "visit 9", "visit 3", "drop h1", "visit 12", "servers")},
+	{"access lists", []string{"-h"}, both(
+		"acl 1 deny 127.0.0.3", "acl 1 deny 127.0.0.4", "client_acl 1", "visit 3", "visit 4", "visit 5", "no acl 1", "visit 3",
+		"acl 2 permit 127.0.0.0 255.255.255.248", "client_acl 2", "visit 7", "visit 8", "client_acl 0", "server 0 acl 2", "visit 8", "visit 5", "client_acl", "control_acl")},
+	{"replies", nil, append(both(
+		"mode", "servers", "blacklist 17", "blacklist", "timeout 4", "timeout", "tracking 99", "tracking", "clients_max 4000", "clients_max",
+		"client_acl 3", "client_acl", "control_acl 4", "debug", "debug 0", "web_stats", "web_stats page.html", "web_stats", "no web_stats", "web_stats",
+		"idle_timeout", "idlers", "pending_max 9", "hash", "weight", "roundrobin", "stubborn", "mode", "no roundrobin", "no hash", "mode",
+		"connection 3", "connection 99999999", "close 99999999", "close 3", "socket 3", "recent", "no ascii",
+		"server 1 address 127.0.0.5", "servers", "server 3 address 0.0.0.0", "server 4 address 0", "servers", "server 5 address 127.0.0.6 port 81 max 3 hard 4 weight 5 prio 6", "log"),
+		step{"foo bar", "unknown-words", "do_cmd: ignoring command starting with 'foo'\n", "unknown command \"foo\"\n"},
+		step{"no foo", "unknown-words", "", "unknown command \"foo\"\n"},
+		step{"ascii", "flag-questions", "", "off\n"},
+		step{"abort_on_error", "flag-questions", "", "off\n"},
+		step{"client_acl 12", "bad-argument", "0\n", "client_acl: list 12 is out of range, want 0 to 9\n"},
+		step{"server x max 3", "bad-argument", "", "server: there is no server named x, want a slot, 0 to 65535, or the name of one\n"},
+		step{"block", "obsolete-words", "do_cmd: ignoring command starting with 'block'\n", ""},
+		step{"conn_max", "connections", "500\n", ""},
+	)},
+	{"settings", []string{"-h"}, both(
+		"idle_timeout 7", "idle_timeout", "idle_timeout 0", "tcp_fastclose up", "tcp_fastclose down", "tcp_fastclose both", "tcp_fastclose off",
+		"tcp_nodelay", "no tcp_nodelay", "keepalive on", "no keepalive", "transparent on", "no transparent", "poll", "epoll", "select", "kqueue",
+		"source 127.0.0.1", "visit 2", "no weight", "no stubborn", "no transparent", "prio", "no prio", "mode", "debug 1", "debug 0",
+		"acl 4 permit 2001:db8::/32", "acl 4 deny ::1", "acl 4 permit 10.0.0.0 255.0.0.0", "no acl 4", "control_acl 4", "control_acl 0",
+		"server 0 port 1 max 2 hard 3 weight 4 prio 5 acl 6", "servers", "server 3 address 127.0.0.9 port 9", "servers", "server 1 blacklist 50 max 6",
+		"server 3 address 127.1", "servers", "server 3 address 0x7f000002", "servers", "server 3 address 2130706435", "servers", "server 3 address 0177.0.0.4", "servers",
+		"server 3 address 0 port 0 max 0 weight 0 prio 0", "servers",
+		"recent 60", "recent", "clients_max", "pending_max 50", "listen", "control", "# nothing", "exit", "gone")},
+	{"dummy", nil, append(both("dummy on"), step{"say 2 hello", "", "", ""}, step{"no dummy", "", "", ""}, step{"say 3 hello", "round-robin-start", "b", "a"})},
+	{"log", []string{"-h"}, append(both(
+		"log DIR/log", "log", "say 1 GET /one HTTP/1.0", "say 2 spaces  and\tmore", "say 4 \x80\xff\xc3\xa5 end", "say 5 "+strings.Repeat("long ", 40),
+		"say 8", "no log", "log", "file log", "log DIR/second"),
+		step{"say 4 \x00\x01\x7f end", "", "", ""},
+		step{"no log", "", "", ""},
+		step{"file second", "log-control", "127.0.0.4 TIME 127.0.0.1 \x00\x01\x7f end\n", "127.0.0.4 TIME 127.0.0.1 ... end\n"},
+		step{"include DIR/missing", "bad-argument", "", "open DIR/missing: no such file or directory\n"},
+		step{"server 9 address 127.0.0.9", "", "", ""},
+		step{"log SINK", "log-network", "127.0.0.1\n", "SINK\n"},
+		step{"say 1 GET /one HTTP/1.0", "", "", ""}, step{"sunk", "", "", ""},
+		step{"say 4 " + strings.Repeat("long ", 300), "", "", ""}, step{"sunk", "", "", ""})},
+}
+
+// nameServers starts the servers a, b and c.
+func nameServers(t *testing.T) map[string]*lab.NameServer {
+	t.Helper()
+	servers := map[string]*lab.NameServer{}
+	for _, name := range []string{"a", "b", "c"} {
+		s := &lab.NameServer{Name: name, Addr: testenv.Unused(t)}
+		if err := s.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(s.Close)
+		servers[name] = s
+	}
+	return servers
+}
+
+// TestDifferential runs the same script against Debian's pen 0.34.1, with poll
+// since its default loses connections on a refused connect, and against ours.
+// Our penctl drives the C program, the C penctl drives ours.
+func TestDifferential(t *testing.T) {
+	rows := lab.Document(t, "docs/differences.md")
+	for _, script := range differential {
+		t.Run(script.name, func(t *testing.T) {
+			servers := nameServers(t)
+			c := startTwin(t, "C Pen", cPen, lab.Program(t, "penctl"), servers, script.args)
+			ours := startTwin(t, "ours", lab.Program(t, "pen"), cPenctl, servers, script.args)
+			for _, s := range script.steps {
+				if verb, name, _ := strings.Cut(s.do, " "); verb == "stop" {
+					servers[name].Close()
+					continue
+				} else if verb == "start" {
+					if err := servers[name].Start(); err != nil {
+						t.Fatal(err)
+					}
+					continue
+				}
+				s.check(t, c.do(s.do), ours.do(s.do), rows)
+			}
+		})
+	}
+}
+
+func (s step) check(t *testing.T, c, ours, rows string) {
+	switch {
+	case s.row == "" && c != ours:
+		t.Errorf("%s\nC Pen: %q\nours:  %q", s.do, c, ours)
+	case s.row == "":
+	case !strings.Contains(rows, "| `"+s.row+"` |"):
+		t.Errorf("%s: docs/differences.md has no row %s", s.do, s.row)
+	case c != s.c || s.ours != "" && ours != s.ours:
+		t.Errorf("%s (row %s)\nC Pen: %q, want %q\nours:  %q, want %q", s.do, s.row, c, s.c, ours, s.ours)
+	}
+}
+
+// What C Pen saves, ours saves as well, in the same order; and what C Pen has
+// saved starts an equal Pen.
+func TestDifferentialWrite(t *testing.T) {
+	servers := nameServers(t)
+	// Weights are saved by C Pen in weight mode only, as the table says.
+	args := []string{"-W"}
+	c := startTwin(t, "C Pen", cPen, lab.Program(t, "penctl"), servers, args)
+	ours := startTwin(t, "ours", lab.Program(t, "pen"), cPenctl, servers, args)
+	for _, do := range []string{
+		"acl 1 permit 10.0.0.0 255.0.0.0", "acl 1 deny 192.0.2.1", "acl 9 permit 2001:db8::/32", "client_acl 0", "control_acl 0", "ascii on",
+		"blacklist 17", "debug 1", "hash", "log DIR/log", "roundrobin", "stubborn", "tcp_fastclose down", "timeout 7", "tracking 99",
+		"web_stats DIR/stats", "prio", "clients_max 3000",
+		"server 0 acl 1 max 5 hard 6 weight 7 prio 8", "server 1 weight 1", "server 2 weight 2 prio 1",
+	} {
+		if a, b := c.do(do), ours.do(do); a != b {
+			t.Errorf("%s: C Pen %q, ours %q", do, a, b)
+		}
+	}
+	lines := func(tw *twin) []string {
+		if reply := tw.do("write DIR/saved"); reply != "" {
+			t.Errorf("%s: write: %s", tw.name, reply)
+		}
+		text := tw.do("file saved")
+		if !strings.HasPrefix(text, "# Generated by pen ") {
+			t.Errorf("%s: the file begins %.40q", tw.name, text)
+		}
+		return slices.DeleteFunc(strings.Split(text, "\n"), func(l string) bool {
+			// Words that are accepted without effect are not saved; -H is not built.
+			return l == "" || l[0] == '#' || strings.HasSuffix(l, "tcp_nodelay") || l == "no http"
+		})
+	}
+	saved := lines(ours)
+	for _, line := range lines(c) {
+		n := slices.Index(saved, line)
+		if n < 0 {
+			t.Errorf("C Pen saves %q; ours does not, or not in that order:\n%s", line, strings.Join(saved, "\n"))
+			break
+		}
+		saved = saved[n+1:]
+	}
+
+	second := startTwinAt(t, "ours from C Pen's file", lab.Program(t, "pen"), cPenctl, nil,
+		[]string{"-F", filepath.Join(c.dir, "saved")})
+	for _, ask := range []string{"servers", "mode", "blacklist", "timeout", "tracking", "client_acl", "control_acl", "debug"} {
+		if a, b := c.do(ask), second.do(ask); a != b {
+			t.Errorf("%s: C Pen %q, ours from its file %q", ask, a, b)
+		}
+	}
+}
+
+// C Pen's penctl works by TCP as well: on this machine as it is, for what sends
+// clients elsewhere with one line, and with a token as the beginning of the
+// command. No line lets it read or write files.
+func TestControlPort(t *testing.T) {
+	token := filepath.Join(t.TempDir(), "token")
+	lab.WriteFile(t, token, "0123456789abcdef0123\n")
+	if err := os.Chmod(token, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		line  string
+		auth  []string
+		level string
+	}{
+		{"control_level view", nil, "view"},
+		{"no control_level", nil, "operate"},
+		{"control_level admin", nil, "admin"},
+		{"control_token admin " + token, []string{"auth", "0123456789abcdef0123"}, "admin"},
+	} {
+		control := testenv.Unused(t)
+		_, port, _ := net.SplitHostPort(control)
+		lab.Start(t, control, lab.Program(t, "pen"), "-f", "-u", "root", "-O", tt.line, "-C", port, testenv.Unused(t), "127.0.0.1:9")
+		ask := func(command string) string {
+			out, err := exec.Command(cPenctl, append(append([]string{control}, tt.auth...), strings.Fields(command)...)...).CombinedOutput()
+			if err != nil {
+				t.Errorf("%s: %v", command, err)
+			}
+			return string(out)
+		}
+		for command, level := range map[string]string{"timeout": "view operate admin", "timeout 5": "operate admin", "client_acl 5": "admin"} {
+			reply := ask(command)
+			if may := strings.HasSuffix(reply, "5\n") && !strings.Contains(reply, " "); may != slices.Contains(strings.Fields(level), tt.level) {
+				t.Errorf("%s: %s: %q", tt.line, command, reply)
+			}
+		}
+		if reply := ask("write " + token); !strings.HasPrefix(reply, "write: only by a Unix control socket") {
+			t.Errorf("%s: write: %q", tt.line, reply)
+		}
+	}
+}
+
+// The pages of both have the same text but for numbers.
+func TestDifferentialStatus(t *testing.T) {
+	servers := nameServers(t)
+	numbers := regexp.MustCompile(`-?\d+`)
+	var pages []string
+	for _, tw := range []*twin{
+		startTwin(t, "C Pen", cPen, lab.Program(t, "penctl"), servers, []string{"-h"}),
+		startTwin(t, "ours", lab.Program(t, "pen"), cPenctl, servers, []string{"-h"}),
+	} {
+		for _, do := range []string{"web_stats DIR/page", "hold h1 1", "hold h2 5", "server 3 address 0.0.0.0", "server 4 address 127.0.0.7 port 7"} {
+			tw.do(do)
+		}
+		pages = append(pages, numbers.ReplaceAllString(tw.do("status"), "N"))
+	}
+	if pages[0] != pages[1] {
+		t.Errorf("C Pen:\n%s\nours:\n%s", pages[0], pages[1])
+	}
+}
