@@ -127,7 +127,7 @@ type newcomer struct {
 
 func (d *Dispatcher) newcomer(client netip.AddrPort) newcomer {
 	client = netip.AddrPortFrom(client.Addr().Unmap().WithZone(""), client.Port())
-	n := newcomer{client, d.key(client.Addr()), pool.None, d.now()}
+	n := newcomer{client, d.rules.Load().key(client.Addr()), pool.None, d.now()}
 	if !n.key.IsValid() {
 		return n
 	}

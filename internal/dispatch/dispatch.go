@@ -111,14 +111,13 @@ type Dispatcher struct {
 	now     func() time.Duration
 	own     *client.Table
 	clients atomic.Pointer[client.Table] // own, or a shared one
+	rules   atomic.Pointer[Config]       // set with mu held; what is in it never changes
 	ready   atomic.Int64                 // connections kept ready
 
-	prefix4, prefix6         atomic.Int32
-	bandwidth, connBandwidth atomic.Int64
-	all                      meter // of the service's bytes
+	all meter // of the service's bytes
 
 	mu    sync.Mutex // guards all below
-	cfg   Config
+	cfg   *Config    // as rules
 	pool  *pool.Pool
 	era   uint32 // counts calls of Configure
 	flows flows
@@ -141,6 +140,8 @@ type Dispatcher struct {
 	returning map[int]int
 	waiting   chan struct{} // closed and dropped when a flow waits
 	woken     []func()      // called by unlock
+	changed   chan struct{} // closed and dropped by unlock when the pool is at another revision than watched
+	watched   uint64
 
 	surveys []*survey     // under way
 	early   uint64        // connections that servers ended early
@@ -152,7 +153,7 @@ type Dispatcher struct {
 // New returns a Dispatcher with the given configuration. now is a clock that
 // never goes back; it is called with locks held and must not block.
 func New(cfg Config, now func() time.Duration) *Dispatcher {
-	d := &Dispatcher{now: now, own: client.New(cfg.ClientsMax), pool: pool.New()}
+	d := &Dispatcher{now: now, own: client.New(cfg.ClientsMax), pool: pool.New(), cfg: &Config{}}
 	d.Configure(cfg)
 	return d
 }
@@ -171,12 +172,28 @@ func (d *Dispatcher) Configure(cfg Config) {
 	defer d.unlock()
 	now := d.now()
 	d.setLimits(&cfg)
-	d.cfg = cfg
+	d.cfg = &cfg
+	d.rules.Store(d.cfg)
 	d.era++
 	d.pool.Configure(cfg.Pool, now)
 	d.requeue()
 	d.roomLocked()
 	d.offerAll(now)
+}
+
+// unlock makes a new revision known, and calls those whose wait is over once the lock
+// is free.
+func (d *Dispatcher) unlock() {
+	if d.changed != nil && d.pool.Revision() != d.watched {
+		close(d.changed)
+		d.changed = nil
+	}
+	woken := d.woken
+	d.woken = nil
+	d.mu.Unlock()
+	for _, wake := range woken {
+		wake()
+	}
 }
 
 // hasRoom reports whether there may be another flow that waits for a server,

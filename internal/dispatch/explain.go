@@ -67,7 +67,7 @@ type Explanation struct {
 // the number of servers.
 func (d *Dispatcher) Explain(from netip.AddrPort) Explanation {
 	from = netip.AddrPortFrom(from.Addr().Unmap().WithZone(""), from.Port())
-	key := d.key(from.Addr())
+	key := d.rules.Load().key(from.Addr())
 	e := Explanation{Key: key, Remembered: pool.None, Chose: pool.None}
 	table, now := d.clients.Load(), d.now()
 	e.Known, e.IsKnown = table.Get(key)

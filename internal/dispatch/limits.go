@@ -90,17 +90,17 @@ func (g *gcra) count(rate float64, at time.Duration) {
 	}
 }
 
-// key is what a client is known by: its address, or the network of it that the
-// configuration says. It needs no lock.
-func (d *Dispatcher) key(addr netip.Addr) netip.Addr {
-	bits := d.prefix6.Load()
+// key is what a client is known by: its address, or its network if Prefix4 or Prefix6
+// is set.
+func (c *Config) key(addr netip.Addr) netip.Addr {
+	bits := c.Prefix6
 	if addr.Is4() {
-		bits = d.prefix4.Load()
+		bits = c.Prefix4
 	}
 	if bits <= 0 {
 		return addr
 	}
-	if p, err := addr.Prefix(int(bits)); err == nil {
+	if p, err := addr.Prefix(bits); err == nil {
 		return p.Addr()
 	}
 	return addr
@@ -178,18 +178,14 @@ func (d *Dispatcher) uncountFlow(f *Flow) {
 
 // setLimits makes limits and prefixes effective for flows that live already.
 func (d *Dispatcher) setLimits(cfg *Config) {
-	d.bandwidth.Store(cfg.Limits.Bandwidth)
-	d.connBandwidth.Store(cfg.Limits.ConnBandwidth)
-	p4, p6 := int32(cfg.Prefix4), int32(cfg.Prefix6)
-	same := d.prefix4.Swap(p4) == p4
-	same = d.prefix6.Swap(p6) == p6 && same
+	same := cfg.Prefix4 == d.cfg.Prefix4 && cfg.Prefix6 == d.cfg.Prefix6
 	if same && cfg.Limits.byClient() == d.cfg.Limits.byClient() {
 		return
 	}
 	d.limits.clients = tallies{}
 	clear(d.unidentified)
 	for f := range d.flows.live {
-		key := d.key(f.client.Addr())
+		key := cfg.key(f.client.Addr())
 		if f.table != nil && f.key != key {
 			table, old := f.table, f.key
 			d.woken = append(d.woken, func() { table.End(old, 0, 0) })

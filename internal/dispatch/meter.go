@@ -78,7 +78,8 @@ func (f *Flow) meterTarget(t *Target) {
 // locks.
 func (d *Dispatcher) spend(own *meter, n int) time.Duration {
 	now := d.now()
-	wait := max(d.all.spend(n, d.bandwidth.Load(), now), own.spend(n, d.connBandwidth.Load(), now))
+	lim := &d.rules.Load().Limits
+	wait := max(d.all.spend(n, lim.Bandwidth, now), own.spend(n, lim.ConnBandwidth, now))
 	if wait > 0 {
 		own.pause(now + wait)
 	}

@@ -124,16 +124,6 @@ func (f *Flow) call() {
 	}
 }
 
-// unlock lets others in, and then wakes those whose wait is over.
-func (d *Dispatcher) unlock() {
-	woken := d.woken
-	d.woken = nil
-	d.mu.Unlock()
-	for _, wake := range woken {
-		wake()
-	}
-}
-
 // enqueue has a flow that has found no server wait for a place. It reports false
 // where there is nothing to wait for, or no room to wait: then the flow goes on
 // to the emergency server.
@@ -216,7 +206,7 @@ func (f *Flow) isForPlace(now time.Duration) bool {
 
 // mayUse reports whether the flow may ever go to a server from the queue.
 func (f *Flow) mayUse(s *pool.Server) bool {
-	cfg := &f.d.cfg
+	cfg := f.d.cfg
 	return (!cfg.Stubborn || s.Slot == f.first) && cfg.ACLs.Permits(s.ACL, f.client.Addr())
 }
 

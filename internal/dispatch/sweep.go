@@ -167,7 +167,7 @@ func (s *sweep) plan() {
 
 // ends returns why a flow is to end now, or NotEnded.
 func (s *sweep) ends(f *Flow) Ending {
-	cfg, slot := &s.d.cfg, f.server.Slot
+	cfg, slot := s.d.cfg, f.server.Slot
 	switch {
 	case cfg.IdleTimeout > 0 && f.idleFor(s.now) >= cfg.IdleTimeout:
 		return ByIdleTimeout

@@ -96,7 +96,7 @@ func (d *Dispatcher) transparent() bool { return d.cfg.Transparent && !d.cfg.Sou
 
 // target is what a plane needs to know of a server, whoever the client is.
 func (d *Dispatcher) target(s *pool.Server) Target {
-	cfg := &d.cfg
+	cfg := d.cfg
 	return Target{
 		Slot: s.Slot, Addr: s.Addr, Path: s.Path,
 		Timeout: cfg.ConnectTimeout, KeepAlive: cfg.KeepAlive, Source: cfg.Source,

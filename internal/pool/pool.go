@@ -145,14 +145,14 @@ func (p *Pool) Configure(s Settings, now time.Duration) {
 		p.servers = append(p.servers, newServer(len(p.servers)))
 	}
 	for _, gone := range p.servers[len(s.Servers):] {
-		p.configure(gone, Config{}) // flows may still hold it
+		p.configure(gone, &Config{}) // flows may still hold it
 	}
 	p.servers = p.servers[:len(s.Servers):len(s.Servers)]
-	for i, c := range s.Servers {
-		p.configure(p.servers[i], c)
+	for i := range s.Servers {
+		p.configure(p.servers[i], &s.Servers[i])
 	}
 	p.configureEmergency(s.Emergency)
-	p.configure(p.abuse, s.Abuse)
+	p.configure(p.abuse, &s.Abuse)
 	p.rebuild()
 }
 
@@ -173,18 +173,18 @@ func (p *Pool) configureEmergency(configs []Config) {
 			s = newServer(EmergencySlot)
 		}
 		s.Slot = EmergencySlotOf(n)
-		p.configure(s, c)
+		p.configure(s, &configs[n])
 		p.emergency = append(p.emergency, s)
 	}
 	for _, gone := range before {
-		p.configure(gone, Config{}) // flows may still hold it
+		p.configure(gone, &Config{}) // flows may still hold it
 	}
 }
 
-func (p *Pool) configure(s *Server, c Config) {
+func (p *Pool) configure(s *Server, c *Config) {
 	same := s.Used() && s.Path == c.Path && (c.Path != "" || c.Has(s.Addr))
 	out, at := s.out(), s.Addr
-	s.Config = c
+	s.Config, s.configured = *c, c
 	if same {
 		p.Prefer(s, at)
 	}

@@ -42,6 +42,7 @@ func (c Config) address() string {
 type Server struct {
 	Slot int
 	Config
+	configured *Config // Config before Prefer
 
 	conns          int
 	sent, received uint64
@@ -84,7 +85,7 @@ type Server struct {
 }
 
 func newServer(slot int) *Server {
-	s := &Server{Slot: slot, inRank: -1, inExpiry: -1}
+	s := &Server{Slot: slot, configured: &Config{}, inRank: -1, inExpiry: -1}
 	s.forget()
 	return s
 }

@@ -143,13 +143,19 @@ func (s *Server) stateVerdict(now time.Duration) Verdict {
 // verdictUnderPanic is stateVerdict, without what panic ignores.
 func (p *Pool) verdictUnderPanic(s *Server, now time.Duration) Verdict {
 	v := s.stateVerdict(now)
-	switch v {
-	case CheckedDown, AgentDown, Ejected, OnTrial:
-		if p.panics && s.Slot >= 0 {
-			return Admitted
-		}
+	if p.isIgnored(s, v) {
+		return Admitted
 	}
 	return p.compatName(v)
+}
+
+// isIgnored reports whether a panic ignores a verdict.
+func (p *Pool) isIgnored(s *Server, v Verdict) bool {
+	switch v {
+	case CheckedDown, AgentDown, Ejected, OnTrial:
+		return p.panics && s.Slot >= 0
+	}
+	return false
 }
 
 // compatName reports a failed server as blacklisted, as Pen always has, unless the
@@ -202,22 +208,26 @@ func (p *Pool) Admit(s *Server, returning bool, now time.Duration) Verdict {
 // AdmitEjected is Admit without regard to ejection and trial, for a client that finds
 // no other server.
 func (p *Pool) AdmitEjected(s *Server, returning bool, now time.Duration) Verdict {
-	switch v := s.stateVerdict(now); v {
-	case Ejected, OnTrial, Admitted:
+	v := s.stateVerdict(now)
+	if v == Admitted || v == Ejected || v == OnTrial || p.isIgnored(s, v) {
 		return p.admitWell(s, returning)
-	default:
-		return v
 	}
+	return v
 }
 
 func (p *Pool) admitWell(s *Server, returning bool) Verdict {
 	switch {
 	case s.full() && (!returning || s.conns >= s.Hard):
 		return Full
-	case !returning && s.Slot >= 0 && p.algorithm.weighs() && s.effectiveWeight() == 0:
+	case !returning && p.takesNoNew(s):
 		return NoNewClients
 	}
 	return Admitted
+}
+
+// takesNoNew reports whether the server's weight keeps new clients away.
+func (p *Pool) takesNoNew(s *Server) bool {
+	return s.Slot >= 0 && p.algorithm.weighs() && s.effectiveWeight() == 0
 }
 
 // Blacklisted reports whether a server is out of rotation for a time, after failures
