@@ -37,15 +37,18 @@ type service struct {
 // What faultRules can do to an address, by the names of its sets.
 const (
 	blackholed = "blackholed" // what is sent there disappears
-	refusing   = "refusing"   // there is no new connection, and datagrams come back
+	unanswered = "unanswered" // no connect is answered; connections that there are go on
+	refusing   = "refusing"   // connects are refused, and datagrams come back
 )
 
 const faultRules = `table inet faults {
 	set blackholed { type ipv4_addr; }
+	set unanswered { type ipv4_addr; }
 	set refusing { type ipv4_addr; }
 	chain input {
 		type filter hook input priority 0;
 		ip daddr @blackholed drop
+		ip daddr @unanswered tcp flags & (syn | ack) == syn drop
 		ip daddr @refusing tcp flags & (syn | ack) == syn reject with tcp reset
 		ip daddr @refusing meta l4proto udp reject with icmp type port-unreachable
 	}
