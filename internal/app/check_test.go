@@ -97,7 +97,7 @@ func TestCheck(t *testing.T) {
 }
 
 // With a user, files are those that he may write.
-func TestCheckOfUsersFiles(t *testing.T) {
+func TestCheckOfUsersFilesAsRoot(t *testing.T) {
 	testenv.NeedRoot(t)
 	dir := t.TempDir()
 	if err := os.Chmod(dir, 0o755); err != nil {

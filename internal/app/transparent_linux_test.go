@@ -14,7 +14,7 @@ import (
 
 // Without the privilege transparent mode is an error, at the start and later,
 // and changes nothing.
-func TestTransparentNeedsPrivilege(t *testing.T) {
+func TestTransparentNeedsPrivilegeAsRoot(t *testing.T) {
 	testenv.CheckLeaks(t)
 	const lacking = "transparent: needs root, or the capability CAP_NET_RAW"
 	file := filepath.Join(t.TempDir(), "pen.conf")

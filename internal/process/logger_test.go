@@ -181,7 +181,7 @@ func roleSyslog() int {
 	return 0
 }
 
-func TestSyslog(t *testing.T) {
+func TestSyslogAsRoot(t *testing.T) {
 	testenv.NeedRoot(t)
 	root := t.TempDir()
 	if err := os.Mkdir(filepath.Join(root, "dev"), 0o755); err != nil {
@@ -211,7 +211,7 @@ func TestSyslog(t *testing.T) {
 	}
 }
 
-func TestSyslogWithoutDaemon(t *testing.T) {
+func TestSyslogWithoutDaemonAsRoot(t *testing.T) {
 	testenv.NeedRoot(t)
 	if out, err := inRole(t, "syslog", "ROOT="+t.TempDir()).Output(); err != nil {
 		t.Fatalf("%v: %s", err, out)

@@ -11,7 +11,7 @@ import (
 )
 
 // With cgo threads can't be treated alike: that is said, and the user stays.
-func TestKeepNetRawWithCgo(t *testing.T) {
+func TestKeepNetRawWithCgoAsRoot(t *testing.T) {
 	testenv.NeedRoot(t)
 	was := os.Getuid()
 	err := Confine("", plainUser, true)

@@ -13,7 +13,7 @@ import (
 // Before and after the change of user, all threads are alike. Tests may have
 // cgo, with which this can't be done, so the role is played by a program
 // without.
-func TestKeepNetRaw(t *testing.T) {
+func TestKeepNetRawAsRoot(t *testing.T) {
 	testenv.NeedRoot(t)
 	exe := filepath.Join(t.TempDir(), "process.test")
 	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-o", exe, ".")

@@ -91,7 +91,7 @@ func roleUnprivileged() int {
 	return 0
 }
 
-func TestSwitchUser(t *testing.T) {
+func TestSwitchUserAsRoot(t *testing.T) {
 	testenv.NeedRoot(t)
 	checkThreads(t, inRole(t, "switch", "USERNAME="+plainUser), strings.Repeat("0", 16))
 }
@@ -122,7 +122,7 @@ func checkThreads(t *testing.T, cmd *exec.Cmd, caps string) {
 	}
 }
 
-func TestNoWayBack(t *testing.T) {
+func TestNoWayBackAsRoot(t *testing.T) {
 	testenv.NeedRoot(t)
 	out, err := inRole(t, "dropped-to").Output()
 	if err != nil || !strings.Contains(string(out), "run as user root: ") {
@@ -130,7 +130,7 @@ func TestNoWayBack(t *testing.T) {
 	}
 }
 
-func TestConfine(t *testing.T) {
+func TestConfineAsRoot(t *testing.T) {
 	testenv.NeedRoot(t)
 	root := t.TempDir()
 	if err := os.WriteFile(filepath.Join(root, "marker"), nil, 0o644); err != nil {

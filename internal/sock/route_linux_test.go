@@ -43,7 +43,7 @@ func connects(t *testing.T, n *testenv.Netns, server string) (errs [2]error) {
 
 // A network of this machine that is down is nothing that a server has done. A
 // host that does not answer there is, and a router's word counts.
-func TestUnreachable(t *testing.T) {
+func TestUnreachableAsRoot(t *testing.T) {
 	lb, other := testenv.NewNetns(t), testenv.NewNetns(t)
 	wantLocal := func(what, server string, local bool, errno syscall.Errno) {
 		t.Helper()
@@ -70,7 +70,7 @@ func TestUnreachable(t *testing.T) {
 }
 
 // A router that knows no way is not this machine.
-func TestUnreachableByARouter(t *testing.T) {
+func TestUnreachableByARouterAsRoot(t *testing.T) {
 	lb, router := testenv.NewNetns(t), testenv.NewNetns(t)
 	lb.Link(t, "eth0", router, "eth0")
 	lb.Address(t, "eth0", "192.0.2.1/24")

@@ -13,7 +13,7 @@ import (
 )
 
 // CAP_NET_RAW is enough, and so is CAP_NET_ADMIN.
-func TestCheckTransparent(t *testing.T) {
+func TestCheckTransparentAsRoot(t *testing.T) {
 	testenv.CheckLeaks(t)
 	for _, tt := range []struct {
 		caps uint32
@@ -33,7 +33,7 @@ func TestCheckTransparent(t *testing.T) {
 
 // A socket for any kind of target can be bound to where Local says, and to
 // nobody else's address without Transparent.
-func TestPrepareTransparent(t *testing.T) {
+func TestPrepareTransparentAsRoot(t *testing.T) {
 	testenv.CheckLeaks(t)
 	testenv.NeedRoot(t)
 	for _, tt := range []struct {
@@ -90,7 +90,7 @@ func prepareAndBind(target Target, kind, level, opt int) (option, late int, err 
 	return option, late, unix.Bind(fd, &unix.SockaddrInet4{Addr: source.As4()})
 }
 
-func TestDialTransparent(t *testing.T) {
+func TestDialTransparentAsRoot(t *testing.T) {
 	testenv.CheckLeaks(t)
 	testenv.NeedRoot(t)
 	target := Target{Addr: testenv.Echo(t), Timeout: testenv.Limit, Source: netip.MustParseAddr("127.0.0.9"), Transparent: true}

@@ -7,7 +7,7 @@ import (
 )
 
 // Capabilities are those of one thread.
-func TestWithCaps(t *testing.T) {
+func TestWithCapsAsRoot(t *testing.T) {
 	caps := func() (effective uint32) {
 		OnThread(func() { effective = effectiveCaps(t) })
 		return effective
