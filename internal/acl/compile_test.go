@@ -3,7 +3,9 @@ package acl
 import (
 	"encoding/binary"
 	"fmt"
+	"math/bits"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -30,6 +32,40 @@ func asWritten(l List, addr netip.Addr, country string) bool {
 		}
 	}
 	return !l[len(l)-1].Permit
+}
+
+// longest is a look-up in a table of prefixes.
+func longest(p Prefixes, addr netip.Addr) bool {
+	matches := 0
+	for _, except := range p.Except {
+		if except.Contains(addr) {
+			matches++
+		}
+	}
+	if matches > 1 {
+		panic("prefixes overlap")
+	}
+	return p.Permit != (matches == 1)
+}
+
+// isOdd reports whether prefixes can't express an entry.
+func isOdd(e Entry) bool {
+	return e.Country != "" || e.Addr.Is4() && bits.OnesCount32(e.Mask) != bits.LeadingZeros32(^e.Mask)
+}
+
+// A set of lists is looked up as each of them is, with one look-up of the country.
+func TestPermitting(t *testing.T) {
+	asked := 0
+	se := Entry{Permit: true, Country: "SE"}
+	ls := Lists{Country: func(netip.Addr) string { asked++; return "SE" }}
+	ls.List[1], ls.List[2], ls.List[3] = List{se}, List{{Country: "SE"}}, List{{Addr: netip.MustParseAddr("10.0.0.1"), Mask: host}}
+	all := SetOf(0) | SetOf(1) | SetOf(2) | SetOf(3) | SetOf(Count) | SetOf(-1)
+	if got, want := ls.Permitting(all, netip.MustParseAddr("10.0.0.1")), SetOf(0)|SetOf(1); got != want || asked != 1 {
+		t.Errorf("permitted by %b, want %b; asked %d times", got, want, asked)
+	}
+	if got := ls.Permitting(all, netip.Addr{}); got != all {
+		t.Errorf("without an address permitted by %b", got)
+	}
 }
 
 // A compiled list says what the entries say, read one after the other. Addresses
@@ -69,6 +105,13 @@ func TestCompiledListsSayWhatIsWritten(t *testing.T) {
 			addr := rapid.OneOf(addr4, addr6).Draw(t, "client")
 			if got, want := ls.Permits(0, addr), asWritten(l, addr, country); got != want {
 				t.Fatalf("%v: Permits(%v) = %v, want %v", l, addr, got, want)
+			}
+			prefixes, err := ls.Prefixes(0)
+			if got, want := longest(prefixes, addr), asWritten(l, addr, country); err == nil && got != want {
+				t.Fatalf("%v: prefixes %v permit %v: %v, want %v", l, prefixes, addr, got, want)
+			}
+			if odd := slices.ContainsFunc(l, isOdd); odd != (err != nil) {
+				t.Fatalf("%v: prefixes with error %v", l, err)
 			}
 		}
 	})
