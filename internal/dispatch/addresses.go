@@ -6,7 +6,8 @@ import (
 	"pen/internal/pool"
 )
 
-// addressTries are those of a flow at a server that has several addresses.
+// addressTries are those of a flow at a server that has several addresses. The zero
+// value is of no server.
 type addressTries struct {
 	server *pool.Server
 	addr   netip.AddrPort   // the one that is tried, or used
@@ -16,21 +17,33 @@ type addressTries struct {
 
 // tryAddress notes which address of its server the flow tries.
 func (f *Flow) tryAddress(s *pool.Server) {
-	if f.tries == nil || f.tries.server != s {
-		f.tries = nil
+	a := f.addresses(s)
+	if a == nil {
+		if f.past != nil {
+			f.past.addresses = addressTries{}
+		}
 		if len(s.Others) == 0 {
 			return
 		}
-		f.tries = &addressTries{server: s}
+		a = &f.history().addresses
+		a.server = s
 	}
-	f.tries.again = false
-	f.tries.addr, _ = s.Untried(f.tries.failed)
+	a.again = false
+	a.addr, _ = s.Untried(a.failed)
+}
+
+// addresses returns the tries of a server's addresses, or nil.
+func (f *Flow) addresses(s *pool.Server) *addressTries {
+	if f.past == nil || s == nil || f.past.addresses.server != s {
+		return nil
+	}
+	return &f.past.addresses
 }
 
 // addr is the address of a server that the flow tries or uses.
 func (f *Flow) addr(s *pool.Server) netip.AddrPort {
-	if f.tries != nil && f.tries.server == s {
-		return f.tries.addr
+	if a := f.addresses(s); a != nil {
+		return a.addr
 	}
 	return s.Addr
 }
@@ -38,13 +51,13 @@ func (f *Flow) addr(s *pool.Server) netip.AddrPort {
 // tryAnother reports whether a server has another address, which Next offers,
 // after one has failed.
 func (f *Flow) tryAnother(s *pool.Server) bool {
-	if f.tries == nil {
+	a := f.addresses(s)
+	if a == nil {
 		return false
 	}
-	f.tries.failed = append(f.tries.failed, f.tries.addr)
-	_, f.tries.again = s.Untried(f.tries.failed)
-	if !f.tries.again {
-		f.tries = nil
+	a.failed = append(a.failed, a.addr)
+	if _, a.again = s.Untried(a.failed); !a.again {
+		*a = addressTries{}
 		return false
 	}
 	return f.d.pool.Holds(s)
@@ -52,24 +65,25 @@ func (f *Flow) tryAnother(s *pool.Server) bool {
 
 // anotherAddress is the server that has another address to try, or nil.
 func (f *Flow) anotherAddress() *pool.Server {
-	if f.tries == nil || !f.tries.again {
+	if f.past == nil || !f.past.addresses.again {
 		return nil
 	}
-	f.tries.again = false
-	if s := f.tries.server; f.d.pool.Holds(s) {
-		if _, ok := s.Untried(f.tries.failed); ok {
+	a := &f.past.addresses
+	a.again = false
+	if s := a.server; f.d.pool.Holds(s) {
+		if _, ok := s.Untried(a.failed); ok {
 			return s
 		}
 	}
-	f.tries = nil
+	*a = addressTries{}
 	return nil
 }
 
-// preferAddress has others begin with the address that works.
+// preferAddress has other flows start with the address that works.
 func (f *Flow) preferAddress() {
-	if f.tries != nil {
-		f.d.pool.Prefer(f.server, f.tries.addr)
-		f.tries.failed = nil
+	if a := f.addresses(f.server); a != nil {
+		f.d.pool.Prefer(f.server, a.addr)
+		a.failed = nil
 	}
 }
 

@@ -31,10 +31,10 @@ func (d *Dispatcher) Admit(client netip.AddrPort, c Carrier) (*Flow, error) {
 }
 
 // Admit judges the client of a flow that [Place.Open] has returned, as
-// [Place.Admit] does. After an error there is nothing left but Done.
+// [Place.Admit] does. After an error only Done may be called.
 //
-// One client may have half of all places, or leastUnidentified, for connections
-// that have not come to Next yet: those whose TLS is not heard yet.
+// One client may have half of all places, or leastUnidentified, for connections that
+// have not called Next yet, such as those whose TLS hello is still to come.
 func (f *Flow) Admit(client netip.AddrPort) error {
 	d := f.d
 	n := d.newcomer(client)
@@ -72,7 +72,6 @@ func (d *Dispatcher) moveIn(from *Flow, n newcomer, c Carrier) (*Flow, <-chan st
 		return nil, full, d.refuses(n, denied)
 	}
 	f := p.flow(c)
-	f.opened = true
 	if err := f.identify(n, denied); err != nil {
 		if from.budget == f.budget {
 			from.cost, f.cost = f.cost, 0
@@ -80,15 +79,15 @@ func (d *Dispatcher) moveIn(from *Flow, n newcomer, c Carrier) (*Flow, <-chan st
 		f.vacate()
 		return nil, nil, err
 	}
-	f.hold = max(f.hold, from.hold)
+	f.delay(from.mustWait())
 	return f, nil, nil
 }
 
-// leastUnidentified is how many connections one client may have in any case
-// whose TLS is not heard yet.
+// leastUnidentified is how many connections one client may always have in the phase
+// identifying.
 const leastUnidentified = 16
 
-// identify makes an open flow its client's.
+// identify makes a reserved flow its client's.
 func (f *Flow) identify(n newcomer, denied bool) error {
 	d := f.d
 	if d.unidentified[n.key] >= max(d.cfg.ConnMax/2, leastUnidentified) {
@@ -98,22 +97,28 @@ func (f *Flow) identify(n newcomer, denied bool) error {
 	if err := f.enter(n, denied); err != nil {
 		return err
 	}
-	if f.opened && n.key.IsValid() {
-		if d.unidentified == nil {
-			d.unidentified = map[netip.Addr]int{}
-		}
-		d.unidentified[n.key]++
-	}
+	f.enterPhase(identifying)
 	return nil
 }
 
-// identified says that an open flow goes on, or ends.
-func (f *Flow) identified() {
-	f.opened = false
-	if n := f.d.unidentified[f.key]; n > 1 {
-		f.d.unidentified[f.key] = n - 1
-	} else if n == 1 {
-		delete(f.d.unidentified, f.key)
+// A clientCount counts flows by their clients; those without an address do not count.
+type clientCount map[netip.Addr]int
+
+func (c *clientCount) add(key netip.Addr) {
+	if !key.IsValid() {
+		return
+	}
+	if *c == nil {
+		*c = clientCount{}
+	}
+	(*c)[key]++
+}
+
+func (c clientCount) remove(key netip.Addr) {
+	if n := c[key]; n > 1 {
+		c[key] = n - 1
+	} else {
+		delete(c, key)
 	}
 }
 
@@ -150,25 +155,12 @@ func (d *Dispatcher) denies(n newcomer) (bool, error) {
 	return true, nil
 }
 
-// expect counts a flow that waits for its first server.
-func (f *Flow) expect() {
-	if f.opened {
-		f.identified()
-	}
-	if f.pending = !f.d.cfg.Dummy; f.pending {
-		f.d.pending++
-	}
-}
-
 // vacate gives a flow's place back.
 func (f *Flow) vacate() {
 	d := f.d
-	if f.opened {
-		f.identified()
-	}
-	f.settle()
-	f.prove()
-	f.budget.give(f.cost)
+	f.enterPhase(free)
+	f.prove(needless)
+	f.budget.give(int(f.cost))
 	d.flows.put(f)
 	d.roomLocked()
 }
@@ -179,7 +171,7 @@ func (d *Dispatcher) refuses(n newcomer, denied bool) error {
 	if denied || d.pool.Abuse() != nil {
 		return nil
 	}
-	if early, why, over := d.overLimit(n.key, n.now); over && !d.mayHold(early) {
+	if early, why, over := d.overLimit(n.key, n.now); over && !d.mayDelay(early) {
 		d.refused[why]++
 		return ErrLimited
 	}
@@ -189,17 +181,19 @@ func (d *Dispatcher) refuses(n newcomer, denied bool) error {
 // enter makes a flow its client's, or refuses the client with ErrLimited.
 func (f *Flow) enter(n newcomer, denied bool) error {
 	d := f.d
-	var hold time.Duration
-	divert := denied
+	found := onList
 	if !denied {
-		var err error
-		if hold, divert, err = d.ladder(n.key, n.now); err != nil {
+		wait, over, err := d.applyLimits(n.key, n.now)
+		if err != nil {
 			return err
 		}
+		if found = permitted; over {
+			found = overLimit
+		}
+		f.delay(wait)
 	}
-	f.client, f.key, f.remembered = n.at, n.key, n.remembered
-	f.hold, f.diverted, f.denied = hold, divert, denied
-	if divert {
+	f.client, f.remembered, f.judgement = endpointOf(n.at), int32(n.remembered), found
+	if f.isDiverted() {
 		f.stage = stageAbuse
 	} else {
 		d.countFlow(f, n.now)

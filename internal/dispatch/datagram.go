@@ -19,10 +19,9 @@ func (f *Flow) Ready() {
 	d.mu.Lock()
 	defer d.unlock()
 	now := d.now()
-	f.up, f.known, f.trial, f.movedAt, f.upAt = true, true, false, now, now
-	f.settle()
-	if !f.proven && !f.unproven {
-		f.unproven = true
+	f.connected(now)
+	if f.proof == needless {
+		f.proof = unproven
 		d.unproven++
 	}
 	if !d.pool.Blacklisted(f.server, now) && d.pool.Succeed(f.server, now) {
@@ -41,7 +40,7 @@ func (f *Flow) Answered() {
 	}
 	now := d.now()
 	f.preferAddress()
-	d.pool.Observe(f.server, now-f.upAt, now)
+	d.pool.Observe(f.server, now-f.since, now)
 	if d.pool.Succeed(f.server, now) {
 		d.tell(f.server, "answers again")
 	}
@@ -56,9 +55,9 @@ func (f *Flow) Remember() {
 	if f.server != nil {
 		slot = f.server.Slot
 	}
-	f.prove()
-	if f.proven = true; slot >= 0 {
-		f.remembered = slot
+	f.prove(proven)
+	if slot >= 0 {
+		f.remembered = int32(slot)
 	}
 	var m memo
 	if slot >= 0 && !d.cfg.PerDatagram {
@@ -69,11 +68,11 @@ func (f *Flow) Remember() {
 }
 
 // prove takes a flow out of those that are not proven.
-func (f *Flow) prove() {
-	if f.unproven {
-		f.unproven = false
+func (f *Flow) prove(as proof) {
+	if f.proof == unproven {
 		f.d.unproven--
 	}
+	f.proof = as
 }
 
 // A Ruling is what becomes of a flow whose client has sent another datagram.
@@ -95,10 +94,10 @@ func (f *Flow) Rule(t *Target) Ruling {
 	s := f.server
 	if f.era != d.era { // access lists may be long, and change only then
 		f.era = d.era
-		if d.cfg.ACLs.Permits(d.cfg.ClientACL, f.client.Addr()) == f.denied {
+		if d.cfg.ACLs.Permits(d.cfg.ClientACL, f.client.addr()) == (f.judgement == onList) {
 			return Rejudge
 		}
-		if s != nil && s.Slot >= 0 && !d.cfg.ACLs.Permits(s.ACL, f.client.Addr()) {
+		if s != nil && s.Slot >= 0 && !d.cfg.ACLs.Permits(s.ACL, f.client.addr()) {
 			return Move
 		}
 	}
@@ -128,7 +127,7 @@ func (f *Flow) mustLeave(s *pool.Server, now time.Duration) bool {
 		_, evenly := d.drains[s.Slot] // Sweep ends it
 		return !evenly
 	case pool.Blacklisted, pool.Ejected, pool.CheckedDown, pool.AgentDown:
-		return d.pool.Next(0, now) != pool.None || d.pool.Emergency(0) != nil && f.stage < stageEjected
+		return d.pool.Next(0, now) != pool.None || d.pool.Emergency(0) != nil && f.stage < stageStubborn
 	}
 	return false
 }
@@ -140,19 +139,14 @@ func (f *Flow) Leave() {
 	d.mu.Lock()
 	defer d.unlock()
 	s, now := f.server, d.now()
-	f.restart()
 	if s != nil {
 		f.release(NotEnded, now)
-		d.offer(s, now)
 	}
-}
-
-// restart has the flow choose as if it were new.
-func (f *Flow) restart() {
-	f.stage, f.wrapped, f.tried, f.noQueue, f.turns, f.why = stagePick, false, nil, false, 0, NoServer
-	f.tries = nil
-	if f.diverted {
-		f.stage = stageAbuse
+	f.dequeue()
+	f.restart()
+	f.enterPhase(choosing)
+	if s != nil {
+		d.offer(s, now)
 	}
 }
 
@@ -162,7 +156,7 @@ func (f *Flow) restart() {
 func (f *Flow) Lost(err error) (blacklisted bool) {
 	d := f.d
 	d.mu.Lock()
-	if s := f.server; f.carrier.Traffic().FromServer > f.credited.received {
+	if s := f.server; f.carrier.Traffic().FromServer > f.credited().received {
 		f.startOver(s)
 	}
 	d.mu.Unlock()
@@ -181,7 +175,7 @@ func (f *Flow) Turn() int {
 	d := f.d
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if f.diverted || f.server == nil || f.server.Slot < 0 || !d.takesTurns() {
+	if f.isDiverted() || f.server == nil || f.server.Slot < 0 || !d.takesTurns() {
 		return pool.None
 	}
 	now := d.now()
@@ -204,6 +198,8 @@ func (d *Dispatcher) takesTurns() bool {
 // is remembered or would be chosen. It is for before Next.
 func (f *Flow) Prefer(slot int) {
 	f.d.mu.Lock()
-	f.preferred = slot + 1
-	f.d.mu.Unlock()
+	defer f.d.mu.Unlock()
+	if f.stage == stagePick {
+		f.first, f.stage = int32(slot), stagePreferred
+	}
 }

@@ -114,7 +114,7 @@ type Dispatcher struct {
 	rules   atomic.Pointer[Config]       // set with mu held; what is in it never changes
 	ready   atomic.Int64                 // connections kept ready
 
-	all meter // of the service's bytes
+	all Meter // of the service's bytes
 
 	mu    sync.Mutex // guards all below
 	cfg   *Config    // as rules
@@ -130,10 +130,11 @@ type Dispatcher struct {
 	unproven int           // flows of datagrams whose client has not come back after an answer
 	room     chan struct{} // closed and dropped when there is room again
 
-	unidentified map[netip.Addr]int // flows of a client that are open, by its key
+	unidentified clientCount                             // flows in the phase identifying, by their clients
+	trace        func(*Flow, *pool.Server, pool.Verdict) // of Explain
 
 	limits limiter
-	queue  line // flows that wait for a place
+	queue  waitList // flows that wait for a place
 	// passed is, by slot, up to which place in the queue no flow may ever use the
 	// server; returning how many of the queue it takes beyond new clients.
 	passed    []int64

@@ -66,15 +66,15 @@ func (e Ending) inOrder() bool { return e == ByClient || e == ByServer || e == B
 // A server that takes a connection and ends it at once, without a byte, is
 // there and does not work.
 func (f *Flow) judgeEnd(s *pool.Server, t Traffic, e Ending, now time.Duration) {
-	answered := t.FromServer > f.credited.received
+	answered := t.FromServer > f.credited().received
 	// A reset is seen after both have ended only if the client ended last.
 	byServer := e == ByServer || e == ByServerReset && (t.ServerEOF || !t.ClientEOF) || t.ServerEOF && !t.ClientEOF
 	switch {
 	case answered:
 		f.d.pool.WentWell(s)
-	case byServer && now-f.upAt < f.d.cfg.EarlyEnd:
+	case byServer && now-f.since < f.d.cfg.EarlyEnd:
 		f.d.early++
-		if f.d.pool.EarlyEnd(s, f.client.Addr(), now) {
+		if f.d.pool.EarlyEnd(s, f.client.addr(), now) {
 			f.d.tell(s, "left alone: it ends connections without a byte")
 		}
 	}

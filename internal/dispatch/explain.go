@@ -81,7 +81,7 @@ func (d *Dispatcher) Explain(from netip.AddrPort) Explanation {
 	diverted := e.Denied
 	if !e.Denied {
 		e.Hold, e.Limit, e.Over = d.overLimit(key, now)
-		if e.Over && !d.mayHold(e.Hold) {
+		if e.Over && !d.mayDelay(e.Hold) {
 			e.Hold, diverted = 0, true
 		}
 	}
@@ -92,11 +92,14 @@ func (d *Dispatcher) Explain(from netip.AddrPort) Explanation {
 		return e
 	}
 	f := d.shadow(now)
-	f.client, f.key, f.remembered = from, key, e.Remembered
-	if f.diverted = diverted; diverted {
-		f.stage = stageAbuse
+	f.client, f.remembered, f.judgement = endpointOf(from), int32(e.Remembered), permitted
+	if diverted {
+		f.judgement, f.stage = onList, stageAbuse
 	}
-	f.trace = func(s *pool.Server, v pool.Verdict) {
+	f.d.trace = func(g *Flow, s *pool.Server, v pool.Verdict) {
+		if g != f {
+			return // one that waits
+		}
 		if len(e.Steps) == 0 || e.Steps[len(e.Steps)-1].Slot != s.Slot {
 			e.Steps = append(e.Steps, stepTo(s))
 		}
@@ -110,8 +113,8 @@ func (d *Dispatcher) Explain(from netip.AddrPort) Explanation {
 	e.Passed = slices.DeleteFunc(passed, func(p Step) bool {
 		return slices.ContainsFunc(e.Steps, func(s Step) bool { return s.Slot == p.Slot })
 	})
-	if e.Queue = f.waits == queued; !diverted {
-		e.Chose = f.first
+	if e.Queue = f.phase == queued; !diverted {
+		e.Chose = int(f.first)
 	}
 	e.Panic = f.d.pool.Panicking()
 	return e
@@ -124,7 +127,7 @@ func stepTo(s *pool.Server) Step { return Step{Slot: s.Slot, Name: s.Name, Addr:
 func (f *Flow) refusals(now time.Duration) []Step {
 	var out []Step
 	if f.d.cfg.NoTracking || f.d.cfg.PerDatagram {
-		defer func(slot int) { f.remembered = slot }(f.remembered)
+		defer func(slot int32) { f.remembered = slot }(f.remembered)
 		f.remembered = pool.None
 	}
 	for slot := range f.d.cfg.Pool.Servers {
@@ -147,11 +150,11 @@ func (d *Dispatcher) shadow(now time.Duration) *Flow {
 	s := &Dispatcher{now: func() time.Duration { return now }, cfg: d.cfg, pool: d.pool.Clone()}
 	s.limits.servers = slices.Clone(d.limits.servers)
 	s.limits.rate = d.limits.rate
-	for f := d.queue.first; f != nil; f = f.behind {
+	for f := d.queue.first; f != nil; f = f.wait.next {
 		waiting := *f
-		waiting.d, waiting.wake, waiting.ahead, waiting.behind = s, nil, nil, nil
+		waiting.d, waiting.past, waiting.wait = s, nil, &wait{seq: f.wait.seq, turns: f.wait.turns}
 		s.queue.insert(&waiting, nil)
 		s.expects(&waiting, 1)
 	}
-	return &Flow{d: s, why: NoServer}
+	return &Flow{d: s, why: NoServer, phase: choosing}
 }

@@ -165,13 +165,13 @@ func (w *world) compare(t *testing.T, r *rand.Rand, seen map[string]int) {
 	defer f.Done(ByClient)
 	target, ok := f.Next()
 	switch {
-	case !ok && f.waits == held:
-		if e.Hold != f.until-w.c.t {
-			t.Errorf("%v is held for %v, explained as %+v", who, f.until-w.c.t, e)
+	case !ok && f.phase == delayed:
+		if e.Hold != f.wait.until-w.c.t {
+			t.Errorf("%v is delayed for %v, explained as %+v", who, f.wait.until-w.c.t, e)
 		}
 		seen["held"]++
 		return
-	case !ok && f.waits == queued:
+	case !ok && f.phase == queued:
 		if !e.Queue {
 			t.Errorf("%v waits, explained as %+v", who, e)
 		}

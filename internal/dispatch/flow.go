@@ -28,145 +28,181 @@ type Traffic struct {
 	ClientFD, ServerFD   int    // descriptors, -1 where there is none
 }
 
-type stage uint8
-
-const (
-	stagePick stage = iota
-	stageAbuse
-	stageAgain // as the algorithm chooses
-	stageScan  // in the order of slots
-	stageEmergency
-	stageEjected
-	stageEnd
-)
-
-// A Flow is one client's journey from Admit to Done. It belongs to one
-// goroutine or loop at a time; after Done it must not be touched.
+// A Flow is one client's journey from Admit to Done. It belongs to one goroutine or
+// loop at a time; after Done it must not be touched. The package comment shows its
+// phases.
+//
+// There may be a million of them: what few flows have is behind pointers.
 type Flow struct {
-	d          *Dispatcher
-	id         int
-	live       bool
-	carrier    Carrier
-	client     netip.AddrPort
-	key        netip.Addr // what the client is known by
-	budget     *Budget
-	cost       int // what it takes of the budget
-	remembered int // slot that the client used last, or pool.None
-	preferred  int // slot to begin with, plus 1; 0: none; see Prefer
+	d       *Dispatcher
+	carrier Carrier
+	client  endpoint
+	id      int32
+	budget  *Budget
+	table   *client.Table // that counts it among its client's connections, or nil
+	route
+	attempt
+	movedAt time.Duration // when Sweep last saw that bytes had moved
+	moved   uint32        // and how many these were, modulo 2^32
 
-	// The way through the servers: from the one chosen first once around.
-	stage   stage
-	wrapped bool
-	first   int
-	next    int
-	tried   *tried // nil as long as the first one does
+	tally     int32  // number of its client's, or 0
+	era       uint32 // Dispatcher.era when the access lists were last asked; see Rule
+	cost      uint16 // what it takes of the budget
+	phase     phase
+	judgement judgement
+	proof     proof
+	why       Reason // what it is refused for if no server is left
 
-	server   *pool.Server  // the current target, counted
-	tries    *addressTries // of the addresses of a server that has several, or nil
-	trial    bool          // it failed before, and the flow is the one to try it
-	up       bool
-	opened   bool // its client has yet to say something
-	pending  bool // it was not up yet, and is counted as such
-	proven   bool // its client has come back after an answer
-	unproven bool // it has not, and is counted as such
-	known    bool // it was up once: its bytes are the client's
-	// table is the client table that counts it among its client's connections, nil
-	// where none does.
-	table *client.Table
-	// What servers that it has left were credited with.
-	credited struct{ sent, received uint64 }
-
-	trace func(*pool.Server, pool.Verdict) // of Explain
-
-	takenAt time.Duration // when its server became its target
-	ending  bool          // it was ended so that its client goes elsewhere
-	moved   uint64        // bytes, when Sweep last saw a change
-	movedAt time.Duration // and when that was
-	upAt    time.Duration // when the flow came to its server
-	meter   *meter        // of its bytes, or nil
-
-	tally    int32  // number of its client's, or 0
-	diverted bool   // it is for the abuse server, and no limit counts it
-	denied   bool   // the access list denies its client
-	era      uint32 // Dispatcher.era when the access lists were last asked; see Rule
-
-	// Its waits, see Wait.
-	waits         waiting
-	wake          func()
-	ahead, behind *Flow         // in its line
-	hold          time.Duration // how long it must wait before anything else
-	until         time.Duration // held: when that is over
-	since         time.Duration // queued: when it came
-	turns         uint8         // queued: how many times so far
-	seq           int64         // queued: its place in the order
-	noQueue       bool          // it has waited, or can't
-	why           Reason        // what it is refused for if no server is left
+	wait  *wait // of a flow that waits, or has to wait, or has waited in vain
+	meter *Meter
 }
 
-// Dummy reports whether the plane is to answer the client itself, with a fixed
-// page, instead of asking for a server.
+// An attempt is a flow's current target, and what came of it.
+type attempt struct {
+	server *pool.Server // counted, or nil
+	// since is when the server became the target, and from Up on when it was up.
+	since  time.Duration
+	trial  bool // the server failed before, and no other flow tries it
+	served bool // this flow was up, here or elsewhere: its bytes are its client's
+}
+
+// A phase is what a flow is doing.
+type phase uint8
+
+const (
+	free        phase = iota // it is none: a place for one
+	reserved                 // it has a place, and its client is not known yet
+	identifying              // its client has yet to say what it wants, as in a TLS hello
+	answering                // Pen answers the client itself
+	choosing                 // it needs a server
+	delayed                  // it came too early for a rate, and waits until it conforms
+	queued                   // it waits for a place at a server
+	woken                    // its wait is over, perhaps with a place at a server, and Next was not called yet
+	offered                  // it tries the server that Next has returned
+	up                       // it is connected
+	leaving                  // likewise, and was told to end so that its client goes elsewhere
+)
+
+// A judgement is what admission has found about a flow's client.
+type judgement uint8
+
+const (
+	unjudged  judgement = iota
+	permitted           // limits count the flow
+	overLimit           // it is for the abuse server, as is the next one
+	onList              // the access list denies it
+)
+
+// A proof is what is known of whether a client of datagrams is where it says it is.
+type proof uint8
+
+const (
+	needless proof = iota // it has a connection, or got no server yet
+	unproven              // it has not come back after an answer, and is counted as such
+	proven
+)
+
+func (f *Flow) isUp() bool       { return f.phase >= up }
+func (f *Flow) isWaiting() bool  { return f.phase == delayed || f.phase == queued }
+func (f *Flow) isDiverted() bool { return f.judgement >= overLimit }
+
+// isPending reports whether the flow counts as one that waits for its first server.
+// Flows that wait in a list have a bound of their own, and keep nobody from being
+// accepted.
+func (f *Flow) isPending() bool {
+	return (f.phase == choosing || f.phase == woken || f.phase == offered) && !f.served
+}
+
+// key is what the client is known by; invalid for a client of a Unix socket.
+func (f *Flow) key() netip.Addr { return f.d.cfg.key(f.client.addr()) }
+
+// enterPhase changes the phase, and counts the flow by it.
+func (f *Flow) enterPhase(next phase) {
+	d, was := f.d, f.isPending()
+	if f.phase == identifying {
+		d.unidentified.remove(f.key())
+	}
+	f.phase = next
+	if next == identifying {
+		d.unidentified.add(f.key())
+	}
+	switch is := f.isPending(); {
+	case is && !was:
+		d.pending++
+	case was && !is:
+		d.pending--
+		d.roomLocked()
+	}
+}
+
+// Dummy reports whether the plane must answer the client itself, with a fixed page,
+// instead of calling Next.
 func (f *Flow) Dummy() bool {
 	f.d.mu.Lock()
 	defer f.d.mu.Unlock()
-	return f.d.cfg.Dummy
+	if f.phase == identifying {
+		f.choose()
+	}
+	return f.phase == answering
+}
+
+// choose says that the flow is about to need a server.
+func (f *Flow) choose() {
+	next := choosing
+	if f.d.cfg.Dummy {
+		next = answering
+	}
+	f.enterPhase(next)
 }
 
 // Diverted reports whether the flow is for the abuse server.
-func (f *Flow) Diverted() bool { return f.diverted }
+func (f *Flow) Diverted() bool { return f.isDiverted() }
 
-// Next returns the next server to try, already counted, and false when there
-// is none left: the client must be given up. The first is the remembered or
-// the chosen one. Then come others that the algorithm chooses, if it is none of
-// Pen's, and the rest in the order of their slots, each once; then the emergency
-// server; and then servers that were ejected, as there is nothing else. A plane
-// calls Failed before it calls Next again, and Wait before it gives the client up.
+// Client is where the client comes from; invalid for one of a Unix socket.
+func (f *Flow) Client() netip.AddrPort { return f.client.addrPort() }
+
+// Next returns the next server to try, already counted, and false when there is none
+// left: the client must be given up. A route says in which order servers come; each
+// is offered once. A plane calls Failed before it calls Next again, and Wait before
+// it gives the client up.
 func (f *Flow) Next() (Target, bool) {
 	d := f.d
 	d.mu.Lock()
 	defer d.unlock()
 	now := d.now()
-	if f.opened {
-		f.expect()
+	switch {
+	case f.phase == woken && f.server != nil:
+		f.enterPhase(offered)
+		return f.target(f.server), true
+	case f.phase == identifying || f.phase == reserved:
+		f.choose()
+	case f.phase == woken:
+		f.enterPhase(choosing)
 	}
-	if f.waits == called {
-		f.waits = moving
-		if f.server != nil { // a place was kept for it
-			return f.target(f.server), true
-		}
-	}
-	if s := f.anotherAddress(); s != nil {
-		f.take(s, now)
-		return f.target(s), true
-	}
-	if f.hold > 0 {
-		f.hold, f.until = 0, now+f.hold
-		f.stand(&d.limits.held, nil, held)
+	s := f.anotherAddress()
+	if s == nil && f.startDelay(now) {
 		return Target{}, false
 	}
-	for {
-		if f.stage >= stageEmergency && f.enqueue(now) {
-			return Target{}, false
-		}
-		if f.stage == stageEnd {
+	for s == nil {
+		switch f.stage {
+		case stageQueue, stageStubborn:
+			if f.enqueue(now) {
+				return Target{}, false
+			}
+			f.stage++
+		case stageEnd:
 			d.refused[f.why]++
 			return Target{}, false
 		}
-		s := f.candidate(now)
-		if s == nil {
-			continue
-		}
-		fits := f.admitted(s, now)
-		if fits && d.queue.n > 0 {
-			d.offer(s, now) // nobody overtakes those who wait
-			fits = f.admitted(s, now)
-		}
-		if !fits {
+		s = f.next(f, now)
+		if s != nil && !f.admitted(s, now) {
 			f.passOver(s)
-			continue
+			s = nil
 		}
-		f.take(s, now)
-		return f.target(s), true
 	}
+	f.take(s, now)
+	f.enterPhase(offered)
+	return f.target(s), true
 }
 
 // take makes a server the flow's current target.
@@ -174,79 +210,41 @@ func (f *Flow) take(s *pool.Server, now time.Duration) {
 	d := f.d
 	f.trial = d.pool.Take(s)
 	d.countServer(s.Slot, now)
-	f.server, f.takenAt = s, now
+	f.server, f.since = s, now
 	f.tryAddress(s)
 	d.last = s.Slot
 }
 
-// Client is where the client comes from; invalid for one of a Unix socket.
-func (f *Flow) Client() netip.AddrPort { return f.client }
-
-// candidate takes one step on the way and returns the server found there.
-func (f *Flow) candidate(now time.Duration) *pool.Server {
-	p := f.d.pool
-	switch f.stage {
-	case stageAbuse:
-		f.stage = stageEnd
-		return p.Abuse()
-	case stagePick:
-		return f.pick(now)
-	case stageAgain:
-		return f.again(now)
-	case stageScan:
-		return f.scan(now)
-	case stageEmergency:
-		return f.emergency()
-	case stageEjected:
-		return f.ejected(now)
-	}
-	return nil
-}
-
-// pick chooses the first server and what comes after it. A client whose server
-// was taken out of the table chooses anew.
-func (f *Flow) pick(now time.Duration) *pool.Server {
-	d := f.d
-	f.first = f.remembered
-	switch {
-	case d.pool.At(f.preferred-1) != nil:
-		f.first, f.preferred = f.preferred-1, 0
-	case d.cfg.NoTracking, d.cfg.PerDatagram, d.pool.At(f.first) == nil:
-		f.first = d.pool.Pick(f.who(), now)
-	}
-	f.next = f.first + 1
-	switch {
-	case d.cfg.Stubborn:
-		f.stage = stageEjected
-	case f.first == pool.None:
-		f.stage = stageEmergency
-	case d.cfg.Pool.Algorithm.Spreads():
-		f.stage = stageAgain
-	default:
-		f.stage = stageScan
-	}
-	return d.pool.At(f.first)
-}
-
-// admitted is the admission test of section 7.
+// admitted reports whether a server takes the flow, after those that wait for it:
+// nobody overtakes them.
 func (f *Flow) admitted(s *pool.Server, now time.Duration) bool {
+	fits := f.fits(s, now)
+	if fits && f.d.queue.n > 0 {
+		f.d.offer(s, now)
+		fits = f.fits(s, now)
+	}
+	return fits
+}
+
+// fits reports whether a server takes the flow.
+func (f *Flow) fits(s *pool.Server, now time.Duration) bool {
 	v := f.verdict(s, now)
-	if f.trace != nil {
+	if trace := f.d.trace; trace != nil {
 		shown := v
-		if v == pool.Admitted && f.stage == stageEjected && s.Slot >= 0 && f.d.pool.HalfOpen(s) {
+		if v == pool.Admitted && f.stage >= stageStubborn && s.Slot >= 0 && f.d.pool.HalfOpen(s) {
 			shown = LastResort
 		}
-		f.trace(s, shown)
+		trace(f, s, shown)
 	}
 	return v == pool.Admitted
 }
 
-// verdict is the outcome of the admission test. The abuse and the emergency
-// server ignore access lists.
+// verdict is the outcome of the admission test (specification, section 7). The abuse
+// and the emergency servers ignore access lists.
 func (f *Flow) verdict(s *pool.Server, now time.Duration) pool.Verdict {
-	returning := s.Slot >= 0 && s.Slot == f.remembered
+	returning := s.Slot >= 0 && s.Slot == int(f.remembered)
 	admit := f.d.pool.Admit
-	if f.stage == stageEjected && s.Slot >= 0 {
+	if f.stage >= stageStubborn && s.Slot >= 0 {
 		admit = f.d.pool.AdmitEjected
 	}
 	v := admit(s, returning, now)
@@ -255,20 +253,20 @@ func (f *Flow) verdict(s *pool.Server, now time.Duration) pool.Verdict {
 		return v
 	case f.d.overRate(s.Slot, now):
 		return OverRate
-	case s.Slot >= 0 && !f.d.cfg.ACLs.Permits(s.ACL, f.client.Addr()):
+	case s.Slot >= 0 && !f.d.cfg.ACLs.Permits(s.ACL, f.client.addr()):
 		return NotPermitted
 	}
 	return pool.Admitted
 }
 
 // who is the client as algorithms see it.
-func (f *Flow) who() netip.AddrPort { return netip.AddrPortFrom(f.key, f.client.Port()) }
+func (f *Flow) who() netip.AddrPort { return netip.AddrPortFrom(f.key(), f.client.port) }
 
 // Failed says that the connect to the last target failed, or that a server was
 // lost with which the flow was up: it is no longer counted. It is ejected at once,
 // or as [pool.Outlier] says, unless err wraps ErrLocal or ErrAttempt. Failed
-// reports whether it is left alone from now on, for the log. Next goes on with the
-// servers that were not offered yet. A server with an address that the flow has
+// reports whether it is taken out of rotation now, for the log. Next goes on with
+// the servers that were not offered yet. A server with an address that the flow has
 // not tried has not failed: Next offers that first.
 func (f *Flow) Failed(err error) (ejected bool) {
 	d := f.d
@@ -277,13 +275,14 @@ func (f *Flow) Failed(err error) (ejected bool) {
 	s, now := f.server, d.now()
 	another := f.tryAnother(s)
 	if !another {
-		f.fail(s)
+		f.exclude(s)
 	}
 	f.release(NotEnded, now)
+	f.enterPhase(choosing)
 	switch {
 	case another, isLocal(err):
 	case errors.Is(err, ErrAttempt):
-		ejected = d.pool.FailAttempt(s, f.client.Addr(), now)
+		ejected = d.pool.FailAttempt(s, f.client.addr(), now)
 	default:
 		ejected = d.pool.Fail(s, now)
 	}
@@ -298,18 +297,29 @@ func isLocal(err error) bool { return errors.Is(err, ErrLocal) }
 // moved since the flow came to it. e is NotEnded for a flow that goes on.
 func (f *Flow) release(e Ending, now time.Duration) {
 	t := f.carrier.Traffic()
-	if f.up {
+	if f.isUp() {
 		f.judgeEnd(f.server, t, e, now)
 	}
 	for _, s := range f.d.surveys {
 		s.leaves(f)
 	}
-	f.d.pool.Release(f.server, t.FromClient-f.credited.sent, t.FromServer-f.credited.received)
+	was := f.credited()
+	f.d.pool.Release(f.server, t.FromClient-was.sent, t.FromServer-was.received)
 	if f.trial {
 		f.d.pool.AbandonTrial(f.server)
 	}
-	f.server, f.trial, f.up = nil, false, false
-	f.credited.sent, f.credited.received = t.FromClient, t.FromServer
+	f.server, f.trial = nil, false
+	if now := (volume{t.FromClient, t.FromServer}); e == NotEnded && now != was {
+		f.history().credited = now
+	}
+}
+
+// credited is what servers that the flow has left were credited with.
+func (f *Flow) credited() volume {
+	if f.past == nil {
+		return volume{}
+	}
+	return f.past.credited
 }
 
 // Up says that the connection to the last target is made: the server works, and
@@ -318,33 +328,30 @@ func (f *Flow) Up() {
 	d := f.d
 	d.mu.Lock()
 	now := d.now()
-	f.up, f.known, f.trial, f.movedAt, f.upAt = true, true, false, now, now
+	took := now - f.since
+	f.connected(now)
 	f.preferAddress()
-	f.settle()
-	slot := f.server.Slot
-	d.pool.Observe(f.server, now-f.takenAt, now)
+	d.pool.Observe(f.server, took, now)
 	if d.pool.Succeed(f.server, now) {
 		d.tell(f.server, "takes connections again")
 	}
-	m := f.memo(slot, now)
+	m := f.memo(f.server.Slot, now)
 	d.unlock()
 	m.write()
 }
 
-// settle says that the flow no longer waits for its first server.
-func (f *Flow) settle() {
-	if f.pending {
-		f.pending = false
-		f.d.pending--
-		f.d.roomLocked()
-	}
+// connected says that the flow is up.
+func (f *Flow) connected(now time.Duration) {
+	f.enterPhase(up)
+	f.served, f.trial, f.movedAt, f.since = true, false, now, now
+	f.wait = nil
 }
 
 // idleFor is how long nothing was moved, as far as it was looked at. A flow that
 // was told to wait is not idle.
 func (f *Flow) idleFor(now time.Duration) time.Duration {
 	t := f.carrier.Traffic()
-	if n := t.FromClient + t.ToServer + t.FromServer + t.ToClient; n != f.moved {
+	if n := uint32(t.FromClient + t.ToServer + t.FromServer + t.ToClient); n != f.moved {
 		f.moved, f.movedAt = n, now
 	}
 	if f.meter != nil {
@@ -360,8 +367,8 @@ func (f *Flow) Done(e Ending) {
 	d := f.d
 	t := f.carrier.Traffic()
 	d.mu.Lock()
-	key, known, table, s, now := f.key, f.known, f.table, f.server, d.now()
-	f.leave()
+	key, served, table, s, now := f.key(), f.served, f.table, f.server, d.now()
+	f.dequeue()
 	if s != nil {
 		f.release(e, now)
 	}
@@ -374,7 +381,7 @@ func (f *Flow) Done(e Ending) {
 	switch {
 	case table != nil:
 		table.End(key, t.ToClient, t.FromClient)
-	case known:
+	case served:
 		d.clients.Load().Add(key, t.ToClient, t.FromClient)
 	}
 }

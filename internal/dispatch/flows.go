@@ -101,10 +101,11 @@ func (s *survey) count(f *Flow) bool {
 		return true
 	}
 	t := f.carrier.Traffic()
-	v := volume{t.FromClient - f.credited.sent, t.FromServer - f.credited.received}
+	was := f.credited()
+	v := volume{t.FromClient - was.sent, t.FromServer - was.received}
 	s.by[f.server.Slot].sent += v.sent
 	s.by[f.server.Slot].received += v.received
-	if missing := f.id + 1 - len(s.counted); missing > 0 {
+	if missing := int(f.id) + 1 - len(s.counted); missing > 0 {
 		s.counted = append(s.counted, make([]volume, missing)...)
 	}
 	s.counted[f.id] = v
@@ -114,7 +115,7 @@ func (s *survey) count(f *Flow) bool {
 // leaves takes a flow out of the survey that leaves its server. Called with the lock
 // held.
 func (s *survey) leaves(f *Flow) {
-	if f.id >= len(s.counted) || s.counted[f.id] == (volume{}) {
+	if int(f.id) >= len(s.counted) || s.counted[f.id] == (volume{}) {
 		return
 	}
 	v := s.counted[f.id]
@@ -155,7 +156,7 @@ func (d *Dispatcher) Status() Status {
 	s := d.newSurvey(servers)
 	d.inSlices(func(f *Flow) bool {
 		st.Flows = append(st.Flows, f.status())
-		keys = append(keys, f.key)
+		keys = append(keys, f.key())
 		return s.count(f)
 	}, func() {})
 	st.Servers = s.servers()
@@ -181,8 +182,7 @@ func (d *Dispatcher) Clients() []client.Entry { return d.clients.Load().Dump() }
 
 // status returns the flow's state.
 func (f *Flow) status() FlowStatus {
-	fs := FlowStatus{ID: f.id, Client: -1, Server: pool.None, Up: f.up, Traffic: f.carrier.Traffic()}
-	fs.Waiting = f.waits == held || f.waits == queued
+	fs := FlowStatus{ID: int(f.id), Client: -1, Server: pool.None, Up: f.isUp(), Waiting: f.isWaiting(), Traffic: f.carrier.Traffic()}
 	if f.server != nil {
 		fs.Server = f.server.Slot
 	}

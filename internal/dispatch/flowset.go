@@ -38,7 +38,7 @@ func (fs *flows) take() *Flow {
 	}
 	fs.used++
 	f := &c.flows[i]
-	f.id, f.live = n*chunkFlows+i, true
+	f.id, f.phase = int32(n*chunkFlows+i), reserved
 	return f
 }
 
@@ -53,7 +53,7 @@ func (fs *flows) firstOpen() int {
 }
 
 func (fs *flows) put(f *Flow) {
-	n, i := f.id/chunkFlows, f.id%chunkFlows
+	n, i := int(f.id)/chunkFlows, int(f.id)%chunkFlows
 	*f = Flow{}
 	fs.chunks[n].live &^= 1 << i
 	fs.open[n/64] |= 1 << (n % 64)
@@ -73,7 +73,7 @@ func (fs *flows) at(id int) *Flow {
 	if id < 0 || id >= len(fs.chunks)*chunkFlows {
 		return nil
 	}
-	if f := &fs.chunks[id/chunkFlows].flows[id%chunkFlows]; f.live {
+	if f := &fs.chunks[id/chunkFlows].flows[id%chunkFlows]; f.phase != free {
 		return f
 	}
 	return nil
@@ -89,7 +89,7 @@ func (fs *flows) slice(from, to int, yield func(*Flow) bool) {
 		c := fs.chunks[n]
 		for left := c.live; left != 0; left &= left - 1 {
 			f := &c.flows[bits.TrailingZeros64(left)]
-			if f.live && !yield(f) {
+			if f.phase != free && !yield(f) {
 				return
 			}
 		}

@@ -21,10 +21,10 @@ func TestFlowNumbers(t *testing.T) {
 						want++
 					}
 					f := fs.take()
-					if f.id != want || !f.live {
+					if int(f.id) != want || f.phase == free {
 						t.Fatalf("flow %d, want %d", f.id, want)
 					}
-					live[f.id] = f
+					live[int(f.id)] = f
 				}
 			} else {
 				for id, f := range live {
@@ -37,7 +37,7 @@ func TestFlowNumbers(t *testing.T) {
 			}
 			var got, want []int
 			for f := range fs.live {
-				got = append(got, f.id)
+				got = append(got, int(f.id))
 			}
 			last := -1
 			for id, f := range live {

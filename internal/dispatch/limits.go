@@ -36,8 +36,8 @@ type Limits struct {
 // byClient reports whether clients are told apart.
 func (l Limits) byClient() bool { return l.ClientConns > 0 || l.ClientRate > 0 }
 
-// maxHeld bounds the flows that are held because they came too early.
-const maxHeld = 1024
+// maxDelayed bounds the flows that are delayed because they came too early.
+const maxDelayed = 1024
 
 // A limiter is what limits are measured with. Guarded by the Dispatcher's lock.
 type limiter struct {
@@ -45,7 +45,7 @@ type limiter struct {
 	conns   int    // flows that count
 	rate    gcra   // of the service
 	servers []gcra // by slot
-	held    line
+	delayed waitList
 }
 
 // A gcra is the state of one rate limit by the generic cell rate algorithm in
@@ -106,17 +106,17 @@ func (c *Config) key(addr netip.Addr) netip.Addr {
 	return addr
 }
 
-// ladder says what becomes of a client that the access list permits: it is
-// admitted, perhaps after it was held for a time, or it gets the abuse server,
-// or it is refused with ErrLimited. Each rung is counted.
-func (d *Dispatcher) ladder(client netip.Addr, now time.Duration) (hold time.Duration, divert bool, err error) {
-	hold, why, over := d.overLimit(client, now)
+// applyLimits says what becomes of a client that the access list permits: it is
+// admitted, perhaps after a delay, or it gets the abuse server, or it is refused with
+// ErrLimited. Each outcome but the plain first is counted.
+func (d *Dispatcher) applyLimits(client netip.Addr, now time.Duration) (delay time.Duration, divert bool, err error) {
+	delay, why, over := d.overLimit(client, now)
 	switch {
 	case !over:
 		return 0, false, nil
-	case d.mayHold(hold):
+	case d.mayDelay(delay):
 		d.refused[Delayed]++
-		return hold, false, nil
+		return delay, false, nil
 	case d.pool.Abuse() != nil:
 		d.refused[Diverted]++
 		return 0, true, nil
@@ -125,9 +125,9 @@ func (d *Dispatcher) ladder(client netip.Addr, now time.Duration) (hold time.Dur
 	return 0, false, ErrLimited
 }
 
-// mayHold reports whether a client that is too early by so much is held.
-func (d *Dispatcher) mayHold(early time.Duration) bool {
-	return early > 0 && early <= d.cfg.Limits.Delay && d.limits.held.n < maxHeld
+// mayDelay reports whether a client that is too early by so much is delayed.
+func (d *Dispatcher) mayDelay(early time.Duration) bool {
+	return early > 0 && early <= d.cfg.Limits.Delay && d.limits.delayed.n < maxDelayed
 }
 
 // overLimit reports whether a new flow of a client would be over a limit, and
@@ -154,19 +154,19 @@ func (d *Dispatcher) overLimit(client netip.Addr, now time.Duration) (wait time.
 // countFlow counts a flow that was admitted, under every limit, for the moment
 // at which it may go on.
 func (d *Dispatcher) countFlow(f *Flow, now time.Duration) {
-	lim, at := &d.cfg.Limits, now+f.hold
+	lim, at := &d.cfg.Limits, now+f.mustWait()
 	d.limits.conns++
 	d.limits.rate.count(lim.Rate, at)
 	d.limits.clients.prune(now)
-	if lim.byClient() && f.key.IsValid() {
-		f.tally = d.limits.clients.take(f.key)
+	if key := f.key(); lim.byClient() && key.IsValid() {
+		f.tally = d.limits.clients.take(key)
 		d.limits.clients.all[f.tally].rate.count(lim.ClientRate, at)
 	}
 }
 
 // uncountFlow takes a flow out of what limits count.
 func (d *Dispatcher) uncountFlow(f *Flow) {
-	if f.diverted {
+	if f.judgement != permitted {
 		return
 	}
 	d.limits.conns--
@@ -185,18 +185,19 @@ func (d *Dispatcher) setLimits(cfg *Config) {
 	d.limits.clients = tallies{}
 	clear(d.unidentified)
 	for f := range d.flows.live {
-		key := cfg.key(f.client.Addr())
-		if f.table != nil && f.key != key {
-			table, old := f.table, f.key
-			d.woken = append(d.woken, func() { table.End(old, 0, 0) })
+		addr := f.client.addr()
+		key, was := cfg.key(addr), d.cfg.key(addr)
+		if f.table != nil && was != key {
+			table := f.table
+			d.woken = append(d.woken, func() { table.End(was, 0, 0) })
 			f.table = nil
 		}
-		f.key, f.tally = key, 0
-		if cfg.Limits.byClient() && !f.diverted && f.key.IsValid() {
-			f.tally = d.limits.clients.take(f.key)
+		f.tally = 0
+		if cfg.Limits.byClient() && f.judgement == permitted && key.IsValid() {
+			f.tally = d.limits.clients.take(key)
 		}
-		if f.opened && f.key.IsValid() {
-			d.unidentified[f.key]++
+		if f.phase == identifying {
+			d.unidentified.add(key)
 		}
 	}
 }

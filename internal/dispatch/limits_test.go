@@ -162,8 +162,8 @@ func checkNothingCounted(t *testing.T, d *Dispatcher) {
 	for i := range d.limits.clients.all {
 		n += int(d.limits.clients.all[i].live)
 	}
-	if n != 0 || d.limits.conns != 0 || d.pending != 0 || d.queue.n != 0 || d.limits.held.n != 0 || d.queue.first != nil || d.queue.last != nil {
-		t.Errorf("left: clients' %d, service's %d, pending %d, queued %d, held %d", n, d.limits.conns, d.pending, d.queue.n, d.limits.held.n)
+	if n != 0 || d.limits.conns != 0 || d.pending != 0 || d.queue.n != 0 || d.limits.delayed.n != 0 || d.queue.first != nil || d.queue.last != nil {
+		t.Errorf("left: clients' %d, service's %d, pending %d, queued %d, held %d", n, d.limits.conns, d.pending, d.queue.n, d.limits.delayed.n)
 	}
 }
 
@@ -215,11 +215,11 @@ func TestHeldFlowsGoOnAtTheRate(t *testing.T) {
 
 func TestHeldFlowsAreBounded(t *testing.T) {
 	cfg := config(1)
-	cfg.ConnMax = 10 * maxHeld
+	cfg.ConnMax = 10 * maxDelayed
 	cfg.Limits = Limits{Rate: 1, Delay: 24 * time.Hour}
 	d := New(cfg, (&clock{}).now)
 	refused := 0
-	for i := range maxHeld + 10 {
+	for i := range maxDelayed + 10 {
 		f, err := d.Admit(from(i), &carrier{})
 		if err != nil {
 			refused++
@@ -227,8 +227,8 @@ func TestHeldFlowsAreBounded(t *testing.T) {
 		}
 		f.Next()
 	}
-	if refused != 9 || d.limits.held.n != maxHeld { // the first one was in time
-		t.Errorf("%d refused, %d held", refused, d.limits.held.n)
+	if refused != 9 || d.limits.delayed.n != maxDelayed { // the first one was in time
+		t.Errorf("%d refused, %d held", refused, d.limits.delayed.n)
 	}
 }
 

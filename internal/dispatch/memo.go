@@ -27,10 +27,11 @@ func (f *Flow) memo(slot int, now time.Duration) memo {
 	} else if slot < 0 {
 		return memo{}
 	}
-	if !f.key.IsValid() {
+	key := f.key()
+	if !key.IsValid() {
 		return memo{}
 	}
-	m := memo{f.d.clients.Load(), f.key, slot, now, f.table == nil}
+	m := memo{f.d.clients.Load(), key, slot, now, f.table == nil}
 	if m.begins {
 		f.table = m.table
 	}

@@ -19,8 +19,8 @@ const (
 	leastPiece, mostPiece = 128, 1 << 20
 )
 
-// A meter measures the bytes of a flow, or of all.
-type meter struct {
+// A Meter measures the bytes of a flow, or of all.
+type Meter struct {
 	mu     sync.Mutex    // guards all below; nothing else is locked under it
 	bytes  gcra          // when what was read is paid for
 	paused time.Duration // until when the flow was told to wait
@@ -28,7 +28,7 @@ type meter struct {
 
 // spend counts n bytes under a rate and returns how long there are to be no
 // more; 0 is no limit.
-func (m *meter) spend(n int, rate int64, now time.Duration) time.Duration {
+func (m *Meter) spend(n int, rate int64, now time.Duration) time.Duration {
 	if rate <= 0 {
 		return 0
 	}
@@ -44,13 +44,13 @@ func timeFor(bytes, rate int64) time.Duration {
 }
 
 // pause notes that the flow was told to wait until then.
-func (m *meter) pause(until time.Duration) {
+func (m *Meter) pause(until time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.paused = max(m.paused, until)
 }
 
-func (m *meter) pausedUntil() time.Duration {
+func (m *Meter) pausedUntil() time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.paused
@@ -67,7 +67,7 @@ func (f *Flow) meterTarget(t *Target) {
 		return
 	}
 	if f.meter == nil {
-		f.meter = &meter{}
+		f.meter = &Meter{}
 	}
 	d, own := f.d, f.meter
 	t.Spend = func(n int) time.Duration { return d.spend(own, n) }
@@ -76,7 +76,7 @@ func (f *Flow) meterTarget(t *Target) {
 
 // spend counts what was read for a flow. It takes none of the Dispatcher's
 // locks.
-func (d *Dispatcher) spend(own *meter, n int) time.Duration {
+func (d *Dispatcher) spend(own *Meter, n int) time.Duration {
 	now := d.now()
 	lim := &d.rules.Load().Limits
 	wait := max(d.all.spend(n, lim.Bandwidth, now), own.spend(n, lim.ConnBandwidth, now))

@@ -48,7 +48,7 @@ func (d *Dispatcher) reserve(from *Flow) (Place, <-chan struct{}) {
 	p := Place{d, d.cfg.Budget, d.cfg.FlowCost}
 	missing := p.cost
 	if from != nil && from.budget == p.budget {
-		missing -= from.cost
+		missing -= int(from.cost)
 	}
 	if full := p.budget.take(missing); full != nil {
 		return Place{}, full
@@ -95,26 +95,24 @@ func (p Place) admit(n newcomer, denied bool, c Carrier) (*Flow, error) {
 		f.vacate()
 		return nil, err
 	}
-	f.expect()
+	f.choose()
 	return f, nil
 }
 
 // Open makes a flow of a connection whose client has yet to say something. The
-// caller must call Admit next, or Done. It does not wait for a server, and keeps
-// out nobody who does, before Next is called.
+// caller must call Admit next, or Done. Before Next is called the flow does not count
+// as one that waits for a server, and keeps out none that does.
 func (p Place) Open(c Carrier) *Flow {
 	p.d.mu.Lock()
 	defer p.d.mu.Unlock()
-	f := p.flow(c)
-	f.opened = true
-	return f
+	return p.flow(c)
 }
 
 // flow makes the place a flow's, which no limit counts yet but that of all flows.
 func (p Place) flow(c Carrier) *Flow {
 	p.d.reserved--
 	f := p.d.flows.take()
-	f.d, f.carrier, f.diverted, f.remembered, f.why = p.d, c, true, pool.None, NoServer
-	f.budget, f.cost, f.era = p.budget, p.cost, p.d.era
+	f.d, f.carrier, f.remembered, f.why = p.d, c, pool.None, NoServer
+	f.budget, f.cost, f.era = p.budget, uint16(p.cost), p.d.era
 	return f
 }

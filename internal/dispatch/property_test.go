@@ -55,7 +55,7 @@ func TestAnyInterleaving(t *testing.T) {
 			}
 			j := live[draw("flow", 0, len(live)-1)]
 			switch {
-			case j.f.up:
+			case j.f.isUp():
 				remove(j)
 			case !j.pending:
 				target, ok := j.f.Next()

@@ -8,149 +8,187 @@ import (
 
 // A flow waits where it came too early for a rate, and where every server that
 // would take it is full. Time ends the first wait. The second one ends with a
-// place at a server, which is counted as the flow's before it knows: nobody who
-// comes later can take it away.
+// place at a server, which is counted as the flow's before it knows: no flow that
+// comes later can take it.
 
 const (
 	// TickTime is how often [Dispatcher.Tick] is to be called while flows wait.
 	TickTime = 10 * time.Millisecond
 	// maxTurns is how often a flow may get a place in vain, because its server
-	// can't be reached, before it goes on as one that finds none.
+	// can't be reached, before it goes on without waiting.
 	maxTurns = 3
 )
 
-// What a flow is doing about waiting.
-type waiting uint8
+// A wait is what a flow has that waits, or has to.
+type wait struct {
+	prev, next *Flow         // in its list
+	wake       func()        // ends the plane's wait, or nil
+	delay      time.Duration // how long it must wait before anything else; 0 once it does
+	until      time.Duration // delayed: when that is over
+	since      time.Duration // queued: when it came
+	seq        int64         // queued: its place in the order
+	turns      uint8         // queued: how many times so far
+}
 
-const (
-	moving waiting = iota
-	held           // it came too early
-	queued         // for a place at a server
-	called         // its wait is over, and Next has not been called yet
-)
+func (f *Flow) waitState() *wait {
+	if f.wait == nil {
+		f.wait = &wait{}
+	}
+	return f.wait
+}
 
-// A line is flows that wait, in their order.
-type line struct {
+// delay has Next make the flow wait before anything else, for no less than t.
+func (f *Flow) delay(t time.Duration) {
+	if t > f.mustWait() {
+		f.waitState().delay = t
+	}
+}
+
+func (f *Flow) mustWait() time.Duration {
+	if f.wait == nil {
+		return 0
+	}
+	return f.wait.delay
+}
+
+// A waitList is flows that wait, in their order.
+type waitList struct {
 	first, last *Flow
 	n           int
 }
 
 // insert puts a flow in front of another one, or at the end if that is nil.
-func (l *line) insert(f, before *Flow) {
+func (l *waitList) insert(f, before *Flow) {
 	after := l.last
 	if before != nil {
-		after = before.ahead
+		after = before.wait.prev
 	}
-	f.ahead, f.behind = after, before
-	*l.fromFront(after), *l.fromBack(before) = f, f
+	f.wait.prev, f.wait.next = after, before
+	*l.nextOf(after), *l.prevOf(before) = f, f
 	l.n++
 }
 
-func (l *line) remove(f *Flow) {
-	*l.fromFront(f.ahead), *l.fromBack(f.behind) = f.behind, f.ahead
-	f.ahead, f.behind = nil, nil
+func (l *waitList) remove(f *Flow) {
+	w := f.wait
+	*l.nextOf(w.prev), *l.prevOf(w.next) = w.next, w.prev
+	w.prev, w.next = nil, nil
 	l.n--
 }
 
-// fromFront is where it stands who comes after a flow, or who is first if that
-// is nil; fromBack likewise from the other end.
-func (l *line) fromFront(f *Flow) **Flow {
+// nextOf returns the link that points to f's successor, or to the first flow if f is
+// nil. prevOf mirrors it.
+func (l *waitList) nextOf(f *Flow) **Flow {
 	if f == nil {
 		return &l.first
 	}
-	return &f.behind
+	return &f.wait.next
 }
 
-func (l *line) fromBack(f *Flow) **Flow {
+func (l *waitList) prevOf(f *Flow) **Flow {
 	if f == nil {
 		return &l.last
 	}
-	return &f.ahead
+	return &f.wait.prev
 }
 
 // Wait is for after Next has returned false. It reports false if the client must
-// be given up. If true, the client is to be kept, and wake will be called when
-// Next is to be called again: once at most, by any goroutine, perhaps before Wait
+// be given up. If true, the client must be kept, and wake will be called when
+// Next must be called again: once at most, by any goroutine, perhaps before Wait
 // returns, and perhaps after Done where that comes at the same time. wake must
 // not block or call the Dispatcher; no lock of the Dispatcher's is held.
 //
 // Done ends a wait as it ends everything.
 func (f *Flow) Wait(wake func()) bool {
 	f.d.mu.Lock()
-	state := f.waits
-	if state == held || state == queued {
-		f.wake = wake
+	state := f.phase
+	if f.isWaiting() {
+		f.wait.wake = wake
 	}
 	f.d.mu.Unlock()
-	if state == called {
+	if state == woken {
 		wake()
 	}
-	return state != moving
+	return state == delayed || state == queued || state == woken
 }
 
-// stand has the flow wait in a line. What waits has a bound of its own, and does
-// not keep others from being accepted.
-func (f *Flow) stand(l *line, before *Flow, state waiting) {
+// insert has the flow wait in a list.
+func (f *Flow) insert(l *waitList, before *Flow, as phase) {
 	l.insert(f, before)
-	f.waits = state
-	f.settle()
+	f.enterPhase(as)
 	if d := f.d; d.waiting != nil {
 		close(d.waiting)
 		d.waiting = nil
 	}
 }
 
-// leave takes the flow out of its line, if it stands in one.
-func (f *Flow) leave() {
-	switch f.waits {
-	case held:
-		f.d.limits.held.remove(f)
+// dequeue takes the flow out of the list that it waits in, if it does.
+func (f *Flow) dequeue() {
+	switch f.phase {
+	case delayed:
+		f.d.limits.delayed.remove(f)
 	case queued:
 		f.d.queue.remove(f)
 		f.d.expects(f, -1)
 	}
-	f.waits, f.wake = moving, nil
 }
 
-// call ends the flow's wait.
-func (f *Flow) call() {
-	d, wake := f.d, f.wake
-	f.leave()
-	f.waits = called
-	f.pending = true
-	d.pending++
+// wakeUp ends the flow's wait.
+func (f *Flow) wakeUp() {
+	d, wake := f.d, f.wait.wake
+	f.dequeue()
+	f.wait.wake = nil
+	f.enterPhase(woken)
 	if wake != nil {
 		d.woken = append(d.woken, wake)
 	}
 }
 
+// startDelay has a flow that came too early wait. It reports false for others.
+func (f *Flow) startDelay(now time.Duration) bool {
+	if f.mustWait() == 0 {
+		return false
+	}
+	w := f.wait
+	w.delay, w.until = 0, now+w.delay
+	f.insert(&f.d.limits.delayed, nil, delayed)
+	return true
+}
+
 // enqueue has a flow that has found no server wait for a place. It reports false
 // where there is nothing to wait for, or no room to wait: then the flow goes on
-// to the emergency server.
+// along its route.
 func (f *Flow) enqueue(now time.Duration) bool {
-	d := f.d
-	if f.noQueue || f.diverted || d.cfg.Queue == 0 || f.turns == maxTurns || !f.isForPlace(now) {
-		f.noQueue = true
+	d, turns := f.d, f.turns()
+	if f.why == QueueTime || d.cfg.Queue == 0 || turns == maxTurns || !f.isForPlace(now) {
 		return false
 	}
 	if d.queue.n >= d.cfg.Queue {
-		f.noQueue, f.why = true, QueueFull
+		f.why = QueueFull
 		return false
 	}
+	w := f.waitState()
 	var before *Flow
-	if f.turns == 0 {
-		f.since = now
+	if turns == 0 {
+		w.since = now
 	} else {
 		before = d.queue.first // it was the first
 	}
-	f.turns++
+	w.turns++
 	f.number(before)
-	f.stand(&d.queue, before, queued)
+	f.insert(&d.queue, before, queued)
 	d.expects(f, 1)
-	if f.turns > 1 { // what has room by now was not offered
+	if turns > 0 { // what has room by now was not offered
 		d.offerAll(now)
 	}
 	return true
+}
+
+// turns is how often the flow was queued.
+func (f *Flow) turns() uint8 {
+	if f.wait == nil {
+		return 0
+	}
+	return f.wait.turns
 }
 
 // number gives the flow its place in the order of the queue. One that goes to the
@@ -159,12 +197,12 @@ func (f *Flow) number(before *Flow) {
 	d := f.d
 	switch {
 	case before != nil:
-		f.seq = before.seq - 1
+		f.wait.seq = before.wait.seq - 1
 		clear(d.passed)
 	case d.queue.last != nil:
-		f.seq = d.queue.last.seq + 1
+		f.wait.seq = d.queue.last.wait.seq + 1
 	default:
-		f.seq = 1
+		f.wait.seq = 1
 		clear(d.passed)
 	}
 }
@@ -172,14 +210,15 @@ func (f *Flow) number(before *Flow) {
 // expects counts the flows of the queue that a server takes beyond what it takes
 // of new clients, since it served them before.
 func (d *Dispatcher) expects(f *Flow, n int) {
-	if s := d.pool.At(f.remembered); s == nil || !f.mayUse(s) {
+	slot := int(f.remembered)
+	if s := d.pool.At(slot); s == nil || !f.mayUse(s) {
 		return
 	}
 	if d.returning == nil {
 		d.returning = map[int]int{}
 	}
-	if d.returning[f.remembered] += n; d.returning[f.remembered] <= 0 {
-		delete(d.returning, f.remembered)
+	if d.returning[slot] += n; d.returning[slot] <= 0 {
+		delete(d.returning, slot)
 	}
 }
 
@@ -187,7 +226,7 @@ func (d *Dispatcher) expects(f *Flow, n int) {
 func (d *Dispatcher) requeue() {
 	clear(d.passed)
 	clear(d.returning)
-	for f := d.queue.first; f != nil; f = f.behind {
+	for f := d.queue.first; f != nil; f = f.wait.next {
 		d.expects(f, 1)
 	}
 }
@@ -207,26 +246,26 @@ func (f *Flow) isForPlace(now time.Duration) bool {
 // mayUse reports whether the flow may ever go to a server from the queue.
 func (f *Flow) mayUse(s *pool.Server) bool {
 	cfg := f.d.cfg
-	return (!cfg.Stubborn || s.Slot == f.first) && cfg.ACLs.Permits(s.ACL, f.client.Addr())
+	return (!cfg.Stubborn || s.Slot == int(f.first)) && cfg.ACLs.Permits(s.ACL, f.client.addr())
 }
 
 // couldUse reports whether only limits keep the flow from a server. One that had
 // a place in vain may use any that has room by now.
 func (f *Flow) couldUse(s *pool.Server, now time.Duration) bool {
-	d, returning := f.d, s.Slot == f.remembered
+	d, returning := f.d, s.Slot == int(f.remembered)
 	switch d.pool.Admit(s, returning, now) {
 	case pool.Full:
 		return returning || d.cfg.Pool.Algorithm != pool.Weight || s.Weight > 0
 	case pool.Admitted:
-		return f.turns > 0 || d.overRate(s.Slot, now)
+		return f.turns() > 0 || d.overRate(s.Slot, now)
 	}
 	return false
 }
 
-// offer gives the free places of a server to those who wait, the first one
-// first. It costs as much as flows get a place: those that the server may never
-// take are looked at once, and where it has room for clients that it served before
-// only, the queue is looked through if there are some.
+// offer gives the free places of a server to the flows that wait, the first one
+// first. Its cost is that of the flows that get a place: those that the server may
+// never take are looked at once, and where it has room only for clients that it
+// served before, the queue is searched if there are some.
 func (d *Dispatcher) offer(s *pool.Server, now time.Duration) {
 	if s.Slot < 0 || d.queue.n == 0 {
 		return
@@ -239,14 +278,14 @@ func (d *Dispatcher) offer(s *pool.Server, now time.Duration) {
 		if d.returning[s.Slot] == 0 && d.pool.Admit(s, false, now) != pool.Admitted {
 			return
 		}
-		next := f.behind
+		next := f.wait.next
 		switch {
 		case !f.mayUse(s):
 			if passing {
-				d.pass(s.Slot, f.seq)
+				d.pass(s.Slot, f.wait.seq)
 			}
-		case f.admitted(s, now):
-			f.call()
+		case f.fits(s, now):
+			f.wakeUp()
 			f.take(s, now)
 		default:
 			passing = false
@@ -262,7 +301,7 @@ func (d *Dispatcher) notPassed(slot int) *Flow {
 		return d.queue.first
 	}
 	var f *Flow
-	for next := d.queue.last; next != nil && next.seq > d.passed[slot]; next = next.ahead {
+	for next := d.queue.last; next != nil && next.wait.seq > d.passed[slot]; next = next.wait.prev {
 		f = next
 	}
 	return f
@@ -275,7 +314,7 @@ func (d *Dispatcher) pass(slot int, seq int64) {
 	d.passed[slot] = seq
 }
 
-// offerAll does so with all servers.
+// offerAll does so for all servers.
 func (d *Dispatcher) offerAll(now time.Duration) {
 	for slot := d.pool.Next(0, now); slot != pool.None && d.queue.n > 0; slot = d.pool.Next(slot+1, now) {
 		d.offer(d.pool.At(slot), now)
@@ -283,11 +322,11 @@ func (d *Dispatcher) offerAll(now time.Duration) {
 }
 
 // Waiting returns nil while a flow waits, and otherwise a channel that is closed
-// when one begins to.
+// when one starts to.
 func (d *Dispatcher) Waiting() <-chan struct{} {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.queue.n+d.limits.held.n > 0 {
+	if d.queue.n+d.limits.delayed.n > 0 {
 		return nil
 	}
 	if d.waiting == nil {
@@ -303,16 +342,16 @@ func (d *Dispatcher) Tick() {
 	d.mu.Lock()
 	defer d.unlock()
 	now := d.now()
-	for f := d.limits.held.first; f != nil; { // in no order of time, but few
-		next := f.behind
-		if f.until <= now {
-			f.call()
+	for f := d.limits.delayed.first; f != nil; { // in no order of time, but few
+		next := f.wait.next
+		if f.wait.until <= now {
+			f.wakeUp()
 		}
 		f = next
 	}
 	d.offerAll(now)
-	for f := d.queue.first; f != nil && d.cfg.QueueTime > 0 && now-f.since >= d.cfg.QueueTime; f = d.queue.first {
-		f.noQueue, f.why = true, QueueTime
-		f.call()
+	for f := d.queue.first; f != nil && d.cfg.QueueTime > 0 && now-f.wait.since >= d.cfg.QueueTime; f = d.queue.first {
+		f.why = QueueTime
+		f.wakeUp()
 	}
 }

@@ -369,7 +369,7 @@ func TestAnyQueue(t *testing.T) {
 			switch do := draw("do", 0, 2); {
 			case j.woken:
 				next(j)
-			case do == 0 || j.waits || j.up:
+			case do == 0 || j.waits || j.isUp():
 				j.Done(ByClient)
 				live = slices.DeleteFunc(live, func(o *journey) bool { return o == j })
 			case do == 1:

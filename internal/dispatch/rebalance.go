@@ -60,14 +60,14 @@ func (s *sweep) arrivingAt(slot int) int { return s.arriving[slot] }
 // belongsElsewhere reports whether a new client like this one would go to
 // another server, which takes it, and notes that it goes there.
 func (s *sweep) belongsElsewhere(f *Flow) bool {
-	if f.server.Slot == pool.AbuseSlot || f.ending {
+	if f.server.Slot == pool.AbuseSlot || f.phase == leaving {
 		return false
 	}
 	to := s.elsewhere(f)
 	if to == nil {
 		return false
 	}
-	f.ending = true
+	f.enterPhase(leaving)
 	s.arriving[to.Slot]++
 	s.d.moved = append(s.d.moved, move{to.Slot, s.now})
 	if s.leveler != nil {

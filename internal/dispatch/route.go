@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"net/netip"
 	"slices"
 	"time"
 
@@ -16,116 +17,200 @@ const (
 	maxEjected = 3
 )
 
-// tried are the servers that a flow has left behind, of those that the algorithm
-// chose or that failed.
-type tried struct {
-	slots   []int // of both sorts
-	failed  []int // of those that failed
-	again   int   // choices of the algorithm
-	ejected int   // ejected servers that were offered
-	// emergency is how many servers of last resort were.
-	emergency int
+// A route is the order in which a flow is offered servers: the one that its client
+// used last, or that the algorithm chooses; others that the algorithm chooses, if it
+// is none of Pen's; the rest in the order of their slots, once around; a wait for a
+// place at one that is full; the emergency servers; and a few that were ejected, as
+// there is nothing else. The zero value is at the start.
+type route struct {
+	remembered int32 // slot that the client used last, or pool.None
+	first      int32 // slot that was chosen first, or pool.None; see also Prefer
+	slot       int32 // from which a scan goes on
+	stage      stage
+	past       *history // nil as long as the first server does
 }
 
-func (f *Flow) trail() *tried {
-	if f.tried == nil {
-		f.tried = &tried{}
-	}
-	return f.tried
+type stage uint8
+
+const (
+	stagePick      stage = iota
+	stagePreferred       // as stagePick, but first is the one to begin with
+	stageAbuse           // the abuse server, and no other
+	stageAgain           // as the algorithm chooses
+	stageScan            // in the order of slots
+	stageRescan          // likewise, from slot 0 to the first one
+	stageQueue           // a wait for a place; Next does that
+	stageEmergency
+	// From here on ejected servers are admitted.
+	stageStubborn // as stageQueue, without failover: only the first one, also if it is ejected
+	stageEjected
+	stageEnd
+)
+
+// A history is what a flow has tried, and left behind.
+type history struct {
+	slots     []int // of servers that the algorithm chose, or that failed
+	failed    []int // of those that failed
+	again     int   // choices of the algorithm
+	ejected   int   // ejected servers that were offered
+	emergency int   // servers of last resort that were
+	addresses addressTries
+	credited  volume // with which servers that it has left were credited
 }
 
-// passOver says that a server was found and does not take the client.
-func (f *Flow) passOver(s *pool.Server) {
-	if f.stage == stageAgain && s.Slot >= 0 {
-		f.trail().slots = append(f.trail().slots, s.Slot)
+func (r *route) history() *history {
+	if r.past == nil {
+		r.past = &history{}
 	}
+	return r.past
 }
 
-// fail says that a server failed, which is not offered again.
-func (f *Flow) fail(s *pool.Server) {
-	if s.Slot >= 0 {
-		t := f.trail()
-		t.slots, t.failed = append(t.slots, s.Slot), append(t.failed, s.Slot)
+// next takes one step for a flow and returns the server found there, which may not
+// admit it, or nil.
+func (r *route) next(f *Flow, now time.Duration) *pool.Server {
+	switch p := f.d.pool; r.stage {
+	case stageAbuse:
+		r.stage = stageEnd
+		return p.Abuse()
+	case stagePick, stagePreferred:
+		return r.pick(f.d.cfg, p, f.who(), now)
+	case stageAgain:
+		return r.pickAgain(p, f.who(), now)
+	case stageScan, stageRescan:
+		return r.scan(p, now)
+	case stageEmergency:
+		return r.emergency(p)
+	case stageEjected:
+		return r.ejected(f, now)
 	}
+	return nil
 }
 
-// startOver has the flow go through all servers but this one.
-func (f *Flow) startOver(s *pool.Server) {
-	if s.Slot < 0 || f.d.cfg.Stubborn {
-		return
+// pick chooses the first server and what comes after it. A client whose server
+// was taken out of the table chooses anew.
+func (r *route) pick(cfg *Config, p *pool.Pool, client netip.AddrPort, now time.Duration) *pool.Server {
+	if r.stage != stagePreferred || p.At(int(r.first)) == nil {
+		r.first = r.remembered
+		if cfg.NoTracking || cfg.PerDatagram || p.At(int(r.first)) == nil {
+			r.first = int32(p.Pick(client, now))
+		}
 	}
-	f.restart()
-	f.first, f.next, f.stage = s.Slot, s.Slot+1, stageScan
-	if f.d.cfg.Pool.Algorithm.Spreads() {
-		f.stage = stageAgain
+	r.slot = r.first + 1
+	switch {
+	case cfg.Stubborn:
+		r.stage = stageStubborn
+	case r.first == pool.None:
+		r.stage = stageQueue
+	case cfg.Pool.Algorithm.Spreads():
+		r.stage = stageAgain
+	default:
+		r.stage = stageScan
 	}
+	return p.At(int(r.first))
 }
 
-// again returns another server that the algorithm chooses.
-func (f *Flow) again(now time.Duration) *pool.Server {
-	t := f.trail()
-	if t.again == maxAgain {
-		f.stage = stageScan
+// pickAgain returns another server that the algorithm chooses.
+func (r *route) pickAgain(p *pool.Pool, client netip.AddrPort, now time.Duration) *pool.Server {
+	h := r.history()
+	if h.again == maxAgain {
+		r.stage = stageScan
 		return nil
 	}
-	t.again++
-	slot := f.d.pool.PickOther(f.who(), t.slots, now)
+	h.again++
+	slot := p.PickOther(client, h.slots, now)
 	if slot == pool.None {
-		f.stage = stageScan
+		r.stage = stageScan
 	}
-	return f.d.pool.At(slot)
+	return p.At(slot)
 }
 
 // scan returns the next server in the order of slots, from the first one's once
 // around.
-func (f *Flow) scan(now time.Duration) *pool.Server {
-	p := f.d.pool
-	slot := p.Next(f.next, now)
+func (r *route) scan(p *pool.Pool, now time.Duration) *pool.Server {
+	slot := p.Next(int(r.slot), now)
 	switch {
-	case slot == pool.None && !f.wrapped:
-		f.wrapped, f.next = true, 0
+	case slot == pool.None && r.stage == stageScan:
+		r.stage, r.slot = stageRescan, 0
 		return nil
-	case slot == pool.None || f.wrapped && slot >= f.first:
-		f.stage = stageEmergency
+	case slot == pool.None || r.stage == stageRescan && slot >= int(r.first):
+		r.stage = stageQueue
 		return nil
 	}
-	f.next = slot + 1
-	if f.tried != nil && slices.Contains(f.tried.slots, slot) {
+	r.slot = int32(slot) + 1
+	if r.past != nil && slices.Contains(r.past.slots, slot) {
 		return nil
 	}
 	return p.At(slot)
 }
 
 // emergency returns the next server of last resort.
-func (f *Flow) emergency() *pool.Server {
+func (r *route) emergency(p *pool.Pool) *pool.Server {
 	n := 0
-	if f.tried != nil {
-		n = f.tried.emergency
+	if r.past != nil {
+		n = r.past.emergency
 	}
-	s := f.d.pool.Emergency(n)
-	if f.d.pool.Emergency(n+1) == nil {
-		f.stage = stageEjected
+	s := p.Emergency(n)
+	if p.Emergency(n+1) == nil {
+		r.stage = stageEjected
 	} else {
-		f.trail().emergency++
+		r.history().emergency++
 	}
 	return s
 }
 
 // ejected returns a server that others have found dead: it may be back, and there
 // is nothing else for the client.
-func (f *Flow) ejected(now time.Duration) *pool.Server {
-	t := f.trail()
+func (r *route) ejected(f *Flow, now time.Duration) *pool.Server {
+	h := r.history()
 	slot := pool.None
 	hasWaited := f.why == QueueFull || f.why == QueueTime // for a place at one that works
-	if t.ejected < maxEjected && !f.diverted && !hasWaited {
+	if h.ejected < maxEjected && !hasWaited {
 		slot = f.d.pool.Ejected(now, func(s *pool.Server) bool {
-			return (!f.d.cfg.Stubborn || f.first == pool.None || s.Slot == f.first) && !slices.Contains(t.failed, s.Slot) && f.verdict(s, now) == pool.Admitted
+			return (!f.d.cfg.Stubborn || r.first == pool.None || s.Slot == int(r.first)) && !slices.Contains(h.failed, s.Slot) && f.verdict(s, now) == pool.Admitted
 		})
 	}
 	if slot == pool.None {
-		f.stage = stageEnd
+		r.stage = stageEnd
 		return nil
 	}
-	t.ejected++
+	h.ejected++
 	return f.d.pool.At(slot)
+}
+
+// passOver says that the server that was found does not take the client.
+func (r *route) passOver(s *pool.Server) {
+	if r.stage == stageAgain && s.Slot >= 0 {
+		r.history().slots = append(r.history().slots, s.Slot)
+	}
+}
+
+// exclude has a server that failed not offered again.
+func (r *route) exclude(s *pool.Server) {
+	if s.Slot >= 0 {
+		h := r.history()
+		h.slots, h.failed = append(h.slots, s.Slot), append(h.failed, s.Slot)
+	}
+}
+
+// restart has a flow choose as if it were new.
+func (f *Flow) restart() {
+	f.stage, f.why, f.wait = stagePick, NoServer, nil
+	if f.isDiverted() {
+		f.stage = stageAbuse
+	}
+	if f.past != nil {
+		*f.past = history{credited: f.past.credited}
+	}
+}
+
+// startOver has a flow go through all servers but this one.
+func (f *Flow) startOver(s *pool.Server) {
+	if s.Slot < 0 || f.d.cfg.Stubborn {
+		return
+	}
+	f.restart()
+	f.first, f.slot, f.stage = int32(s.Slot), int32(s.Slot)+1, stageScan
+	if f.d.cfg.Pool.Algorithm.Spreads() {
+		f.stage = stageAgain
+	}
 }

@@ -50,7 +50,7 @@ func (s *sweep) look(f *Flow) bool {
 	if s.era != s.d.era {
 		return false
 	}
-	if !f.up {
+	if !f.isUp() {
 		return true
 	}
 	if why := s.ends(f); why != NotEnded {
@@ -81,7 +81,7 @@ func (d *Dispatcher) givingWay() []victim {
 	}
 	over := make([]victim, 0, n)
 	for f := range d.flows.live {
-		if f.unproven {
+		if f.proof == unproven {
 			over = append(over, victim{f.carrier, ByDisplacement})
 		}
 		if len(over) == n {
@@ -171,7 +171,7 @@ func (s *sweep) ends(f *Flow) Ending {
 	switch {
 	case cfg.IdleTimeout > 0 && f.idleFor(s.now) >= cfg.IdleTimeout:
 		return ByIdleTimeout
-	case cfg.MaxAge > 0 && s.now-f.upAt >= cfg.MaxAge-time.Duration(f.jitter()*float64(cfg.MaxAge)):
+	case cfg.MaxAge > 0 && s.now-f.since >= cfg.MaxAge-time.Duration(f.jitter()*float64(cfg.MaxAge)):
 		return ByMaxAge
 	case s.end[slot] > 0:
 		s.end[slot]--
@@ -181,7 +181,7 @@ func (s *sweep) ends(f *Flow) Ending {
 	}
 	if s.moves > 0 && s.belongsElsewhere(f) {
 		s.moves--
-		s.forgotten = append(s.forgotten, f.key)
+		s.forgotten = append(s.forgotten, f.key())
 		return ByRebalance
 	}
 	return NotEnded
@@ -193,7 +193,7 @@ const maxJitter = 0.1
 
 // jitter is the flow's own share of that: its number and its begin, scattered.
 func (f *Flow) jitter() float64 {
-	h := (uint64(f.upAt) + uint64(f.id)) * 0x9e3779b97f4a7c15
+	h := (uint64(f.since) + uint64(f.id)) * 0x9e3779b97f4a7c15
 	return maxJitter * float64(h>>11) / (1 << 53)
 }
 

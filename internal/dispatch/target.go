@@ -48,8 +48,8 @@ func (t Target) String() string {
 func (f *Flow) target(s *pool.Server) Target {
 	t := f.d.target(s)
 	t.Addr = f.addr(s)
-	if f.d.transparent() && f.client.IsValid() {
-		t.Source, t.Transparent = f.client.Addr(), true
+	if client := f.client.addr(); f.d.transparent() && client.IsValid() {
+		t.Source, t.Transparent = client, true
 	}
 	t.Log, t.LogAnswer = f.watchers(s)
 	f.meterTarget(&t)
@@ -73,7 +73,7 @@ func (f *Flow) watchers(s *pool.Server) (client, server func(chunk []byte)) {
 	if log == nil && dump == nil {
 		return nil, nil
 	}
-	from, to := f.client.Addr(), s.Path
+	from, to := f.client.addr(), s.Path
 	if to == "" {
 		to = f.addr(s).Addr().String()
 	}
