@@ -123,7 +123,7 @@ func serve(inv config.Invocation, logger *process.Logger, ready func() error) in
 
 	loops := runtime.GOMAXPROCS(0)
 	if app.UsesLoops(inv.Config) {
-		runtime.GOMAXPROCS(loops + 1) // see loop.Listen
+		runtime.GOMAXPROCS(loops + 1) // see loop.New
 	}
 	memory := process.OwnMemory()
 	defer memory.Close()

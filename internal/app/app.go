@@ -30,6 +30,7 @@ import (
 	"pen/internal/names"
 	"pen/internal/plane/loop"
 	"pen/internal/process"
+	"pen/internal/sock"
 	"pen/internal/tlsterm"
 )
 
@@ -48,7 +49,7 @@ type Options struct {
 	// Output gets the replies to commands given at the start; nil discards.
 	Output io.Writer
 	// Loops is how many event loops carry the connections of a listener; see
-	// loop.Listen. 0 is one fewer than the processors that Go may use, one at
+	// loop.New. 0 is one fewer than the processors that Go may use, one at
 	// least. Where there are many listeners each has fewer.
 	Loops int
 	// Memory is what the process may use of it; nil has no limit.
@@ -64,16 +65,17 @@ type Options struct {
 
 // An App is one running Pen.
 type App struct {
-	opt     Options
-	start   time.Time // the zero of the Dispatcher's clock
-	base    config.Config
-	run     []config.Command // to be run once started
-	nofile  uint64           // descriptors that the process may open
-	share   *loop.Share      // of Go's processors
-	checks  *checks
-	names   *names.Watcher
-	renamed chan struct{}    // a name has got another address
-	budget  *dispatch.Budget // of descriptors for connections
+	opt        Options
+	start      time.Time // the zero of the Dispatcher's clock
+	base       config.Config
+	run        []config.Command // to be run once started
+	nofile     uint64           // descriptors that the process may open
+	sockets    sock.Sockets     // all that Pen listens on
+	processors *loop.Processors // of Go's, for event loops
+	checks     *checks
+	names      *names.Watcher
+	renamed    chan struct{}    // a name has got another address
+	budget     *dispatch.Budget // of descriptors for connections
 	// budgetUDP is the share of it for flows of datagrams
 	budgetUDP *dispatch.Budget
 
@@ -104,7 +106,6 @@ type App struct {
 	edges     edges
 	obsolete  bool                     // it was said that a protocol is
 	tables    map[string]*client.Table // client tables that services share
-	retired   map[string]time.Duration // when listeners at these addresses were told to close
 	undo      []past                   // what was replaced, for rollback, oldest first
 	control   *control.Server
 	agents    net.Listener // for the reports of agents; may be nil
@@ -134,13 +135,13 @@ func (c *inForce) certificates(service string) []tlsterm.Info {
 func New(inv config.Invocation, opt Options) (*App, error) {
 	a := &App{
 		opt: opt, start: time.Now(), base: inv.Base, run: inv.Run, file: inv.Config, read: inv.Config, actions: inv.Run,
-		nofile: process.RaiseNoFile(), done: make(chan struct{}), renamed: make(chan struct{}, 1), tables: map[string]*client.Table{}, retired: map[string]time.Duration{}, missing: map[serverAt]string{},
+		nofile: process.RaiseNoFile(), done: make(chan struct{}), renamed: make(chan struct{}, 1), tables: map[string]*client.Table{}, missing: map[serverAt]string{},
 		changes: changes{turn: make(chan struct{}, 1)},
 	}
 	opt.Names.OnChange, opt.Names.Log = a.readdressed, opt.Log
 	a.names = names.New(opt.Names)
 	a.checks = a.newChecks(a.agentConns(inv.Config))
-	a.share = loop.NewShare(cmp.Or(opt.Loops, defaultLoops()))
+	a.processors = loop.NewProcessors(cmp.Or(opt.Loops, defaultLoops()))
 	a.budget = dispatch.NewBudget(a.descriptors() - a.agentConns(inv.Config))
 	a.budgetUDP = a.budget.Share((a.descriptors() - a.agentConns(inv.Config)) / 2)
 	if opt.Context == nil {
@@ -175,13 +176,13 @@ func (a *App) setup(cfg config.Config) error {
 	if err := a.openAgents(cfg); err != nil {
 		return err
 	}
-	bound, err := a.bind(a.stopping, cfg, nil)
+	bound, err := a.bind(cfg, nil)
 	if err != nil {
 		return err
 	}
 	a.cleanup.add("listeners", func() error {
 		if !a.started {
-			closeAll(bound)
+			discard(bound)
 		}
 		return nil // Serve has closed them
 	})

@@ -35,7 +35,7 @@ func (a *App) openControl(cfg config.Config) error {
 			return nil
 		}
 	}
-	ln, err := sock.ListenPrivate(address)
+	ln, err := a.connections(a.sockets.ListenPrivate(address))
 	if err != nil {
 		return fmt.Errorf("control socket: %w", err)
 	}
@@ -50,6 +50,18 @@ func (a *App) openControl(cfg config.Config) error {
 		return ln.Close()
 	})
 	return nil
+}
+
+// connections returns package net's view of a listener.
+func (a *App) connections(l *sock.Listener, err error) (net.Listener, error) {
+	if err != nil {
+		return nil, err
+	}
+	ln, err := l.Connections()
+	if err != nil {
+		return nil, errors.Join(err, l.Release())
+	}
+	return ln, nil
 }
 
 // controlSessions is how many clients the control socket may have: no more
@@ -120,7 +132,7 @@ func (a *App) openAgents(cfg config.Config) error {
 	if cfg.AgentListen == "" {
 		return nil
 	}
-	ln, err := sock.Listen(sock.OnLoopback(cfg.AgentListen), 0)
+	ln, err := a.connections(a.sockets.Listen(sock.OnLoopback(cfg.AgentListen)))
 	if err != nil {
 		return fmt.Errorf("agent_listen: %w", err)
 	}

@@ -195,10 +195,7 @@ const tlsBacklog = 128
 func (a *App) edgesOf(cfg config.Config, services map[string]*service) map[string]*stream.Edge {
 	out := map[string]*stream.Edge{}
 	for _, s := range cfg.Services {
-		e := &stream.Edge{TLS: a.edges.servers[s.Name].Server, Backlog: s.Backlog}
-		if e.TLS != nil && e.Backlog == 0 {
-			e.Backlog = tlsBacklog
-		}
+		e := &stream.Edge{TLS: a.edges.servers[s.Name].Server}
 		e.Accept, e.AcceptUnix = config.Networks(s.AcceptProxy), hasWord(s.AcceptProxy, config.AcceptUnix)
 		if s.HTTP {
 			e.HTTP = &stream.HTTP{Forwarded: s.HTTPForwarded, Trust: config.Networks(s.HTTPTrust), MaxHead: s.HTTPHead}

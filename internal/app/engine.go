@@ -215,7 +215,7 @@ func (a *App) commit(ctx context.Context, next config.Config, countries *geoip.D
 		}
 	}
 	heirs := a.heirs(next)
-	bound, err := a.bind(ctx, next, heirs)
+	bound, err := a.bind(next, heirs)
 	if err != nil {
 		if next.Log != old.Log {
 			closeLog(log)
@@ -223,7 +223,7 @@ func (a *App) commit(ctx context.Context, next config.Config, countries *geoip.D
 		return err
 	}
 	if ctx.Err() != nil {
-		closeAll(bound)
+		discard(bound)
 		if next.Log != old.Log {
 			closeLog(log)
 		}

@@ -76,7 +76,7 @@ func (a *App) doorsOf(ctx context.Context, cfg config.Config) doors {
 		for _, text := range s.Listeners() {
 			var at net.Addr
 			if running != nil && running.listeners[text].plane != nil {
-				at = running.listeners[text].plane.Addr()
+				at = running.listeners[text].ln.Addr()
 			}
 			d := door{of: "the first service", name: s.Name, isOf: true}
 			if s.Name != config.DefaultService {

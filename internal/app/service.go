@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"net"
 	"slices"
 	"strings"
 	"syscall"
-	"time"
 
 	"pen/internal/client"
 	"pen/internal/config"
@@ -19,6 +17,7 @@ import (
 	"pen/internal/plane/datagram"
 	"pen/internal/plane/loop"
 	"pen/internal/plane/stream"
+	"pen/internal/sock"
 )
 
 // A service is what runs of one config.Service: its policy, and the planes that
@@ -33,9 +32,10 @@ type service struct {
 	endTick   context.CancelFunc // nil before Start
 }
 
-// A listener is a plane with the means to make it take nothing new, once it is
-// served.
+// A listener is a socket and the plane that has it on loan. retire ends the plane:
+// it takes no more clients.
 type listener struct {
+	ln     *sock.Listener
 	plane  plane.Plane
 	retire context.CancelFunc
 }
@@ -49,7 +49,7 @@ type draft struct {
 	cfg config.Config
 	built
 	heirs map[string]*service
-	bound map[planeKey]plane.Plane
+	bound map[planeKey]listener
 }
 
 // heirs returns what runs already of the services of a configuration, by their
@@ -83,63 +83,40 @@ func (a *App) isRename(name string, s config.Service) bool {
 		slices.ContainsFunc(s.Listeners(), func(addr string) bool { return slices.Contains(was.Listeners(), addr) })
 }
 
-// bind makes the listeners that a configuration wants and that are not there.
-// After an error none of them is left. Called by a change.
-func (a *App) bind(ctx context.Context, cfg config.Config, heirs map[string]*service) (map[planeKey]plane.Plane, error) {
+// bind makes the listeners of a configuration that are not there, and planes for
+// those whose plane can't do what is wanted. After an error none of them is left.
+// Called by a change.
+func (a *App) bind(cfg config.Config, heirs map[string]*service) (map[planeKey]listener, error) {
 	loops, err := a.loopsEach(cfg)
+	if err == nil {
+		err = a.wantsNoOthers(cfg, heirs)
+	}
 	if err != nil {
 		return nil, err
 	}
-	bound := map[planeKey]plane.Plane{}
+	bound := map[planeKey]listener{}
 	for _, s := range cfg.Services {
 		for _, addr := range s.Listeners() {
-			var old plane.Plane
+			var old listener
 			if running := heirs[s.Name]; running != nil {
-				old = running.listeners[addr].plane
+				old = running.listeners[addr]
 			}
-			if old != nil && !outgrown(old, s) {
+			if old.plane != nil && !outgrown(old.plane, s) {
 				continue
 			}
-			p, err := a.listen(s, addr, loops, old)
-			for errors.Is(err, syscall.EADDRINUSE) && a.closing(addr) && ctx.Err() == nil {
-				time.Sleep(time.Millisecond)
-				p, err = a.listen(s, addr, loops, old)
-			}
+			l, err := a.listen(s, addr, loops, old)
 			if err != nil {
-				closeAll(bound)
-				return nil, inService(s.Name, a.taken(addr, err))
+				discard(bound)
+				return nil, inService(s.Name, err)
 			}
-			bound[planeKey{s.Name, addr}] = p
+			bound[planeKey{s.Name, addr}] = l
 		}
 	}
 	return bound, nil
 }
 
-// closeTime is how long a listener that was retired may take to close.
-const closeTime = time.Second
-
-// closing reports whether a listener of ours at an address was retired so lately
-// that it may not be closed yet. Called by a change.
-func (a *App) closing(addr string) bool {
-	at, ok := a.retired[addr]
-	return ok && a.now()-at < closeTime
-}
-
-// taken says which service has an address that another one wants.
-func (a *App) taken(addr string, err error) error {
-	for name, s := range a.services {
-		if _, ok := s.listeners[addr]; ok {
-			if name == config.DefaultService {
-				name = "the first service"
-			}
-			return fmt.Errorf("%w: %s listens there, and must give it up before", err, name)
-		}
-	}
-	return err
-}
-
-// wantsNoOthers reports an address that a service wants while another one has it,
-// as bind would. Called within change.
+// wantsNoOthers reports an address that a service wants while another one has it.
+// Called within change.
 func (a *App) wantsNoOthers(cfg config.Config, heirs map[string]*service) error {
 	for _, s := range cfg.Services {
 		for _, addr := range s.Listeners() {
@@ -147,18 +124,20 @@ func (a *App) wantsNoOthers(cfg config.Config, heirs map[string]*service) error 
 			if running != nil && running.listeners[addr].plane != nil || addr == "0" || strings.HasSuffix(addr, ":0") {
 				continue
 			}
-			inUse := fmt.Errorf("can't bind local address %s: %w", addr, syscall.EADDRINUSE)
-			if err := a.taken(addr, inUse); err != inUse {
-				return inService(s.Name, err)
+			for name, other := range a.services {
+				if l, ok := other.listeners[addr]; ok && l.ln.IsDatagram() == s.UDP {
+					return inService(s.Name, fmt.Errorf("can't bind local address %s: %w: %s listens there, and must give it up before", addr, syscall.EADDRINUSE, called(name)))
+				}
 			}
 		}
 	}
 	return nil
 }
 
-func closeAll(planes map[planeKey]plane.Plane) {
-	for _, p := range planes {
-		p.Close()
+// discard closes listeners that are not served.
+func discard(listeners map[planeKey]listener) {
+	for _, l := range listeners {
+		l.retire()
 	}
 }
 
@@ -172,15 +151,8 @@ func inService(name string, err error) error {
 
 // outgrown reports whether a plane can't do what a service needs now.
 func outgrown(p plane.Plane, s config.Service) bool {
-	_, loops := p.(sharer)
+	_, loops := p.(*loop.Plane)
 	return loops && s.HasEdges()
-}
-
-// A sharer is a plane whose socket another plane can take over: one of event
-// loops.
-type sharer interface {
-	Share() (net.Listener, error)
-	Leave()
 }
 
 // log is where a service logs.
@@ -188,24 +160,36 @@ func (a *App) log(service string) *slog.Logger {
 	return a.opt.Log.With("service", service)
 }
 
-// listen makes a plane: for the socket of an old one that it takes the place of,
-// so that no client finds the door closed, or for a new socket.
-func (a *App) listen(s config.Service, addr string, loops int, old plane.Plane) (plane.Plane, error) {
-	log := a.log(s.Name)
-	if old, ok := old.(sharer); ok {
-		ln, err := old.Share()
-		if err != nil {
-			return nil, err
-		}
-		return stream.New(ln, log), nil
+// listen makes a plane, behind the socket of the one that it takes the place of, if
+// there is one: so no client is refused.
+func (a *App) listen(s config.Service, addr string, loops int, old listener) (listener, error) {
+	listen := a.sockets.Listen
+	switch {
+	case old.plane != nil:
+		listen = func(string) (*sock.Listener, error) { return old.ln.Lend(), nil }
+	case s.UDP:
+		listen = a.sockets.ListenDatagram
 	}
+	ln, err := listen(addr)
+	if err != nil {
+		return listener{}, err
+	}
+	p, err := a.newPlane(s, ln, loops)
+	if err != nil {
+		return listener{}, errors.Join(err, ln.Release())
+	}
+	return listener{ln, p, func() { p.Close() }}, nil
+}
+
+func (a *App) newPlane(s config.Service, ln *sock.Listener, loops int) (plane.Plane, error) {
+	log := a.log(s.Name)
 	if s.UDP {
-		return datagram.Listen(addr, log)
+		return datagram.New(ln, log)
 	}
 	if usesLoops(s) {
-		return loop.Listen(addr, s.Backlog, loops, a.share, log)
+		return loop.New(ln, loops, a.processors, log)
 	}
-	return stream.Listen(addr, s.Backlog, log)
+	return stream.New(ln, log)
 }
 
 // use makes a draft effective: services that are new begin, those that are gone
@@ -256,24 +240,41 @@ func (a *App) use(next draft) {
 }
 
 // useListeners has a service listen where its configuration says.
-func (a *App) useListeners(running *service, s config.Service, e *stream.Edge, bound map[planeKey]plane.Plane) {
+func (a *App) useListeners(running *service, s config.Service, e *stream.Edge, bound map[planeKey]listener) {
 	listeners := map[string]listener{}
 	for _, addr := range s.Listeners() {
 		old := running.listeners[addr]
-		p := bound[planeKey{s.Name, addr}]
-		if p == nil {
-			setEdges(old.plane, s, e)
-			listeners[addr] = old
-			continue
+		l, ok := bound[planeKey{s.Name, addr}]
+		if !ok {
+			l = old
 		}
-		setEdges(p, s, e)
-		if old, ok := old.plane.(sharer); ok {
-			old.Leave()
+		setEdges(l.plane, s, e)
+		a.setBacklog(l.ln, s, e.TLS != nil)
+		if ok && old.plane != nil {
+			old.retire()
+			<-old.ln.Released() // from now on no client gets what was configured before
 		}
-		listeners[addr] = a.serve(p, running.d)
+		if ok {
+			l = a.serve(l, running.d)
+		}
+		listeners[addr] = l
 	}
 	running.retire(listeners)
 	running.listeners = listeners
+}
+
+// setBacklog sets how many connections may wait to be accepted.
+func (a *App) setBacklog(ln *sock.Listener, s config.Service, tls bool) {
+	if ln.IsDatagram() {
+		return
+	}
+	n := s.Backlog
+	if tls && n == 0 && ln.Addr().Network() == "tcp" {
+		n = tlsBacklog
+	}
+	if err := ln.SetBacklog(n); err != nil {
+		a.log(s.Name).Warn("can't change how many connections may wait", "listener", ln.Addr(), "error", err)
+	}
 }
 
 // tick has a Dispatcher end the waits of its flows, from Start to the end of all
@@ -287,20 +288,20 @@ func (a *App) tick(d *dispatch.Dispatcher) context.CancelFunc {
 	return end
 }
 
-// serve has a plane carry traffic until it is retired or the App is stopped;
-// before Start it only keeps it.
-func (a *App) serve(p plane.Plane, d *dispatch.Dispatcher) listener {
+// serve has a listener's plane carry traffic until it is retired or the App is
+// stopped; before Start it only keeps it.
+func (a *App) serve(l listener, d *dispatch.Dispatcher) listener {
 	if !a.started {
-		return listener{plane: p}
+		return l
 	}
 	ctx, retire := context.WithCancel(a.stopping)
 	a.serving.Go(func() {
 		defer retire()
-		if err := p.Serve(ctx, d); err != nil {
+		if err := l.plane.Serve(ctx, d); err != nil {
 			a.opt.Log.Error("listener ended", "error", err)
 		}
 	})
-	return listener{p, retire}
+	return listener{l.ln, l.plane, retire}
 }
 
 // serveAll begins to serve the listeners that were made before Start. Called
@@ -310,7 +311,7 @@ func (a *App) serveAll() {
 	for name, s := range a.services {
 		listeners := map[string]listener{}
 		for addr, l := range s.listeners {
-			listeners[addr] = a.serve(l.plane, s.d)
+			listeners[addr] = a.serve(l, s.d)
 		}
 		services[name] = &service{a, name, s.d, listeners, a.tick(s.d)}
 	}
@@ -321,13 +322,10 @@ func (a *App) serveAll() {
 	a.checks.set(rosterOf(cfg.Config, a.policies, services))
 }
 
-// retire ends the listeners that are not among those that stay.
+// retire ends the listeners at addresses that are not among those that stay.
 func (s *service) retire(stay map[string]listener) {
-	a := s.app
-	maps.DeleteFunc(a.retired, func(addr string, _ time.Duration) bool { return !a.closing(addr) })
 	for addr, l := range s.listeners {
-		if stay[addr].plane != l.plane {
-			a.retired[addr] = a.now()
+		if _, ok := stay[addr]; !ok {
 			l.retire()
 		}
 	}
@@ -395,7 +393,7 @@ func (s *service) addresses() []string {
 	var out []string
 	for _, addr := range s.config().Listeners() {
 		if l, ok := s.listeners[addr]; ok {
-			out = append(out, l.plane.Addr().String())
+			out = append(out, l.ln.Addr().String())
 		}
 	}
 	return out

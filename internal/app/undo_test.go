@@ -250,7 +250,7 @@ func TestPlanFailsAsReloadDoes(t *testing.T) {
 	_, planned := a.Plan(file.name)
 	reloaded := a.Reload()
 	for _, err := range []error{planned, reloaded} {
-		if err == nil || !strings.Contains(err.Error(), "the first service listens there") {
+		if err == nil || !strings.Contains(err.Error(), "default service listens there") {
 			t.Error(err)
 		}
 	}

@@ -5,24 +5,23 @@ package plane
 import (
 	"context"
 	"fmt"
-	"net"
 	"time"
 
 	"pen/internal/dispatch"
 	"pen/internal/sock"
 )
 
-// A Plane carries the traffic of one listener. Its constructor binds, so that
-// errors and the port chosen for ":0" are known before it serves.
+// A Plane carries the traffic of one listener. Its constructor takes a
+// [sock.Listener] on loan, and leaves it to the caller after an error.
 type Plane interface {
-	// Serve carries traffic until ctx is done, then takes nothing new and
-	// returns when its last flow has ended; the Dispatcher's KillAll makes
-	// that soon. When Serve returns, nothing it started is running and every
-	// descriptor it made is closed. It is called once, and blocks.
+	// Serve carries traffic until ctx is done. Then it accepts no more clients, and
+	// releases the Listener as soon as it does not need it: clients in the queue of a
+	// socket that is shared are for the others. Serve returns when its last flow has
+	// ended; the Dispatcher's KillAll makes that soon. By then nothing that it started
+	// is running, and every descriptor that it made is closed. Serve is called once,
+	// and blocks.
 	Serve(ctx context.Context, d *dispatch.Dispatcher) error
-	// Addr is the bound address.
-	Addr() net.Addr
-	// Close releases a plane that will not be served.
+	// Close ends a plane that will not be served, and releases the Listener.
 	Close() error
 }
 

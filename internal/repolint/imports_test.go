@@ -51,7 +51,7 @@ var mayImport = map[string][]string{
 	"internal/plane/loop":     {"internal/plane", "internal/plane/idlers", "internal/dispatch", "internal/sock"},
 	"internal/plane/datagram": {"internal/plane", "internal/dispatch", "internal/edge", "internal/sock", "internal/wire"},
 	"internal/plane/planetest": {
-		"internal/plane", "internal/dispatch", "internal/pool", "internal/acl", "internal/testenv",
+		"internal/plane", "internal/dispatch", "internal/pool", "internal/acl", "internal/sock", "internal/testenv",
 	},
 	"internal/app": {
 		"internal/accesslog", "internal/acl", "internal/acme", "internal/check", "internal/client", "internal/config", "internal/control", "internal/dispatch", "internal/edge", "internal/engine",

@@ -18,7 +18,7 @@ import (
 func TestBusyUnixSocket(t *testing.T) {
 	testenv.CheckLeaks(t)
 	path := filepath.Join(t.TempDir(), "s")
-	ln, err := Listen(path, 1)
+	ln, err := listenAt(path, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

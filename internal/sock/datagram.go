@@ -11,32 +11,30 @@ import (
 // kernel allows as many.
 const receiveBuffer = 4 << 20
 
-// ListenDatagram binds an address (see Split) for datagrams: a *net.UDPConn, or
-// a *net.UnixConn where it is a path. On all addresses of the machine every UDP
-// datagram is read with the one that it was sent to; see [ParseControl]. A Unix
-// socket left behind by a program that is gone is replaced.
-func ListenDatagram(addr string) (net.PacketConn, error) {
+// bindDatagram makes a socket that gets datagrams: a *net.UDPConn, or a *net.UnixConn
+// where the address is a path.
+func bindDatagram(addr string) (goSocket, net.Addr, error) {
 	network, address, err := Split(addr)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if network == "unix" {
 		if err := removeStale("unixgram", address); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: address, Net: "unixgram"})
 		if err != nil {
-			return nil, fmt.Errorf("can't bind local address %s: %w", addr, cause(err))
+			return nil, nil, fmt.Errorf("can't bind local address %s: %w", addr, cause(err))
 		}
-		return c, nil
+		return c, c.LocalAddr(), nil
 	}
 	local, err := net.ResolveUDPAddr(strings.Replace(network, "tcp", "udp", 1), address)
 	if err != nil {
-		return nil, fmt.Errorf("listen %s: %w", addr, err)
+		return nil, nil, fmt.Errorf("listen %s: %w", addr, err)
 	}
 	c, err := net.ListenUDP(strings.Replace(network, "tcp", "udp", 1), local)
 	if err != nil {
-		return nil, fmt.Errorf("can't bind local address %s: %w", addr, cause(err))
+		return nil, nil, fmt.Errorf("can't bind local address %s: %w", addr, cause(err))
 	}
 	raw, err := c.SyscallConn()
 	if err == nil {
@@ -44,9 +42,9 @@ func ListenDatagram(addr string) (net.PacketConn, error) {
 	}
 	if err != nil {
 		c.Close()
-		return nil, fmt.Errorf("listen %s: %w", addr, err)
+		return nil, nil, fmt.Errorf("listen %s: %w", addr, err)
 	}
-	return c, nil
+	return c, c.LocalAddr(), nil
 }
 
 // Raw returns a socket for system calls of one's own, or fails for what is

@@ -1,15 +1,18 @@
 package sock
 
-import "golang.org/x/sys/unix"
+import (
+	"time"
 
-// setKeepAlive finds peers that are gone: after a minute of silence a probe
-// every 10 s, three of them.
+	"golang.org/x/sys/unix"
+)
+
+// setKeepAlive sets what keepAlive says.
 func setKeepAlive(fd int) error {
 	for _, o := range []struct{ level, opt, value int }{
 		{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
-		{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 60},
-		{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 10},
-		{unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 3},
+		{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, int(keepAlive.Idle / time.Second)},
+		{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, int(keepAlive.Interval / time.Second)},
+		{unix.IPPROTO_TCP, unix.TCP_KEEPCNT, keepAlive.Count},
 	} {
 		if err := unix.SetsockoptInt(fd, o.level, o.opt, o.value); err != nil {
 			return err

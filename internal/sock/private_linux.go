@@ -8,10 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// listenPrivate gives the socket its mode before it has a name: bind takes it
-// over, so that there is no moment at which others can connect.
-func listenPrivate(addr string) (net.Listener, error) {
-	return listenAt(addr, 0, func(fd int) error { return unix.Fchmod(fd, 0o600) })
+// bindPrivate sets the mode before the socket has a name: bind takes it over, so that
+// there is no moment at which others can connect.
+func bindPrivate(addr string) (goSocket, net.Addr, error) {
+	return bind(addr, func(fd int) error { return unix.Fchmod(fd, 0o600) })
 }
 
 // Peer says who is on the other side of a connection: the user and the process

@@ -20,7 +20,7 @@ func TestListenPrivate(t *testing.T) {
 	for umask, want := range map[int]fs.FileMode{0: 0o600, 0o22: 0o600, 0o200: 0o400} {
 		path := filepath.Join(t.TempDir(), "ctl")
 		before := unix.Umask(umask)
-		ln, err := ListenPrivate(path)
+		ln, err := new(Sockets).ListenPrivate(path)
 		unix.Umask(before)
 		if err != nil {
 			t.Fatal(err)
@@ -29,7 +29,7 @@ func TestListenPrivate(t *testing.T) {
 		if err != nil || st.Mode().Perm() != want {
 			t.Errorf("umask %04o: mode %v, %v, want %v", umask, st.Mode().Perm(), err, want)
 		}
-		ln.Close()
+		ln.Release()
 	}
 }
 
@@ -47,7 +47,7 @@ func TestOnLoopback(t *testing.T) {
 func TestPeer(t *testing.T) {
 	testenv.CheckLeaks(t)
 	for addr, want := range map[string]string{filepath.Join(t.TempDir(), "ctl"): "unix uid=", "127.0.0.1:0": "127.0.0.1:"} {
-		ln, err := Listen(addr, 0)
+		ln, err := listenAt(addr, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

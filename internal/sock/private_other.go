@@ -3,6 +3,7 @@
 package sock
 
 import (
+	"errors"
 	"net"
 	"os"
 	"strings"
@@ -13,23 +14,22 @@ import (
 
 var masking sync.Mutex // the umask is the process's
 
-// listenPrivate binds a Unix socket under a umask that leaves others nothing.
-// A file that another goroutine makes meanwhile gets less than it should, never
+// bindPrivate binds a Unix socket under a umask that leaves others nothing. A file
+// that another goroutine makes meanwhile gets fewer permissions than it should, never
 // more.
-func listenPrivate(addr string) (net.Listener, error) {
+func bindPrivate(addr string) (goSocket, net.Addr, error) {
 	masking.Lock()
 	defer masking.Unlock()
 	if strings.Contains(addr, "/") {
 		defer unix.Umask(unix.Umask(0o177))
 	}
-	ln, err := listenAt(addr, 0, func(int) error { return nil })
+	ln, at, err := bind(addr, func(int) error { return nil })
 	if err == nil && strings.Contains(addr, "/") {
 		if err = os.Chmod(addr, 0o600); err != nil {
-			ln.Close()
-			return nil, err
+			return nil, nil, errors.Join(err, ln.Close(), os.Remove(addr))
 		}
 	}
-	return ln, err
+	return ln, at, err
 }
 
 // Peer says who is on the other side of a connection.

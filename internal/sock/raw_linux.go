@@ -93,55 +93,13 @@ func sockaddr(t Target) (family int, sa unix.Sockaddr, err error) {
 	return unix.AF_INET6, sa6, nil
 }
 
-// ListenFD binds an address as [Listen] does and returns a descriptor that does
-// not block and is the caller's, as is the file of a Unix socket. TCP
-// connections that are accepted do not delay small packets.
-func ListenFD(addr string, backlog int) (fd int, at net.Addr, err error) {
-	ln, err := Listen(addr, backlog)
-	if err != nil {
-		return -1, nil, err
-	}
-	if u, ok := ln.(*net.UnixListener); ok {
-		u.SetUnlinkOnClose(false)
-	}
-	if fd, err = takeOver(ln.(socket)); err != nil {
-		return -1, nil, fmt.Errorf("listen %s: %w", addr, err)
-	}
-	if ln.Addr().Network() == "tcp" {
-		err = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	}
-	if err != nil {
-		unix.Close(fd)
-		return -1, nil, fmt.Errorf("listen %s: %w", addr, err)
-	}
-	return fd, ln.Addr(), nil
-}
-
 // TakeOver closes a connection on this side of Go and returns another
 // descriptor of it, which is the caller's and does not block.
 func TakeOver(c net.Conn) (fd int, err error) {
-	s, ok := c.(socket)
+	s, ok := c.(goSocket)
 	if !ok {
 		return -1, fmt.Errorf("%T is no socket", c)
 	}
-	return takeOver(s)
-}
-
-// A socket is one of Go's.
-type socket interface {
-	syscall.Conn
-	Close() error
-}
-
-func takeOver(c socket) (fd int, err error) {
 	defer c.Close()
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return -1, err
-	}
-	err = control(raw, func(n int) (err error) {
-		fd, err = unix.FcntlInt(uintptr(n), unix.F_DUPFD_CLOEXEC, 0)
-		return err
-	})
-	return fd, err
+	return dup(s)
 }

@@ -6,8 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -55,108 +53,6 @@ func LookupPort(port string) (int, error) {
 		}
 	}
 	return 0, fmt.Errorf("unknown port %q, want a number or a service name", port)
-}
-
-// Resolve returns the first address of a host. It may block for as long as
-// the system's resolver does, or until ctx is done.
-func Resolve(ctx context.Context, host string) (netip.Addr, error) {
-	if addr, err := netip.ParseAddr(host); err == nil {
-		return addr.Unmap(), nil
-	}
-	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil || len(addrs) == 0 {
-		return netip.Addr{}, fmt.Errorf("unknown or invalid address [%s]", host)
-	}
-	return addrs[0].Unmap(), nil
-}
-
-// Listen binds an address (see Split). backlog is how many connections may
-// wait to be accepted; 0 is as many as the kernel allows. A Unix socket left
-// behind by a program that is gone is replaced; any other file is an error.
-func Listen(addr string, backlog int) (net.Listener, error) {
-	return listenAt(addr, backlog, func(int) error { return nil })
-}
-
-// ListenPrivate is Listen with a Unix socket that only its owner may connect
-// to, from its first moment on, whatever the umask.
-func ListenPrivate(addr string) (net.Listener, error) { return listenPrivate(addr) }
-
-// OnLoopback gives an address that is a port alone to this machine: for what
-// others have to be let in to on purpose.
-func OnLoopback(addr string) string {
-	if strings.ContainsAny(addr, "/:") {
-		return addr
-	}
-	return "127.0.0.1:" + addr
-}
-
-// listenAt is Listen that runs prepare on a Unix socket before it is bound.
-func listenAt(addr string, backlog int, prepare func(fd int) error) (net.Listener, error) {
-	network, address, err := Split(addr)
-	if err != nil {
-		return nil, err
-	}
-	if network == "unix" {
-		if err := removeStale(network, address); err != nil {
-			return nil, err
-		}
-	}
-	// Keep-alive probes are set on the listener; accepted sockets inherit them
-	// and need no system calls of their own.
-	lc := net.ListenConfig{KeepAlive: -1, Control: func(network, _ string, c syscall.RawConn) error {
-		if strings.HasPrefix(network, "unix") {
-			return control(c, prepare)
-		}
-		return control(c, setKeepAlive)
-	}}
-	ln, err := lc.Listen(context.Background(), network, address)
-	if err != nil {
-		return nil, fmt.Errorf("can't bind local address %s: %w", addr, cause(err))
-	}
-	if backlog > 0 {
-		if err := SetBacklog(ln, backlog); err != nil {
-			ln.Close()
-			return nil, fmt.Errorf("listen %s: backlog %d: %w", addr, backlog, err)
-		}
-	}
-	return ln, nil
-}
-
-// An inUseError says that somebody listens on a Unix socket. It is EADDRINUSE.
-type inUseError struct{ path string }
-
-func (e *inUseError) Error() string {
-	return fmt.Sprintf("can't bind local address %s: another program listens there", e.path)
-}
-func (e *inUseError) Unwrap() error { return syscall.EADDRINUSE }
-
-// removeStale removes a socket that nobody listens on any more.
-func removeStale(network, path string) error {
-	st, err := os.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("listen %s: %w", path, err)
-	}
-	if st.Mode().Type() != fs.ModeSocket {
-		return fmt.Errorf("listen %s: the file exists and is not a socket", path)
-	}
-	c, err := net.DialTimeout(network, path, time.Second)
-	switch {
-	case err == nil:
-		c.Close()
-	case errors.Is(err, fs.ErrNotExist): // it was closed since
-		return nil
-	case errors.Is(err, syscall.ECONNREFUSED):
-		if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		return nil
-	case !errors.Is(err, syscall.EAGAIN): // its queue is full
-		return fmt.Errorf("can't bind local address %s: %w", path, cause(err))
-	}
-	return &inUseError{path}
 }
 
 // A Target is what Dial connects to.
@@ -340,6 +236,9 @@ func cause(err error) error {
 	return op.Err
 }
 
+// keepAlive has the kernel find out which clients and servers are gone.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 10 * time.Second, Count: 3}
+
 // control runs f on the descriptor of a connection.
 func control(c syscall.RawConn, f func(fd int) error) error {
 	var err error
@@ -347,21 +246,4 @@ func control(c syscall.RawConn, f func(fd int) error) error {
 		return cerr
 	}
 	return err
-}
-
-// SetBacklog changes how many connections may wait to be accepted, 0 is as many as
-// the kernel allows.
-func SetBacklog(ln net.Listener, n int) error {
-	if n == 0 {
-		n = math.MaxInt32
-	}
-	sc, ok := ln.(syscall.Conn)
-	if !ok {
-		return fmt.Errorf("not possible for %T", ln)
-	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
-		return err
-	}
-	return control(raw, func(fd int) error { return syscall.Listen(fd, n) })
 }

@@ -43,35 +43,47 @@ func TestBacklog(t *testing.T) {
 		t.Fatal(err)
 	}
 	for backlog, want := range map[int]int{0: most, 1: 1, 7: 7, 1 << 30: most} {
-		ln, err := Listen(testenv.Loopback, backlog)
+		ln, err := new(Sockets).Listen(testenv.Loopback)
 		if err != nil {
 			t.Fatal(err)
 		}
-		// Of a listener TCP_INFO tells the queue's limit where it tells the
-		// selectively acknowledged segments of a connection.
-		got := onSocket(t, ln, func(fd int) (int, error) {
-			info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
-			if err != nil {
-				return 0, err
-			}
-			return int(info.Sacked), nil
-		})
-		if got != want {
+		if err := ln.SetBacklog(backlog); err != nil {
+			t.Fatal(err)
+		}
+		// TCP_INFO of a listener has the queue's limit where that of a connection has
+		// the selectively acknowledged segments.
+		info, err := unix.GetsockoptTCPInfo(ln.FD(), unix.IPPROTO_TCP, unix.TCP_INFO)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := int(info.Sacked); got != want {
 			t.Errorf("backlog %d: the queue's limit is %d, want %d", backlog, got, want)
 		}
-		ln.Close()
+		ln.Release()
 	}
 }
 
 func TestAcceptedConnectionsAreProbed(t *testing.T) {
 	testenv.CheckLeaks(t)
-	ln := listen(t, testenv.Loopback)
-	testenv.Dial(t, ln.Addr())
-	c, err := ln.Accept()
+	var all Sockets
+	l, err := all.Listen(testenv.Loopback)
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantOptions(t, testenv.Own(t, c), 1)
+	defer l.Release()
+	for range 2 { // as package net has bound it, and as another user gets it
+		ln, err := l.Lend().Connections()
+		if err != nil {
+			t.Fatal(err)
+		}
+		testenv.Dial(t, ln.Addr())
+		c, err := ln.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantOptions(t, testenv.Own(t, c), 1)
+		ln.Close()
+	}
 }
 
 func TestServersAreProbedOnDemand(t *testing.T) {

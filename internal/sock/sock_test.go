@@ -71,25 +71,6 @@ func TestLookupPort(t *testing.T) {
 	}
 }
 
-func TestResolve(t *testing.T) {
-	for _, tt := range []struct{ host, want, err string }{
-		{host: "192.0.2.1", want: "192.0.2.1"},
-		{host: "2001:db8::1", want: "2001:db8::1"},
-		{host: "", err: "unknown or invalid address []"},
-		{host: "not a host", err: "unknown or invalid address [not a host]"},
-		{host: "192.0.2.1:80", err: "unknown or invalid address"},
-		{host: "[::1]", err: "unknown or invalid address"},
-	} {
-		got, err := Resolve(t.Context(), tt.host)
-		if !hasError(err, tt.err) || err == nil && got != netip.MustParseAddr(tt.want) {
-			t.Errorf("Resolve(%q) = %v, %v; want %q, %q", tt.host, got, err, tt.want, tt.err)
-		}
-	}
-	if got, err := Resolve(t.Context(), "localhost"); err != nil || !got.IsLoopback() || got.Is4In6() {
-		t.Errorf("Resolve(localhost) = %v, %v; want an address of loopback", got, err)
-	}
-}
-
 // hasError reports whether err has text in it, and is nil where that is empty.
 func hasError(err error, text string) bool {
 	if err == nil || text == "" {
@@ -98,10 +79,22 @@ func hasError(err error, text string) bool {
 	return strings.Contains(err.Error(), text) && !strings.Contains(err.Error(), "\n")
 }
 
-// listen listens, and checks the way from a client.
+// listenAt binds an address, for one user only.
+func listenAt(addr string, backlog int) (net.Listener, error) {
+	l, err := new(Sockets).Listen(addr)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.SetBacklog(backlog); err != nil {
+		return nil, errors.Join(err, l.Release())
+	}
+	return l.Connections()
+}
+
+// listen is listenAt, until the end of the test.
 func listen(t *testing.T, addr string) net.Listener {
 	t.Helper()
-	ln, err := Listen(addr, 0)
+	ln, err := listenAt(addr, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +170,7 @@ func TestListenErrors(t *testing.T) {
 		{filepath.Join(t.TempDir(), "none", "sock"), "no such file or directory"},
 		{"/" + strings.Repeat("x", 200), "can't bind local address /xx"},
 	} {
-		ln, err := Listen(tt.addr, 0)
+		ln, err := listenAt(tt.addr, 0)
 		if err == nil {
 			ln.Close()
 		}
@@ -225,7 +218,7 @@ func TestListenLeavesLiveSocketAlone(t *testing.T) {
 	testenv.CheckLeaks(t)
 	path := socketPath(t)
 	live := listen(t, path)
-	if _, err := Listen(path, 0); !hasError(err, "can't bind local address "+path+": another program listens there") || err == nil {
+	if _, err := listenAt(path, 0); !hasError(err, "can't bind local address "+path+": another program listens there") || err == nil {
 		t.Errorf("Listen on a live socket: %v", err)
 	}
 	// The connection by which it was found out.
@@ -241,7 +234,7 @@ func TestListenLeavesLiveSocketAlone(t *testing.T) {
 func TestListenLeavesBusySocketAlone(t *testing.T) {
 	testenv.CheckLeaks(t)
 	path := socketPath(t)
-	busy, err := Listen(path, 1)
+	busy, err := listenAt(path, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -256,7 +249,7 @@ func TestListenLeavesBusySocketAlone(t *testing.T) {
 		}
 		testenv.Own(t, c)
 	}
-	if ln, err := Listen(path, 0); err == nil {
+	if ln, err := listenAt(path, 0); err == nil {
 		ln.Close()
 		t.Error("a live socket was replaced")
 	}
@@ -276,7 +269,7 @@ func TestListenLeavesFilesAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{file, link, dir} {
-		if _, err := Listen(path, 0); err == nil || !hasError(err, "listen "+path+": the file exists and is not a socket") {
+		if _, err := listenAt(path, 0); err == nil || !hasError(err, "listen "+path+": the file exists and is not a socket") {
 			t.Errorf("Listen(%s): %v", path, err)
 		}
 	}
@@ -294,7 +287,7 @@ func TestListenLeavesOtherSocketsAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer datagram.Close()
-	if _, err := Listen(path, 0); err == nil || !hasError(err, "can't bind local address "+path+": ") {
+	if _, err := listenAt(path, 0); err == nil || !hasError(err, "can't bind local address "+path+": ") {
 		t.Errorf("Listen on a datagram socket: %v", err)
 	}
 	if _, err := os.Lstat(path); err != nil {

@@ -52,7 +52,7 @@ func TestDummyWaitsForNobody(t *testing.T) {
 	defer deaf.Close()
 	const many = 2000 // each of which took half a second
 	for range many {
-		if _, err := deaf.WriteTo([]byte("x"), s.plane.Addr()); err != nil {
+		if _, err := deaf.WriteTo([]byte("x"), s.plane.ln.Addr()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -89,7 +89,7 @@ func TestOwnAddressIsNoClient(t *testing.T) {
 					defer to.plane.mu.Unlock()
 					return to.plane.d != nil
 				})
-				from := netip.AddrPortFrom(netip.MustParseAddr(tt.source), s.plane.Addr().(*net.UDPAddr).AddrPort().Port())
+				from := netip.AddrPortFrom(netip.MustParseAddr(tt.source), s.plane.ln.Addr().(*net.UDPAddr).AddrPort().Port())
 				to.plane.forward(peer{addr: from, asked: at.AddrPort().Addr()}, []byte("x"))
 				to.refused(t, dispatch.Looped, 1)
 			}

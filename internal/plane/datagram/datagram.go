@@ -36,6 +36,7 @@ const (
 
 // A Plane serves one listener.
 type Plane struct {
+	ln      *sock.Listener
 	socket  socket
 	log     *slog.Logger
 	running sync.WaitGroup
@@ -83,9 +84,9 @@ const DefaultUnproven = 4096
 // time.
 func (p *Plane) SetRules(r *Rules) { p.rules.Store(r) }
 
-// Listen binds an address as [sock.ListenDatagram] does.
-func Listen(addr string, log *slog.Logger) (*Plane, error) {
-	c, err := sock.ListenDatagram(addr)
+// New returns a plane for a listener of datagrams.
+func New(ln *sock.Listener, log *slog.Logger) (*Plane, error) {
+	c, err := ln.Datagrams()
 	if err != nil {
 		return nil, err
 	}
@@ -94,22 +95,19 @@ func Listen(addr string, log *slog.Logger) (*Plane, error) {
 		return nil, errors.Join(err, c.Close())
 	}
 	p := &Plane{
-		socket: s, log: log, woken: woken{kick: make(chan struct{}, 1)},
+		ln: ln, socket: s, log: log, woken: woken{kick: make(chan struct{}, 1)},
 		flows: newTable(), suspects: map[serverKey]*suspect{}, empty: make(chan struct{}),
 	}
 	p.SetAccept(&Accept{})
 	p.SetRules(&Rules{Unproven: DefaultUnproven, Responses: -1})
-	listeners.add(p.Addr())
+	listeners.add(ln.Addr())
 	return p, nil
 }
 
-// Addr is the bound address.
-func (p *Plane) Addr() net.Addr { return p.socket.addr() }
-
-// Close releases a plane that will not be served.
+// Close implements [plane.Plane].
 func (p *Plane) Close() error {
-	listeners.remove(p.Addr())
-	return p.socket.close()
+	listeners.remove(p.ln.Addr())
+	return errors.Join(p.socket.close(), p.ln.Release())
 }
 
 // Serve implements [plane.Plane]. Flows end when they are idle, or killed.
@@ -160,7 +158,7 @@ func (p *Plane) read() {
 			return
 		default:
 			if n := p.unread.Due(); n > 0 {
-				p.log.Error("can't read datagrams", "listener", p.Addr(), "error", err, "times", n)
+				p.log.Error("can't read datagrams", "listener", p.ln.Addr(), "error", err, "times", n)
 			}
 			time.Sleep(readPause)
 		}

@@ -392,30 +392,12 @@ func TestUnixClients(t *testing.T) {
 	})
 }
 
-func TestListenErrors(t *testing.T) {
-	testenv.CheckLeaks(t)
-	taken := udp(t, "a")
-	if _, err := Listen(taken.addr(), slog.Default()); err == nil || !strings.Contains(err.Error(), "can't bind local address") {
-		t.Errorf("a taken address: %v", err)
-	}
-	path := filepath.Join(t.TempDir(), "x")
-	if err := os.WriteFile(path, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Listen(path, slog.Default()); err == nil || !strings.Contains(err.Error(), "not a socket") {
-		t.Errorf("a file: %v", err)
-	}
-}
-
 // What comes while the listener's queue is full is counted.
 func TestUnreadIsCounted(t *testing.T) {
 	testenv.CheckLeaks(t)
-	p, err := Listen("127.0.0.1:0", slog.Default())
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := listen(t, testenv.Loopback, slog.Default())
 	const most = 10_000 // more than any queue holds
-	c := dial(t, "", p.Addr().String())
+	c := dial(t, "", p.ln.Addr().String())
 	payload := strings.Repeat("x", 9000)
 	for range most {
 		send(t, c, payload)

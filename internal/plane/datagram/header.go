@@ -56,7 +56,7 @@ func (p *Plane) identify(from *peer, b []byte) (wire.Header, []byte, error) {
 
 // asked is the address of ours that a client has sent to.
 func (p *Plane) asked(from peer) netip.AddrPort {
-	at, ok := p.Addr().(*net.UDPAddr)
+	at, ok := p.ln.Addr().(*net.UDPAddr)
 	if !ok {
 		return netip.AddrPort{}
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -20,7 +19,6 @@ type socket interface {
 	// write sends a datagram, with control data made by sock.FromAsked. It waits
 	// for the system, but not for the receiver, whose full queue is EAGAIN.
 	write(b []byte, to peer, control []byte) error
-	addr() net.Addr
 	descriptor() int
 	close() error
 }
@@ -68,7 +66,6 @@ func (s *udpSocket) write(b []byte, to peer, control []byte) error {
 	return err
 }
 
-func (s *udpSocket) addr() net.Addr  { return s.c.LocalAddr() }
 func (s *udpSocket) descriptor() int { return s.fd }
 func (s *udpSocket) close() error    { return s.c.Close() }
 
@@ -108,13 +105,5 @@ func (s *unixSocket) write(b []byte, to peer, _ []byte) error {
 	return err
 }
 
-func (s *unixSocket) addr() net.Addr  { return s.c.LocalAddr() }
 func (s *unixSocket) descriptor() int { return s.fd }
-
-func (s *unixSocket) close() error {
-	err := s.c.Close()
-	if rerr := os.Remove(s.c.LocalAddr().String()); rerr != nil && !errors.Is(rerr, os.ErrNotExist) {
-		err = errors.Join(err, rerr)
-	}
-	return err
-}
+func (s *unixSocket) close() error    { return s.c.Close() }

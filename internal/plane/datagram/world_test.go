@@ -16,6 +16,7 @@ import (
 	"pen/internal/acl"
 	"pen/internal/dispatch"
 	"pen/internal/pool"
+	"pen/internal/sock"
 	"pen/internal/testenv"
 )
 
@@ -32,13 +33,10 @@ type service struct {
 // start serves on an address. At the end nothing may be left.
 func start(t *testing.T, addr string, cfg dispatch.Config) *service {
 	t.Helper()
-	p, err := Listen(addr, slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})))
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := listen(t, addr, slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})))
 	begin := time.Now()
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &service{plane: p, addr: p.Addr().String(), cancel: cancel, over: make(chan struct{})}
+	s := &service{plane: p, addr: p.ln.Addr().String(), cancel: cancel, over: make(chan struct{})}
 	s.Dispatcher = dispatch.New(cfg, func() time.Duration { return time.Since(begin) + time.Duration(s.clock.Load()) })
 	go func() {
 		defer close(s.over)
@@ -60,6 +58,19 @@ func start(t *testing.T, addr string, cfg dispatch.Config) *service {
 		}
 	})
 	return s
+}
+
+func listen(t *testing.T, addr string, log *slog.Logger) *Plane {
+	t.Helper()
+	ln, err := new(sock.Sockets).ListenDatagram(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := New(ln, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
 
 func (s *service) isOver() bool {

@@ -38,10 +38,10 @@ type acceptor struct {
 // loop for each (epoll_ctl(2), EPOLLEXCLUSIVE).
 func (l *loop) listen(on bool) error {
 	if !on {
-		return unix.EpollCtl(l.ep, unix.EPOLL_CTL_DEL, l.p.listener, nil)
+		return unix.EpollCtl(l.ep, unix.EPOLL_CTL_DEL, l.listener, nil)
 	}
 	e := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLEXCLUSIVE, Fd: tokenListener}
-	return unix.EpollCtl(l.ep, unix.EPOLL_CTL_ADD, l.p.listener, &e)
+	return unix.EpollCtl(l.ep, unix.EPOLL_CTL_ADD, l.listener, &e)
 }
 
 // resume ends a pause that is over.
@@ -91,7 +91,7 @@ func (l *loop) accept(ctx context.Context) {
 			a.last++
 			if a.failing {
 				a.failing = false
-				l.p.log.Warn("accepting connections again", "listener", l.p.at)
+				l.p.log.Warn("accepting connections again", "listener", l.p.ln.Addr())
 			}
 		case errno == syscall.EAGAIN:
 			return
@@ -99,7 +99,7 @@ func (l *loop) accept(ctx context.Context) {
 		default:
 			if !a.failing {
 				a.failing = true
-				l.p.log.Error("can't accept connections", "listener", l.p.at, "error", errno)
+				l.p.log.Error("can't accept connections", "listener", l.p.ln.Addr(), "error", errno)
 			}
 			a.paused, a.until = true, l.tick()+uint32(acceptPause/tick)
 			l.listen(false)
@@ -116,16 +116,11 @@ func isOnesOwn(errno syscall.Errno) bool {
 // acceptOne takes a connection, unless there is no room: then it returns what
 // to wait for.
 func (l *loop) acceptOne() (room <-chan struct{}, errno syscall.Errno) {
-	l.p.leaving.RLock()
-	defer l.p.leaving.RUnlock()
-	if l.p.left {
-		return nil, syscall.EAGAIN
-	}
 	place, room := l.d.Reserve()
 	if room != nil {
 		return room, 0
 	}
-	fd, from, errno := l.p.accept(l.p.listener)
+	fd, from, errno := l.p.accept(l.listener)
 	if errno != 0 {
 		place.Release()
 		return nil, errno
@@ -134,8 +129,8 @@ func (l *loop) acceptOne() (room <-chan struct{}, errno syscall.Errno) {
 	return nil, 0
 }
 
-// stopAccepting serves those who wait in the queue, if there is room and nobody
-// else does, and then accepts nothing more.
+// stopAccepting accepts no more clients, after those that wait in the queue and have
+// a place; where the socket is shared they are for another plane.
 func (l *loop) stopAccepting() {
 	a := &l.accepting
 	if a.stopped {
@@ -144,7 +139,7 @@ func (l *loop) stopAccepting() {
 	if !a.waiting && !a.paused {
 		l.listen(false)
 	}
-	for more := true; more; {
+	for more := !l.p.ln.IsShared(); more; {
 		room, errno := l.acceptOne()
 		more = room == nil && (errno == 0 || isOnesOwn(errno))
 	}

@@ -3,7 +3,6 @@ package loop
 import (
 	"context"
 	"io"
-	"log/slog"
 	"net/netip"
 	"sync"
 	"syscall"
@@ -78,10 +77,7 @@ func TestTimersGoOffWhileBusy(t *testing.T) {
 func TestRestOfTheQueueIsServed(t *testing.T) {
 	testenv.CheckLeaks(t)
 	for _, errno := range []syscall.Errno{syscall.ECONNABORTED, syscall.EINTR} {
-		p, err := Listen(testenv.Loopback, 0, 1, nil, slog.New(slog.DiscardHandler))
-		if err != nil {
-			t.Fatal(err)
-		}
+		p := listen(t, 1)
 		calls := 0
 		p.accept = func(listener int) (int32, netip.AddrPort, syscall.Errno) {
 			if calls++; calls%2 != 0 {

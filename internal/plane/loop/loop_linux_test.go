@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
 	"reflect"
@@ -20,6 +21,7 @@ import (
 	"pen/internal/plane"
 	"pen/internal/plane/planetest"
 	"pen/internal/pool"
+	"pen/internal/sock"
 	"pen/internal/testenv"
 )
 
@@ -32,17 +34,29 @@ func TestMain(m *testing.M) {
 }
 
 func TestPlane(t *testing.T) {
-	planetest.Run(t, func(t *testing.T, addr string) plane.Plane { return listen(t, addr) })
+	planetest.Run(t, func(t *testing.T, ln *sock.Listener) plane.Plane { return build(t, ln, loops) })
 }
 
-func listen(t testing.TB, addr string) *Plane {
+func build(t testing.TB, ln *sock.Listener, loops int) *Plane {
 	t.Helper()
-	p, err := Listen(addr, 0, loops, nil, slog.New(slog.DiscardHandler))
+	p, err := New(ln, loops, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return p
 }
+
+func listen(t testing.TB, loops int) *Plane {
+	t.Helper()
+	ln, err := new(sock.Sockets).Listen(testenv.Loopback)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return build(t, ln, loops)
+}
+
+// Addr is where clients connect to.
+func (p *Plane) Addr() net.Addr { return p.ln.Addr() }
 
 // A service is a plane that serves one server.
 type service struct {
@@ -54,7 +68,7 @@ type service struct {
 
 func serve(t testing.TB, server netip.AddrPort, change func(*dispatch.Config)) *service {
 	t.Helper()
-	return serveOn(t, listen(t, testenv.Loopback), context.Background(), server, change)
+	return serveOn(t, listen(t, loops), context.Background(), server, change)
 }
 
 // configure changes the policy.

@@ -7,9 +7,10 @@ import (
 	"log/slog"
 
 	"pen/internal/plane"
+	"pen/internal/sock"
 )
 
-// Listen fails: there are no event loops on this system.
-func Listen(string, int, int, *Share, *slog.Logger) (plane.Plane, error) {
+// New fails: there are no event loops on this system.
+func New(*sock.Listener, int, *Processors, *slog.Logger) (plane.Plane, error) {
 	return nil, errors.New("plane loop: not possible on this system, want plane stream")
 }

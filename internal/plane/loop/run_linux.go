@@ -28,11 +28,12 @@ const (
 
 // A loop is one goroutine with its connections.
 type loop struct {
-	p     *Plane
-	d     *dispatch.Dispatcher
-	ep    int
-	wake  int // eventfd
-	begin time.Time
+	p        *Plane
+	d        *dispatch.Dispatcher
+	ep       int
+	wake     int // eventfd
+	listener int
+	begin    time.Time
 	// untold: it may wait without telling Go's scheduler, which is able to end
 	// that wait.
 	untold bool
@@ -84,7 +85,7 @@ func newLoop(p *Plane) (*loop, error) {
 	l := &loop{
 		p: p, begin: time.Now(), taps: map[int32]*tap{}, buf: make([]byte, bufferSize),
 		untold: !strings.Contains(os.Getenv("GODEBUG"), "asyncpreemptoff=1"),
-		ep:     -1, wake: -1,
+		ep:     -1, wake: -1, listener: p.ln.FD(),
 	}
 	l.wheel.init(&l.rs)
 	var err error
@@ -198,7 +199,7 @@ func (l *loop) wait() int {
 	if most := int(stuckLook * tick / time.Millisecond); l.pipes.watched() && (timeout < 0 || timeout > most) {
 		timeout = most
 	}
-	if l.untold && l.p.share.suffices() {
+	if l.untold && l.p.processors.suffice() {
 		most := -1 // without a time-out the kernel has no timer to set
 		if timeout >= 0 {
 			most = min(timeout, 1)

@@ -13,33 +13,33 @@ import (
 
 // All kinds of addresses, on both sides.
 var addressing = []conformance{
-	{"IPv4 listener", func(t *testing.T, listen Listen) {
-		listener(t, listen, testenv.Loopback, "127.0.0.1")
+	{"IPv4 listener", func(t *testing.T, build New) {
+		listener(t, build, testenv.Loopback, "127.0.0.1")
 	}},
-	{"IPv6 listener", func(t *testing.T, listen Listen) {
+	{"IPv6 listener", func(t *testing.T, build New) {
 		needIPv6(t)
-		listener(t, listen, "[::1]:0", "::1")
+		listener(t, build, "[::1]:0", "::1")
 	}},
-	{"dual-stack listener, IPv4 client", func(t *testing.T, listen Listen) {
+	{"dual-stack listener, IPv4 client", func(t *testing.T, build New) {
 		needIPv6(t)
-		listener(t, listen, "[::]:0", "127.0.0.1")
+		listener(t, build, "[::]:0", "127.0.0.1")
 	}},
-	{"dual-stack listener, IPv6 client", func(t *testing.T, listen Listen) {
+	{"dual-stack listener, IPv6 client", func(t *testing.T, build New) {
 		needIPv6(t)
-		listener(t, listen, "[::]:0", "::1")
+		listener(t, build, "[::]:0", "::1")
 	}},
-	{"IPv6 server", func(t *testing.T, listen Listen) {
+	{"IPv6 server", func(t *testing.T, build New) {
 		needIPv6(t)
 		ln := testenv.Listen(t, "tcp", "[::1]:0")
-		s := start(t, listen, testenv.Loopback, config(ln.AddrPort()))
+		s := start(t, build, testenv.Loopback, config(ln.AddrPort()))
 		client := s.dial(t)
 		exchange(t, client, ln.Next(t))
 	}},
-	{"source address", func(t *testing.T, listen Listen) {
+	{"source address", func(t *testing.T, build New) {
 		ln := testenv.Listen(t, "tcp", testenv.Loopback)
 		cfg := config(ln.AddrPort())
 		cfg.Source = netip.MustParseAddr("127.0.0.9")
-		s := start(t, listen, testenv.Loopback, cfg)
+		s := start(t, build, testenv.Loopback, cfg)
 		client, server := s.dial(t), ln.Next(t)
 		exchange(t, client, server)
 		if host, _, _ := net.SplitHostPort(server.RemoteAddr().String()); host != "127.0.0.9" {
@@ -47,26 +47,16 @@ var addressing = []conformance{
 		}
 	}},
 	{"Unix sockets", unixSockets},
-	{"Unix listener, TCP server", func(t *testing.T, listen Listen) {
-		echo(t, start(t, listen, socketPath(t), config(testenv.Echo(t))).dial(t))
-	}},
-	{"Close without Serve", func(t *testing.T, listen Listen) {
-		p := listen(t, testenv.Loopback)
-		if err := p.Close(); err != nil {
-			t.Error(err)
-		}
-		if c, err := net.Dial("tcp", p.Addr().String()); err == nil {
-			c.Close()
-			t.Error("the listener is open after Close")
-		}
+	{"Unix listener, TCP server", func(t *testing.T, build New) {
+		echo(t, start(t, build, socketPath(t), config(testenv.Echo(t))).dial(t))
 	}},
 }
 
 // listener connects from an address of loopback to a listener; policy sees
 // that address.
-func listener(t *testing.T, listen Listen, addr, from string) {
-	s := start(t, listen, addr, config(testenv.Echo(t)))
-	echo(t, testenv.Dial(t, port(s.plane.Addr(), from)))
+func listener(t *testing.T, build New, addr, from string) {
+	s := start(t, build, addr, config(testenv.Echo(t)))
+	echo(t, testenv.Dial(t, port(s.ln.Addr(), from)))
 	clients := s.d.Clients()
 	if len(clients) != 1 || clients[0].Addr != netip.MustParseAddr(from) {
 		t.Errorf("clients %+v, want one from %s", clients, from)
@@ -94,11 +84,11 @@ func socketPath(t *testing.T) string {
 	return filepath.Join(dir, "sock")
 }
 
-func unixSockets(t *testing.T, listen Listen) {
+func unixSockets(t *testing.T, build New) {
 	ln := testenv.Listen(t, "unix", socketPath(t))
 	cfg := config()
 	cfg.Pool.Servers = []pool.Config{{Path: ln.Addr().String(), Weight: 1}}
-	s := start(t, listen, socketPath(t), cfg)
+	s := start(t, build, socketPath(t), cfg)
 
 	client := s.dial(t)
 	server := ln.Next(t)

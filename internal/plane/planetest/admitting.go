@@ -15,18 +15,18 @@ import (
 
 // Who is served, and when.
 var admitting = []conformance{
-	{"denied client", func(t *testing.T, listen Listen) {
+	{"denied client", func(t *testing.T, build New) {
 		ln := testenv.Listen(t, "tcp", testenv.Loopback)
-		s := start(t, listen, testenv.Loopback, denyAll(config(ln.AddrPort())))
+		s := start(t, build, testenv.Loopback, denyAll(config(ln.AddrPort())))
 		testenv.WantClosed(t, s.dial(t))
 		if clients := s.d.Clients(); len(clients) != 0 {
 			t.Errorf("a denied client is remembered: %+v", clients)
 		}
 	}},
-	{"denied client with an abuse server", func(t *testing.T, listen Listen) {
+	{"denied client with an abuse server", func(t *testing.T, build New) {
 		cfg := denyAll(config(testenv.Source(t, "server")))
 		cfg.Pool.Abuse = server(testenv.Source(t, "abuse"))
-		client := start(t, listen, testenv.Loopback, cfg).dial(t)
+		client := start(t, build, testenv.Loopback, cfg).dial(t)
 		testenv.WantBytes(t, client, "abuse")
 		testenv.WantEnd(t, client, 0)
 	}},
@@ -43,17 +43,17 @@ func denyAll(cfg dispatch.Config) dispatch.Config {
 
 // Listeners that share a limit refuse nobody when a place is free: only one of
 // them may have it.
-func twoListeners(t *testing.T, listen Listen) {
+func twoListeners(t *testing.T, build New) {
 	const clients, each = 6, 20
 	cfg := config(testenv.Source(t, "served"))
 	cfg.ConnMax = 1
-	s := start(t, listen, testenv.Loopback, cfg)
-	second := s.join(t, listen, testenv.Loopback)
+	s := start(t, build, testenv.Loopback, cfg)
+	second := s.join(t, build, testenv.Loopback)
 	var all sync.WaitGroup
 	for i := range clients {
-		at := s.plane.Addr()
+		at := s.ln.Addr()
 		if i%2 == 1 {
-			at = second.Addr()
+			at = second
 		}
 		all.Go(func() {
 			for range each {
@@ -80,11 +80,11 @@ func fetch(at net.Addr) ([]byte, error) {
 
 // Those above the limit wait in the kernel and are served when others end,
 // instead of being refused.
-func connMax(t *testing.T, listen Listen) {
+func connMax(t *testing.T, build New) {
 	const most, more = 2, 5
 	cfg := config(testenv.Echo(t))
 	cfg.ConnMax = most
-	s := start(t, listen, testenv.Loopback, cfg)
+	s := start(t, build, testenv.Loopback, cfg)
 	var clients []testenv.Conn
 	for range most + more {
 		client := s.dial(t)

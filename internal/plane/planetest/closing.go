@@ -12,62 +12,62 @@ import (
 // How one side ends is what the other side sees: an orderly end of one way
 // leaves the other way alone, and a reset is passed on as a reset.
 var closing = []conformance{
-	{"half-close by the client", func(t *testing.T, listen Listen) {
-		_, client, server := one(t, listen)
+	{"half-close by the client", func(t *testing.T, build New) {
+		_, client, server := one(t, build)
 		halfClose(t, client, server)
 	}},
-	{"half-close by the server", func(t *testing.T, listen Listen) {
-		_, client, server := one(t, listen)
+	{"half-close by the server", func(t *testing.T, build New) {
+		_, client, server := one(t, build)
 		halfClose(t, server, client)
 	}},
 	{"both half-close at once", bothHalfClose},
-	{"reset by the client", func(t *testing.T, listen Listen) {
-		_, client, server := one(t, listen)
+	{"reset by the client", func(t *testing.T, build New) {
+		_, client, server := one(t, build)
 		reset(t, client, server)
 	}},
-	{"reset by the server", func(t *testing.T, listen Listen) {
-		_, client, server := one(t, listen)
+	{"reset by the server", func(t *testing.T, build New) {
+		_, client, server := one(t, build)
 		reset(t, server, client)
 	}},
-	{"reset by the client while idle", func(t *testing.T, listen Listen) {
-		_, client, server := one(t, listen)
+	{"reset by the client while idle", func(t *testing.T, build New) {
+		_, client, server := one(t, build)
 		exchange(t, client, server)
 		reset(t, client, server)
 	}},
-	{"reset by the server while idle", func(t *testing.T, listen Listen) {
-		_, client, server := one(t, listen)
+	{"reset by the server while idle", func(t *testing.T, build New) {
+		_, client, server := one(t, build)
 		exchange(t, client, server)
 		reset(t, server, client)
 	}},
-	{"reset by the client after its half-close", func(t *testing.T, listen Listen) {
-		_, client, server := one(t, listen)
+	{"reset by the client after its half-close", func(t *testing.T, build New) {
+		_, client, server := one(t, build)
 		ownHalfCloseThenReset(t, client, server)
 	}},
-	{"reset by the server after its half-close", func(t *testing.T, listen Listen) {
-		_, client, server := one(t, listen)
+	{"reset by the server after its half-close", func(t *testing.T, build New) {
+		_, client, server := one(t, build)
 		ownHalfCloseThenReset(t, server, client)
 	}},
-	{"reset by the client after the server's half-close", func(t *testing.T, listen Listen) {
-		_, client, server := one(t, listen)
+	{"reset by the client after the server's half-close", func(t *testing.T, build New) {
+		_, client, server := one(t, build)
 		othersHalfCloseThenReset(t, client, server)
 	}},
-	{"reset by the server after the client's half-close", func(t *testing.T, listen Listen) {
-		_, client, server := one(t, listen)
+	{"reset by the server after the client's half-close", func(t *testing.T, build New) {
+		_, client, server := one(t, build)
 		othersHalfCloseThenReset(t, server, client)
 	}},
-	{"reset by the client while the server sends", func(t *testing.T, listen Listen) {
-		_, client, server := one(t, listen)
+	{"reset by the client while the server sends", func(t *testing.T, build New) {
+		_, client, server := one(t, build)
 		resetUnderLoad(t, client, server)
 	}},
-	{"reset by the server while the client sends", func(t *testing.T, listen Listen) {
-		_, client, server := one(t, listen)
+	{"reset by the server while the client sends", func(t *testing.T, build New) {
+		_, client, server := one(t, build)
 		resetUnderLoad(t, server, client)
 	}},
-	{"the last bytes before a reset arrive", func(t *testing.T, listen Listen) {
-		lastBytes(t, listen, false)
+	{"the last bytes before a reset arrive", func(t *testing.T, build New) {
+		lastBytes(t, build, false)
 	}},
-	{"the last bytes before a reset arrive at a client that sends", func(t *testing.T, listen Listen) {
-		lastBytes(t, listen, true)
+	{"the last bytes before a reset arrive at a client that sends", func(t *testing.T, build New) {
+		lastBytes(t, build, true)
 	}},
 	{"resets at random stages", resetStorm},
 }
@@ -90,8 +90,8 @@ func halfClose(t *testing.T, a, b testenv.Conn) {
 	}
 }
 
-func bothHalfClose(t *testing.T, listen Listen) {
-	s, client, server := one(t, listen)
+func bothHalfClose(t *testing.T, build New) {
+	s, client, server := one(t, build)
 	testenv.Write(t, client, "four")
 	testenv.Write(t, server, "three")
 	testenv.CloseWrite(t, client)
@@ -150,8 +150,8 @@ func resetUnderLoad(t *testing.T, a, b testenv.Conn) {
 // A client gets everything that its server sent before it died, and then a
 // reset: a stream that was cut off must not look complete. A client that sends
 // meanwhile may be told of the reset there.
-func lastBytes(t *testing.T, listen Listen, sending bool) {
-	_, client, server := one(t, listen)
+func lastBytes(t *testing.T, build New, sending bool) {
+	_, client, server := one(t, build)
 	written := make(chan error, 1)
 	go func() {
 		var err error
@@ -178,8 +178,8 @@ func lastBytes(t *testing.T, listen Listen, sending bool) {
 
 // Connections that are reset before, while and after they are connected and
 // while bytes move leave nothing behind; see service.stop and CheckLeaks.
-func resetStorm(t *testing.T, listen Listen) {
-	s := start(t, listen, testenv.Loopback, config(testenv.Echo(t)))
+func resetStorm(t *testing.T, build New) {
+	s := start(t, build, testenv.Loopback, config(testenv.Echo(t)))
 	for i := range 300 {
 		c := s.dial(t)
 		if i%3 > 0 {

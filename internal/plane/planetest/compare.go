@@ -20,17 +20,17 @@ import (
 //
 // Where two things happen at once, the script waits until their outcome does
 // not depend on which one was first.
-func Play(t *testing.T, listen Listen, seed uint64) string {
+func Play(t *testing.T, build New, seed uint64) string {
 	t.Helper()
 	rnd := rand.New(rand.NewPCG(seed, 0))
 	p := &play{t: t, unix: rnd.IntN(3) == 0}
 	if p.unix {
 		var ln *testenv.Listener
-		p.s, ln = unixServer(t, listen)
+		p.s, ln = unixServer(t, build)
 		p.side = [2]testenv.Conn{p.s.dial(t), ln.Next(t)}
 		p.s.flows(t, 1)
 	} else {
-		p.s, p.side[0], p.side[1] = one(t, listen)
+		p.s, p.side[0], p.side[1] = one(t, build)
 	}
 	s := p.s
 	for i := range p.sum {

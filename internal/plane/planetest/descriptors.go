@@ -22,9 +22,9 @@ import (
 const childEnv = "PEN_PLANETEST_CHILD"
 
 // noDescriptors runs outOfDescriptors in a process of its own.
-func noDescriptors(t *testing.T, listen Listen) {
+func noDescriptors(t *testing.T, build New) {
 	if os.Getenv(childEnv) != "" {
-		outOfDescriptors(t, listen)
+		outOfDescriptors(t, build)
 		return
 	}
 	child := again(t)
@@ -51,8 +51,8 @@ func again(t *testing.T) *exec.Cmd {
 
 // While no descriptor is to be had, flows go on and the accept loop keeps
 // still; then the clients that have waited are served.
-func outOfDescriptors(t *testing.T, listen Listen) {
-	s := start(t, listen, testenv.Loopback, config(testenv.Echo(t)))
+func outOfDescriptors(t *testing.T, build New) {
+	s := start(t, build, testenv.Loopback, config(testenv.Echo(t)))
 	early := s.dial(t)
 	echo(t, early)
 
@@ -67,7 +67,7 @@ func outOfDescriptors(t *testing.T, listen Listen) {
 	dialer := net.Dialer{Control: func(_, _ string, _ syscall.RawConn) error {
 		return syscall.Setrlimit(syscall.RLIMIT_NOFILE, &low)
 	}}
-	c, err := dialer.Dial("tcp", s.plane.Addr().String())
+	c, err := dialer.Dial("tcp", s.ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,9 +116,9 @@ const scarce = 40
 // many connections and little else. Its clients take bulk for a while and then read
 // nothing more: what their pipes take must not be what others are to have. Later
 // ones come and go, and none of them is lost.
-func bulkAtTheLimit(t *testing.T, listen Listen) {
+func bulkAtTheLimit(t *testing.T, build New) {
 	if addr := os.Getenv(scarceEnv); addr != "" {
-		serveScarce(t, listen, netip.MustParseAddrPort(addr))
+		serveScarce(t, build, netip.MustParseAddrPort(addr))
 		return
 	}
 	server := testenv.Serve(t, func(c testenv.Conn) {
@@ -183,14 +183,14 @@ func bulkAtTheLimit(t *testing.T, listen Listen) {
 }
 
 // serveScarce is what happens in the process whose descriptors are few.
-func serveScarce(t *testing.T, listen Listen, server netip.AddrPort) {
+func serveScarce(t *testing.T, build New, server netip.AddrPort) {
 	const (
 		cost  = 2
 		spare = 8 // for the list of descriptors, and for one that is accepted too early
 	)
 	cfg := config(server)
 	cfg.Budget, cfg.FlowCost = dispatch.NewBudget(scarce*cost), cost
-	s := start(t, listen, testenv.Loopback, cfg)
+	s := start(t, build, testenv.Loopback, cfg)
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		t.Fatal(err)
@@ -199,7 +199,7 @@ func serveScarce(t *testing.T, listen Listen, server netip.AddrPort) {
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		t.Fatal(err)
 	}
-	fmt.Println("listens on " + s.plane.Addr().String())
+	fmt.Println("listens on " + s.ln.Addr().String())
 	bufio.NewReader(os.Stdin).ReadString('\n')
 	s.wantFailed(t, false)
 	s.wantRefused(t, dispatch.NoServer, 0)

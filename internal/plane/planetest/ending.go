@@ -15,36 +15,36 @@ import (
 var ending = []conformance{
 	{"kill one flow", killOne},
 	{"drain", drain},
-	{"the client's end is the end", func(t *testing.T, listen Listen) {
+	{"the client's end is the end", func(t *testing.T, build New) {
 		cfg := config()
 		cfg.EndWithClient = true
-		endsWith(t, listen, cfg, func(client, server testenv.Conn) (first, second testenv.Conn) { return client, server })
+		endsWith(t, build, cfg, func(client, server testenv.Conn) (first, second testenv.Conn) { return client, server })
 	}},
-	{"the server's end is the end", func(t *testing.T, listen Listen) {
+	{"the server's end is the end", func(t *testing.T, build New) {
 		cfg := config()
 		cfg.EndWithServer = true
-		endsWith(t, listen, cfg, func(client, server testenv.Conn) (first, second testenv.Conn) { return server, client })
+		endsWith(t, build, cfg, func(client, server testenv.Conn) (first, second testenv.Conn) { return server, client })
 	}},
-	{"a reset ends the wait for the last bytes", func(t *testing.T, listen Listen) {
-		client, s := drains(t, listen, plane.Patience{Still: time.Hour, InAll: time.Hour})
+	{"a reset ends the wait for the last bytes", func(t *testing.T, build New) {
+		client, s := drains(t, build, plane.Patience{Still: time.Hour, InAll: time.Hour})
 		testenv.Reset(t, client)
 		s.flows(t, 0)
 	}},
-	{"the wait for the last bytes is bounded", func(t *testing.T, listen Listen) {
-		_, s := drains(t, listen, plane.Patience{Still: time.Hour, InAll: 10 * time.Millisecond})
+	{"the wait for the last bytes is bounded", func(t *testing.T, build New) {
+		_, s := drains(t, build, plane.Patience{Still: time.Hour, InAll: 10 * time.Millisecond})
 		s.flows(t, 0)
 	}},
-	{"the wait for the last bytes ends without progress", func(t *testing.T, listen Listen) {
-		_, s := drains(t, listen, plane.Patience{Still: 10 * time.Millisecond, InAll: time.Hour})
+	{"the wait for the last bytes ends without progress", func(t *testing.T, build New) {
+		_, s := drains(t, build, plane.Patience{Still: 10 * time.Millisecond, InAll: time.Hour})
 		s.flows(t, 0)
 	}},
 	{"idle", idle},
 	{"stop with 1,000 connections", stopMany},
 }
 
-func killOne(t *testing.T, listen Listen) {
+func killOne(t *testing.T, build New) {
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
-	s := start(t, listen, testenv.Loopback, config(ln.AddrPort()))
+	s := start(t, build, testenv.Loopback, config(ln.AddrPort()))
 	client1 := s.dial(t)
 	server1 := ln.Next(t)
 	id := s.flows(t, 1)[0].ID
@@ -64,12 +64,12 @@ func killOne(t *testing.T, listen Listen) {
 
 // After the context's end the listener is closed and flows go on until they
 // are killed.
-func drain(t *testing.T, listen Listen) {
-	s, client, server := one(t, listen)
+func drain(t *testing.T, build New) {
+	s, client, server := one(t, build)
 	exchange(t, client, server)
 	s.cancel()
 	testenv.Eventually(t, "the listener is closed", func() bool {
-		c, err := net.Dial("tcp", s.plane.Addr().String())
+		c, err := net.Dial("tcp", s.ln.Addr().String())
 		if err == nil {
 			c.Close()
 		}
@@ -87,11 +87,11 @@ func drain(t *testing.T, listen Listen) {
 
 // endsWith has a flow end as a whole with one side, after the other one got
 // every byte.
-func endsWith(t *testing.T, listen Listen, cfg dispatch.Config, order func(client, server testenv.Conn) (first, second testenv.Conn)) {
+func endsWith(t *testing.T, build New, cfg dispatch.Config, order func(client, server testenv.Conn) (first, second testenv.Conn)) {
 	const size = 1 << 20
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
 	cfg.Pool.Servers = []pool.Config{server(ln.AddrPort())}
-	s := start(t, listen, testenv.Loopback, cfg)
+	s := start(t, build, testenv.Loopback, cfg)
 	client := s.dial(t)
 	first, second := order(client, ln.Next(t))
 	exchange(t, first, second)
@@ -111,12 +111,12 @@ func endsWith(t *testing.T, listen Listen, cfg dispatch.Config, order func(clien
 
 // drains has a server break its connection when its client has yet to take
 // the last bytes.
-func drains(t *testing.T, listen Listen, patience plane.Patience) (client testenv.Conn, s *service) {
+func drains(t *testing.T, build New, patience plane.Patience) (client testenv.Conn, s *service) {
 	const size = 100_000
 	defer func(was plane.Patience) { plane.DrainTime = was }(plane.DrainTime)
 	plane.DrainTime = patience
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
-	s = start(t, listen, testenv.Loopback, config(ln.AddrPort()))
+	s = start(t, build, testenv.Loopback, config(ln.AddrPort()))
 	client = s.dialSmall(t, 4096)
 	server := ln.Next(t)
 	s.flows(t, 1)
@@ -129,11 +129,11 @@ func drains(t *testing.T, listen Listen, patience plane.Patience) (client testen
 }
 
 // idle flows are ended, others are not.
-func idle(t *testing.T, listen Listen) {
+func idle(t *testing.T, build New) {
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
 	cfg := config(ln.AddrPort())
 	cfg.IdleTimeout = time.Hour
-	s := start(t, listen, testenv.Loopback, cfg)
+	s := start(t, build, testenv.Loopback, cfg)
 	client, server := s.dial(t), ln.Next(t)
 	exchange(t, client, server)
 	s.d.Sweep()
@@ -149,10 +149,10 @@ func idle(t *testing.T, listen Listen) {
 	testenv.WantReset(t, server, 0)
 }
 
-func stopMany(t *testing.T, listen Listen) {
+func stopMany(t *testing.T, build New) {
 	const n = 1000
 	testenv.NeedDescriptors(t, 4*n+100)
-	s := start(t, listen, testenv.Loopback, config(testenv.Echo(t)))
+	s := start(t, build, testenv.Loopback, config(testenv.Echo(t)))
 	var clients []testenv.Conn
 	for range n {
 		client := s.dial(t)

@@ -12,23 +12,23 @@ import (
 
 // Whatever way a connect fails, the next server is tried.
 var failing = []conformance{
-	{"failover from a server that refuses", func(t *testing.T, listen Listen) {
-		failover(t, listen, server(testenv.Refused(t)), testenv.Limit)
+	{"failover from a server that refuses", func(t *testing.T, build New) {
+		failover(t, build, server(testenv.Refused(t)), testenv.Limit)
 	}},
-	{"failover from a server that does not answer", func(t *testing.T, listen Listen) {
-		failover(t, listen, server(testenv.Blackhole(t)), 200*time.Millisecond)
+	{"failover from a server that does not answer", func(t *testing.T, build New) {
+		failover(t, build, server(testenv.Blackhole(t)), 200*time.Millisecond)
 	}},
-	{"failover from a multicast address", func(t *testing.T, listen Listen) {
-		failover(t, listen, server(netip.MustParseAddrPort("224.0.0.1:1")), testenv.Limit)
+	{"failover from a multicast address", func(t *testing.T, build New) {
+		failover(t, build, server(netip.MustParseAddrPort("224.0.0.1:1")), testenv.Limit)
 	}},
-	{"failover from the broadcast address", func(t *testing.T, listen Listen) {
-		failover(t, listen, server(netip.MustParseAddrPort("255.255.255.255:1")), testenv.Limit)
+	{"failover from the broadcast address", func(t *testing.T, build New) {
+		failover(t, build, server(netip.MustParseAddrPort("255.255.255.255:1")), testenv.Limit)
 	}},
-	{"failover from a link-local address without a zone", func(t *testing.T, listen Listen) {
-		failover(t, listen, server(netip.MustParseAddrPort("[fe80::1]:1")), testenv.Limit)
+	{"failover from a link-local address without a zone", func(t *testing.T, build New) {
+		failover(t, build, server(netip.MustParseAddrPort("[fe80::1]:1")), testenv.Limit)
 	}},
-	{"failover from a Unix socket that is not there", func(t *testing.T, listen Listen) {
-		failover(t, listen, pool.Config{Path: filepath.Join(t.TempDir(), "none")}, testenv.Limit)
+	{"failover from a Unix socket that is not there", func(t *testing.T, build New) {
+		failover(t, build, pool.Config{Path: filepath.Join(t.TempDir(), "none")}, testenv.Limit)
 	}},
 	{"failover order", failoverOrder},
 	{"all servers dead", allDead},
@@ -38,11 +38,11 @@ var failing = []conformance{
 }
 
 // failover has a dead server before one that answers.
-func failover(t *testing.T, listen Listen, dead pool.Config, timeout time.Duration) {
+func failover(t *testing.T, build New, dead pool.Config, timeout time.Duration) {
 	cfg := config(testenv.Echo(t))
 	cfg.ConnectTimeout = timeout
 	cfg.Pool.Servers = append([]pool.Config{dead}, cfg.Pool.Servers...)
-	s := start(t, listen, testenv.Loopback, cfg)
+	s := start(t, build, testenv.Loopback, cfg)
 	echo(t, s.dial(t))
 	s.wantFailed(t, true, false)
 	if servers := s.d.Servers(); servers[0].Conns != 0 || servers[1].Conns != 1 {
@@ -51,7 +51,7 @@ func failover(t *testing.T, listen Listen, dead pool.Config, timeout time.Durati
 }
 
 // From the one chosen first the servers are tried once around.
-func failoverOrder(t *testing.T, listen Listen) {
+func failoverOrder(t *testing.T, build New) {
 	dead, name := testenv.Refused(t), []string{"zero", "one", "two", "three", "four"}
 	for _, tt := range []struct {
 		live  []int
@@ -74,14 +74,14 @@ func failoverOrder(t *testing.T, listen Listen) {
 			cfg.Pool.Servers[i].Prio = 1
 		}
 		cfg.Pool.Servers[tt.first].Prio = 0
-		client := start(t, listen, testenv.Loopback, cfg).dial(t)
+		client := start(t, build, testenv.Loopback, cfg).dial(t)
 		testenv.WantBytes(t, client, name[tt.want])
 		testenv.WantEnd(t, client, 0)
 	}
 }
 
-func allDead(t *testing.T, listen Listen) {
-	s := start(t, listen, testenv.Loopback, config(testenv.Refused(t), testenv.Refused(t)))
+func allDead(t *testing.T, build New) {
+	s := start(t, build, testenv.Loopback, config(testenv.Refused(t), testenv.Refused(t)))
 	client := s.dial(t)
 	testenv.WantClosed(t, client)
 	s.wantFailed(t, true, true)
@@ -89,10 +89,10 @@ func allDead(t *testing.T, listen Listen) {
 	s.flows(t, 0)
 }
 
-func emergency(t *testing.T, listen Listen) {
+func emergency(t *testing.T, build New) {
 	cfg := config(testenv.Refused(t), testenv.Refused(t))
 	cfg.Pool.Emergency = []pool.Config{server(testenv.Source(t, "emergency"))}
-	s := start(t, listen, testenv.Loopback, cfg)
+	s := start(t, build, testenv.Loopback, cfg)
 	for range 2 {
 		client := s.dial(t)
 		testenv.WantBytes(t, client, "emergency")
@@ -103,7 +103,7 @@ func emergency(t *testing.T, listen Listen) {
 
 // A server that was away for a moment serves as soon as it is back, whether it is
 // the only one, or all are restarted in turn: the time of a blacklist is an hour.
-func restarted(t *testing.T, listen Listen) {
+func restarted(t *testing.T, build New) {
 	for n := 1; n <= 3; n++ {
 		var servers []*testenv.Listener
 		cfg := config()
@@ -112,7 +112,7 @@ func restarted(t *testing.T, listen Listen) {
 			servers = append(servers, ln)
 			cfg.Pool.Servers = append(cfg.Pool.Servers, server(ln.AddrPort()))
 		}
-		s := start(t, listen, testenv.Loopback, cfg)
+		s := start(t, build, testenv.Loopback, cfg)
 		for i, ln := range servers {
 			ln.Close()
 			if n == 1 {
@@ -134,10 +134,10 @@ func restarted(t *testing.T, listen Listen) {
 
 // A flow can be ended while its server does not answer, which is then not the
 // server's fault.
-func killConnecting(t *testing.T, listen Listen) {
+func killConnecting(t *testing.T, build New) {
 	cfg := config(testenv.Blackhole(t))
 	cfg.ConnectTimeout = time.Hour
-	s := start(t, listen, testenv.Loopback, cfg)
+	s := start(t, build, testenv.Loopback, cfg)
 	client := s.dial(t)
 	var id int
 	testenv.Eventually(t, "the flow connects", func() bool {

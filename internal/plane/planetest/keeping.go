@@ -14,16 +14,16 @@ import (
 var keeping = []conformance{
 	{"idlers are kept, used and replaced", useIdlers},
 	{"idlers are the service's", sharedIdlers},
-	{"an idler's greeting goes to its client", func(t *testing.T, listen Listen) {
+	{"an idler's greeting goes to its client", func(t *testing.T, build New) {
 		ln := testenv.Listen(t, "tcp", testenv.Loopback)
-		s := start(t, listen, testenv.Loopback, withIdlers(config(ln.AddrPort()), 1))
+		s := start(t, build, testenv.Loopback, withIdlers(config(ln.AddrPort()), 1))
 		testenv.Write(t, ln.Next(t), "220 ready")
 		s.ready(t, 1)
 		testenv.WantBytes(t, s.dial(t), "220 ready")
 	}},
-	{"an idler that its server has ended is replaced", func(t *testing.T, listen Listen) {
+	{"an idler that its server has ended is replaced", func(t *testing.T, build New) {
 		ln := testenv.Listen(t, "tcp", testenv.Loopback)
-		s := start(t, listen, testenv.Loopback, withIdlers(config(ln.AddrPort()), 1))
+		s := start(t, build, testenv.Loopback, withIdlers(config(ln.AddrPort()), 1))
 		ln.Next(t).Close()
 		// The client gets a connection of its own, or the new idler, which is
 		// replaced as well: two connections come, in whatever order.
@@ -40,8 +40,8 @@ var keeping = []conformance{
 			t.Errorf("a server got %q", text)
 		}
 	}},
-	{"idlers go to servers that answer", func(t *testing.T, listen Listen) {
-		s := start(t, listen, testenv.Loopback, withIdlers(config(testenv.Refused(t), testenv.Echo(t)), 3))
+	{"idlers go to servers that answer", func(t *testing.T, build New) {
+		s := start(t, build, testenv.Loopback, withIdlers(config(testenv.Refused(t), testenv.Echo(t)), 3))
 		s.ready(t, 3)
 		st := s.d.Status().Servers
 		if !st[0].Failed || st[1].Failed || st[0].Conns+st[1].Conns != 0 {
@@ -49,10 +49,10 @@ var keeping = []conformance{
 		}
 		testenv.Write(t, s.dial(t), "x")
 	}},
-	{"idlers end when none are wanted", func(t *testing.T, listen Listen) {
+	{"idlers end when none are wanted", func(t *testing.T, build New) {
 		ln := testenv.Listen(t, "tcp", testenv.Loopback)
 		cfg := withIdlers(config(ln.AddrPort()), 2)
-		s := start(t, listen, testenv.Loopback, cfg)
+		s := start(t, build, testenv.Loopback, cfg)
 		a, b := ln.Next(t), ln.Next(t)
 		s.ready(t, 2)
 		s.d.Configure(withIdlers(cfg, 0))
@@ -64,7 +64,7 @@ var keeping = []conformance{
 
 // sharedIdlers has two planes of one service: they keep idlers together, within
 // what their server takes, and when one plane ends the other one keeps them.
-func sharedIdlers(t *testing.T, listen Listen) {
+func sharedIdlers(t *testing.T, build New) {
 	const idlers, most = 5, 4
 	var came atomic.Int32
 	addr := testenv.Serve(t, func(c testenv.Conn) {
@@ -74,10 +74,10 @@ func sharedIdlers(t *testing.T, listen Listen) {
 	cfg := withIdlers(config(addr), idlers)
 	cfg.Pool.Servers[0].Max = most
 	cfg.Budget, cfg.FlowCost = dispatch.NewBudget(1000), 2
-	s := start(t, listen, testenv.Loopback, cfg)
-	other := s.join(t, listen, testenv.Loopback)
+	s := start(t, build, testenv.Loopback, cfg)
+	other := s.join(t, build, testenv.Loopback)
 	s.ready(t, most)
-	first, second := s.dial(t), testenv.Dial(t, other.Addr())
+	first, second := s.dial(t), testenv.Dial(t, other)
 	echo(t, first)
 	echo(t, second)
 	s.ready(t, most-2)
@@ -89,7 +89,7 @@ func sharedIdlers(t *testing.T, listen Listen) {
 	testenv.Eventually(t, "one plane has ended", s.isOver)
 	s.ready(t, most-1)
 	echo(t, second)
-	echo(t, testenv.Dial(t, other.Addr()))
+	echo(t, testenv.Dial(t, other))
 	if !s.d.Borrow(1000-2*2-(most-2)) || s.d.Borrow(1) {
 		t.Error("idlers are not in the budget of descriptors")
 	}
@@ -108,9 +108,9 @@ func (s *service) ready(t *testing.T, n int) {
 
 // A client gets a connection that was there before; nothing is counted or
 // remembered of those that wait. Another one takes its place.
-func useIdlers(t *testing.T, listen Listen) {
+func useIdlers(t *testing.T, build New) {
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
-	s := start(t, listen, testenv.Loopback, withIdlers(config(ln.AddrPort()), 1))
+	s := start(t, build, testenv.Loopback, withIdlers(config(ln.AddrPort()), 1))
 	first := ln.Next(t)
 	s.ready(t, 1)
 	if st := s.d.Status(); st.Servers[0].Conns != 0 || len(st.Flows) != 0 || len(st.Clients) != 0 {

@@ -13,10 +13,10 @@ import (
 
 // Clients over a limit, and clients that wait for a place.
 var limiting = []conformance{
-	{"a client over a limit is reset", func(t *testing.T, listen Listen) {
+	{"a client over a limit is reset", func(t *testing.T, build New) {
 		cfg := config(testenv.Echo(t))
 		cfg.Limits.ClientConns = 1
-		s := start(t, listen, testenv.Loopback, cfg)
+		s := start(t, build, testenv.Loopback, cfg)
 		first := s.dial(t)
 		echo(t, first)
 		s.wantDialReset(t)
@@ -25,20 +25,20 @@ var limiting = []conformance{
 		s.flows(t, 0)
 		echo(t, s.dial(t))
 	}},
-	{"a client over a limit gets the abuse server", func(t *testing.T, listen Listen) {
+	{"a client over a limit gets the abuse server", func(t *testing.T, build New) {
 		cfg := config(testenv.Echo(t))
 		cfg.Limits.ClientConns = 1
 		cfg.Pool.Abuse = server(testenv.Source(t, "abuse"))
-		s := start(t, listen, testenv.Loopback, cfg)
+		s := start(t, build, testenv.Loopback, cfg)
 		echo(t, s.dial(t))
 		testenv.WantBytes(t, s.dial(t), "abuse")
 		s.wantRefused(t, dispatch.Diverted, 1)
 	}},
-	{"a client that comes too early is held", func(t *testing.T, listen Listen) {
+	{"a client that comes too early is held", func(t *testing.T, build New) {
 		const rate, more = 20, 5
 		cfg := config(testenv.Echo(t))
 		cfg.Limits.ClientRate, cfg.Limits.Delay = rate, testenv.Limit
-		s := start(t, listen, testenv.Loopback, cfg)
+		s := start(t, build, testenv.Loopback, cfg)
 		begin := time.Now()
 		var clients []testenv.Conn
 		for range rate + more {
@@ -55,27 +55,27 @@ var limiting = []conformance{
 		}
 	}},
 	{"the queue is first come first served", queueOrder},
-	{"the queue ends after a time", func(t *testing.T, listen Listen) {
-		s, _ := fullServer(t, listen, func(cfg *dispatch.Config) { cfg.QueueTime = 50 * time.Millisecond })
+	{"the queue ends after a time", func(t *testing.T, build New) {
+		s, _ := fullServer(t, build, func(cfg *dispatch.Config) { cfg.QueueTime = 50 * time.Millisecond })
 		testenv.WantClosed(t, s.dial(t))
 		s.wantRefused(t, dispatch.QueueTime, 1)
 	}},
-	{"the queue ends at the emergency server", func(t *testing.T, listen Listen) {
-		s, _ := fullServer(t, listen, func(cfg *dispatch.Config) {
+	{"the queue ends at the emergency server", func(t *testing.T, build New) {
+		s, _ := fullServer(t, build, func(cfg *dispatch.Config) {
 			cfg.QueueTime = 50 * time.Millisecond
 			cfg.Pool.Emergency = []pool.Config{server(testenv.Source(t, "emergency"))}
 		})
 		testenv.WantBytes(t, s.dial(t), "emergency")
 	}},
-	{"the queue is bounded", func(t *testing.T, listen Listen) {
-		s, _ := fullServer(t, listen, func(cfg *dispatch.Config) { cfg.Queue = 1 })
+	{"the queue is bounded", func(t *testing.T, build New) {
+		s, _ := fullServer(t, build, func(cfg *dispatch.Config) { cfg.Queue = 1 })
 		s.dial(t)
 		s.waiting(t, 1)
 		testenv.WantClosed(t, s.dial(t))
 		s.wantRefused(t, dispatch.QueueFull, 1)
 	}},
-	{"reset while waiting", func(t *testing.T, listen Listen) {
-		s, held := fullServer(t, listen, nil)
+	{"reset while waiting", func(t *testing.T, build New) {
+		s, held := fullServer(t, build, nil)
 		client := s.dial(t)
 		s.waiting(t, 1)
 		testenv.Write(t, client, "are you there?")
@@ -84,8 +84,8 @@ var limiting = []conformance{
 		held.Close()
 		s.flows(t, 0)
 	}},
-	{"half-close while waiting", func(t *testing.T, listen Listen) {
-		s, held := fullServer(t, listen, nil)
+	{"half-close while waiting", func(t *testing.T, build New) {
+		s, held := fullServer(t, build, nil)
 		client := s.dial(t)
 		testenv.Write(t, client, "the last")
 		testenv.CloseWrite(t, client)
@@ -94,8 +94,8 @@ var limiting = []conformance{
 		testenv.WantBytes(t, client, "the last")
 		testenv.WantEnd(t, client, 0)
 	}},
-	{"kill while waiting", func(t *testing.T, listen Listen) {
-		s, held := fullServer(t, listen, nil)
+	{"kill while waiting", func(t *testing.T, build New) {
+		s, held := fullServer(t, build, nil)
 		client := s.dial(t)
 		id := s.waiting(t, 1)[0].ID
 		if !s.d.Kill(id) {
@@ -105,18 +105,18 @@ var limiting = []conformance{
 		echo(t, held)
 		s.flows(t, 1)
 	}},
-	{"stop while many wait", func(t *testing.T, listen Listen) {
+	{"stop while many wait", func(t *testing.T, build New) {
 		const n = 100
-		s, _ := fullServer(t, listen, func(cfg *dispatch.Config) { cfg.Queue = n })
+		s, _ := fullServer(t, build, func(cfg *dispatch.Config) { cfg.Queue = n })
 		for range n {
 			s.dial(t)
 		}
 		s.waiting(t, n)
 		s.stop(t)
 	}},
-	{"many go through the queue", func(t *testing.T, listen Listen) {
+	{"many go through the queue", func(t *testing.T, build New) {
 		const n = 200
-		s, held := fullServer(t, listen, func(cfg *dispatch.Config) { cfg.Queue = n })
+		s, held := fullServer(t, build, func(cfg *dispatch.Config) { cfg.Queue = n })
 		var clients []testenv.Conn
 		for range n {
 			client := s.dial(t)
@@ -132,11 +132,11 @@ var limiting = []conformance{
 		}
 		s.flows(t, 0)
 	}},
-	{"an early end is noticed", func(t *testing.T, listen Listen) {
+	{"an early end is noticed", func(t *testing.T, build New) {
 		ln := testenv.Listen(t, "tcp", testenv.Loopback)
 		cfg := config(ln.AddrPort())
 		cfg.EarlyEnd = time.Hour
-		s := start(t, listen, testenv.Loopback, cfg)
+		s := start(t, build, testenv.Loopback, cfg)
 		for i, end := range []func(client, server testenv.Conn){
 			func(_, server testenv.Conn) { testenv.Reset(t, server) },
 			func(client, server testenv.Conn) {
@@ -187,7 +187,7 @@ func (s *service) wantRefused(t *testing.T, why dispatch.Reason, n uint64) {
 // that it is connected.
 func (s *service) wantDialReset(t *testing.T) {
 	t.Helper()
-	c, err := net.Dial("tcp", s.plane.Addr().String())
+	c, err := net.Dial("tcp", s.ln.Addr().String())
 	switch {
 	case err == nil:
 		testenv.WantReset(t, testenv.Own(t, c), 0)
@@ -213,13 +213,13 @@ func (s *service) waiting(t *testing.T, n int) (waiting []dispatch.FlowStatus) {
 
 // fullServer starts a service with a queue, and one server whose only place is
 // taken by a client.
-func fullServer(t *testing.T, listen Listen, change func(*dispatch.Config)) (s *service, held testenv.Conn) {
+func fullServer(t *testing.T, build New, change func(*dispatch.Config)) (s *service, held testenv.Conn) {
 	t.Helper()
 	cfg := oneAtATime(testenv.Echo(t))
 	if change != nil {
 		change(&cfg)
 	}
-	s = start(t, listen, testenv.Loopback, cfg)
+	s = start(t, build, testenv.Loopback, cfg)
 	held = s.dial(t)
 	echo(t, held)
 	return s, held
@@ -232,10 +232,10 @@ func oneAtATime(addr netip.AddrPort) dispatch.Config {
 	return cfg
 }
 
-func queueOrder(t *testing.T, listen Listen) {
+func queueOrder(t *testing.T, build New) {
 	const n = 5
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
-	s := start(t, listen, testenv.Loopback, oneAtATime(ln.AddrPort()))
+	s := start(t, build, testenv.Loopback, oneAtATime(ln.AddrPort()))
 	var clients []testenv.Conn
 	for i := range n {
 		clients = append(clients, s.dial(t))

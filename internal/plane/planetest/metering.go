@@ -13,20 +13,20 @@ import (
 // What is limited takes its time. Only the least time is checked: the most
 // depends on the machine.
 var metering = []conformance{
-	{"a client's bandwidth is limited", func(t *testing.T, listen Listen) {
-		_, client, server := limited(t, listen, dispatch.Limits{ConnBandwidth: bandwidth})
+	{"a client's bandwidth is limited", func(t *testing.T, build New) {
+		_, client, server := limited(t, build, dispatch.Limits{ConnBandwidth: bandwidth})
 		takesTime(t, func() { send(t, client, server, bandwidth) })
 	}},
-	{"a server's bandwidth is limited", func(t *testing.T, listen Listen) {
-		_, client, server := limited(t, listen, dispatch.Limits{ConnBandwidth: bandwidth})
+	{"a server's bandwidth is limited", func(t *testing.T, build New) {
+		_, client, server := limited(t, build, dispatch.Limits{ConnBandwidth: bandwidth})
 		takesTime(t, func() { send(t, server, client, bandwidth) })
 	}},
-	{"bandwidth is of both ways together", func(t *testing.T, listen Listen) {
-		_, client, server := limited(t, listen, dispatch.Limits{ConnBandwidth: bandwidth})
+	{"bandwidth is of both ways together", func(t *testing.T, build New) {
+		_, client, server := limited(t, build, dispatch.Limits{ConnBandwidth: bandwidth})
 		takesTime(t, func() { bothWays(t, client, server, bandwidth/2) })
 	}},
-	{"bandwidth is of all connections together", func(t *testing.T, listen Listen) {
-		s, client, server := limited(t, listen, dispatch.Limits{Bandwidth: bandwidth})
+	{"bandwidth is of all connections together", func(t *testing.T, build New) {
+		s, client, server := limited(t, build, dispatch.Limits{Bandwidth: bandwidth})
 		client2 := s.dial(t)
 		server2 := s.next(t)
 		takesTime(t, func() {
@@ -36,9 +36,9 @@ var metering = []conformance{
 			all.Wait()
 		})
 	}},
-	{"small messages are limited", func(t *testing.T, listen Listen) {
+	{"small messages are limited", func(t *testing.T, build New) {
 		const slow = 64 << 10
-		_, client, server := limited(t, listen, dispatch.Limits{ConnBandwidth: slow})
+		_, client, server := limited(t, build, dispatch.Limits{ConnBandwidth: slow})
 		begin := time.Now()
 		for range 8 { // a tenth of a second is free
 			send(t, client, server, 4<<10)
@@ -48,17 +48,17 @@ var metering = []conformance{
 			t.Errorf("32 KiB at 64 KiB a second took %v", took)
 		}
 	}},
-	{"the first bytes are limited as well", func(t *testing.T, listen Listen) {
+	{"the first bytes are limited as well", func(t *testing.T, build New) {
 		const slow, n = 10_000, 5_000
-		_, client, server := limited(t, listen, dispatch.Limits{ConnBandwidth: slow})
+		_, client, server := limited(t, build, dispatch.Limits{ConnBandwidth: slow})
 		begin := time.Now()
 		send(t, server, client, n)
 		if took := time.Since(begin); took < 300*time.Millisecond {
 			t.Errorf("%d bytes at %d a second took %v", n, slow, took)
 		}
 	}},
-	{"bytes that were held back arrive", func(t *testing.T, listen Listen) {
-		_, client, server := limited(t, listen, dispatch.Limits{ConnBandwidth: bandwidth})
+	{"bytes that were held back arrive", func(t *testing.T, build New) {
+		_, client, server := limited(t, build, dispatch.Limits{ConnBandwidth: bandwidth})
 		var all sync.WaitGroup
 		var sent, got digest
 		all.Go(func() { sent = sendRandom(t, client, bandwidth, 1) })
@@ -68,8 +68,8 @@ var metering = []conformance{
 			t.Error("the server got other bytes than the client sent")
 		}
 	}},
-	{"kill while paused", func(t *testing.T, listen Listen) {
-		s, client, server := limited(t, listen, dispatch.Limits{ConnBandwidth: 1})
+	{"kill while paused", func(t *testing.T, build New) {
+		s, client, server := limited(t, build, dispatch.Limits{ConnBandwidth: 1})
 		testenv.Write(t, client, string(make([]byte, 128<<10)))
 		if _, err := io.ReadFull(server, make([]byte, 100)); err != nil {
 			t.Fatal(err)
@@ -78,8 +78,8 @@ var metering = []conformance{
 		testenv.WantReset(t, client, 0)
 		s.flows(t, 0)
 	}},
-	{"what is paused is not idle", func(t *testing.T, listen Listen) {
-		s, client, server := limited(t, listen, dispatch.Limits{ConnBandwidth: 1})
+	{"what is paused is not idle", func(t *testing.T, build New) {
+		s, client, server := limited(t, build, dispatch.Limits{ConnBandwidth: 1})
 		testenv.Write(t, client, string(make([]byte, 128<<10)))
 		if _, err := io.ReadFull(server, make([]byte, 100)); err != nil {
 			t.Fatal(err)
@@ -123,12 +123,12 @@ type limitedService struct {
 func (s limitedService) next(t *testing.T) testenv.Conn { return s.ln.Next(t) }
 
 // limited starts a service with limits and makes a connection through it.
-func limited(t *testing.T, listen Listen, limits dispatch.Limits) (s limitedService, client, server testenv.Conn) {
+func limited(t *testing.T, build New, limits dispatch.Limits) (s limitedService, client, server testenv.Conn) {
 	t.Helper()
 	s.ln = testenv.Listen(t, "tcp", testenv.Loopback)
 	cfg := config(s.ln.AddrPort())
 	cfg.Limits = limits
-	s.service = start(t, listen, testenv.Loopback, cfg)
+	s.service = start(t, build, testenv.Loopback, cfg)
 	client = s.dial(t)
 	server = s.next(t)
 	s.flows(t, 1)

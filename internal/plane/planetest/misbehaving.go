@@ -16,21 +16,21 @@ import (
 
 // Servers on Unix sockets may do what none can do by TCP.
 var misbehaving = []conformance{
-	{"a server stops reading and answers", func(t *testing.T, listen Listen) { stopsReading(t, listen, 0) }},
-	{"a server stops reading and answers a slow reader", func(t *testing.T, listen Listen) { stopsReading(t, listen, 32<<10) }},
+	{"a server stops reading and answers", func(t *testing.T, build New) { stopsReading(t, build, 0) }},
+	{"a server stops reading and answers a slow reader", func(t *testing.T, build New) { stopsReading(t, build, 32<<10) }},
 	{"a server closes with bytes unread", closesUnread},
 	{"a server whose queue is full is waited for", busyServer},
 	{"a server whose queue stays full is not blamed", busyForLong},
 }
 
 // unixServer starts a service with one server on a Unix socket.
-func unixServer(t *testing.T, listen Listen) (*service, *testenv.Listener) {
+func unixServer(t *testing.T, build New) (*service, *testenv.Listener) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "server")
 	ln := testenv.Listen(t, "unix", path)
 	cfg := config()
 	cfg.Pool.Servers = []pool.Config{{Path: path, Weight: 1}}
-	return start(t, listen, testenv.Loopback, cfg), ln
+	return start(t, build, testenv.Loopback, cfg), ln
 }
 
 // closeRead has a server read no more.
@@ -60,7 +60,7 @@ func (s *service) dialSmall(t *testing.T, size int) testenv.Conn {
 		}
 		return err
 	}}
-	c, err := d.Dial("tcp", s.plane.Addr().String())
+	c, err := d.Dial("tcp", s.ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,9 +69,9 @@ func (s *service) dialSmall(t *testing.T, size int) testenv.Conn {
 
 // stopsReading has a server stop reading while its client goes on, and answer:
 // the client gets all of it, and then the end, since nothing is missing.
-func stopsReading(t *testing.T, listen Listen, receiveBuffer int) {
+func stopsReading(t *testing.T, build New, receiveBuffer int) {
 	const size = 1 << 20
-	s, ln := unixServer(t, listen)
+	s, ln := unixServer(t, build)
 	client, server := s.dialSmall(t, receiveBuffer), ln.Next(t)
 	exchange(t, client, server)
 	closeRead(t, server)
@@ -91,8 +91,8 @@ func stopsReading(t *testing.T, listen Listen, receiveBuffer int) {
 }
 
 // closesUnread has a server close while bytes of the client's are unread.
-func closesUnread(t *testing.T, listen Listen) {
-	s, ln := unixServer(t, listen)
+func closesUnread(t *testing.T, build New) {
+	s, ln := unixServer(t, build)
 	client, server := s.dial(t), ln.Next(t)
 	exchange(t, client, server)
 	testenv.Write(t, client, "unread")
@@ -129,13 +129,13 @@ func fullQueue(t *testing.T, path string) (ln *testenv.Listener, queued int) {
 }
 
 // busyServer has several clients wait for a server that accepts late.
-func busyServer(t *testing.T, listen Listen) {
+func busyServer(t *testing.T, build New) {
 	const n = 5
 	path := filepath.Join(t.TempDir(), "server")
 	ln, queued := fullQueue(t, path)
 	cfg := config()
 	cfg.Pool.Servers = []pool.Config{{Path: path, Weight: 1}}
-	s := start(t, listen, testenv.Loopback, cfg)
+	s := start(t, build, testenv.Loopback, cfg)
 	var clients []testenv.Conn
 	for range n {
 		clients = append(clients, s.dial(t))
@@ -164,13 +164,13 @@ func busyServer(t *testing.T, listen Listen) {
 
 // busyForLong has the queue stay full for longer than a connect may take: the
 // client goes to another server, and new clients do not shun this one.
-func busyForLong(t *testing.T, listen Listen) {
+func busyForLong(t *testing.T, build New) {
 	path := filepath.Join(t.TempDir(), "server")
 	fullQueue(t, path)
 	cfg := config(testenv.Echo(t))
 	cfg.ConnectTimeout = 100 * time.Millisecond
 	cfg.Pool.Servers = append([]pool.Config{{Path: path, Weight: 1}}, cfg.Pool.Servers...)
-	s := start(t, listen, testenv.Loopback, cfg)
+	s := start(t, build, testenv.Loopback, cfg)
 	echo(t, s.dial(t))
 	s.wantFailed(t, false, false)
 }

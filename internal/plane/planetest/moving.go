@@ -46,12 +46,12 @@ func echoMuch(t *testing.T, client testenv.Conn, n int) {
 
 type digest [sha256.Size]byte
 
-func integrity(t *testing.T, listen Listen) {
+func integrity(t *testing.T, build New) {
 	size := 100 << 20
 	if testing.Short() {
 		size = 8 << 20
 	}
-	_, client, server := one(t, listen)
+	_, client, server := one(t, build)
 	var toServer, fromClient, toClient, fromServer digest
 	var all sync.WaitGroup
 	all.Go(func() { toServer = sendRandom(t, client, size, 1) })
@@ -123,10 +123,10 @@ func randomLength(pick *rand.Rand) int { return 1 + pick.IntN(longestChunk>>pick
 
 // A server that sends without end to a client that reads nothing is held up,
 // in the kernel's buffers and not in the program's memory.
-func slowReader(t *testing.T, listen Listen) {
+func slowReader(t *testing.T, build New) {
 	// The queues of two connections; systems let one grow to 32 MiB.
 	const mostInFlight, mostHeap = 128 << 20, 16 << 20
-	_, client, server := one(t, listen)
+	_, client, server := one(t, build)
 	before := heap()
 	chunk := make([]byte, 64<<10)
 	written := 0
@@ -163,7 +163,7 @@ func heap() uint64 {
 }
 
 // An idle connection costs two descriptors, also after it has moved bulk.
-func idleCost(t *testing.T, listen Listen) {
+func idleCost(t *testing.T, build New) {
 	const (
 		n     = 200
 		bulk  = 4 << 20
@@ -171,7 +171,7 @@ func idleCost(t *testing.T, listen Listen) {
 	)
 	testenv.NeedDescriptors(t, 4*n+200)
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
-	s := start(t, listen, testenv.Loopback, config(ln.AddrPort()))
+	s := start(t, build, testenv.Loopback, config(ln.AddrPort()))
 	before := testenv.Descriptors(t)
 	data, buf := make([]byte, bulk), make([]byte, bulk)
 	for range n {
@@ -195,8 +195,8 @@ func idleCost(t *testing.T, listen Listen) {
 }
 
 // Counts are exact while a flow is live and after it, and who has ended shows.
-func status(t *testing.T, listen Listen) {
-	s, client, server := one(t, listen)
+func status(t *testing.T, build New) {
+	s, client, server := one(t, build)
 	const up, down = 100_000, 3 << 20
 	want := func(traffic dispatch.Traffic) {
 		t.Helper()
@@ -232,7 +232,7 @@ func status(t *testing.T, listen Listen) {
 	}
 
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
-	s = start(t, listen, testenv.Loopback, config(ln.AddrPort()))
+	s = start(t, build, testenv.Loopback, config(ln.AddrPort()))
 	client = s.dial(t)
 	testenv.CloseWrite(t, ln.Next(t))
 	testenv.WantEnd(t, client, 0)

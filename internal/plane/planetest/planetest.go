@@ -14,20 +14,20 @@ import (
 	"pen/internal/dispatch"
 	"pen/internal/plane"
 	"pen/internal/pool"
+	"pen/internal/sock"
 	"pen/internal/testenv"
 )
 
-// A Listen makes the plane under test, bound to an address in Pen's notation,
-// or fails the test.
-type Listen func(t *testing.T, addr string) plane.Plane
+// A New makes the plane under test for a listener, or fails the test.
+type New func(t *testing.T, ln *sock.Listener) plane.Plane
 
 // Run runs the suite as sub-tests of t.
-func Run(t *testing.T, listen Listen) {
-	for _, group := range [][]conformance{closing, failing, misbehaving, admitting, addressing, ending, moving, keeping, limiting, metering, standing} {
+func Run(t *testing.T, build New) {
+	for _, group := range [][]conformance{closing, failing, misbehaving, admitting, addressing, ending, moving, keeping, limiting, metering, standing, lending} {
 		for _, c := range group {
 			t.Run(c.name, func(t *testing.T) {
 				testenv.CheckLeaks(t)
-				c.run(t, listen)
+				c.run(t, build)
 			})
 		}
 	}
@@ -36,28 +36,29 @@ func Run(t *testing.T, listen Listen) {
 // A conformance is one sub-test.
 type conformance struct {
 	name string
-	run  func(*testing.T, Listen)
+	run  func(*testing.T, New)
 }
 
 // A service is a plane that serves, and the policy that it asks.
 type service struct {
-	plane  plane.Plane
+	ln     *sock.Listener
 	d      *dispatch.Dispatcher
 	cancel context.CancelFunc
 	over   chan struct{} // closed when Serve has returned
 	err    error         // what it returned
 }
 
-// start serves on an address. At the end of the test the service is stopped,
-// and nothing may be counted any more.
-func start(t *testing.T, listen Listen, addr string, cfg dispatch.Config) *service {
+// start serves on an address in Pen's notation. At the end of the test the service is
+// stopped, and nothing may be counted any more.
+func start(t *testing.T, build New, addr string, cfg dispatch.Config) *service {
 	t.Helper()
 	begin := time.Now()
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &service{
-		plane: listen(t, addr), cancel: cancel, over: make(chan struct{}),
+		ln: bind(t, addr), cancel: cancel, over: make(chan struct{}),
 		d: dispatch.New(cfg, func() time.Duration { return time.Since(begin) }),
 	}
+	p := build(t, s.ln)
 	ticking, endTicks := context.WithCancel(context.Background())
 	ticks := make(chan struct{})
 	go func() {
@@ -66,7 +67,7 @@ func start(t *testing.T, listen Listen, addr string, cfg dispatch.Config) *servi
 	}()
 	go func() {
 		defer close(s.over)
-		s.err = s.plane.Serve(ctx, s.d)
+		s.err = p.Serve(ctx, s.d)
 		endTicks()
 		<-ticks
 	}()
@@ -74,24 +75,42 @@ func start(t *testing.T, listen Listen, addr string, cfg dispatch.Config) *servi
 	return s
 }
 
-// join has another plane serve with the same policy, until the end of the test.
-func (s *service) join(t *testing.T, listen Listen, addr string) plane.Plane {
+// bind returns a listener on an address in Pen's notation.
+func bind(t *testing.T, addr string) *sock.Listener {
 	t.Helper()
-	p := listen(t, addr)
-	ctx, cancel := context.WithCancel(context.Background())
+	ln, err := new(sock.Sockets).Listen(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ln
+}
+
+// join has another plane serve with the same policy, until the end of the test. It
+// returns its address.
+func (s *service) join(t *testing.T, build New, addr string) net.Addr {
+	t.Helper()
+	ln := bind(t, addr)
+	s.serve(t, build(t, ln))
+	return ln.Addr()
+}
+
+// serve has another plane serve with the same policy, until the test or its context
+// ends.
+func (s *service) serve(t *testing.T, p plane.Plane) (retire context.CancelFunc) {
+	ctx, retire := context.WithCancel(context.Background())
 	over := make(chan error, 1)
 	go func() { over <- p.Serve(ctx, s.d) }()
 	t.Cleanup(func() {
-		cancel()
-		testenv.Eventually(t, "the second Serve returns", func() bool {
+		retire()
+		testenv.Eventually(t, "the other Serve returns", func() bool {
 			s.d.KillAll()
 			return len(over) > 0
 		})
 		if err := <-over; err != nil {
-			t.Errorf("second Serve: %v", err)
+			t.Errorf("the other Serve: %v", err)
 		}
 	})
-	return p
+	return retire
 }
 
 // stop ends the service and all its flows.
@@ -128,7 +147,7 @@ func (s *service) isOver() bool {
 // dial connects a client to the service.
 func (s *service) dial(t *testing.T) testenv.Conn {
 	t.Helper()
-	return testenv.Dial(t, s.plane.Addr())
+	return testenv.Dial(t, s.ln.Addr())
 }
 
 // flows waits until there are n flows that are up, and returns them.
@@ -174,10 +193,10 @@ func server(addr netip.AddrPort) pool.Config { return pool.Config{Addr: addr, We
 // one starts a service with one server, where the test accepts itself, and
 // makes a connection through it. It is up: a server that resets before the
 // plane knows that it is connected counts as one that refuses.
-func one(t *testing.T, listen Listen) (s *service, client, server testenv.Conn) {
+func one(t *testing.T, build New) (s *service, client, server testenv.Conn) {
 	t.Helper()
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
-	s = start(t, listen, testenv.Loopback, config(ln.AddrPort()))
+	s = start(t, build, testenv.Loopback, config(ln.AddrPort()))
 	client = s.dial(t)
 	server = ln.Next(t)
 	s.flows(t, 1)

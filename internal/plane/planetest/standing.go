@@ -27,9 +27,9 @@ const connectTime = 3 * time.Second
 
 // stopped stops a process with a plane while it connects, for longer than a
 // connect may take. The server accepts meanwhile; it is not to be blamed.
-func stopped(t *testing.T, listen Listen) {
+func stopped(t *testing.T, build New) {
 	if addr := os.Getenv(serverEnv); addr != "" {
-		connectAndStop(t, listen, netip.MustParseAddrPort(addr))
+		connectAndStop(t, build, netip.MustParseAddrPort(addr))
 		return
 	}
 	server, queued := testenv.FullListener(t)
@@ -84,10 +84,10 @@ func stopped(t *testing.T, listen Listen) {
 }
 
 // connectAndStop is what happens in the process that is stopped.
-func connectAndStop(t *testing.T, listen Listen, server netip.AddrPort) {
+func connectAndStop(t *testing.T, build New, server netip.AddrPort) {
 	cfg := config(server)
 	cfg.ConnectTimeout = connectTime
-	s := start(t, listen, testenv.Loopback, cfg)
+	s := start(t, build, testenv.Loopback, cfg)
 	client := s.dial(t)
 	testenv.Write(t, client, "hello")
 	testenv.Eventually(t, "the flow connects", func() bool {

@@ -32,9 +32,6 @@ type Edge struct {
 	TLS *tlsterm.Server
 	// HTTP tells servers about the client in each HTTP request, unless it is nil.
 	HTTP *HTTP
-	// Backlog is how many connections may wait to be accepted, 0 is what the
-	// kernel allows.
-	Backlog int
 }
 
 // HTTP is how requests tell their servers about their client.

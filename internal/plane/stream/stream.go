@@ -36,7 +36,7 @@ const (
 
 // A Plane serves one listener.
 type Plane struct {
-	ln    net.Listener
+	ln    net.Listener // its Close releases the one on loan
 	log   *slog.Logger
 	pipes pipes
 	conns sync.WaitGroup
@@ -52,41 +52,20 @@ type Plane struct {
 
 var _ plane.Plane = (*Plane)(nil)
 
-// Listen binds an address as [sock.Listen] does. backlog 0 is what the kernel
-// allows.
-func Listen(addr string, backlog int, log *slog.Logger) (*Plane, error) {
-	ln, err := sock.Listen(addr, backlog)
-	if err != nil {
-		return nil, err
-	}
-	return New(ln, log), nil
-}
-
-// New returns a plane for a listener that is bound already, of TCP or of a Unix
-// socket. The plane closes it.
-func New(ln net.Listener, log *slog.Logger) *Plane {
-	p := &Plane{ln: ln, log: log, patience: patience{edge.HeaderTime, edge.HandshakeTime, edge.HeadTime, lingerTime}}
-	p.drain = plane.DrainTime
-	p.SetEdge(&Edge{})
-	return p
+// New returns a plane for a listener of connections.
+func New(ln *sock.Listener, log *slog.Logger) (*Plane, error) {
+	p := &Plane{log: log, patience: patience{edge.HeaderTime, edge.HandshakeTime, edge.HeadTime, lingerTime}, drain: plane.DrainTime}
+	p.edge.Store(&Edge{})
+	var err error
+	p.ln, err = ln.Connections()
+	return p, err
 }
 
 // SetEdge has connections that are accepted from now on begin as e says. It may
 // be called at any time.
-func (p *Plane) SetEdge(e *Edge) {
-	old := p.edge.Swap(e)
-	if _, tcp := p.ln.(*net.TCPListener); !tcp || old != nil && old.Backlog == e.Backlog || old == nil && e.Backlog == 0 {
-		return
-	}
-	if err := sock.SetBacklog(p.ln, e.Backlog); err != nil {
-		p.log.Warn("can't change how many connections may wait", "listener", p.ln.Addr(), "error", err)
-	}
-}
+func (p *Plane) SetEdge(e *Edge) { p.edge.Store(e) }
 
-// Addr is the bound address.
-func (p *Plane) Addr() net.Addr { return p.ln.Addr() }
-
-// Close releases a plane that will not be served.
+// Close implements [plane.Plane].
 func (p *Plane) Close() error { return p.ln.Close() }
 
 // Serve implements [plane.Plane].
@@ -105,7 +84,7 @@ func (p *Plane) Serve(ctx context.Context, d *dispatch.Dispatcher) error {
 	cancel()
 	p.conns.Wait()
 	p.pipes.close()
-	return err
+	return errors.Join(err, p.Close())
 }
 
 // accept takes connections until ctx is done. While there is no room for
