@@ -6,11 +6,11 @@
 // through a direct connection, HAProxy, nginx stream, the C Pen and this Pen, in
 // interleaved rounds.
 //
-// It is run from the module's root: "go run ./bench" writes bench/results and
-// the tables of bench/README.md; "go run ./bench -quick" runs the same path in
-// well under a minute, writes nothing and only checks that everybody served
-// without an error. README.md says what the rules are and what the figures do
-// not say.
+// "make bench" builds it and runs it in the repository's root, where it writes
+// bench/results and the tables of bench/README.md; ARGS has flags. With -quick it
+// runs the same path in well under a minute, writes nothing and only checks that
+// every contender served without an error. README.md says what the rules are and
+// what the figures do not say.
 package main
 
 import (
