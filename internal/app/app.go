@@ -31,6 +31,7 @@ import (
 	"pen/internal/plane/loop"
 	"pen/internal/process"
 	"pen/internal/sock"
+	"pen/internal/store"
 	"pen/internal/tlsterm"
 )
 
@@ -66,9 +67,9 @@ type Options struct {
 // An App is one running Pen.
 type App struct {
 	opt        Options
-	start      time.Time // the zero of the Dispatcher's clock
-	base       config.Config
+	start      time.Time        // the zero of the Dispatcher's clock
 	run        []config.Command // to be run once started
+	store      *store.Store     // used within change only
 	nofile     uint64           // descriptors that the process may open
 	sockets    sock.Sockets     // all that Pen listens on
 	processors *loop.Processors // of Go's, for event loops
@@ -93,9 +94,6 @@ type App struct {
 	changes  changes
 
 	// All below is used within change only, but for New.
-	file      config.Config       // what the file means that is in force
-	read      config.Config       // what the file meant when it was last read; another thing after a rollback
-	actions   []config.Command    // that stood in it
 	countries *geoip.DB           // nil where none is wanted
 	services  map[string]*service // replaced, never changed
 	policies  []dispatch.Config   // of the services, in their order
@@ -106,7 +104,6 @@ type App struct {
 	edges     edges
 	obsolete  bool                     // it was said that a protocol is
 	tables    map[string]*client.Table // client tables that services share
-	undo      []past                   // what was replaced, for rollback, oldest first
 	control   *control.Server
 	agents    net.Listener // for the reports of agents; may be nil
 	started   bool
@@ -134,7 +131,7 @@ func (c *inForce) certificates(service string) []tlsterm.Info {
 // yet. After an error nothing is left open.
 func New(inv config.Invocation, opt Options) (*App, error) {
 	a := &App{
-		opt: opt, start: time.Now(), base: inv.Base, run: inv.Run, file: inv.Config, read: inv.Config, actions: inv.Run,
+		opt: opt, start: time.Now(), run: inv.Run, store: store.New(inv),
 		nofile: process.RaiseNoFile(), done: make(chan struct{}), renamed: make(chan struct{}, 1), tables: map[string]*client.Table{}, missing: map[serverAt]string{},
 		changes: changes{turn: make(chan struct{}, 1)},
 	}

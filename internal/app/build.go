@@ -69,7 +69,7 @@ func (a *App) construct(ctx context.Context, cfg config.Config, countries *geoip
 	}
 	for i, s := range all {
 		if err := found[i].find(s, answers); err != nil {
-			return out, inService(s.Name, err)
+			return out, config.InService(s.Name, err)
 		}
 	}
 	shared := isShared(cfg)

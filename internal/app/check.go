@@ -84,7 +84,7 @@ func checkPlaces(cfg config.Config) error {
 	var errs []error
 	check := func(service, what string, err error) {
 		if err != nil {
-			errs = append(errs, inService(service, fmt.Errorf("%s: %w", what, err)))
+			errs = append(errs, config.InService(service, fmt.Errorf("%s: %w", what, err)))
 		}
 	}
 	user := cfg.User

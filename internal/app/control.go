@@ -111,13 +111,6 @@ func readSecret(name string) (string, error) {
 	return string(text), err
 }
 
-// mayRun reports a program in a configuration from the control socket that
-// neither the command line nor the configuration file names: who reaches the
-// socket must not have Pen run what he likes. Called with mu held.
-func (a *App) mayRun(next config.Config) error {
-	return next.CheckPrograms(a.base, a.file, a.Config())
-}
-
 // agentConns is how many connections agents may have to agent_listen. They are
 // not taken from those of clients.
 func (a *App) agentConns(cfg config.Config) int {

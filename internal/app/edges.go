@@ -42,12 +42,12 @@ func (was edges) prepare(a *App, cfg config.Config) (edges, error) {
 	next := edges{map[string]tlsServer{}, map[tlsClient]*tlsterm.Client{}}
 	for _, s := range cfg.Services {
 		if err := next.prepareServer(a, was, s); err != nil {
-			return next, inService(s.Name, err)
+			return next, config.InService(s.Name, err)
 		}
 		var err error
 		eachSlot(s, func(slot int, server config.Server) {
 			if cerr := next.prepareClient(was, s, server); cerr != nil && err == nil {
-				err = inService(s.Name, fmt.Errorf("%s: %w", whichServer(slot), cerr))
+				err = config.InService(s.Name, fmt.Errorf("%s: %w", whichServer(slot), cerr))
 			}
 		})
 		if err != nil {

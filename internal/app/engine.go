@@ -9,14 +9,13 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
 	"pen/internal/config"
-	"pen/internal/dispatch"
 	"pen/internal/engine"
 	"pen/internal/geoip"
 	"pen/internal/process"
 	"pen/internal/stats"
+	"pen/internal/store"
 )
 
 var _ engine.Engine = (*App)(nil)
@@ -50,139 +49,47 @@ func (a *App) Service(name string) (engine.Service, error) {
 
 // Apply implements [engine.Engine].
 func (a *App) Apply(settings ...config.Command) error {
-	return a.change(func(ctx context.Context) error { return a.set(ctx, settings) })
-}
-
-// set is Apply, within change.
-func (a *App) set(ctx context.Context, settings []config.Command) error {
-	old := a.present()
-	next := old.cfg
-	var effects []effect
-	again := false // the GeoIP database is read again
-	for _, cmd := range settings {
-		var err error
-		if next, err = next.With(cmd); err != nil {
-			return engine.Invalid.Of(err)
-		}
-		if keepStartOnly(&next, old.cfg) {
-			return engine.StartOnly.Of(fmt.Errorf("%s: can only be set at the start", cmd.Verb.Name))
-		}
-		e, err := effectOf(cmd, next)
+	return a.change(func(ctx context.Context) error {
+		d, err := a.store.Set(settings...)
 		if err != nil {
-			return engine.Invalid.Of(err)
+			return err
 		}
-		effects = append(effects, e)
-		again = again || cmd.Verb.Name == "geoip_db"
-	}
-	if err := a.mayRun(next); err != nil {
-		return engine.Forbidden.Of(err)
-	}
-	if err := a.apply(ctx, next, again); err != nil {
-		return err
-	}
-	a.remember(old)
-	for _, e := range effects {
-		if s := a.services[e.service]; s != nil {
-			e.on(s.d)
-		}
-		if e.resolve {
-			a.refresh(e.service)
-		}
-	}
-	return nil
+		return a.apply(ctx, d, slices.ContainsFunc(d.Effects, func(e store.Effect) bool { return e.ReadCountries }))
+	})
 }
 
-// An effect is what a setting does to the servers of a service that runs, besides
-// what the configuration says.
-type effect struct {
-	service          string
-	blacklist, drain []int // slots
-	blacklisted      time.Duration
-	within           time.Duration // connections are closed
-	resolve          bool          // names of servers are looked up again
-}
-
-// effectOf returns the effect of a setting in the configuration that it makes.
-func effectOf(cmd config.Command, next config.Config) (e effect, err error) {
-	e.service = cmd.Service
-	if e.blacklist, e.blacklisted, _, err = cmd.Blacklisting(next); err != nil {
-		return e, inService(cmd.Service, err)
-	}
-	e.drain, e.within, _ = cmd.Draining(next)
-	e.resolve = cmd.Verb.Name == "server" && slices.Contains(cmd.Args, "address")
-	return e, nil
-}
-
-func (e effect) on(d *dispatch.Dispatcher) {
-	for _, slot := range e.blacklist {
-		d.Blacklist(slot, e.blacklisted)
-	}
-	for _, slot := range e.drain {
-		d.Drain(slot, e.within)
-	}
-}
-
-// A startOnly is what can only be set at the start. Who reaches the control
-// socket must not allow himself the exit command.
-type startOnly struct {
-	control, agents, pidFile, user, chroot string
-	tokens                                 config.ControlTokens
-	level                                  config.Level
-	foreground, exitEnabled                bool
-}
-
-func startOnlyOf(c config.Config) startOnly {
-	return startOnly{c.Control, c.AgentListen, c.PidFile, c.User, c.Chroot, c.ControlTokens, c.ControlLevel, c.Foreground, c.ExitEnabled}
-}
-
-// A birthOnly is what can only be set before a service listens.
-type birthOnly struct {
-	plane   string
-	udp     bool
-	backlog int
-}
-
-func birthOnlyOf(s config.Service) birthOnly { return birthOnly{s.Plane, s.UDP, s.Backlog} }
-
-// keepStartOnly takes back changes to what can only be set at the start, and
-// reports whether there were any. next owns its services.
-func keepStartOnly(next *config.Config, old config.Config) bool {
-	k := startOnlyOf(old)
-	changed := startOnlyOf(*next) != k
-	next.Control, next.AgentListen, next.PidFile, next.User, next.Chroot = k.control, k.agents, k.pidFile, k.user, k.chroot
-	next.ControlTokens, next.ControlLevel = k.tokens, k.level
-	next.Foreground, next.ExitEnabled = k.foreground, k.exitEnabled
-	for i := range next.Services {
-		s := &next.Services[i]
-		was := old.Service(s.Name)
-		if was == nil || was.Listen == "" {
-			continue
-		}
-		if k := birthOnlyOf(*was); birthOnlyOf(*s) != k {
-			s.Plane, s.UDP, s.Backlog = k.plane, k.udp, k.backlog
-			changed = true
-		}
-	}
-	return changed
-}
-
-// apply replaces the configuration in force; again reads the data base of
-// countries anew. Everything that can fail is done before anything is changed.
-// Called within change.
-func (a *App) apply(ctx context.Context, next config.Config, again bool) error {
-	next = next.Sharing(a.Config()) // what is kept for rollback costs no second table
-	countries, err := a.openCountries(next, again)
+// apply makes a change; again has the GeoIP database read again. Everything that can
+// fail is done before anything is changed. Called within change.
+func (a *App) apply(ctx context.Context, d *store.Draft, again bool) error {
+	countries, err := a.openCountries(d.Config, again)
 	if err != nil {
 		return err
 	}
-	b, err := a.build(ctx, next, countries)
+	b, err := a.build(ctx, d.Config, countries)
 	if err == nil {
 		err = b.itself
 	}
+	if err == nil {
+		err = a.commit(ctx, d.Config, countries, b)
+	}
 	if err != nil {
 		return err
 	}
-	return a.commit(ctx, next, countries, b)
+	a.store.Commit(d)
+	for _, e := range d.Effects {
+		if s := a.services[e.Service]; s != nil {
+			for _, slot := range e.Blacklist {
+				s.d.Blacklist(slot, e.BlacklistTime)
+			}
+			for _, slot := range e.Drain {
+				s.d.Drain(slot, e.DrainTime)
+			}
+		}
+		if e.Resolve {
+			a.refresh(e.Service)
+		}
+	}
+	return nil
 }
 
 // applyAgain applies the configuration in force once more, to what names, files

@@ -19,8 +19,8 @@ func TestApplyIsOneChange(t *testing.T) {
 	if err := a.Apply(command(t, "timeout 9"), command(t, "server 0 weight 7"), command(t, "server 1 name web1 blacklist 60")); err != nil {
 		t.Fatal(err)
 	}
-	if a.built != n+1 || len(a.undo) != 1 {
-		t.Errorf("%d policies were built and %d changes can be taken back, want 1 and 1", a.built-n, len(a.undo))
+	if a.built != n+1 || a.store.Changes() != 1 {
+		t.Errorf("%d policies were built and %d changes can be taken back, want 1 and 1", a.built-n, a.store.Changes())
 	}
 	if got := stateOf(a, 1); got != pool.StateBlacklisted {
 		t.Errorf("server 1 is %s", got)

@@ -12,8 +12,8 @@ import (
 
 	"pen/internal/config"
 	"pen/internal/control"
-	"pen/internal/engine"
 	"pen/internal/process"
+	"pen/internal/store"
 )
 
 // Reopen opens the log of requests anew, after a rotation.
@@ -24,60 +24,45 @@ func (a *App) Reopen() error {
 	return nil
 }
 
-// Reload reads the configuration file again and applies what has changed in
-// it since it was last read; what was changed at run time otherwise stays. So
-// does it read certificates and a changed data base of countries, also where
-// there is no configuration file. A file with an error changes nothing.
+// Reload reads the configuration file again and applies what has changed in it
+// since it was last read; see [store.Store.Reload]. It also reads certificates and a
+// changed GeoIP database, even where there is no configuration file. A file with an
+// error changes nothing.
 func (a *App) Reload() error {
-	var run []config.Command
-	err := a.change(func(ctx context.Context) error {
-		before := a.actions
-		err := a.reload(ctx)
-		run = added(before, a.actions)
+	var d *store.Draft
+	err := a.change(func(ctx context.Context) (err error) {
+		d, err = a.reload(ctx)
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("nothing was changed: %w", err)
 	}
-	return control.RunAll(a, run)
+	return control.RunAll(a, d.Actions)
 }
 
-// reload is Reload without the commands that are to be run. Called within
-// change.
-func (a *App) reload(ctx context.Context) error {
+// reload is Reload without the actions in the file. Called within change.
+func (a *App) reload(ctx context.Context) (*store.Draft, error) {
 	a.reloadTLS()
-	name, again := a.base.ConfigFile, a.countries != nil && a.countries.Changed()
-	if name == "" {
-		if err := a.apply(ctx, a.Config(), again); err != nil {
-			return err
+	d := a.store.Same()
+	if file := a.store.File(); file != "" {
+		var err error
+		if d, err = a.store.Reload(Open); err != nil {
+			return nil, err
 		}
+		if d.RolledBack {
+			a.opt.Log.Info("the file has what was rolled back, which a reload applies once the file is changed", "file", file)
+		}
+		if d.StartOnly {
+			a.opt.Log.Warn("some of what changed takes effect at the next start only", "file", file)
+		}
+	}
+	if err := a.apply(ctx, d, a.countries != nil && a.countries.Changed()); err != nil {
+		return nil, err
+	}
+	if !d.RolledBack {
 		a.refresh(slices.Collect(maps.Keys(a.made))...)
-		return nil
 	}
-	after, run, err := config.ReadFile(a.base, config.DefaultService, name, Open)
-	if err != nil {
-		return err
-	}
-	old := a.Config()
-	if a.rolledBack(after) {
-		a.opt.Log.Info("the file has what was rolled back, which a reload applies once the file is changed", "file", name)
-		return a.apply(ctx, old, again)
-	}
-	next := config.Merge(a.file, after, old)
-	if err := keepsServing(old, next); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	if keepStartOnly(&next, old) {
-		a.opt.Log.Warn("some of what changed takes effect at the next start only", "file", name)
-	}
-	before := a.present()
-	if err := a.apply(ctx, next, again); err != nil {
-		return err
-	}
-	a.remember(before)
-	a.file, a.read, a.actions = after, after, run
-	a.refresh(slices.Collect(maps.Keys(a.made))...)
-	return nil
+	return d, nil
 }
 
 // refresh asks DNS again for the names of services, as far as that was not just
@@ -90,48 +75,36 @@ func (a *App) refresh(services ...string) {
 	}
 }
 
-// added returns the commands that were not there before, so that a file that
-// was not changed does nothing.
-func added(before, after []config.Command) []config.Command {
-	same := func(a config.Command) func(config.Command) bool {
-		return func(b config.Command) bool {
-			return a.Verb == b.Verb && a.Service == b.Service && slices.Equal(a.Args, b.Args)
-		}
-	}
-	var out []config.Command
-	for _, cmd := range after {
-		if !slices.ContainsFunc(before, same(cmd)) {
-			out = append(out, cmd)
-		}
-	}
-	return out
-}
-
 // Include implements [engine.Engine].
-func (a *App) Include(service, name string) (run []config.Command, err error) {
-	err = a.change(func(ctx context.Context) (err error) {
-		old := a.Config()
-		var next config.Config
-		if next, run, err = config.ReadUnquoted(old, service, name, Open); err != nil {
+func (a *App) Include(service, file string) ([]config.Command, error) {
+	var d *store.Draft
+	err := a.change(func(ctx context.Context) (err error) {
+		if d, err = a.store.Include(service, file, Open); err != nil {
 			return err
 		}
-		if err := a.mayRun(next); err != nil {
-			return engine.Forbidden.Of(err)
-		}
-		if keepStartOnly(&next, old) {
-			return engine.StartOnly.Of(fmt.Errorf("include %s: has settings that can only be made at the start", name))
-		}
-		before := a.present()
-		if err := a.apply(ctx, next, false); err != nil {
-			return err
-		}
-		a.remember(before)
-		return nil
+		return a.apply(ctx, d, false)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return run, nil
+	return d.Actions, nil
+}
+
+// Rollback implements [engine.Engine].
+func (a *App) Rollback() (text string, err error) {
+	err = a.change(func(ctx context.Context) error {
+		d, err := a.store.Rollback()
+		if err != nil {
+			return err
+		}
+		old, renamed := a.Config(), renames(a.heirs(d.Config))
+		if err := a.apply(ctx, d, false); err != nil {
+			return fmt.Errorf("rollback: nothing was changed: %w", err)
+		}
+		text = config.Diff(old, d.Config, renamed)
+		return nil
+	})
+	return text, err
 }
 
 // Open opens a file that a configuration includes.
@@ -145,7 +118,7 @@ func (a *App) Write(name string) error {
 		return errors.New("write: no configuration file was read, so say which one to write: write FILE")
 	}
 	return process.WriteFileAtomic(name, 0o600, func(w io.Writer) error {
-		_, err := fmt.Fprintf(w, "# Generated by pen %s\n# %s\n%s", time.Now().Format(time.DateTime), config.CommandLine(cfg), config.Print(cfg))
+		_, err := io.WriteString(w, store.Text(cfg, time.Now()))
 		return err
 	})
 }

@@ -22,28 +22,23 @@ func (a *App) Plan(file string) (p engine.Plan, err error) {
 }
 
 func (a *App) plan(ctx context.Context, file string) (p engine.Plan, err error) {
-	old := a.Config()
-	after, _, err := config.ReadUnquoted(a.base, config.DefaultService, file, Open)
+	d, err := a.store.Plan(file, Open)
 	if err != nil {
 		return p, err
 	}
-	next := config.Merge(a.file, after, old)
-	p.StartOnly, p.RolledBack = keepStartOnly(&next, old), a.rolledBack(after)
-	acls, err := a.wouldRun(ctx, old, next)
+	p.StartOnly, p.RolledBack = d.StartOnly, d.RolledBack
+	acls, err := a.wouldRun(ctx, d.Config)
 	if err != nil {
 		return p, fmt.Errorf("plan: %s can't be used: %w", file, err)
 	}
-	renamed := renames(a.heirs(next))
-	p.Changes, p.Moved = config.Diff(old, next, renamed), a.moved(old, next, renamed, acls)
+	old, renamed := a.Config(), renames(a.heirs(d.Config))
+	p.Changes, p.Moved = config.Diff(old, d.Config, renamed), a.moved(old, d.Config, renamed, acls)
 	return p, nil
 }
 
 // wouldRun reports why a configuration could not be used, as far as that can be
 // known without binding its addresses, and returns its access lists.
-func (a *App) wouldRun(ctx context.Context, old, next config.Config) (*acl.Lists, error) {
-	if err := keepsServing(old, next); err != nil {
-		return nil, err
-	}
+func (a *App) wouldRun(ctx context.Context, next config.Config) (*acl.Lists, error) {
 	countries, err := a.openCountries(next, false)
 	if err != nil {
 		return nil, err
@@ -91,21 +86,6 @@ func renames(heirs map[string]*service) map[string]string {
 		}
 	}
 	return out
-}
-
-// keepsServing reports that a file takes all listeners away, or all servers of a
-// service that listens: then it is most likely empty, or not all of it is there.
-func keepsServing(old, next config.Config) error {
-	const hint = "is it the whole file?"
-	if old.Listens() && !next.Listens() {
-		return fmt.Errorf("the file leaves nothing listening: %s", hint)
-	}
-	for _, s := range next.Services {
-		if was := old.Service(s.Name); was != nil && was.Listen != "" && was.HasServer() && s.Listen != "" && !s.HasServer() {
-			return inService(s.Name, fmt.Errorf("the file leaves no server behind %s: %s", s.Listen, hint))
-		}
-	}
-	return nil
 }
 
 // assigned are the clients that have a server.

@@ -132,7 +132,7 @@ func (b built) warnings(cfg config.Config) (out []string) {
 		in := b.made[s.Name].inputs.servers
 		eachSlot(s, func(slot int, server config.Server) {
 			if _, named := in.names[slot]; named && in.missing[slot] != "" {
-				out = append(out, inService(s.Name, fmt.Errorf("%s: %s is down: %s", whichServer(slot), server.Host, in.missing[slot])).Error())
+				out = append(out, config.InService(s.Name, fmt.Errorf("%s: %s is down: %s", whichServer(slot), server.Host, in.missing[slot])).Error())
 			}
 		})
 	}
@@ -205,7 +205,7 @@ func (c *circles) refuse(all []config.Service, found []servers) (err error) {
 		for i, s := range all {
 			eachSlot(s, func(slot int, server config.Server) {
 				if rerr := found[i].refuse(c, s, slot, server, named); rerr != nil && err == nil {
-					err = inService(s.Name, fmt.Errorf("%s: %w", whichServer(slot), rerr))
+					err = config.InService(s.Name, fmt.Errorf("%s: %w", whichServer(slot), rerr))
 				}
 			})
 		}

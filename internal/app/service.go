@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"slices"
 	"strings"
 	"syscall"
 
@@ -18,6 +17,7 @@ import (
 	"pen/internal/plane/loop"
 	"pen/internal/plane/stream"
 	"pen/internal/sock"
+	"pen/internal/store"
 )
 
 // A service is what runs of one config.Service: its policy, and the planes that
@@ -58,7 +58,7 @@ type draft struct {
 // by a change.
 func (a *App) heirs(cfg config.Config) map[string]*service {
 	out := map[string]*service{}
-	left := maps.Clone(a.services)
+	left, old := maps.Clone(a.services), a.Config()
 	for _, s := range cfg.Services {
 		if running := left[s.Name]; running != nil {
 			out[s.Name] = running
@@ -67,20 +67,13 @@ func (a *App) heirs(cfg config.Config) map[string]*service {
 	}
 	for _, s := range cfg.Services {
 		for name, running := range left {
-			if out[s.Name] == nil && a.isRename(name, s) {
+			if was := old.Service(name); out[s.Name] == nil && was != nil && store.IsRename(was, s) {
 				out[s.Name] = running
 				delete(left, name)
 			}
 		}
 	}
 	return out
-}
-
-// isRename reports whether a service is the one that had another name.
-func (a *App) isRename(name string, s config.Service) bool {
-	was := a.Config().Service(name)
-	return was != nil && birthOnlyOf(*was) == birthOnlyOf(s) &&
-		slices.ContainsFunc(s.Listeners(), func(addr string) bool { return slices.Contains(was.Listeners(), addr) })
 }
 
 // bind makes the listeners of a configuration that are not there, and planes for
@@ -107,7 +100,7 @@ func (a *App) bind(cfg config.Config, heirs map[string]*service) (map[planeKey]l
 			l, err := a.listen(s, addr, loops, old)
 			if err != nil {
 				discard(bound)
-				return nil, inService(s.Name, err)
+				return nil, config.InService(s.Name, err)
 			}
 			bound[planeKey{s.Name, addr}] = l
 		}
@@ -126,7 +119,7 @@ func (a *App) wantsNoOthers(cfg config.Config, heirs map[string]*service) error 
 			}
 			for name, other := range a.services {
 				if l, ok := other.listeners[addr]; ok && l.ln.IsDatagram() == s.UDP {
-					return inService(s.Name, fmt.Errorf("can't bind local address %s: %w: %s listens there, and must give it up before", addr, syscall.EADDRINUSE, called(name)))
+					return config.InService(s.Name, fmt.Errorf("can't bind local address %s: %w: %s listens there, and must give it up before", addr, syscall.EADDRINUSE, called(name)))
 				}
 			}
 		}
@@ -139,14 +132,6 @@ func discard(listeners map[planeKey]listener) {
 	for _, l := range listeners {
 		l.retire()
 	}
-}
-
-// inService says in which service an error is.
-func inService(name string, err error) error {
-	if name == config.DefaultService || err == nil {
-		return err
-	}
-	return fmt.Errorf("service %s: %w", name, err)
 }
 
 // outgrown reports whether a plane can't do what a service needs now.

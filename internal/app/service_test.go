@@ -92,7 +92,11 @@ func TestServiceIsRenamed(t *testing.T) {
 	}
 	next := a.Config().Clone()
 	next.Services[1].Name, next.Services[1].Listen = "new", "127.0.0.2:0 127.0.0.3:0"
-	err := a.change(func(ctx context.Context) error { return a.apply(ctx, next, false) })
+	err := a.change(func(ctx context.Context) error {
+		d := a.store.Same()
+		d.Config = next
+		return a.apply(ctx, d, false)
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

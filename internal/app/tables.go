@@ -49,7 +49,7 @@ func (a *App) saveAll() error {
 		table := now.services[s.Name].d.Table()
 		err := process.WriteFileAtomic(s.TableFile, 0o600, func(w io.Writer) error { return table.Save(w, meta, a.now()) })
 		if err != nil {
-			errs = append(errs, inService(s.Name, fmt.Errorf("table_file %s: %w", s.TableFile, err)))
+			errs = append(errs, config.InService(s.Name, fmt.Errorf("table_file %s: %w", s.TableFile, err)))
 		}
 	}
 	return errors.Join(errs...)

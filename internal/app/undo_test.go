@@ -2,11 +2,9 @@ package app
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -58,7 +56,7 @@ func TestChangesOfNothingLeaveNoHistory(t *testing.T) {
 	file := newConfFile(t, "timeout 3\n")
 	a := start(t, "-F", file.name, "127.0.0.1:0", named(t, "one"))
 	run(t, a, "timeout 9")
-	for range 2 * maxUndo {
+	for range 50 {
 		reload(t, a)
 		run(t, a, "timeout 9", "server 0 blacklist 0", "no acl 3")
 		if _, err := a.Include("", file.name+"-"); err == nil {
@@ -70,74 +68,6 @@ func TestChangesOfNothingLeaveNoHistory(t *testing.T) {
 	}
 	if _, err := a.Rollback(); err == nil {
 		t.Error("there was more to take back")
-	}
-}
-
-// So many changes can be taken back, the last ones, and no more.
-func TestHistoryIsBounded(t *testing.T) {
-	a := start(t, "127.0.0.1:0", named(t, "one"))
-	for n := range maxUndo + 5 {
-		run(t, a, fmt.Sprint("timeout ", n+10))
-	}
-	for range maxUndo {
-		if _, err := a.Rollback(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if got := a.Config().Services[0].Timeout; got != 14*time.Second {
-		t.Errorf("the timeout is %v, want that of the fifth change", got)
-	}
-	if _, err := a.Rollback(); err == nil || !strings.Contains(err.Error(), "no change to take back") {
-		t.Error(err)
-	}
-}
-
-// What can be taken back shares tables of servers with what is in force, so that
-// it costs no more where they are long; and it is not changed by what comes later.
-func TestHistoryIsSmall(t *testing.T) {
-	a := start(t, "127.0.0.1:0", named(t, "one"))
-	run(t, a, "service web", "service web server 3 address 127.0.0.1 port 1")
-	n := len(a.undo)
-	run(t, a, "timeout 7", "service web timeout 8")
-	now := a.Config()
-	for _, past := range a.undo[n:] {
-		if &past.cfg.Services[0].Servers[0] != &now.Services[0].Servers[0] || &past.cfg.Services[1].Servers[0] != &now.Services[1].Servers[0] {
-			t.Error("a table of servers is there twice")
-		}
-	}
-	run(t, a, "service web server 3 weight 9", "server 0 max 3")
-	for range 2 {
-		if _, err := a.Rollback(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if got := a.Config(); got.Services[0].Servers[0] != now.Services[0].Servers[0] || got.Services[1].Servers[3] != now.Services[1].Servers[3] {
-		t.Errorf("taken back: %+v", got)
-	}
-}
-
-// Long tables of servers are kept less often, and the last one always.
-func TestHistoryOfLongTablesIsShort(t *testing.T) {
-	table := func(n int) past {
-		return past{cfg: config.Config{Services: []config.Service{{Servers: make([]config.Server, n)}}}}
-	}
-	long, short := table(maxUndoSlots), table(1)
-	for _, tt := range []struct {
-		all  []past
-		want int
-	}{
-		{nil, 0},
-		{[]past{long}, 1},
-		{[]past{table(2 * maxUndoSlots)}, 1},
-		{[]past{short, long}, 1},
-		{[]past{long, long, long, long}, 4},
-		{[]past{table(maxUndoSlots), long, long}, 2},
-		{[]past{table(maxUndoSlots / 2), table(maxUndoSlots / 2), table(maxUndoSlots / 2)}, 2},
-		{slices.Repeat([]past{short}, maxUndo+1), maxUndo},
-	} {
-		if got := recent(tt.all); len(got) != tt.want {
-			t.Errorf("%d of %d are kept, want %d", len(got), len(tt.all), tt.want)
-		}
 	}
 }
 
@@ -153,8 +83,8 @@ func TestRollbackAndFileAreOneStory(t *testing.T) {
 	}
 	// The rotation of logs does not bring back what was taken back.
 	reload(t, a)
-	if c := a.Config(); c.Services[0].Timeout != 5*time.Second || c.Services[0].Tracking != time.Minute || len(a.undo) != 0 {
-		t.Errorf("a reload of the same file: timeout %v, tracking %v, %d changes", c.Services[0].Timeout, c.Services[0].Tracking, len(a.undo))
+	if c := a.Config(); c.Services[0].Timeout != 5*time.Second || c.Services[0].Tracking != time.Minute || a.store.Changes() != 0 {
+		t.Errorf("a reload of the same file: timeout %v, tracking %v, %d changes", c.Services[0].Timeout, c.Services[0].Tracking, a.store.Changes())
 	}
 	said := "nothing changes: this was rolled back, and applies once the file is changed:\n"
 	if got, want := plan(t, a, file.name), said+"first service:\n  - timeout 5\n  - tracking 60\n  + timeout 9\n  + tracking 90\n"; got != want {
@@ -200,8 +130,8 @@ func TestFileThatLeavesNothingIsRefused(t *testing.T) {
 	}
 	file.write(whole)
 	reload(t, a)
-	if len(a.undo) != 0 {
-		t.Errorf("%d changes, want none", len(a.undo))
+	if a.store.Changes() != 0 {
+		t.Errorf("%d changes, want none", a.store.Changes())
 	}
 }
 

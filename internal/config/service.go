@@ -52,6 +52,15 @@ func (c Config) noService(name string) error {
 	return fmt.Errorf("there is no service %s; there are: %s", name, strings.Join(names[:min(len(names), 20)], " "))
 }
 
+// InService says in which service an error is, unless it is the first one; nil stays
+// nil.
+func InService(name string, err error) error {
+	if name == DefaultService || err == nil {
+		return err
+	}
+	return fmt.Errorf("service %s: %w", name, err)
+}
+
 // setService is the service verb by itself: it makes a service, or ends one.
 func setService(c *Config, no bool, args []string) error {
 	if len(args) == 0 {

@@ -43,6 +43,7 @@ var mayImport = map[string][]string{
 	"internal/tlsterm":        {"internal/acme", "internal/pemfile", "internal/wire"},
 	"internal/dispatch":       {"internal/acl", "internal/client", "internal/pool"},
 	"internal/engine":         {"internal/config", "internal/dispatch", "internal/stats"},
+	"internal/store":          {"internal/config", "internal/engine"},
 	"internal/control":        {"internal/config", "internal/dispatch", "internal/engine", "internal/pool", "internal/sock", "internal/stats", "internal/wire"},
 	"internal/plane":          {"internal/dispatch", "internal/sock"},
 	"internal/plane/idlers":   {"internal/plane", "internal/dispatch", "internal/sock"},
@@ -55,7 +56,7 @@ var mayImport = map[string][]string{
 	},
 	"internal/app": {
 		"internal/accesslog", "internal/acl", "internal/acme", "internal/check", "internal/client", "internal/config", "internal/control", "internal/dispatch", "internal/edge", "internal/engine",
-		"internal/geoip", "internal/health", "internal/names", "internal/plane", "internal/plane/datagram", "internal/plane/loop", "internal/plane/stream", "internal/pool", "internal/process", "internal/sock", "internal/stats", "internal/tlsterm",
+		"internal/geoip", "internal/health", "internal/names", "internal/plane", "internal/plane/datagram", "internal/plane/loop", "internal/plane/stream", "internal/pool", "internal/process", "internal/sock", "internal/stats", "internal/store", "internal/tlsterm",
 	},
 	"cmd/pen":        {"internal/app", "internal/config", "internal/process"},
 	"cmd/penctl":     {},
@@ -80,7 +81,7 @@ var mayImport = map[string][]string{
 
 // pure packages decide: plain data, no sockets, no files, no goroutines.
 var pure = []string{
-	"internal/acl", "internal/client", "internal/heap", "internal/pool", "internal/dispatch", "internal/config", "internal/engine", "internal/stats",
+	"internal/acl", "internal/client", "internal/heap", "internal/pool", "internal/dispatch", "internal/config", "internal/engine", "internal/stats", "internal/store",
 	"internal/weblog", "internal/check", "internal/duration", "internal/wire",
 }
 

@@ -1,0 +1,110 @@
+package store
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"pen/internal/config"
+	"pen/internal/engine"
+)
+
+// A startOnly is what can only be set at the start. Who reaches the control
+// socket must not allow himself the exit command.
+type startOnly struct {
+	control, agents, pidFile, user, chroot string
+	tokens                                 config.ControlTokens
+	level                                  config.Level
+	foreground, exitEnabled                bool
+}
+
+func startOnlyOf(c config.Config) startOnly {
+	return startOnly{c.Control, c.AgentListen, c.PidFile, c.User, c.Chroot, c.ControlTokens, c.ControlLevel, c.Foreground, c.ExitEnabled}
+}
+
+// A birthOnly is what can only be set before a service listens.
+type birthOnly struct {
+	plane   string
+	udp     bool
+	backlog int
+}
+
+func birthOnlyOf(s config.Service) birthOnly { return birthOnly{s.Plane, s.UDP, s.Backlog} }
+
+// keepStartOnly takes back changes to what can only be set at the start, and
+// reports whether there were any. next owns its services.
+func keepStartOnly(next *config.Config, old config.Config) bool {
+	k := startOnlyOf(old)
+	changed := startOnlyOf(*next) != k
+	next.Control, next.AgentListen, next.PidFile, next.User, next.Chroot = k.control, k.agents, k.pidFile, k.user, k.chroot
+	next.ControlTokens, next.ControlLevel = k.tokens, k.level
+	next.Foreground, next.ExitEnabled = k.foreground, k.exitEnabled
+	for i := range next.Services {
+		s := &next.Services[i]
+		was := old.Service(s.Name)
+		if was == nil || was.Listen == "" {
+			continue
+		}
+		if k := birthOnlyOf(*was); birthOnlyOf(*s) != k {
+			s.Plane, s.UDP, s.Backlog = k.plane, k.udp, k.backlog
+			changed = true
+		}
+	}
+	return changed
+}
+
+// IsRename reports whether a new service is an old one with another name: it has
+// an address of it.
+func IsRename(was *config.Service, is config.Service) bool {
+	return birthOnlyOf(*was) == birthOnlyOf(is) &&
+		slices.ContainsFunc(is.Listeners(), func(addr string) bool { return slices.Contains(was.Listeners(), addr) })
+}
+
+// keepsServing reports that a file takes all listeners away, or all servers of a
+// service that listens: then it is most likely empty, or not all of it is there.
+func keepsServing(old, next config.Config) error {
+	const hint = "is it the whole file?"
+	if old.Listens() && !next.Listens() {
+		return fmt.Errorf("the file leaves nothing listening: %s", hint)
+	}
+	for _, s := range next.Services {
+		if was := old.Service(s.Name); was != nil && was.Listen != "" && was.HasServer() && s.Listen != "" && !s.HasServer() {
+			return config.InService(s.Name, fmt.Errorf("the file leaves no server behind %s: %s", s.Listen, hint))
+		}
+	}
+	return nil
+}
+
+// mayRun reports a program in a configuration from the control socket that neither
+// the command line nor the configuration file names: a client of the socket must not
+// have Pen run what it likes.
+func (s *Store) mayRun(next config.Config) error {
+	return engine.Forbidden.Of(next.CheckPrograms(s.base, s.now.file, s.now.config))
+}
+
+// An Effect is what a setting does to what runs, besides what the configuration
+// says.
+type Effect struct {
+	Service string
+	// Blacklist are slots of servers that are taken out of rotation for BlacklistTime,
+	// or put back if that is 0.
+	Blacklist     []int
+	BlacklistTime time.Duration
+	// Drain are slots of servers whose connections are closed within DrainTime.
+	Drain     []int
+	DrainTime time.Duration
+	// Resolve asks DNS again for the names of the service's servers.
+	Resolve bool
+	// ReadCountries reads the GeoIP database again.
+	ReadCountries bool
+}
+
+// effectOf returns the effect of a setting in the configuration that it makes.
+func effectOf(cmd config.Command, next config.Config) (e Effect, err error) {
+	e.Service = cmd.Service
+	e.Blacklist, e.BlacklistTime, _, err = cmd.Blacklisting(next)
+	e.Drain, e.DrainTime, _ = cmd.Draining(next)
+	e.Resolve = cmd.Verb.Name == "server" && slices.Contains(cmd.Args, "address")
+	e.ReadCountries = cmd.Verb.Name == "geoip_db"
+	return e, err
+}
