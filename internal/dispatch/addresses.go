@@ -91,7 +91,7 @@ func (f *Flow) preferAddress() {
 func (d *Dispatcher) Lost(slot int) {
 	d.mu.Lock()
 	lost := d.cfg.Lost
-	d.mu.Unlock()
+	d.unlock()
 	if lost != nil {
 		lost(slot)
 	}

@@ -15,7 +15,7 @@ import (
 func (d *Dispatcher) Admit(client netip.AddrPort, c Carrier) (*Flow, error) {
 	n := d.newcomer(client)
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.unlock()
 	denied, err := d.denies(n)
 	if err != nil {
 		return nil, err
@@ -39,7 +39,7 @@ func (f *Flow) Admit(client netip.AddrPort) error {
 	d := f.d
 	n := d.newcomer(client)
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.unlock()
 	denied, err := d.denies(n)
 	if err != nil {
 		return err
@@ -62,7 +62,7 @@ func (f *Flow) Move(to *Dispatcher, client netip.AddrPort, c Carrier) (moved *Fl
 
 func (d *Dispatcher) moveIn(from *Flow, n newcomer, c Carrier) (*Flow, <-chan struct{}, error) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.unlock()
 	denied, err := d.denies(n)
 	if err != nil {
 		return nil, nil, err
@@ -91,7 +91,7 @@ const leastUnidentified = 16
 func (f *Flow) identify(n newcomer, denied bool) error {
 	d := f.d
 	if d.unidentified[n.key] >= max(d.cfg.ConnMax/2, leastUnidentified) {
-		d.refused[ClientConns]++
+		d.refused[ClientConns].Add(1)
 		return ErrLimited
 	}
 	if err := f.enter(n, denied); err != nil {
@@ -149,7 +149,7 @@ func (d *Dispatcher) denies(n newcomer) (bool, error) {
 		return false, nil
 	}
 	if d.pool.Abuse() == nil {
-		d.refused[Denied]++
+		d.refused[Denied].Add(1)
 		return true, ErrDenied
 	}
 	return true, nil
@@ -172,7 +172,7 @@ func (d *Dispatcher) refuses(n newcomer, denied bool) error {
 		return nil
 	}
 	if early, why, over := d.overLimit(n.key, n.now); over && !d.mayDelay(early) {
-		d.refused[why]++
+		d.refused[why].Add(1)
 		return ErrLimited
 	}
 	return nil

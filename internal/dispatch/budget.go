@@ -152,6 +152,6 @@ func (d *Dispatcher) GiveBack(n int) { d.budget().giveBack(n) }
 
 func (d *Dispatcher) budget() *Budget {
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.unlock()
 	return d.cfg.Budget
 }

@@ -63,7 +63,7 @@ func (f *Flow) Remember() {
 	if slot >= 0 && !d.cfg.PerDatagram {
 		m = f.memo(slot, now)
 	}
-	d.mu.Unlock()
+	d.unlock()
 	m.write()
 }
 
@@ -90,7 +90,7 @@ const (
 func (f *Flow) Rule(t *Target) Ruling {
 	d := f.d
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.unlock()
 	s := f.server
 	if f.era != d.era { // access lists may be long, and change only then
 		f.era = d.era
@@ -159,7 +159,7 @@ func (f *Flow) Lost(err error) (blacklisted bool) {
 	if s := f.server; f.carrier.Traffic().FromServer > f.credited().received {
 		f.startOver(s)
 	}
-	d.mu.Unlock()
+	d.unlock()
 	return f.Failed(err)
 }
 
@@ -174,7 +174,7 @@ const None = pool.None
 func (f *Flow) Turn() int {
 	d := f.d
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.unlock()
 	if f.isDiverted() || f.server == nil || f.server.Slot < 0 || !d.takesTurns() {
 		return pool.None
 	}
@@ -198,7 +198,7 @@ func (d *Dispatcher) takesTurns() bool {
 // is remembered or would be chosen. It is for before Next.
 func (f *Flow) Prefer(slot int) {
 	f.d.mu.Lock()
-	defer f.d.mu.Unlock()
+	defer f.d.unlock()
 	if f.stage == stagePick {
 		f.first, f.stage = int32(slot), stagePreferred
 	}

@@ -113,18 +113,18 @@ type Dispatcher struct {
 	clients atomic.Pointer[client.Table] // own, or a shared one
 	rules   atomic.Pointer[Config]       // set with mu held; what is in it never changes
 	ready   atomic.Int64                 // connections kept ready
+	refused [Reasons]atomic.Uint64
 
 	all Meter // of the service's bytes
 
-	mu    sync.Mutex // guards all below
-	cfg   *Config    // as rules
+	mu    mutex   // guards all below; unlock gives it back
+	cfg   *Config // as rules
 	pool  *pool.Pool
 	era   uint32 // counts calls of Configure
 	flows flows
 	spare int // slot from which the next spare connection goes on
 	last  int // slot of the server tried last
 
-	refused  [Reasons]uint64
 	reserved int           // places of which no flow was made yet
 	pending  int           // flows that were not up yet
 	unproven int           // flows of datagrams whose client has not come back after an answer
@@ -180,6 +180,18 @@ func (d *Dispatcher) Configure(cfg Config) {
 	d.requeue()
 	d.roomLocked()
 	d.offerAll(now)
+}
+
+// A mutex counts how often it was locked.
+type mutex struct {
+	sync.Mutex
+	locked uint64
+}
+
+// Lock locks it.
+func (m *mutex) Lock() {
+	m.Mutex.Lock()
+	m.locked++
 }
 
 // unlock makes a new revision known, and calls those whose wait is over once the lock
@@ -239,7 +251,7 @@ func (d *Dispatcher) Kill(id int) bool {
 	if f := d.flows.at(id); f != nil {
 		c = f.carrier
 	}
-	d.mu.Unlock()
+	d.unlock()
 	if c == nil {
 		return false
 	}
@@ -254,7 +266,7 @@ func (d *Dispatcher) KillAll() {
 	for f := range d.flows.live {
 		all = append(all, f.carrier)
 	}
-	d.mu.Unlock()
+	d.unlock()
 	for _, c := range all {
 		c.Kill(ByStop)
 	}

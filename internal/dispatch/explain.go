@@ -76,7 +76,7 @@ func (d *Dispatcher) Explain(from netip.AddrPort) Explanation {
 		e.Remembered = slot
 	}
 	d.mu.Lock() // not while the table's is held
-	defer d.mu.Unlock()
+	defer d.unlock()
 	e.Denied = !d.cfg.ACLs.Permits(d.cfg.ClientACL, from.Addr())
 	diverted := e.Denied
 	if !e.Denied {

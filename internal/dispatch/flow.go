@@ -139,7 +139,7 @@ func (f *Flow) enterPhase(next phase) {
 // instead of calling Next.
 func (f *Flow) Dummy() bool {
 	f.d.mu.Lock()
-	defer f.d.mu.Unlock()
+	defer f.d.unlock()
 	if f.phase == identifying {
 		f.choose()
 	}
@@ -191,7 +191,7 @@ func (f *Flow) Next() (Target, bool) {
 			}
 			f.stage++
 		case stageEnd:
-			d.refused[f.why]++
+			d.refused[f.why].Add(1)
 			return Target{}, false
 		}
 		s = f.next(f, now)

@@ -45,7 +45,7 @@ type Numbers struct {
 // Numbers returns the counts. It is cheap.
 func (d *Dispatcher) Numbers() Numbers {
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.unlock()
 	used, available := d.pool.Numbers(d.now())
 	return Numbers{used, available, d.flows.used, d.cfg.ConnMax, d.clients.Load().Len()}
 }
@@ -53,7 +53,7 @@ func (d *Dispatcher) Numbers() Numbers {
 // Flows is how many flows are live.
 func (d *Dispatcher) Flows() int {
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.unlock()
 	return d.flows.used
 }
 
@@ -61,7 +61,7 @@ func (d *Dispatcher) Flows() int {
 // before the lock is held, while flows need not wait for it.
 func (d *Dispatcher) sizes() (servers, flows int) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.unlock()
 	return d.pool.Len(), d.flows.used
 }
 
@@ -91,7 +91,7 @@ func (d *Dispatcher) newSurvey(servers int) *survey {
 	s := &survey{d: d, by: make([]volume, servers), states: make([]pool.Status, 0, servers)}
 	d.mu.Lock()
 	d.surveys = append(d.surveys, s)
-	d.mu.Unlock()
+	d.unlock()
 	return s
 }
 
@@ -128,7 +128,7 @@ func (s *survey) leaves(f *Flow) {
 func (s *survey) servers() []pool.Status {
 	d := s.d
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.unlock()
 	d.surveys = slices.DeleteFunc(d.surveys, func(other *survey) bool { return other == s })
 	s.states = d.pool.AppendStatus(s.states)
 	for slot := range min(len(s.by), len(s.states)) {
@@ -161,8 +161,11 @@ func (d *Dispatcher) Status() Status {
 	}, func() {})
 	st.Servers = s.servers()
 	d.mu.Lock()
-	st.Now, st.Last, st.ConnMax, st.Refused, st.EarlyEnds = d.now(), d.last, d.cfg.ConnMax, d.refused, d.early
-	d.mu.Unlock()
+	st.Now, st.Last, st.ConnMax, st.EarlyEnds = d.now(), d.last, d.cfg.ConnMax, d.early
+	d.unlock()
+	for r := range d.refused {
+		st.Refused[r] = d.refused[r].Load()
+	}
 	for i, key := range keys {
 		if c := known[key]; c != nil {
 			fs := &st.Flows[i]

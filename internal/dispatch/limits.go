@@ -115,13 +115,13 @@ func (d *Dispatcher) applyLimits(client netip.Addr, now time.Duration) (delay ti
 	case !over:
 		return 0, false, nil
 	case d.mayDelay(delay):
-		d.refused[Delayed]++
+		d.refused[Delayed].Add(1)
 		return delay, false, nil
 	case d.pool.Abuse() != nil:
-		d.refused[Diverted]++
+		d.refused[Diverted].Add(1)
 		return 0, true, nil
 	}
-	d.refused[why]++
+	d.refused[why].Add(1)
 	return 0, false, ErrLimited
 }
 

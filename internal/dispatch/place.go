@@ -20,7 +20,7 @@ type Place struct {
 // while clients wait in the kernel's queue.
 func (d *Dispatcher) Reserve() (p Place, full <-chan struct{}) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.unlock()
 	if !d.hasRoom() {
 		return Place{}, d.roomChanged()
 	}
@@ -32,7 +32,7 @@ func (d *Dispatcher) Reserve() (p Place, full <-chan struct{}) {
 // must accept before they reserve: another listener may take the place meanwhile.
 func (d *Dispatcher) Room() <-chan struct{} {
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.unlock()
 	if !d.hasRoom() {
 		return d.roomChanged()
 	}
@@ -63,7 +63,7 @@ func (d *Dispatcher) reserve(from *Flow) (Place, <-chan struct{}) {
 // Release gives the place back.
 func (p Place) Release() {
 	p.d.mu.Lock()
-	defer p.d.mu.Unlock()
+	defer p.d.unlock()
 	p.giveBack()
 }
 
@@ -80,7 +80,7 @@ func (p Place) Admit(client netip.AddrPort, c Carrier) (*Flow, error) {
 	d := p.d
 	n := d.newcomer(client)
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.unlock()
 	denied, err := d.denies(n)
 	if err != nil {
 		p.giveBack()
@@ -104,7 +104,7 @@ func (p Place) admit(n newcomer, denied bool, c Carrier) (*Flow, error) {
 // as one that waits for a server, and keeps out none that does.
 func (p Place) Open(c Carrier) *Flow {
 	p.d.mu.Lock()
-	defer p.d.mu.Unlock()
+	defer p.d.unlock()
 	return p.flow(c)
 }
 

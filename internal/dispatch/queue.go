@@ -104,7 +104,7 @@ func (f *Flow) Wait(wake func()) bool {
 	if f.isWaiting() {
 		f.wait.wake = wake
 	}
-	f.d.mu.Unlock()
+	f.d.unlock()
 	if state == woken {
 		wake()
 	}
@@ -325,7 +325,7 @@ func (d *Dispatcher) offerAll(now time.Duration) {
 // when one starts to.
 func (d *Dispatcher) Waiting() <-chan struct{} {
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.unlock()
 	if d.queue.n+d.limits.delayed.n > 0 {
 		return nil
 	}

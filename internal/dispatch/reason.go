@@ -45,7 +45,5 @@ func (r Reason) String() string {
 
 // Refuse counts something that was refused or dropped. It does not block.
 func (d *Dispatcher) Refuse(r Reason, n int) {
-	d.mu.Lock()
-	d.refused[r] += uint64(n)
-	d.mu.Unlock()
+	d.refused[r].Add(uint64(n))
 }

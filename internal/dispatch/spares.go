@@ -14,7 +14,7 @@ import "pen/internal/pool"
 // for servers with a Preamble: those that get no header or handshake soon hang up.
 func (d *Dispatcher) Spares(have []Target) (surplus []int, missing []Target) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.unlock()
 	kept := make([]int, d.pool.Len())
 	n := 0
 	for i, t := range have {

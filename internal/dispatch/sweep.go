@@ -88,7 +88,7 @@ func (d *Dispatcher) givingWay() []victim {
 			break
 		}
 	}
-	d.refused[Displaced] += uint64(len(over))
+	d.refused[Displaced].Add(uint64(len(over)))
 	return over
 }
 
@@ -96,7 +96,7 @@ func (d *Dispatcher) givingWay() []victim {
 // some times a second.
 func (d *Dispatcher) Sweeps() bool {
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.unlock()
 	return d.endsEvenly() || d.cfg.Pool.SlowStart > 0
 }
 
@@ -109,7 +109,7 @@ func (d *Dispatcher) endsEvenly() bool {
 // reports whether there is such a server.
 func (d *Dispatcher) Drain(slot int, within time.Duration) bool {
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.unlock()
 	s := d.pool.At(slot)
 	if s == nil {
 		return false

@@ -59,7 +59,7 @@ func (f *Flow) target(s *pool.Server) Target {
 // Target is the server that was offered last, or which the flow uses.
 func (f *Flow) Target() Target {
 	f.d.mu.Lock()
-	defer f.d.mu.Unlock()
+	defer f.d.unlock()
 	if f.server == nil {
 		return Target{Slot: pool.None}
 	}
