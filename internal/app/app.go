@@ -67,7 +67,7 @@ type Options struct {
 // An App is one running Pen.
 type App struct {
 	opt        Options
-	start      time.Time        // the zero of the Dispatcher's clock
+	start      time.Time
 	run        []config.Command // to be run once started
 	store      *store.Store     // used within change only
 	nofile     uint64           // descriptors that the process may open
@@ -189,7 +189,9 @@ func (a *App) setup(cfg config.Config) error {
 	return nil
 }
 
-func (a *App) now() time.Duration { return time.Since(a.start) }
+// now is the time since 1970 on the clock of Dispatchers and client tables, which goes on
+// evenly from the start, whatever becomes of the machine's clock.
+func (a *App) now() time.Duration { return time.Duration(a.start.UnixNano()) + time.Since(a.start) }
 
 // Start begins to serve and runs the commands that were given to be run. It
 // does not block.

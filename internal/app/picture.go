@@ -58,14 +58,14 @@ func (s *service) Idlers() int { return s.d.ReadySpares() }
 
 // Servers implements [engine.Service].
 func (s *service) Servers() []stats.Server {
-	out := s.app.servers(s.d.Servers(), s.config())
+	out := serversOf(s.d.Servers(), s.config())
 	for slot, checks := range s.app.checks.found(s.d, len(out)) {
 		out[slot].Checks = checks // of those that have an address
 	}
 	return out
 }
 
-func (a *App) servers(states []pool.Status, cfg config.Service) []stats.Server {
+func serversOf(states []pool.Status, cfg config.Service) []stats.Server {
 	out := make([]stats.Server, len(states))
 	for i, s := range states {
 		o := stats.Server{
@@ -74,7 +74,7 @@ func (a *App) servers(states []pool.Status, cfg config.Service) []stats.Server {
 			Name: s.Name, State: string(s.State), Share: s.Share,
 		}
 		if s.Until > 0 {
-			o.Until = a.wall(s.Until)
+			o.Until = wall(s.Until)
 		}
 		if i < len(cfg.Servers) {
 			o.Weight = cfg.Servers[i].Weight // as it was given: 0 where it was not
@@ -88,7 +88,7 @@ func (a *App) servers(states []pool.Status, cfg config.Service) []stats.Server {
 			o.Used, o.Addr, o.Port, o.State, o.Missing = true, s.Host, cfg.Servers[i].Port, string(pool.StateDown), s.Missing
 		}
 		if s.Failed {
-			o.FailedAt = a.wall(s.FailedAt)
+			o.FailedAt = wall(s.FailedAt)
 		}
 		out[i] = o
 	}
@@ -96,7 +96,7 @@ func (a *App) servers(states []pool.Status, cfg config.Service) []stats.Server {
 }
 
 // wall turns a time of the Dispatcher's clock into one of the calendar.
-func (a *App) wall(d time.Duration) time.Time { return a.start.Add(d) }
+func wall(d time.Duration) time.Time { return time.Unix(0, int64(d)) }
 
 // snapshots are those of all services.
 func (a *App) snapshots() []stats.Snapshot {
@@ -112,7 +112,7 @@ func (a *App) snapshots() []stats.Snapshot {
 func (s *service) Snapshot() stats.Snapshot {
 	a, st := s.app, s.d.Status()
 	out := stats.Snapshot{
-		Name: nameShown(s.name), Time: a.wall(st.Now), Current: st.Last, Servers: a.servers(st.Servers, s.config()),
+		Name: nameShown(s.name), Time: wall(st.Now), Current: st.Last, Servers: serversOf(st.Servers, s.config()),
 		ClientsMax: st.ClientsMax, Evicted: st.Evicted, ConnMax: st.ConnMax, ConnUsed: len(st.Flows),
 	}
 	for _, c := range st.Clients {
@@ -121,7 +121,7 @@ func (s *service) Snapshot() stats.Snapshot {
 			addr = c.Addr.String()
 		}
 		out.Clients = append(out.Clients, stats.Client{
-			Slot: c.Slot, Addr: addr, Last: a.wall(c.Last), Server: c.Server,
+			Slot: c.Slot, Addr: addr, Last: wall(c.Last), Server: c.Server,
 			Connects: c.Connects, Sent: c.Sent, Received: c.Received,
 		})
 	}

@@ -9,7 +9,9 @@ import (
 	"pen/internal/acl"
 	"pen/internal/client"
 	"pen/internal/config"
+	"pen/internal/dispatch"
 	"pen/internal/engine"
+	"pen/internal/pool"
 )
 
 // Plan implements [engine.Engine].
@@ -89,20 +91,29 @@ func renames(heirs map[string]*service) map[string]string {
 }
 
 // assigned are the clients that have a server.
-func assigned(clients []client.Entry, was config.Service) []client.Entry {
-	return slices.DeleteFunc(slices.Clone(clients), func(c client.Entry) bool { return c.Server < 0 || c.Server >= len(was.Servers) })
+func assigned(clients []dispatch.Client, was config.Service) []dispatch.Client {
+	return slices.DeleteFunc(slices.Clone(clients), func(c dispatch.Client) bool { return c.Server < 0 || c.Server >= len(was.Servers) })
 }
 
 // movedClients counts the clients whose servers no longer take them.
-func movedClients(clients []client.Entry, was config.Service, olds *acl.Lists, is config.Service, news *acl.Lists) int {
-	n := 0
+func movedClients(clients []dispatch.Client, was config.Service, olds *acl.Lists, is config.Service, news *acl.Lists) int {
+	n, slots := 0, client.Directory(identities(was)).Slots(identities(is))
 	for _, c := range assigned(clients, was) {
-		if c.Server >= len(is.Servers) || leaves(was.Servers[c.Server], is.Servers[c.Server]) ||
-			!news.Permits(is.Servers[c.Server].ACL, c.Addr) && olds.Permits(was.Servers[c.Server].ACL, c.Addr) {
+		slot, old := slots[c.Server], was.Servers[c.Server]
+		if slot < 0 || leaves(old, is.Servers[slot]) || !news.Permits(is.Servers[slot].ACL, c.Addr) && olds.Permits(old.ACL, c.Addr) {
 			n++
 		}
 	}
 	return n
+}
+
+// identities are what the client table knows a service's servers by, by slot.
+func identities(s config.Service) []client.Identity {
+	list := make([]pool.Config, len(s.Servers))
+	for slot, server := range s.Servers {
+		list[slot] = pool.Config{Name: server.Name, Identity: identity(server)}
+	}
+	return dispatch.Identities(list)
 }
 
 // leaves reports whether a change of a server makes its clients go elsewhere.

@@ -173,14 +173,14 @@ func (s *servers) at(slot int, server config.Server, preamble pool.Preamble) poo
 	why, missing := s.missing[slot]
 	a, known := s.found[slot]
 	if _, named := s.names[slot]; named && !known && !missing {
-		return pool.Config{} // DNS has no more of them
+		return pool.Config{Identity: identity(server)} // DNS has no more of them
 	}
 	if isListed(server.Host) {
 		server = listed(server, a)
 	}
 	c := pool.Config{
 		Max: server.Max, Hard: server.Hard, Weight: server.EffectiveWeight(), Prio: server.Prio, ACL: server.ACL,
-		Name: server.Name, Admin: admins[server.State], Preamble: preamble,
+		Name: server.Name, Identity: identity(server), Admin: admins[server.State], Preamble: preamble,
 	}
 	switch addrs := s.addrs(slot, server); {
 	case missing:

@@ -19,7 +19,7 @@ func addr(n int) netip.Addr {
 	return netip.AddrFrom4(a)
 }
 
-func wantServer(t *testing.T, tb *Table, a netip.Addr, now time.Duration, want int) {
+func wantServer(t *testing.T, tb *Table, a netip.Addr, now time.Duration, want ID) {
 	t.Helper()
 	if got, ok := tb.Lookup(a, now); got != want || ok != (want != NoServer) {
 		t.Errorf("Lookup(%v) = %d, %v, want %d", a, got, ok, want)
@@ -46,11 +46,11 @@ func TestRemembers(t *testing.T) {
 func TestAddressesAreExact(t *testing.T) {
 	tb := New(10)
 	for i, s := range []string{"10.0.0.1", "2001:db8::1", "2001:db8::2", "::1", "0.0.0.1"} {
-		tb.Assign(netip.MustParseAddr(s), i, 0)
+		tb.Assign(netip.MustParseAddr(s), ID(i), 0)
 	}
 	tb.Assign(netip.Addr{}, 7, 0) // Unix
 	for i, s := range []string{"::ffff:10.0.0.1", "2001:db8::1", "2001:db8::2", "::1", "0.0.0.1"} {
-		wantServer(t, tb, netip.MustParseAddr(s), 0, i)
+		wantServer(t, tb, netip.MustParseAddr(s), 0, ID(i))
 	}
 	wantServer(t, tb, netip.Addr{}, 0, 7)
 	if tb.Dump()[5].Addr.IsValid() {
@@ -75,7 +75,7 @@ func TestTrackingForgets(t *testing.T) {
 func TestGet(t *testing.T) {
 	tb := New(20000) // of several shards
 	for i := range 100 {
-		tb.Assign(addr(i), i, time.Duration(i))
+		tb.Assign(addr(i), ID(i), time.Duration(i))
 		tb.Add(addr(i), 1, 2)
 	}
 	for _, want := range tb.Dump() {
@@ -91,15 +91,15 @@ func TestGet(t *testing.T) {
 func TestForget(t *testing.T) {
 	tb := New(3)
 	for i := range 3 {
-		tb.Assign(addr(i), i, time.Duration(i))
+		tb.Assign(addr(i), ID(i), time.Duration(i))
 	}
-	if tb.Forget(addr(9)) || !tb.Forget(addr(1)) || tb.Forget(addr(1)) {
+	if tb.Forget(addr(9), 3) || !tb.Forget(addr(1), 3) || tb.Forget(addr(1), 3) {
 		t.Error("Forget does not tell who was known")
 	}
 	wantServer(t, tb, addr(1), 3, NoServer)
 	tb.Assign(addr(4), 4, 4) // takes the place, evicts nobody
 	for _, i := range []int{0, 2, 4} {
-		wantServer(t, tb, addr(i), 5, i)
+		wantServer(t, tb, addr(i), 5, ID(i))
 	}
 	if got := tb.Len(); got != 3 {
 		t.Errorf("Len() = %d, want 3", got)
@@ -110,13 +110,13 @@ func TestForget(t *testing.T) {
 func TestEvictsTheOldest(t *testing.T) {
 	tb := New(3)
 	for i := range 3 {
-		tb.Assign(addr(i), i, time.Duration(i))
+		tb.Assign(addr(i), ID(i), time.Duration(i))
 	}
 	tb.Assign(addr(0), 0, 3)
 	tb.Assign(addr(9), 9, 4)
 	wantServer(t, tb, addr(1), 5, NoServer)
 	for _, i := range []int{0, 2, 9} {
-		wantServer(t, tb, addr(i), 5, i)
+		wantServer(t, tb, addr(i), 5, ID(i))
 	}
 	one := New(1)
 	for i := range 6 {
@@ -168,7 +168,7 @@ func TestResizeKeepsTheNewest(t *testing.T) {
 	const n = 40000
 	tb := New(n)
 	for i := range n {
-		tb.Assign(addr(i), i%100, time.Duration(i))
+		tb.Assign(addr(i), ID(i%100), time.Duration(i))
 	}
 	for _, size := range []int{3 * n, n, 100, 5, 200000} {
 		tb.Resize(size)
@@ -180,7 +180,7 @@ func TestResizeKeepsTheNewest(t *testing.T) {
 		t.Errorf("Len() = %d after shrinking to 5", tb.Len())
 	}
 	for i := n - 5; i < n; i++ {
-		wantServer(t, tb, addr(i), 0, i%100)
+		wantServer(t, tb, addr(i), 0, ID(i%100))
 	}
 	wantServer(t, tb, addr(n-6), 0, NoServer)
 }
@@ -229,7 +229,7 @@ func TestConcurrentResize(t *testing.T) {
 		wg.Go(func() {
 			for i := range 30000 {
 				a := addr(i % (5000 + w))
-				tb.Assign(a, w, time.Duration(i))
+				tb.Assign(a, ID(w), time.Duration(i))
 				tb.Lookup(a, 0)
 				tb.Add(a, 1, 1)
 			}
@@ -250,7 +250,7 @@ func TestAgainstModel(t *testing.T) {
 		size := rapid.IntRange(1, 8).Draw(t, "max")
 		tb := New(size)
 		var order []int // oldest first
-		server := map[int]int{}
+		server := map[int]ID{}
 		for now := range time.Duration(rapid.IntRange(1, 60).Draw(t, "steps")) {
 			switch rapid.IntRange(0, 19).Draw(t, "op") {
 			case 0:
@@ -259,14 +259,14 @@ func TestAgainstModel(t *testing.T) {
 			case 1, 2:
 				c := rapid.IntRange(0, 11).Draw(t, "forgotten")
 				_, known := server[c]
-				if got := tb.Forget(addr(c)); got != known {
+				if got := tb.Forget(addr(c), now); got != known {
 					t.Fatalf("Forget(%d) = %v, want %v", c, got, known)
 				}
 				delete(server, c)
 				order = slices.DeleteFunc(order, func(o int) bool { return o == c })
 			default:
 				c := rapid.IntRange(0, 11).Draw(t, "client")
-				s := rapid.IntRange(NoServer, 3).Draw(t, "server")
+				s := ID(rapid.IntRange(-1, 3).Draw(t, "server")) // -1: NoServer
 				tb.Assign(addr(c), s, now)
 				old, known := server[c]
 				if s == NoServer && known {

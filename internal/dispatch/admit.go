@@ -4,7 +4,7 @@ import (
 	"net/netip"
 	"time"
 
-	"pen/internal/pool"
+	"pen/internal/client"
 )
 
 // Admit takes a place for a new client, judges it and returns its flow, for which
@@ -126,18 +126,15 @@ func (c clientCount) remove(key netip.Addr) {
 type newcomer struct {
 	at         netip.AddrPort
 	key        netip.Addr // what it is known by; invalid for one of a Unix socket, who is nobody in particular
-	remembered int        // slot that it used last, or pool.None
+	remembered client.ID  // the server that it used last
 	now        time.Duration
 }
 
-func (d *Dispatcher) newcomer(client netip.AddrPort) newcomer {
-	client = netip.AddrPortFrom(client.Addr().Unmap().WithZone(""), client.Port())
-	n := newcomer{client, d.rules.Load().key(client.Addr()), pool.None, d.now()}
-	if !n.key.IsValid() {
-		return n
-	}
-	if slot, known := d.clients.Load().Lookup(n.key, n.now); known {
-		n.remembered = slot
+func (d *Dispatcher) newcomer(at netip.AddrPort) newcomer {
+	at = netip.AddrPortFrom(at.Addr().Unmap().WithZone(""), at.Port())
+	n := newcomer{at, d.rules.Load().key(at.Addr()), client.NoServer, d.now()}
+	if n.key.IsValid() {
+		n.remembered, _ = d.table().Lookup(n.key, n.now)
 	}
 	return n
 }
@@ -192,7 +189,7 @@ func (f *Flow) enter(n newcomer, denied bool) error {
 		}
 		f.delay(wait)
 	}
-	f.client, f.remembered, f.judgement = endpointOf(n.at), int32(n.remembered), found
+	f.client, f.remembered, f.judgement = endpointOf(n.at), int32(d.clients.Load().slot(n.remembered)), found
 	if f.isDiverted() {
 		f.stage = stageAbuse
 	} else {

@@ -110,9 +110,9 @@ type Config struct {
 type Dispatcher struct {
 	now     func() time.Duration
 	own     *client.Table
-	clients atomic.Pointer[client.Table] // own, or a shared one
-	rules   atomic.Pointer[Config]       // set with mu held; what is in it never changes
-	ready   atomic.Int64                 // connections kept ready
+	clients atomic.Pointer[clientTable] // of own, or of a shared one
+	rules   atomic.Pointer[Config]      // set with mu held; what is in it never changes
+	ready   atomic.Int64                // connections kept ready
 	refused [Reasons]atomic.Uint64
 
 	all Meter // of the service's bytes
@@ -168,9 +168,10 @@ func (d *Dispatcher) Configure(cfg Config) {
 		clients.SetTracking(cfg.Tracking)
 		clients.Resize(cfg.ClientsMax)
 	}
-	d.clients.Store(clients)
+	c := d.clientTable(clients, Identities(cfg.Pool.Servers))
 	d.mu.Lock()
 	defer d.unlock()
+	d.clients.Store(c)
 	now := d.now()
 	d.setLimits(&cfg)
 	d.cfg = &cfg

@@ -69,11 +69,11 @@ func (d *Dispatcher) Explain(from netip.AddrPort) Explanation {
 	from = netip.AddrPortFrom(from.Addr().Unmap().WithZone(""), from.Port())
 	key := d.rules.Load().key(from.Addr())
 	e := Explanation{Key: key, Remembered: pool.None, Chose: pool.None}
-	table, now := d.clients.Load(), d.now()
+	table, now := d.table(), d.now()
 	e.Known, e.IsKnown = table.Get(key)
 	e.Age = now - e.Known.Last
-	if slot, ok := table.Lookup(key, now); ok && key.IsValid() {
-		e.Remembered = slot
+	if id, ok := table.Lookup(key, now); ok && key.IsValid() {
+		e.Remembered = table.slot(id)
 	}
 	d.mu.Lock() // not while the table's is held
 	defer d.unlock()

@@ -27,7 +27,7 @@ type Status struct {
 	Last       int           // slot of the server tried last
 	Servers    []pool.Status // by slot
 	Flows      []FlowStatus  // by number
-	Clients    []client.Entry
+	Clients    []Client
 	ClientsMax int
 	Evicted    uint64 // clients that were forgotten for lack of room, since the start
 	ConnMax    int
@@ -149,7 +149,7 @@ func (d *Dispatcher) Status() Status {
 		Evicted: d.clients.Load().Evictions(),
 	}
 	keys := make([]netip.Addr, 0, flows)
-	known := make(map[netip.Addr]*client.Entry, len(st.Clients))
+	known := make(map[netip.Addr]*Client, len(st.Clients))
 	for i := range st.Clients {
 		known[st.Clients[i].Addr] = &st.Clients[i]
 	}
@@ -178,10 +178,7 @@ func (d *Dispatcher) Status() Status {
 }
 
 // Table is the client table that is in use.
-func (d *Dispatcher) Table() *client.Table { return d.clients.Load() }
-
-// Clients returns the client table, without the bytes of live flows.
-func (d *Dispatcher) Clients() []client.Entry { return d.clients.Load().Dump() }
+func (d *Dispatcher) Table() *client.Table { return d.clients.Load().Table }
 
 // status returns the flow's state.
 func (f *Flow) status() FlowStatus {

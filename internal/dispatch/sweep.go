@@ -63,7 +63,7 @@ func (s *sweep) look(f *Flow) bool {
 // forgotten, which choose anew then.
 func (s *sweep) act() {
 	for _, key := range s.forgotten {
-		s.d.clients.Load().Forget(key)
+		s.d.clients.Load().Forget(key, s.now)
 	}
 	for _, v := range s.over {
 		v.Kill(v.why)

@@ -16,6 +16,9 @@ type Config struct {
 	Prio   int
 	ACL    int    // number of the access list for its clients
 	Name   string // for the operator; may be empty
+	// Identity is where the server is, as the operator writes it, or empty. Client tables
+	// know a server by its name and this.
+	Identity string
 	// Missing says why the slot is unused although the operator named a server, Host,
 	// whose name does not resolve. Both are for messages.
 	Missing, Host string

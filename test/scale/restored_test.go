@@ -78,15 +78,16 @@ func restoredClient(i int) netip.Addr {
 func saveClients(t *testing.T, name, server string) {
 	t.Helper()
 	table := client.New(*manyClients)
+	at := table.Intern([]client.Identity{{Address: server}})[0]
 	for i := range *manyClients {
-		table.Assign(restoredClient(i), 0, 0)
+		table.Assign(restoredClient(i), at, 0)
 	}
 	f, err := os.Create(name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if err := table.Save(f, client.Meta{Saved: time.Now(), Servers: []string{server}}, 0); err != nil {
+	if err := table.Save(f, time.Now(), 0); err != nil {
 		t.Fatal(err)
 	}
 }
