@@ -10,10 +10,10 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"golang.org/x/net/dns/dnsmessage"
+	"github.com/miekg/dns"
 )
 
-// A DNSServer answers questions for the names of addresses, by UDP.
+// A DNSServer answers queries for the names of addresses, by UDP.
 type DNSServer struct {
 	Addr  netip.AddrPort
 	conn  net.PacketConn
@@ -21,9 +21,8 @@ type DNSServer struct {
 	asked atomic.Int64
 }
 
-// DNS starts a DNSServer on loopback. names is called for each question; the
-// answer to no names is that there are none, and answer is whether there is one
-// at all.
+// DNS starts a DNSServer on loopback. It calls names for each query. Without names
+// the answer is that there are none; without answer there is none at all.
 func DNS(t testing.TB, names func(addr netip.Addr) (names []string, answer bool)) *DNSServer {
 	t.Helper()
 	conn, err := net.ListenPacket("udp", Loopback)
@@ -40,7 +39,7 @@ func DNS(t testing.TB, names func(addr netip.Addr) (names []string, answer bool)
 	return s
 }
 
-// Asked is how many questions have come.
+// Asked returns how many queries have come.
 func (s *DNSServer) Asked() int { return int(s.asked.Load()) }
 
 func (s *DNSServer) serve() {
@@ -59,33 +58,32 @@ func (s *DNSServer) serve() {
 
 // reply returns nil for no reply.
 func (s *DNSServer) reply(b []byte) []byte {
-	var m dnsmessage.Message
-	if m.Unpack(b) != nil || len(m.Questions) != 1 {
+	query := new(dns.Msg)
+	if query.Unpack(b) != nil || len(query.Question) != 1 {
 		return nil
 	}
-	names, answer := s.names(reversed(m.Questions[0].Name.String()))
+	question := query.Question[0].Name
+	names, answer := s.names(reversed(question))
 	if !answer {
 		return nil
 	}
-	m.Response, m.RecursionAvailable, m.Additionals = true, true, nil
+	m := new(dns.Msg).SetReply(query)
+	m.RecursionAvailable = true
 	if len(names) == 0 {
-		m.RCode = dnsmessage.RCodeNameError
+		m.Rcode = dns.RcodeNameError
 	}
 	for _, name := range names {
-		m.Answers = append(m.Answers, dnsmessage.Resource{
-			Header: dnsmessage.ResourceHeader{Name: m.Questions[0].Name, Class: dnsmessage.ClassINET, TTL: 60},
-			Body:   &dnsmessage.PTRResource{PTR: dnsmessage.MustNewName(name)},
-		})
+		m.Answer = append(m.Answer, &dns.PTR{Hdr: dns.RR_Header{Name: question, Rrtype: dns.TypePTR, Class: dns.ClassINET, Ttl: 60}, Ptr: name})
 	}
 	reply, err := m.Pack()
 	if err != nil {
-		panic(err) // of what a test has made
+		panic(err) // the test's own names are wrong
 	}
 	return reply
 }
 
-// reversed is the address of which a name such as 1.2.0.192.in-addr.arpa.
-// asks; the zero one for any other name.
+// reversed returns the address that a name such as 1.2.0.192.in-addr.arpa. stands for,
+// or the zero address for any other name.
 func reversed(name string) netip.Addr {
 	if labels, ok := strings.CutSuffix(name, ".in-addr.arpa."); ok {
 		bytes := strings.Split(labels, ".")
