@@ -2,30 +2,15 @@ package pemfile
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
 	"encoding/pem"
-	"math/big"
 	"strings"
 	"testing"
+
+	"pen/internal/testenv"
 )
 
 // selfSigned returns PEM of a certificate.
-func selfSigned(t testing.TB) string {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
-}
+func selfSigned(t testing.TB) string { return string(testenv.NewAuthority(t, "ca").PEM()) }
 
 // A file that is cut anywhere but between its blocks is an error.
 func TestPEMCutOff(t *testing.T) {

@@ -63,7 +63,7 @@ func newACME(t *testing.T, addr string, validity uint64) *acmeCA {
 	}))
 	t.Cleanup(server.Close)
 	a.directory = server.URL + wfe.DirectoryPath
-	a.roots = write(t, t.TempDir(), "acme.pem", certPEM(server.Certificate().Raw))
+	a.roots = write(t, t.TempDir(), "acme.pem", testenv.CertPEM(server.Certificate().Raw))
 	return a
 }
 
@@ -131,18 +131,18 @@ func start(t *testing.T, s *Server) (stop func()) {
 }
 
 func TestACME(t *testing.T) {
-	users, dir, storage := newAuthority(t, "users"), t.TempDir(), t.TempDir()
+	users, dir, storage := testenv.NewAuthority(t, "users"), t.TempDir(), t.TempDir()
 	config := func(a *acmeCA) ServerConfig {
 		return ServerConfig{
-			Certificates:  []Pair{writePair(t, dir, "d", users.issue(t, "default.example"))},
-			CAFile:        write(t, dir, "users.pem", users.pem()),
+			Certificates:  []Pair{writePair(t, dir, "d", users.Issue(t, "default.example"))},
+			CAFile:        write(t, dir, "users.pem", users.PEM()),
 			RequireClient: true, ALPN: []string{"h2"},
 			ACME: &acme.Config{Names: []string{"a.example", "B.example"}, Storage: storage, Email: "me@a.example", CA: a.directory, CARoots: a.roots},
 		}
 	}
 	a, s, addr := acmeServer(t, 24*3600, config)
 	testenv.CheckLeaks(t)
-	client := users.issue(t, "client")
+	client := users.Issue(t, "client")
 	show := func(name string) *tls.Config {
 		return &tls.Config{ServerName: name, RootCAs: a.issued, NextProtos: []string{"h2"}, Certificates: []tls.Certificate{client}}
 	}

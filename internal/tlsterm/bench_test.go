@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"testing"
+
+	"pen/internal/testenv"
 )
 
 // BenchmarkHandshake is what a handshake costs both sides together, over
@@ -14,14 +16,14 @@ import (
 func BenchmarkHandshake(b *testing.B) {
 	for _, bb := range []struct {
 		name    string
-		key     func(testing.TB) crypto.Signer
+		key     func(testenv.Failer) crypto.Signer
 		resumed bool
-	}{{"P-256", newKeyPair, false}, {"RSA-2048", newRSA, false}, {"resumed", newKeyPair, true}} {
+	}{{"P-256", testenv.ECDSAKey, false}, {"RSA-2048", testenv.RSAKey, false}, {"resumed", testenv.ECDSAKey, true}} {
 		for _, v := range versions {
 			b.Run(bb.name+"/"+v.name, func(b *testing.B) {
-				ca, dir := newAuthority(b, "ca"), b.TempDir()
-				addr := serve(b, newServer(b, ServerConfig{Certificates: []Pair{writePair(b, dir, "a", ca.issueFor(b, bb.key(b), "a.example"))}}))
-				cfg := &tls.Config{RootCAs: ca.pool(), ServerName: "a.example", MaxVersion: v.version}
+				ca, dir := testenv.NewAuthority(b, "ca"), b.TempDir()
+				addr := serve(b, newServer(b, ServerConfig{Certificates: []Pair{writePair(b, dir, "a", ca.IssueFor(b, bb.key(b), "a.example"))}}))
+				cfg := &tls.Config{RootCAs: ca.Pool(), ServerName: "a.example", MaxVersion: v.version}
 				if bb.resumed {
 					cfg.ClientSessionCache = tls.NewLRUClientSessionCache(1)
 					if _, err := visit(b, addr, cfg); err != nil {
@@ -47,9 +49,9 @@ func BenchmarkHandshake(b *testing.B) {
 
 // BenchmarkChoose is what the choice of a certificate adds to a handshake.
 func BenchmarkChoose(b *testing.B) {
-	ca, dir := newAuthority(b, "ca"), b.TempDir()
-	s := newServer(b, ServerConfig{SNIDir: dir, Certificates: []Pair{writePair(b, b.TempDir(), "a", ca.issue(b, "a.example", "*.example"))}})
-	writePair(b, dir, "site.example", ca.issue(b, "site.example"))
+	ca, dir := testenv.NewAuthority(b, "ca"), b.TempDir()
+	s := newServer(b, ServerConfig{SNIDir: dir, Certificates: []Pair{writePair(b, b.TempDir(), "a", ca.Issue(b, "a.example", "*.example"))}})
+	writePair(b, dir, "site.example", ca.Issue(b, "site.example"))
 	s.dir.distrust()
 	for _, name := range []string{"a.example", "other.example", "site.example"} {
 		b.Run(name, func(b *testing.B) {

@@ -45,11 +45,11 @@ func call(t testing.TB, c *Client, addr, host string) (tls.ConnectionState, erro
 }
 
 func TestClientVerifies(t *testing.T) {
-	ca, dir := newAuthority(t, "ca"), t.TempDir()
+	ca, dir := testenv.NewAuthority(t, "ca"), t.TempDir()
 	addr := serve(t, newServer(t, ServerConfig{
-		Certificates: []Pair{writePair(t, dir, "a", ca.issue(t, "a.example", "127.0.0.1"))}, ALPN: []string{"h2"},
+		Certificates: []Pair{writePair(t, dir, "a", ca.Issue(t, "a.example", "127.0.0.1"))}, ALPN: []string{"h2"},
 	}))
-	good, other := write(t, dir, "ca.pem", ca.pem()), write(t, dir, "other.pem", newAuthority(t, "other").pem())
+	good, other := write(t, dir, "ca.pem", ca.PEM()), write(t, dir, "other.pem", testenv.NewAuthority(t, "other").PEM())
 	for _, tt := range []struct {
 		cfg  ClientConfig
 		host string
@@ -78,9 +78,9 @@ func TestClientVerifies(t *testing.T) {
 }
 
 func TestClientShowsCertificate(t *testing.T) {
-	ca, dir := newAuthority(t, "ca"), t.TempDir()
+	ca, dir := testenv.NewAuthority(t, "ca"), t.TempDir()
 	s, addr := mutual(t, ca)
-	mine := writePair(t, dir, "mine", ca.issue(t, "mine"))
+	mine := writePair(t, dir, "mine", ca.Issue(t, "mine"))
 	cfg := ClientConfig{CA: s.cfg.CAFile}
 	if _, err := call(t, newClient(t, cfg), addr, "a.example"); err == nil {
 		t.Error("the server has let in who shows nothing")
@@ -99,8 +99,8 @@ func TestClientShowsCertificate(t *testing.T) {
 }
 
 func TestBadClient(t *testing.T) {
-	ca, dir := newAuthority(t, "ca"), t.TempDir()
-	pair := writePair(t, dir, "a", ca.issue(t, "a"))
+	ca, dir := testenv.NewAuthority(t, "ca"), t.TempDir()
+	pair := writePair(t, dir, "a", ca.Issue(t, "a"))
 	missing := filepath.Join(dir, "missing")
 	for _, tt := range []struct {
 		cfg  ClientConfig
@@ -121,9 +121,9 @@ func TestBadClient(t *testing.T) {
 
 // What a server says before TLS is not taken for a part of what it says in it.
 func TestServerSpeaksFirst(t *testing.T) {
-	ca, dir := newAuthority(t, "ca"), t.TempDir()
-	s := newServer(t, ServerConfig{Certificates: []Pair{writePair(t, dir, "a", ca.issue(t, "a.example"))}})
-	c := newClient(t, ClientConfig{CA: write(t, dir, "ca.pem", ca.pem())})
+	ca, dir := testenv.NewAuthority(t, "ca"), t.TempDir()
+	s := newServer(t, ServerConfig{Certificates: []Pair{writePair(t, dir, "a", ca.Issue(t, "a.example"))}})
+	c := newClient(t, ClientConfig{CA: write(t, dir, "ca.pem", ca.PEM())})
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

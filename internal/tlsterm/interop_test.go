@@ -23,7 +23,7 @@ import (
 // peers is what programs of others need for TLS with us: a server of ours that
 // requires certificates and knows a protocol, and files for both sides.
 type peers struct {
-	ca     *authority
+	ca     *testenv.Authority
 	addr   string
 	caFile string
 	mine   Pair // of a client
@@ -32,9 +32,9 @@ type peers struct {
 
 func newPeers(t *testing.T) *peers {
 	t.Helper()
-	ca, dir := newAuthority(t, "ca"), t.TempDir()
-	p := &peers{ca: ca, caFile: write(t, dir, "ca.pem", ca.pem())}
-	p.mine, p.theirs = writePair(t, dir, "mine", ca.issue(t, "mine")), writePair(t, dir, "theirs", ca.issue(t, "a.example"))
+	ca, dir := testenv.NewAuthority(t, "ca"), t.TempDir()
+	p := &peers{ca: ca, caFile: write(t, dir, "ca.pem", ca.PEM())}
+	p.mine, p.theirs = writePair(t, dir, "mine", ca.Issue(t, "mine")), writePair(t, dir, "theirs", ca.Issue(t, "a.example"))
 	p.addr = serve(t, newServer(t, ServerConfig{Certificates: []Pair{p.theirs}, CAFile: p.caFile, RequireClient: true, ALPN: []string{"h2", "other"}}))
 	return p
 }
@@ -121,8 +121,8 @@ func TestGnuTLSClient(t *testing.T) {
 // A client may not begin anew within a connection: that would cost us far more
 // than it.
 func TestRenegotiation(t *testing.T) {
-	ca := newAuthority(t, "ca")
-	s := newServer(t, ServerConfig{Certificates: []Pair{writePair(t, t.TempDir(), "a", ca.issue(t, "a.example"))}})
+	ca := testenv.NewAuthority(t, "ca")
+	s := newServer(t, ServerConfig{Certificates: []Pair{writePair(t, t.TempDir(), "a", ca.Issue(t, "a.example"))}})
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

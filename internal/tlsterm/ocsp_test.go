@@ -14,10 +14,12 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ocsp"
+
+	"pen/internal/testenv"
 )
 
 // respond returns an OCSP response of an authority, with what change does to it.
-func (a *authority) respond(t testing.TB, leaf *x509.Certificate, change func(*ocsp.Response)) []byte {
+func respond(t testing.TB, a *testenv.Authority, leaf *x509.Certificate, change func(*ocsp.Response)) []byte {
 	t.Helper()
 	r := &ocsp.Response{
 		Status: ocsp.Good, SerialNumber: leaf.SerialNumber,
@@ -26,11 +28,11 @@ func (a *authority) respond(t testing.TB, leaf *x509.Certificate, change func(*o
 	if change != nil {
 		change(r)
 	}
-	by, key := a.cert, a.key
+	by, key := a.Cert, a.Key
 	if r.Certificate != nil {
 		by, key = r.Certificate, responderKey
 	}
-	der, err := ocsp.CreateResponse(a.cert, by, *r, key)
+	der, err := ocsp.CreateResponse(a.Cert, by, *r, key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,20 +43,20 @@ func (a *authority) respond(t testing.TB, leaf *x509.Certificate, change func(*o
 var responderKey crypto.Signer
 
 // responder returns the certificate of one that an authority has charged.
-func (a *authority) responder(t testing.TB, usage x509.ExtKeyUsage, until time.Time) *x509.Certificate {
+func responder(t testing.TB, a *testenv.Authority, usage x509.ExtKeyUsage, until time.Time) *x509.Certificate {
 	t.Helper()
-	return a.sign(t, &x509.Certificate{Subject: pkix.Name{CommonName: "responder"}, ExtKeyUsage: []x509.ExtKeyUsage{usage}, NotAfter: until}, responderKey.Public())
+	return a.Sign(t, &x509.Certificate{Subject: pkix.Name{CommonName: "responder"}, ExtKeyUsage: []x509.ExtKeyUsage{usage}, NotAfter: until}, responderKey.Public())
 }
 
 func TestStaple(t *testing.T) {
-	responderKey = newKeyPair(t)
-	root := newAuthority(t, "root")
-	ca, other := root.sub(t, "ca"), newAuthority(t, "ca")
-	cert := ca.issue(t, "a.example")
+	responderKey = testenv.ECDSAKey(t)
+	root := testenv.NewAuthority(t, "root")
+	ca, other := root.Sub(t, "ca"), testenv.NewAuthority(t, "ca")
+	cert := ca.Issue(t, "a.example")
 	leaf := cert.Leaf
 	chained := cert
-	chained.Certificate = [][]byte{leaf.Raw, ca.cert.Raw}
-	good := ca.respond(t, leaf, nil)
+	chained.Certificate = [][]byte{leaf.Raw, ca.Cert.Raw}
+	good := respond(t, ca, leaf, nil)
 	later := time.Now().Add(time.Hour)
 	for name, tt := range map[string]struct {
 		data []byte
@@ -65,21 +67,21 @@ func TestStaple(t *testing.T) {
 		"DER":              {good, chained, nil, ""},
 		"base64":           {[]byte(base64.StdEncoding.EncodeToString(good) + "\n"), chained, nil, ""},
 		"PEM":              {pem.EncodeToMemory(&pem.Block{Type: "OCSP RESPONSE", Bytes: good}), chained, nil, ""},
-		"issuer of the CA": {good, cert, []*x509.Certificate{other.cert, ca.cert}, ""},
-		"no issuer":        {good, cert, []*x509.Certificate{root.cert}, "authority's certificate"},
-		"charged":          {ca.respond(t, leaf, func(r *ocsp.Response) { r.Certificate = ca.responder(t, x509.ExtKeyUsageOCSPSigning, later) }), chained, nil, ""},
-		"not charged":      {ca.respond(t, leaf, func(r *ocsp.Response) { r.Certificate = ca.responder(t, x509.ExtKeyUsageServerAuth, later) }), chained, nil, "may not"},
-		"charge is over": {ca.respond(t, leaf, func(r *ocsp.Response) {
-			r.Certificate = ca.responder(t, x509.ExtKeyUsageOCSPSigning, time.Now().Add(-time.Minute))
+		"issuer of the CA": {good, cert, []*x509.Certificate{other.Cert, ca.Cert}, ""},
+		"no issuer":        {good, cert, []*x509.Certificate{root.Cert}, "authority's certificate"},
+		"charged":          {respond(t, ca, leaf, func(r *ocsp.Response) { r.Certificate = responder(t, ca, x509.ExtKeyUsageOCSPSigning, later) }), chained, nil, ""},
+		"not charged":      {respond(t, ca, leaf, func(r *ocsp.Response) { r.Certificate = responder(t, ca, x509.ExtKeyUsageServerAuth, later) }), chained, nil, "may not"},
+		"charge is over": {respond(t, ca, leaf, func(r *ocsp.Response) {
+			r.Certificate = responder(t, ca, x509.ExtKeyUsageOCSPSigning, time.Now().Add(-time.Minute))
 		}), chained, nil, "may not"},
-		"by another":    {other.respond(t, leaf, nil), chained, nil, "signature"},
-		"for another":   {ca.respond(t, ca.issue(t, "b").Leaf, nil), chained, nil, "serial number"},
-		"revoked":       {ca.respond(t, leaf, func(r *ocsp.Response) { r.Status = ocsp.Revoked }), chained, nil, "revoked"},
-		"unknown":       {ca.respond(t, leaf, func(r *ocsp.Response) { r.Status = ocsp.Unknown }), chained, nil, "unknown"},
-		"expired":       {ca.respond(t, leaf, func(r *ocsp.Response) { r.NextUpdate = time.Now().Add(-time.Second) }), chained, nil, "until"},
-		"soon expired":  {ca.respond(t, leaf, func(r *ocsp.Response) { r.NextUpdate = time.Now().Add(time.Minute) }), chained, nil, "until"},
-		"for ever":      {ca.respond(t, leaf, func(r *ocsp.Response) { r.NextUpdate = time.Time{} }), chained, nil, "next update"},
-		"of the future": {ca.respond(t, leaf, func(r *ocsp.Response) { r.ThisUpdate = time.Now().Add(30 * time.Minute) }), chained, nil, "from"},
+		"by another":    {respond(t, other, leaf, nil), chained, nil, "signature"},
+		"for another":   {respond(t, ca, ca.Issue(t, "b").Leaf, nil), chained, nil, "serial number"},
+		"revoked":       {respond(t, ca, leaf, func(r *ocsp.Response) { r.Status = ocsp.Revoked }), chained, nil, "revoked"},
+		"unknown":       {respond(t, ca, leaf, func(r *ocsp.Response) { r.Status = ocsp.Unknown }), chained, nil, "unknown"},
+		"expired":       {respond(t, ca, leaf, func(r *ocsp.Response) { r.NextUpdate = time.Now().Add(-time.Second) }), chained, nil, "until"},
+		"soon expired":  {respond(t, ca, leaf, func(r *ocsp.Response) { r.NextUpdate = time.Now().Add(time.Minute) }), chained, nil, "until"},
+		"for ever":      {respond(t, ca, leaf, func(r *ocsp.Response) { r.NextUpdate = time.Time{} }), chained, nil, "next update"},
+		"of the future": {respond(t, ca, leaf, func(r *ocsp.Response) { r.ThisUpdate = time.Now().Add(30 * time.Minute) }), chained, nil, "from"},
 		"garbage":       {[]byte("garbage!"), chained, nil, "OCSP"},
 		"cut off":       {good[:len(good)/2], chained, nil, "OCSP"},
 		"nothing":       {nil, chained, nil, "OCSP"},
@@ -97,17 +99,17 @@ func TestStaple(t *testing.T) {
 }
 
 func FuzzStaple(f *testing.F) {
-	ca := newAuthority(f, "ca")
-	cert := ca.issue(f, "a.example")
-	cert.Certificate = append(cert.Certificate, ca.cert.Raw)
-	good := ca.respond(f, cert.Leaf, nil)
+	ca := testenv.NewAuthority(f, "ca")
+	cert := ca.Issue(f, "a.example")
+	cert.Certificate = append(cert.Certificate, ca.Cert.Raw)
+	good := respond(f, ca, cert.Leaf, nil)
 	now := time.Now()
 	f.Add(good)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		der, _, err := parseStaple(data, &cert, nil, now)
 		if err == nil && !bytes.Equal(der, good) {
 			// The signature covers less than all of it.
-			if _, err := ocsp.ParseResponseForCert(der, cert.Leaf, ca.cert); err != nil {
+			if _, err := ocsp.ParseResponseForCert(der, cert.Leaf, ca.Cert); err != nil {
 				t.Error(err)
 			}
 		}
@@ -116,10 +118,10 @@ func FuzzStaple(f *testing.F) {
 
 // A response is stapled as long as it is good, and a new one is noticed.
 func TestStapling(t *testing.T) {
-	ca, dir := newAuthority(t, "ca"), t.TempDir()
-	cert := ca.issue(t, "a.example")
-	cert.Certificate = append(cert.Certificate, ca.cert.Raw)
-	first := ca.respond(t, cert.Leaf, nil)
+	ca, dir := testenv.NewAuthority(t, "ca"), t.TempDir()
+	cert := ca.Issue(t, "a.example")
+	cert.Certificate = append(cert.Certificate, ca.Cert.Raw)
+	first := respond(t, ca, cert.Leaf, nil)
 	var l log
 	s, err := NewServer(ServerConfig{
 		Certificates: []Pair{writePair(t, dir, "a", cert)}, OCSP: write(t, dir, "a.ocsp", first),
@@ -131,7 +133,7 @@ func TestStapling(t *testing.T) {
 	stapled := func(what string, want []byte) {
 		t.Helper()
 		for _, v := range versions {
-			state, err := visit(t, addr, &tls.Config{RootCAs: ca.pool(), ServerName: "a.example", MaxVersion: v.version})
+			state, err := visit(t, addr, &tls.Config{RootCAs: ca.Pool(), ServerName: "a.example", MaxVersion: v.version})
 			if err != nil || !bytes.Equal(state.OCSPResponse, want) {
 				t.Errorf("%s: %v, with %d bytes of OCSP, want %d", what, err, len(state.OCSPResponse), len(want))
 			}
@@ -148,34 +150,34 @@ func TestStapling(t *testing.T) {
 	if n := strings.Count(l.String(), "WARN"); n != 1 {
 		t.Errorf("%d warnings, want 1: %s", n, &l)
 	}
-	second := ca.respond(t, cert.Leaf, func(r *ocsp.Response) { r.NextUpdate = time.Now().Add(2 * time.Hour) })
+	second := respond(t, ca, cert.Leaf, func(r *ocsp.Response) { r.NextUpdate = time.Now().Add(2 * time.Hour) })
 	write(t, dir, "a.ocsp", second)
 	s.refresh(time.Now())
 	stapled("the second", second)
-	write(t, dir, "a.ocsp", ca.respond(t, ca.issue(t, "b").Leaf, nil))
+	write(t, dir, "a.ocsp", respond(t, ca, ca.Issue(t, "b").Leaf, nil))
 	s.refresh(time.Now())
 	stapled("that for another", nil)
 	write(t, dir, "a.ocsp", second)
 	s.refresh(time.Now())
 	stapled("the second again", second)
-	writePair(t, dir, "a", ca.issue(t, "a.example"))
+	writePair(t, dir, "a", ca.Issue(t, "a.example"))
 	s.refresh(time.Now())
 	stapled("that for the last certificate", nil)
 }
 
 // Of a folder too; there a missing response is no fault.
 func TestStaplingOfAName(t *testing.T) {
-	ca, dir := newAuthority(t, "ca"), t.TempDir()
-	cert := ca.issue(t, "a.example")
-	cert.Certificate = append(cert.Certificate, ca.cert.Raw)
+	ca, dir := testenv.NewAuthority(t, "ca"), t.TempDir()
+	cert := ca.Issue(t, "a.example")
+	cert.Certificate = append(cert.Certificate, ca.Cert.Raw)
 	writePair(t, dir, "a.example", cert)
 	var l log
 	s, addr, later := sniServer(t, ServerConfig{SNIDir: dir}, &l)
-	cfg := &tls.Config{ServerName: "a.example", RootCAs: ca.pool()}
+	cfg := &tls.Config{ServerName: "a.example", RootCAs: ca.Pool()}
 	if state, err := visit(t, addr, cfg); err != nil || state.OCSPResponse != nil || s.Certificates()[0].Error != "" {
 		t.Errorf("%v, %d bytes of OCSP, %+v", err, len(state.OCSPResponse), s.Certificates())
 	}
-	response := ca.respond(t, cert.Leaf, nil)
+	response := respond(t, ca, cert.Leaf, nil)
 	write(t, dir, "a.example.ocsp", response)
 	later()
 	if state, err := visit(t, addr, cfg); err != nil || !bytes.Equal(state.OCSPResponse, response) {
@@ -193,13 +195,13 @@ func TestStaplingOfAName(t *testing.T) {
 
 // What is between a certificate and its root may be in NAME.ca, as with OpenSSL.
 func TestChain(t *testing.T) {
-	root := newAuthority(t, "root")
-	sub := root.sub(t, "sub")
+	root := testenv.NewAuthority(t, "root")
+	sub := root.Sub(t, "sub")
 	dir := t.TempDir()
-	writePair(t, dir, "a.example", sub.issue(t, "a.example"))
-	write(t, dir, "a.example.ca", append(root.pem(), sub.pem()...))
+	writePair(t, dir, "a.example", sub.Issue(t, "a.example"))
+	write(t, dir, "a.example.ca", append(root.PEM(), sub.PEM()...))
 	addr := serve(t, newServer(t, ServerConfig{SNIDir: dir}))
-	state, err := visit(t, addr, &tls.Config{ServerName: "a.example", RootCAs: root.pool()})
+	state, err := visit(t, addr, &tls.Config{ServerName: "a.example", RootCAs: root.Pool()})
 	if err != nil || len(state.PeerCertificates) != 2 {
 		t.Errorf("%v, %d certificates, want 2", err, len(state.PeerCertificates))
 	}

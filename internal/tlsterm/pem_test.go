@@ -11,17 +11,19 @@ import (
 	"testing"
 
 	"pen/internal/pemfile"
+
+	"pen/internal/testenv"
 )
 
 // Files are as people and programs leave them, with more in them than is needed
 // and in any order.
 func TestPEMFiles(t *testing.T) {
-	root := newAuthority(t, "root")
-	ca := root.sub(t, "ca")
-	leaf, other := ca.issue(t, "a.example"), root.issue(t, "other.example")
-	cert, key := string(certPEM(leaf.Certificate[0])), string(keyPEM(t, leaf.PrivateKey))
+	root := testenv.NewAuthority(t, "root")
+	ca := root.Sub(t, "ca")
+	leaf, other := ca.Issue(t, "a.example"), root.Issue(t, "other.example")
+	cert, key := string(testenv.CertPEM(leaf.Certificate[0])), string(testenv.KeyPEM(t, leaf.PrivateKey))
 	chained := []string{"a.example", "ca", "root"}
-	caPEM, rootPEM := string(ca.pem()), string(root.pem())
+	caPEM, rootPEM := string(ca.PEM()), string(root.PEM())
 	const (
 		dh   = "-----BEGIN DH PARAMETERS-----\nMBgCEQD9nZUJbE3Vq2Jd0UOG2pFLAgEC\n-----END DH PARAMETERS-----\n"
 		ec   = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
@@ -49,8 +51,8 @@ func TestPEMFiles(t *testing.T) {
 		"a chain":                       {cert + caPEM + rootPEM + key, chained},
 		"a chain, key first":            {key + cert + caPEM, chained[:2]},
 		"a chain the wrong way round":   {rootPEM + caPEM + cert + key, chained},
-		"a chain and a stranger":        {string(certPEM(other.Certificate[0])) + caPEM + cert + key, []string{"a.example", "ca", "other.example"}},
-		"several keys":                  {cert + string(keyPEM(t, other.PrivateKey)) + key, chained[:1]},
+		"a chain and a stranger":        {string(testenv.CertPEM(other.Certificate[0])) + caPEM + cert + key, []string{"a.example", "ca", "other.example"}},
+		"several keys":                  {cert + string(testenv.KeyPEM(t, other.PrivateKey)) + key, chained[:1]},
 		"an encrypted key beside":       {cert + "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAA=\n-----END ENCRYPTED PRIVATE KEY-----\n" + key, chained[:1]},
 		"a request beside":              {"-----BEGIN CERTIFICATE REQUEST-----\nMAA=\n-----END CERTIFICATE REQUEST-----\n" + cert + key, chained[:1]},
 		"what OpenSSL trusts it for":    {trusted + key, chained[:1]},
@@ -83,9 +85,9 @@ func TestPEMFiles(t *testing.T) {
 
 // What can't be used is named, with what to do.
 func TestPEMErrors(t *testing.T) {
-	ca := newAuthority(t, "ca")
-	leaf, other := ca.issue(t, "a.example"), ca.issue(t, "other.example")
-	cert, key := string(certPEM(leaf.Certificate[0])), string(keyPEM(t, leaf.PrivateKey))
+	ca := testenv.NewAuthority(t, "ca")
+	leaf, other := ca.Issue(t, "a.example"), ca.Issue(t, "other.example")
+	cert, key := string(testenv.CertPEM(leaf.Certificate[0])), string(testenv.KeyPEM(t, leaf.PrivateKey))
 	der, err := x509.MarshalPKCS8PrivateKey(leaf.PrivateKey)
 	if err != nil {
 		t.Fatal(err)
@@ -104,8 +106,8 @@ func TestPEMErrors(t *testing.T) {
 	}{
 		"encrypted (PKCS #8)":       {cert, armour("ENCRYPTED PRIVATE KEY"), []string{"a.key", "encrypted", "openssl pkey -in"}},
 		"encrypted (Proc-Type)":     {cert + string(pem.EncodeToMemory(old)), "", []string{"a.pem", "encrypted", "openssl pkey -in"}},
-		"another's key":             {cert, string(keyPEM(t, other.PrivateKey)), []string{"a.pem", "a.key", "does not match", "a.example"}},
-		"only a chain":              {cert + string(ca.pem()), "", []string{"a.pem", "no private key", "CERTIFICATE"}},
+		"another's key":             {cert, string(testenv.KeyPEM(t, other.PrivateKey)), []string{"a.pem", "a.key", "does not match", "a.example"}},
+		"only a chain":              {cert + string(ca.PEM()), "", []string{"a.pem", "no private key", "CERTIFICATE"}},
 		"only a key":                {key, "", []string{"a.pem", "no certificate", "PRIVATE KEY"}},
 		"certificate in DER":        {string(leaf.Certificate[0]), key, []string{"a.pem", "DER", "openssl x509 -inform der"}},
 		"key in DER":                {cert, string(der), []string{"a.key", "DER", "openssl pkey -inform der"}},

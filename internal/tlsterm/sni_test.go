@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"pen/internal/testenv"
 )
 
 // sniServer returns a server with a folder, its address, and what moves its
@@ -34,24 +36,24 @@ func sniServer(t *testing.T, cfg ServerConfig, l *log) (s *Server, addr string, 
 }
 
 func TestFolder(t *testing.T) {
-	ca, dir := newAuthority(t, "ca"), t.TempDir()
+	ca, dir := testenv.NewAuthority(t, "ca"), t.TempDir()
 	var l log
 	_, addr, later := sniServer(t, ServerConfig{SNIDir: dir}, &l)
 	ask := func(name string) (tls.ConnectionState, error) {
 		t.Helper()
-		return visit(t, addr, &tls.Config{ServerName: name, RootCAs: ca.pool()})
+		return visit(t, addr, &tls.Config{ServerName: name, RootCAs: ca.Pool()})
 	}
 	for _, name := range []string{"", "a.example"} {
 		if _, err := ask(name); err == nil {
 			t.Errorf("%q is served from nothing", name)
 		}
 	}
-	writePair(t, dir, "a.example", ca.issue(t, "a.example"))
+	writePair(t, dir, "a.example", ca.Issue(t, "a.example"))
 	later()
 	if _, err := ask("a.example"); err != nil {
 		t.Errorf("a new name: %v", err)
 	}
-	next := ca.issue(t, "a.example")
+	next := ca.Issue(t, "a.example")
 	writePair(t, dir, "a.example", next)
 	later()
 	state, err := ask("a.example")
@@ -80,32 +82,34 @@ func spoils(t *testing.T) map[string]func(base string) error {
 		"no key":     func(base string) error { return os.Remove(base + ".key") },
 		"no crt":     func(base string) error { return os.Remove(base + ".crt") },
 		"only CA":    func(base string) error { os.Remove(base + ".crt"); return os.Remove(base + ".key") },
-		"other key":  func(base string) error { return os.WriteFile(base+".key", keyPEM(t, newKeyPair(t)), 0o600) },
-		"CA gone":    func(base string) error { return os.Remove(base + ".ca") },
+		"other key": func(base string) error {
+			return os.WriteFile(base+".key", testenv.KeyPEM(t, testenv.ECDSAKey(t)), 0o600)
+		},
+		"CA gone": func(base string) error { return os.Remove(base + ".ca") },
 	}
 }
 
 // A name whose files are wrong is refused from the start, not served as others
 // are; and goes on as it was if they come to be wrong later.
 func TestFolderNeverOpens(t *testing.T) {
-	ca, dir := newAuthority(t, "ca"), t.TempDir()
-	client := ca.issue(t, "client")
+	ca, dir := testenv.NewAuthority(t, "ca"), t.TempDir()
+	client := ca.Issue(t, "client")
 	for name, spoil := range spoils(t) {
 		t.Run(name, func(t *testing.T) {
 			folder := t.TempDir()
 			base := filepath.Join(folder, "a.example")
 			prepare := func() {
-				writePair(t, folder, "a.example", ca.issue(t, "a.example"))
-				write(t, folder, "a.example.ca", ca.pem())
+				writePair(t, folder, "a.example", ca.Issue(t, "a.example"))
+				write(t, folder, "a.example.ca", ca.PEM())
 			}
 			cfg := ServerConfig{
-				SNIDir: folder, CAFile: write(t, dir, "ca.pem", newAuthority(t, "other").pem()), RequireClient: true,
-				Certificates: []Pair{writePair(t, dir, "d", ca.issue(t, "a.example"))},
+				SNIDir: folder, CAFile: write(t, dir, "ca.pem", testenv.NewAuthority(t, "other").PEM()), RequireClient: true,
+				Certificates: []Pair{writePair(t, dir, "d", ca.Issue(t, "a.example"))},
 			}
 			var l log
 			prepare()
 			s, addr, later := sniServer(t, cfg, &l)
-			show := &tls.Config{ServerName: "a.example", RootCAs: ca.pool()}
+			show := &tls.Config{ServerName: "a.example", RootCAs: ca.Pool()}
 			show.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &client, nil }
 			if _, err := visit(t, addr, show); err != nil {
 				t.Fatal(err)
@@ -117,7 +121,7 @@ func TestFolderNeverOpens(t *testing.T) {
 			if _, err := visit(t, addr, show); err != nil {
 				t.Errorf("what was in force is not: %v", err)
 			}
-			if _, err := visit(t, addr, &tls.Config{ServerName: "a.example", RootCAs: ca.pool()}); err == nil {
+			if _, err := visit(t, addr, &tls.Config{ServerName: "a.example", RootCAs: ca.Pool()}); err == nil {
 				t.Error("a client without a certificate is let in")
 			}
 			if info := s.Certificates(); info[1].Error == "" || !strings.Contains(l.String(), "a.example") {
@@ -148,8 +152,8 @@ func TestFolderNeverOpens(t *testing.T) {
 // A name that has had authorities of its own is not served without, however long
 // ago it was asked for, if ever, until a reload says that this is meant.
 func TestFolderKeepsAuthorities(t *testing.T) {
-	ca, other := newAuthority(t, "ca"), newAuthority(t, "other")
-	cert := ca.issue(t, "a.example")
+	ca, other := testenv.NewAuthority(t, "ca"), testenv.NewAuthority(t, "other")
+	cert := ca.Issue(t, "a.example")
 	for name, lose := range map[string]func(t *testing.T, s *Server, base string){
 		"gone before it was asked for": func(t *testing.T, s *Server, base string) {
 			os.Remove(base + ".ca")
@@ -174,14 +178,14 @@ func TestFolderKeepsAuthorities(t *testing.T) {
 			folder, dir := t.TempDir(), t.TempDir()
 			base := filepath.Join(folder, "a.example")
 			writePair(t, folder, "a.example", cert)
-			write(t, folder, "a.example.ca", ca.pem())
+			write(t, folder, "a.example.ca", ca.PEM())
 			s, addr, later := sniServer(t, ServerConfig{
-				SNIDir: folder, CAFile: write(t, dir, "ca.pem", other.pem()), RequireClient: true,
+				SNIDir: folder, CAFile: write(t, dir, "ca.pem", other.PEM()), RequireClient: true,
 				Certificates: []Pair{writePair(t, dir, "d", cert)},
 			}, new(log))
-			shows := func(a *authority) *tls.Config {
-				client := a.issue(t, "client")
-				return &tls.Config{ServerName: "a.example", RootCAs: ca.pool(), GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			shows := func(a *testenv.Authority) *tls.Config {
+				client := a.Issue(t, "client")
+				return &tls.Config{ServerName: "a.example", RootCAs: ca.Pool(), GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 					return &client, nil
 				}}
 			}
@@ -199,7 +203,7 @@ func TestFolderKeepsAuthorities(t *testing.T) {
 			if !refused(t, addr, stranger) {
 				t.Error("served without its authorities when it is back")
 			}
-			write(t, folder, "a.example.ca", ca.pem())
+			write(t, folder, "a.example.ca", ca.PEM())
 			later()
 			if refused(t, addr, own) || !refused(t, addr, stranger) {
 				t.Error("its authorities are back, but not in force")
@@ -217,8 +221,8 @@ func TestFolderKeepsAuthorities(t *testing.T) {
 
 // Beyond what is remembered, no name is served without authorities of its own.
 func TestFolderForgetsNothing(t *testing.T) {
-	ca, dir := newAuthority(t, "ca"), t.TempDir()
-	writePair(t, dir, "a.example", ca.issue(t, "a.example"))
+	ca, dir := testenv.NewAuthority(t, "ca"), t.TempDir()
+	writePair(t, dir, "a.example", ca.Issue(t, "a.example"))
 	s, addr, _ := sniServer(t, ServerConfig{SNIDir: dir}, new(log))
 	s.dir.mu.Lock()
 	for i := range maxRestricted + 10 {
@@ -226,7 +230,7 @@ func TestFolderForgetsNothing(t *testing.T) {
 	}
 	n := len(s.dir.restricted)
 	s.dir.mu.Unlock()
-	if n != maxRestricted || !refused(t, addr, &tls.Config{ServerName: "a.example", RootCAs: ca.pool()}) {
+	if n != maxRestricted || !refused(t, addr, &tls.Config{ServerName: "a.example", RootCAs: ca.Pool()}) {
 		t.Errorf("%d names are remembered, and one that may have been among the others is served", n)
 	}
 }
@@ -240,8 +244,8 @@ func refused(t *testing.T, addr string, cfg *tls.Config) bool {
 // Names that are not there cost no memory and not a look at the disk each; and
 // of those that are there some are put by.
 func TestFolderIsBounded(t *testing.T) {
-	ca, dir := newAuthority(t, "ca"), t.TempDir()
-	cert := ca.issue(t, "a.example")
+	ca, dir := testenv.NewAuthority(t, "ca"), t.TempDir()
+	cert := ca.Issue(t, "a.example")
 	for i := range maxSites + 10 {
 		writePair(t, dir, fmt.Sprintf("n%d.example", i), cert)
 	}
@@ -277,14 +281,14 @@ func TestFolderIsBounded(t *testing.T) {
 
 // Many who ask for a name at once have its files read once, and all get it.
 func TestFolderAtOnce(t *testing.T) {
-	ca, dir := newAuthority(t, "ca"), t.TempDir()
-	writePair(t, dir, "a.example", ca.issue(t, "a.example"))
+	ca, dir := testenv.NewAuthority(t, "ca"), t.TempDir()
+	writePair(t, dir, "a.example", ca.Issue(t, "a.example"))
 	s := newServer(t, ServerConfig{SNIDir: dir})
 	addr := serve(t, s)
 	var all sync.WaitGroup
 	for range 50 {
 		all.Go(func() {
-			if _, err := visit(t, addr, &tls.Config{ServerName: "a.example", RootCAs: ca.pool()}); err != nil {
+			if _, err := visit(t, addr, &tls.Config{ServerName: "a.example", RootCAs: ca.Pool()}); err != nil {
 				t.Error(err)
 			}
 		})

@@ -4,6 +4,8 @@ import (
 	"crypto/tls"
 	"testing"
 	"time"
+
+	"pen/internal/testenv"
 )
 
 // A shared is a cache of sessions that has one for all servers, as an attacker
@@ -16,18 +18,18 @@ func (s *shared) Put(_ string, session *tls.ClientSessionState) { s.session = se
 // A ticket that was got where nobody is asked for a certificate is worth nothing
 // where one is required, though both names have the same certificate.
 func TestTicketOfAnotherName(t *testing.T) {
-	ca := newAuthority(t, "ca")
-	both := ca.issue(t, "open.example", "closed.example")
-	s := newServer(t, ServerConfig{SNIDir: t.TempDir(), Certificates: []Pair{writePair(t, t.TempDir(), "d", ca.issue(t, "d"))}})
+	ca := testenv.NewAuthority(t, "ca")
+	both := ca.Issue(t, "open.example", "closed.example")
+	s := newServer(t, ServerConfig{SNIDir: t.TempDir(), Certificates: []Pair{writePair(t, t.TempDir(), "d", ca.Issue(t, "d"))}})
 	s.dir.require = true
 	writePair(t, s.cfg.SNIDir, "open.example", both)
 	writePair(t, s.cfg.SNIDir, "closed.example", both)
-	write(t, s.cfg.SNIDir, "closed.example.ca", ca.pem())
+	write(t, s.cfg.SNIDir, "closed.example.ca", ca.PEM())
 	s.dir.distrust()
 	addr := serve(t, s)
 	for _, v := range versions {
 		cfg := &tls.Config{
-			RootCAs: ca.pool(), ServerName: "open.example", MinVersion: v.version, MaxVersion: v.version, ClientSessionCache: &shared{},
+			RootCAs: ca.Pool(), ServerName: "open.example", MinVersion: v.version, MaxVersion: v.version, ClientSessionCache: &shared{},
 		}
 		for _, resumed := range []bool{false, true} {
 			state, err := visit(t, addr, cfg)
@@ -52,12 +54,12 @@ func TestTicketOfAnotherName(t *testing.T) {
 
 // Tickets survive a reload and two rotations of keys, and not more.
 func TestTicketKeys(t *testing.T) {
-	ca, dir := newAuthority(t, "ca"), t.TempDir()
-	s := newServer(t, ServerConfig{Certificates: []Pair{writePair(t, dir, "a", ca.issue(t, "a.example"))}})
+	ca, dir := testenv.NewAuthority(t, "ca"), t.TempDir()
+	s := newServer(t, ServerConfig{Certificates: []Pair{writePair(t, dir, "a", ca.Issue(t, "a.example"))}})
 	addr := serve(t, s)
 	for _, v := range versions {
 		session := &shared{}
-		cfg := &tls.Config{RootCAs: ca.pool(), ServerName: "a.example", MinVersion: v.version, MaxVersion: v.version, ClientSessionCache: session}
+		cfg := &tls.Config{RootCAs: ca.Pool(), ServerName: "a.example", MinVersion: v.version, MaxVersion: v.version, ClientSessionCache: session}
 		if _, err := visit(t, addr, cfg); err != nil {
 			t.Fatal(err)
 		}
@@ -87,10 +89,10 @@ func TestTicketKeys(t *testing.T) {
 
 // Whoever gets another certificate gets other keys.
 func TestTicketsOfANewCertificate(t *testing.T) {
-	ca, dir := newAuthority(t, "ca"), t.TempDir()
-	s := newServer(t, ServerConfig{Certificates: []Pair{writePair(t, dir, "a", ca.issue(t, "a.example"))}})
+	ca, dir := testenv.NewAuthority(t, "ca"), t.TempDir()
+	s := newServer(t, ServerConfig{Certificates: []Pair{writePair(t, dir, "a", ca.Issue(t, "a.example"))}})
 	old := s.files.Load().ids[0].tickets
-	writePair(t, dir, "a", ca.issue(t, "a.example"))
+	writePair(t, dir, "a", ca.Issue(t, "a.example"))
 	s.refresh(time.Now())
 	if s.files.Load().ids[0].tickets == old {
 		t.Error("the keys are those of the old certificate")

@@ -22,17 +22,17 @@ import (
 )
 
 func TestChoice(t *testing.T) {
-	ca, dir := newAuthority(t, "ca"), t.TempDir()
+	ca, dir := testenv.NewAuthority(t, "ca"), t.TempDir()
 	s := newServer(t, ServerConfig{
 		SNIDir: t.TempDir(),
 		Certificates: []Pair{
-			writePair(t, dir, "default", ca.issue(t, "default.example")),
-			writePair(t, dir, "wild", ca.issue(t, "*.example.com")),
-			writePair(t, dir, "exact", ca.issue(t, "www.example.com")),
-			writePair(t, dir, "again", ca.issue(t, "again.example", "www.example.com")),
+			writePair(t, dir, "default", ca.Issue(t, "default.example")),
+			writePair(t, dir, "wild", ca.Issue(t, "*.example.com")),
+			writePair(t, dir, "exact", ca.Issue(t, "www.example.com")),
+			writePair(t, dir, "again", ca.Issue(t, "again.example", "www.example.com")),
 		},
 	})
-	writePair(t, s.cfg.SNIDir, "site.example.com", ca.issue(t, "site"))
+	writePair(t, s.cfg.SNIDir, "site.example.com", ca.Issue(t, "site"))
 	s.dir.distrust()
 	addr := serve(t, s)
 	for name, want := range map[string]string{
@@ -55,13 +55,13 @@ func TestChoice(t *testing.T) {
 // TestKinds has two certificates for one name: each client gets one that it can
 // verify.
 func TestKinds(t *testing.T) {
-	ca, dir := newAuthority(t, "CA"), t.TempDir()
+	ca, dir := testenv.NewAuthority(t, "CA"), t.TempDir()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
 	}
-	slow := writePair(t, dir, "rsa", ca.issueFor(t, key, "a.example"))
-	fast := writePair(t, dir, "ecdsa", ca.issue(t, "a.example"))
+	slow := writePair(t, dir, "rsa", ca.IssueFor(t, key, "a.example"))
+	fast := writePair(t, dir, "ecdsa", ca.Issue(t, "a.example"))
 	for _, pairs := range [][]Pair{{slow, fast}, {fast, slow}} {
 		addr := serve(t, newServer(t, ServerConfig{Certificates: pairs}))
 		const rsaSuite, ecdsaSuite, ecdsaCBC = tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA
@@ -97,8 +97,8 @@ func TestKinds(t *testing.T) {
 
 // A certificate and its key may be in one file.
 func TestOneFile(t *testing.T) {
-	cert := newAuthority(t, "ca").issue(t, "one.example")
-	name := write(t, t.TempDir(), "one.pem", append(keyPEM(t, cert.PrivateKey), certPEM(cert.Certificate...)...))
+	cert := testenv.NewAuthority(t, "ca").Issue(t, "one.example")
+	name := write(t, t.TempDir(), "one.pem", append(testenv.KeyPEM(t, cert.PrivateKey), testenv.CertPEM(cert.Certificate...)...))
 	if got := shown(t, serve(t, newServer(t, ServerConfig{Certificates: []Pair{{Cert: name}}})), "one.example"); got != "one.example" {
 		t.Errorf("the certificate is that of %q", got)
 	}
@@ -106,18 +106,18 @@ func TestOneFile(t *testing.T) {
 
 // Whatever is wrong at the start is an error that says where.
 func TestBadStart(t *testing.T) {
-	ca, dir := newAuthority(t, "ca"), t.TempDir()
-	good := writePair(t, dir, "good", ca.issue(t, "good.example"))
-	other := writePair(t, dir, "other", ca.issue(t, "other.example"))
-	goodCA := write(t, dir, "goodca.pem", ca.pem())
+	ca, dir := testenv.NewAuthority(t, "ca"), t.TempDir()
+	good := writePair(t, dir, "good", ca.Issue(t, "good.example"))
+	other := writePair(t, dir, "other", ca.Issue(t, "other.example"))
+	goodCA := write(t, dir, "goodca.pem", ca.PEM())
 	empty := write(t, dir, "empty", nil)
 	garbage := write(t, dir, "garbage", []byte("no PEM\n"))
-	cut := write(t, dir, "cut", append(ca.pem(), ca.pem()[:200]...))
-	broken := write(t, dir, "broken", certPEM([]byte("nothing")))
+	cut := write(t, dir, "cut", append(ca.PEM(), ca.PEM()[:200]...))
+	broken := write(t, dir, "broken", testenv.CertPEM([]byte("nothing")))
 	missing := filepath.Join(dir, "missing")
 	emptyDir := t.TempDir()
 	brokenDir := t.TempDir()
-	write(t, brokenDir, "good.pem", ca.pem())
+	write(t, brokenDir, "good.pem", ca.PEM())
 	write(t, brokenDir, "0a1b2c3d.0", []byte("garbage"))
 	one := []Pair{good}
 	for name, tt := range map[string]struct {
@@ -185,7 +185,7 @@ func wantError(t *testing.T, err error, want ...string) {
 
 // A key that others may read is worth a warning, once.
 func TestOpenKey(t *testing.T) {
-	pair := writePair(t, t.TempDir(), "a", newAuthority(t, "ca").issue(t, "a.example"))
+	pair := writePair(t, t.TempDir(), "a", testenv.NewAuthority(t, "ca").Issue(t, "a.example"))
 	if err := os.Chmod(pair.Key, 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -204,27 +204,27 @@ func TestOpenKey(t *testing.T) {
 
 // mutual returns a server that requires certificates of clients, its address,
 // and its configuration.
-func mutual(t *testing.T, ca *authority) (*Server, string) {
+func mutual(t *testing.T, ca *testenv.Authority) (*Server, string) {
 	dir := t.TempDir()
 	s := newServer(t, ServerConfig{
-		Certificates: []Pair{writePair(t, dir, "a", ca.issue(t, "a.example"))},
-		CAFile:       write(t, dir, "ca.pem", ca.pem()), RequireClient: true,
+		Certificates: []Pair{writePair(t, dir, "a", ca.Issue(t, "a.example"))},
+		CAFile:       write(t, dir, "ca.pem", ca.PEM()), RequireClient: true,
 	})
 	return s, serve(t, s)
 }
 
 func TestClientCertificates(t *testing.T) {
-	ca, stranger := newAuthority(t, "ca"), newAuthority(t, "stranger")
+	ca, stranger := testenv.NewAuthority(t, "ca"), testenv.NewAuthority(t, "stranger")
 	_, addr := mutual(t, ca)
 	for _, v := range versions {
-		base := tls.Config{RootCAs: ca.pool(), ServerName: "a.example", MinVersion: v.version, MaxVersion: v.version}
+		base := tls.Config{RootCAs: ca.Pool(), ServerName: "a.example", MinVersion: v.version, MaxVersion: v.version}
 		for name, tt := range map[string]struct {
 			certs []tls.Certificate
 			ok    bool
 		}{
 			"none":          {nil, false},
-			"good":          {[]tls.Certificate{ca.issue(t, "client")}, true},
-			"of a stranger": {[]tls.Certificate{stranger.issue(t, "client")}, false},
+			"good":          {[]tls.Certificate{ca.Issue(t, "client")}, true},
+			"of a stranger": {[]tls.Certificate{stranger.Issue(t, "client")}, false},
 		} {
 			cfg := base.Clone()
 			if tt.certs != nil { // whatever the server asks for
@@ -239,15 +239,15 @@ func TestClientCertificates(t *testing.T) {
 
 // What is asked for and not required is still looked at.
 func TestOptionalClientCertificates(t *testing.T) {
-	ca, stranger, dir := newAuthority(t, "ca"), newAuthority(t, "stranger"), t.TempDir()
+	ca, stranger, dir := testenv.NewAuthority(t, "ca"), testenv.NewAuthority(t, "stranger"), t.TempDir()
 	cas := t.TempDir()
-	write(t, cas, "ca.crt", ca.pem())
-	addr := serve(t, newServer(t, ServerConfig{Certificates: []Pair{writePair(t, dir, "a", ca.issue(t, "a.example"))}, CADir: cas}))
-	cfg := &tls.Config{RootCAs: ca.pool(), ServerName: "a.example"}
+	write(t, cas, "ca.crt", ca.PEM())
+	addr := serve(t, newServer(t, ServerConfig{Certificates: []Pair{writePair(t, dir, "a", ca.Issue(t, "a.example"))}, CADir: cas}))
+	cfg := &tls.Config{RootCAs: ca.Pool(), ServerName: "a.example"}
 	if _, err := visit(t, addr, cfg); err != nil {
 		t.Error(err)
 	}
-	bad := stranger.issue(t, "client")
+	bad := stranger.Issue(t, "client")
 	cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &bad, nil }
 	if _, err := visit(t, addr, cfg); err == nil {
 		t.Error("a stranger's certificate is taken")
@@ -257,9 +257,9 @@ func TestOptionalClientCertificates(t *testing.T) {
 // When the authorities' file is broken or gone at a reload, clients without a
 // certificate are refused as before.
 func TestReloadNeverOpens(t *testing.T) {
-	ca := newAuthority(t, "ca")
+	ca := testenv.NewAuthority(t, "ca")
 	s, addr := mutual(t, ca)
-	good := &tls.Config{RootCAs: ca.pool(), ServerName: "a.example", Certificates: []tls.Certificate{ca.issue(t, "client")}}
+	good := &tls.Config{RootCAs: ca.Pool(), ServerName: "a.example", Certificates: []tls.Certificate{ca.Issue(t, "client")}}
 	for name, spoil := range map[string]func() error{
 		"empty":   func() error { return os.WriteFile(s.cfg.CAFile, nil, 0o600) },
 		"garbage": func() error { return os.WriteFile(s.cfg.CAFile, []byte("garbage"), 0o600) },
@@ -271,7 +271,7 @@ func TestReloadNeverOpens(t *testing.T) {
 		if err := s.Reload(); err == nil || !strings.Contains(err.Error(), s.cfg.CAFile) {
 			t.Errorf("%s: the error is %v", name, err)
 		}
-		if _, err := visit(t, addr, &tls.Config{RootCAs: ca.pool(), ServerName: "a.example"}); err == nil {
+		if _, err := visit(t, addr, &tls.Config{RootCAs: ca.Pool(), ServerName: "a.example"}); err == nil {
 			t.Errorf("%s: a client without a certificate is let in", name)
 		}
 		if _, err := visit(t, addr, good); err != nil {
@@ -284,7 +284,7 @@ func TestReloadNeverOpens(t *testing.T) {
 	if _, err := visit(t, addr, good); err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Dir(s.cfg.CAFile), "ca.pem", newAuthority(t, "next").pem())
+	write(t, filepath.Dir(s.cfg.CAFile), "ca.pem", testenv.NewAuthority(t, "next").PEM())
 	if err := s.Reload(); err != nil {
 		t.Fatal(err)
 	}
@@ -296,16 +296,16 @@ func TestReloadNeverOpens(t *testing.T) {
 // A pair that is broken leaves the old one in force, and does not keep the other
 // ones from being renewed.
 func TestReloadKeepsOld(t *testing.T) {
-	ca, dir := newAuthority(t, "ca"), t.TempDir()
+	ca, dir := testenv.NewAuthority(t, "ca"), t.TempDir()
 	var l log
-	a, b := writePair(t, dir, "a", ca.issue(t, "a.example")), writePair(t, dir, "b", ca.issue(t, "b.example"))
+	a, b := writePair(t, dir, "a", ca.Issue(t, "a.example")), writePair(t, dir, "b", ca.Issue(t, "b.example"))
 	s, err := NewServer(ServerConfig{Certificates: []Pair{a, b}}, l.logger())
 	if err != nil {
 		t.Fatal(err)
 	}
 	addr := serve(t, s)
-	write(t, dir, "a.crt", certPEM(ca.issue(t, "a.example").Certificate...)) // its key is not there yet
-	writePair(t, dir, "b", ca.issue(t, "new", "b.example"))
+	write(t, dir, "a.crt", testenv.CertPEM(ca.Issue(t, "a.example").Certificate...)) // its key is not there yet
+	writePair(t, dir, "b", ca.Issue(t, "new", "b.example"))
 	for range 2 {
 		s.refresh(time.Now())
 		if got := shown(t, addr, "a.example"); got != "a.example" {
@@ -321,7 +321,7 @@ func TestReloadKeepsOld(t *testing.T) {
 	if n := strings.Count(l.String(), "level=WARN"); n != 1 {
 		t.Errorf("%d warnings, want 1: %s", n, &l)
 	}
-	writePair(t, dir, "a", ca.issue(t, "mended", "a.example"))
+	writePair(t, dir, "a", ca.Issue(t, "mended", "a.example"))
 	s.refresh(time.Now())
 	if got := shown(t, addr, "a.example"); got != "mended" {
 		t.Errorf("a shows %q after it was mended", got)
@@ -333,15 +333,15 @@ func TestReloadKeepsOld(t *testing.T) {
 
 // While certificates are replaced no handshake fails, and each is with a pair.
 func TestReplaceUnderLoad(t *testing.T) {
-	ca, dir := newAuthority(t, "ca"), t.TempDir()
-	s := newServer(t, ServerConfig{Certificates: []Pair{writePair(t, dir, "a", ca.issue(t, "a.example"))}})
+	ca, dir := testenv.NewAuthority(t, "ca"), t.TempDir()
+	s := newServer(t, ServerConfig{Certificates: []Pair{writePair(t, dir, "a", ca.Issue(t, "a.example"))}})
 	addr := serve(t, s)
 	ctx, stop := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	for range 4 {
 		running.Go(func() {
 			for ctx.Err() == nil {
-				if _, err := visit(t, addr, &tls.Config{RootCAs: ca.pool(), ServerName: "a.example"}); err != nil {
+				if _, err := visit(t, addr, &tls.Config{RootCAs: ca.Pool(), ServerName: "a.example"}); err != nil {
 					t.Error(err)
 					return
 				}
@@ -349,12 +349,12 @@ func TestReplaceUnderLoad(t *testing.T) {
 		})
 	}
 	for range 30 {
-		next := ca.issue(t, "a.example")
-		write(t, dir, "a.crt", certPEM(next.Certificate...))
+		next := ca.Issue(t, "a.example")
+		write(t, dir, "a.crt", testenv.CertPEM(next.Certificate...))
 		s.refresh(time.Now())
-		write(t, dir, "a.key", keyPEM(t, next.PrivateKey))
+		write(t, dir, "a.key", testenv.KeyPEM(t, next.PrivateKey))
 		s.refresh(time.Now())
-		state, err := visit(t, addr, &tls.Config{RootCAs: ca.pool(), ServerName: "a.example"})
+		state, err := visit(t, addr, &tls.Config{RootCAs: ca.Pool(), ServerName: "a.example"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -369,7 +369,7 @@ func TestReplaceUnderLoad(t *testing.T) {
 // Run notices what has changed, and ends with its context.
 func TestRun(t *testing.T) {
 	testenv.CheckLeaks(t)
-	s := newServer(t, ServerConfig{Certificates: []Pair{writePair(t, t.TempDir(), "a", newAuthority(t, "ca").issue(t, "a"))}})
+	s := newServer(t, ServerConfig{Certificates: []Pair{writePair(t, t.TempDir(), "a", testenv.NewAuthority(t, "ca").Issue(t, "a"))}})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { s.Run(ctx); close(done) }()
@@ -379,8 +379,8 @@ func TestRun(t *testing.T) {
 
 // Clients that stop in the middle of a handshake keep nobody else out.
 func TestStalledClients(t *testing.T) {
-	ca := newAuthority(t, "ca")
-	addr := serve(t, newServer(t, ServerConfig{Certificates: []Pair{writePair(t, t.TempDir(), "a", ca.issue(t, "a.example"))}}))
+	ca := testenv.NewAuthority(t, "ca")
+	addr := serve(t, newServer(t, ServerConfig{Certificates: []Pair{writePair(t, t.TempDir(), "a", ca.Issue(t, "a.example"))}}))
 	record := clientHello(t)
 	for i := range 4*handshakes.places + 4 {
 		c, err := net.Dial("tcp", addr)
@@ -392,7 +392,7 @@ func TestStalledClients(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := visit(t, addr, &tls.Config{RootCAs: ca.pool(), ServerName: "a.example"}); err != nil {
+	if _, err := visit(t, addr, &tls.Config{RootCAs: ca.Pool(), ServerName: "a.example"}); err != nil {
 		t.Error(err)
 	}
 }
@@ -419,7 +419,7 @@ func clientHello(t *testing.T) []byte {
 
 // A handshake ends with its context, also while it waits for a place.
 func TestHandshakeEnds(t *testing.T) {
-	s := newServer(t, ServerConfig{Certificates: []Pair{writePair(t, t.TempDir(), "a", newAuthority(t, "ca").issue(t, "a.example"))}})
+	s := newServer(t, ServerConfig{Certificates: []Pair{writePair(t, t.TempDir(), "a", testenv.NewAuthority(t, "ca").Issue(t, "a.example"))}})
 	ctx, cancel := context.WithCancel(t.Context())
 	client, server := net.Pipe()
 	defer client.Close()
@@ -478,7 +478,7 @@ func TestHandshakeEnds(t *testing.T) {
 // Nothing is computed for a client that is gone, or whose hello has waited in the
 // kernel's queue for too long: all that it gets is an alert.
 func TestNothingForTheGone(t *testing.T) {
-	s := newServer(t, ServerConfig{Certificates: []Pair{writePair(t, t.TempDir(), "a", newAuthority(t, "ca").issue(t, "a.example"))}})
+	s := newServer(t, ServerConfig{Certificates: []Pair{writePair(t, t.TempDir(), "a", testenv.NewAuthority(t, "ca").Issue(t, "a.example"))}})
 	record := clientHello(t)
 	for name, tt := range map[string]struct {
 		wait bool // until it has waited
@@ -543,15 +543,15 @@ func busy(t *testing.T) (free func()) {
 
 // What is too old is refused.
 func TestOldVersions(t *testing.T) {
-	_, addr := mutual(t, newAuthority(t, "ca"))
+	_, addr := mutual(t, testenv.NewAuthority(t, "ca"))
 	if _, err := visit(t, addr, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}); err == nil || !strings.Contains(err.Error(), "protocol version") {
 		t.Errorf("TLS 1.1: %v", err)
 	}
 }
 
 func TestALPN(t *testing.T) {
-	ca, dir := newAuthority(t, "ca"), t.TempDir()
-	pair := writePair(t, dir, "a", ca.issue(t, "a.example"))
+	ca, dir := testenv.NewAuthority(t, "ca"), t.TempDir()
+	pair := writePair(t, dir, "a", ca.Issue(t, "a.example"))
 	with := serve(t, newServer(t, ServerConfig{Certificates: []Pair{pair}, ALPN: []string{"h2", "http/1.1"}}))
 	without := serve(t, newServer(t, ServerConfig{Certificates: []Pair{pair}}))
 	for _, tt := range []struct {
@@ -567,7 +567,7 @@ func TestALPN(t *testing.T) {
 		{with, []string{"acme-tls/1"}, "", false},
 		{without, []string{"h2"}, "", true},
 	} {
-		state, err := visit(t, tt.addr, &tls.Config{RootCAs: ca.pool(), ServerName: "a.example", NextProtos: tt.offer})
+		state, err := visit(t, tt.addr, &tls.Config{RootCAs: ca.Pool(), ServerName: "a.example", NextProtos: tt.offer})
 		if (err == nil) != tt.ok || state.NegotiatedProtocol != tt.want {
 			t.Errorf("offered %q: %q, %v", tt.offer, state.NegotiatedProtocol, err)
 		}

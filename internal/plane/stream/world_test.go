@@ -2,20 +2,13 @@ package stream
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"math/big"
 	"net"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -191,37 +184,20 @@ type cast struct {
 
 func newCast(t *testing.T) *cast {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), DNSNames: []string{"www.example.com"}, BasicConstraintsValid: true, IsCA: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	file := filepath.Join(t.TempDir(), "both.pem")
-	if err := os.WriteFile(file, append(cert, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})...), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(cert)
+	ca, dir := testenv.NewAuthority(t, "ca"), t.TempDir()
+	cert := ca.Issue(t, "www.example.com")
+	file, caFile := filepath.Join(dir, "both.pem"), filepath.Join(dir, "ca.pem")
+	testenv.WritePEM(t, file, cert)
+	ca.Write(t, caFile)
 	c := &cast{
-		outside: &tls.Config{ServerName: "www.example.com", RootCAs: roots, CurvePreferences: []tls.CurveID{tls.X25519}},
-		inside:  &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}},
+		outside: &tls.Config{ServerName: "www.example.com", RootCAs: ca.Pool(), CurvePreferences: []tls.CurveID{tls.X25519}},
+		inside:  &tls.Config{Certificates: []tls.Certificate{cert}},
 	}
+	var err error
 	if c.server, err = tlsterm.NewServer(tlsterm.ServerConfig{Certificates: []tlsterm.Pair{{Cert: file}}}, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
-	if c.client, err = tlsterm.NewClient(tlsterm.ClientConfig{Name: "www.example.com", CA: file}); err != nil {
+	if c.client, err = tlsterm.NewClient(tlsterm.ClientConfig{Name: "www.example.com", CA: caFile}); err != nil {
 		t.Fatal(err)
 	}
 	return c
