@@ -6,7 +6,6 @@ import (
 	"net"
 	"os"
 	"slices"
-	"sync/atomic"
 	"syscall"
 
 	"pen/internal/dispatch"
@@ -36,20 +35,3 @@ func Ending(server bool, err error) dispatch.Ending {
 	}
 	return e[0]
 }
-
-// An End is what ended a flow, noted by goroutines that see different parts of it.
-// The zero value is ready.
-type End struct{ ending atomic.Uint32 }
-
-// Note notes what was seen, as [dispatch.Ending.Then] says.
-func (e *End) Note(seen dispatch.Ending) {
-	for {
-		old := e.ending.Load()
-		if e.ending.CompareAndSwap(old, uint32(dispatch.Ending(old).Then(seen))) {
-			return
-		}
-	}
-}
-
-// Ending is what ended the flow so far.
-func (e *End) Ending() dispatch.Ending { return dispatch.Ending(e.ending.Load()) }

@@ -29,14 +29,6 @@ type Plane interface {
 // DummyPage.
 const DummyTime = 30 * time.Second
 
-// A Patience is how long a side of a connection may take for its last bytes:
-// without any progress, and in all.
-type Patience struct{ Still, InAll time.Duration }
-
-// DrainTime is the Patience of all planes. What is orderly closed after it goes
-// on in the kernel.
-var DrainTime = Patience{Still: 5 * time.Second, InAll: time.Minute}
-
 // DummyPage is what clients get instead of a server's answer where the policy's
 // Dummy is set (specification, section 13).
 const DummyPage = "HTTP/1.1 200 OK\r\nContent-Length: 15\r\nContent-Type: text/html\r\n\r\nUlric was here."

@@ -48,11 +48,13 @@ var mayImport = map[string][]string{
 	"internal/plane":          {"internal/dispatch", "internal/sock"},
 	"internal/plane/idlers":   {"internal/plane", "internal/dispatch", "internal/sock"},
 	"internal/edge":           {"internal/tlsterm", "internal/wire"},
-	"internal/plane/stream":   {"internal/plane", "internal/plane/idlers", "internal/dispatch", "internal/edge", "internal/sock", "internal/tlsterm", "internal/wire"},
-	"internal/plane/loop":     {"internal/plane", "internal/plane/idlers", "internal/dispatch", "internal/sock"},
+	"internal/plane/stream":   {"internal/plane", "internal/plane/idlers", "internal/plane/relay", "internal/plane/splice", "internal/dispatch", "internal/edge", "internal/sock", "internal/tlsterm", "internal/wire"},
+	"internal/plane/relay":    {"internal/dispatch"},
+	"internal/plane/splice":   {},
+	"internal/plane/loop":     {"internal/plane", "internal/plane/idlers", "internal/plane/relay", "internal/plane/splice", "internal/dispatch", "internal/sock"},
 	"internal/plane/datagram": {"internal/plane", "internal/dispatch", "internal/edge", "internal/sock", "internal/wire"},
 	"internal/plane/planetest": {
-		"internal/plane", "internal/dispatch", "internal/pool", "internal/acl", "internal/sock", "internal/testenv",
+		"internal/plane", "internal/plane/relay", "internal/dispatch", "internal/pool", "internal/acl", "internal/sock", "internal/testenv",
 	},
 	"internal/app": {
 		"internal/accesslog", "internal/acl", "internal/acme", "internal/check", "internal/client", "internal/config", "internal/control", "internal/dispatch", "internal/edge", "internal/engine",
@@ -82,7 +84,7 @@ var mayImport = map[string][]string{
 // pure packages decide: plain data, no sockets, no files, no goroutines.
 var pure = []string{
 	"internal/acl", "internal/client", "internal/heap", "internal/pool", "internal/dispatch", "internal/config", "internal/engine", "internal/stats", "internal/store",
-	"internal/weblog", "internal/check", "internal/duration", "internal/wire",
+	"internal/weblog", "internal/check", "internal/duration", "internal/wire", "internal/plane/relay",
 }
 
 // pureLibrary are the packages outside this module that pure packages may
@@ -96,7 +98,7 @@ var pureLibrary = []string{
 
 // kernel packages may use system calls that the standard library lacks.
 var kernel = []string{
-	"internal/sock", "internal/process", "internal/plane/stream", "internal/plane/loop", "internal/plane/datagram", "internal/testenv", "bench",
+	"internal/sock", "internal/process", "internal/plane/stream", "internal/plane/loop", "internal/plane/splice", "internal/plane/datagram", "internal/testenv", "bench",
 }
 
 // testMayImport reports whether the tests of a package may import another package

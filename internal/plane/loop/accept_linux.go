@@ -12,6 +12,7 @@ import (
 
 	"pen/internal/dispatch"
 	"pen/internal/plane"
+	"pen/internal/plane/relay"
 	"pen/internal/sock"
 )
 
@@ -22,6 +23,9 @@ const (
 	// acceptPause is how long nothing is accepted after an error, such as a
 	// lack of descriptors.
 	acceptPause = 50 * time.Millisecond
+	// maxRetry is how many ticks pass at most before another try to connect to a
+	// server whose queue is full.
+	maxRetry = 16
 )
 
 // An acceptor is what a loop knows of accepting.
@@ -79,7 +83,6 @@ func (l *loop) accept(ctx context.Context) {
 		case room != nil:
 			a.waiting = true
 			l.listen(false)
-			l.pipes.trim() // perhaps that is room
 			l.p.running.Go(func() {
 				select {
 				case <-room:
@@ -172,13 +175,12 @@ func (l *loop) admit(place dispatch.Place, fd int32, from netip.AddrPort) {
 // adopt makes a connection this loop's.
 func (l *loop) adopt(fd int32, f *dispatch.Flow, c *carrier) {
 	id, r := l.rs.take(f)
-	registered := l.register(r, id, client, fd)
-	c.rec, c.id, c.gen = r, id, r.side[client].gen
+	registered := l.register(r, id, relay.Client, fd)
+	c.rec, c.id, c.gen = r, id, r.side[relay.Client].gen
 	c.loop.Store(l)
 	switch {
 	case c.killed.Load() != 0 || !registered:
-		r.broken, r.ending = true, dispatch.Ending(c.killed.Load()).Then(dispatch.ByError)
-		l.finish(id, r)
+		l.giveUp(id, r, dispatch.Ending(c.killed.Load()).Then(dispatch.ByError), true)
 	case f.Dummy():
 		r.state = answering
 		l.wheel.arm(id, plane.DummyTime)
@@ -189,12 +191,12 @@ func (l *loop) adopt(fd int32, f *dispatch.Flow, c *carrier) {
 
 // register makes a descriptor one side of a connection. It reports false where
 // the kernel will not tell of it.
-func (l *loop) register(r *record, id int32, which uint8, fd int32) bool {
+func (l *loop) register(r *record, id int32, side relay.Side, fd int32) bool {
 	l.gen++
-	s := &r.side[which]
+	s := &r.side[side]
 	s.gen, s.ready, s.quiet = l.gen, 0, false
 	s.fd.Store(fd)
-	if errno := watch(l.ep, unix.EPOLL_CTL_ADD, fd, id<<1|int32(which), s.gen, false); errno != 0 {
+	if errno := watch(l.ep, unix.EPOLL_CTL_ADD, fd, token(id, side), s.gen, false); errno != 0 {
 		l.p.log.Error("event loop", "error", errno)
 		return false
 	}
@@ -214,8 +216,7 @@ func (l *loop) connect(id int32, r *record) {
 			if n := l.p.givenUp.Due(); n > 0 {
 				l.p.log.Warn("no server for client", "client", f.Client(), "clients", n)
 			}
-			r.ending = dispatch.Refused
-			l.finish(id, r)
+			l.giveUp(id, r, dispatch.Refused, false)
 			return
 		}
 		fd, done, err := l.reach(t)
@@ -235,12 +236,11 @@ func (l *loop) connect(id int32, r *record) {
 // begun goes on with a connect that is under way, or done.
 func (l *loop) begun(id int32, r *record, t dispatch.Target, fd int32, done bool) {
 	l.prepare(id, r, t)
-	switch registered := l.register(r, id, server, fd); {
+	switch registered := l.register(r, id, relay.Server, fd); {
 	case !registered:
-		r.broken, r.ending = true, dispatch.ByError
-		l.finish(id, r)
+		l.giveUp(id, r, dispatch.ByError, true)
 	case done:
-		l.up(id, r)
+		l.startRelay(id, r)
 	default:
 		l.armConnect(id, r, t.Timeout)
 	}
@@ -254,7 +254,7 @@ func (l *loop) retry(id int32, r *record) {
 	t := f.Target()
 	fd, done, err := sock.Connect(plane.Target(t))
 	if errors.Is(err, sock.ErrBusy) && int32(l.wheel.clock-r.due) < 0 {
-		r.pause = min(2*r.pause, maxLook)
+		r.pause = min(2*r.pause, maxRetry)
 		l.wheel.arm(id, time.Duration(r.pause)*tick)
 		return
 	}
@@ -277,8 +277,8 @@ func (l *loop) armConnect(id int32, r *record, timeout time.Duration) {
 // answer may wait among events that this loop has not come to. Where that is
 // noticed very late, since all stood still, the connect gets its time once more.
 func (l *loop) outOfTime(id int32, r *record) {
-	if isDecided(r.side[server].fd.Load()) {
-		r.side[server].ready |= canWrite | failed
+	if isDecided(r.side[relay.Server].fd.Load()) {
+		r.side[relay.Server].ready |= canWrite | failed
 		l.connected(id, r)
 		return
 	}
@@ -316,8 +316,8 @@ func (p *Plane) failed(f *dispatch.Flow, t dispatch.Target, err error) {
 // next tries another server, since the one that was tried has failed.
 func (l *loop) next(id int32, r *record, err error) {
 	l.wheel.disarm(id)
-	closeFD(r.side[server].fd.Load())
-	r.side[server].fd.Store(-1)
+	closeFD(r.side[relay.Server].fd.Load())
+	r.side[relay.Server].fd.Store(-1)
 	f := l.rs.flow(id)
 	l.p.failed(f, f.Target(), err)
 	l.connect(id, r)

@@ -2,136 +2,136 @@ package loop
 
 import (
 	"syscall"
-	"time"
 
 	"pen/internal/dispatch"
 	"pen/internal/plane"
+	"pen/internal/plane/relay"
+	"pen/internal/plane/splice"
 )
 
-// maxLook is how many ticks pass between two looks at a side that takes its last
-// bytes, at most.
-const maxLook = 16
+// endingOf is what an error of one side means for the record of the flow; nil is an end
+// of stream in order.
+func endingOf(side relay.Side, err error) dispatch.Ending {
+	return plane.Ending(side == relay.Server, err)
+}
 
-// ended passes on the end of what one side sends. The other way goes on.
-func (l *loop) ended(id int32, r *record, from uint8) {
-	h, other := &r.half[from], &r.half[1-from]
-	if other.eof.Load() == 0 && (r.broken || r.side[from].ready&failed != 0) && wasReset(r.side[from].fd.Load()) {
-		if r.ending = r.ending.Then(r.stop); r.stop == dispatch.NotEnded {
-			r.note(from, syscall.ECONNRESET)
-		}
-		l.abort(id, r, 1-from)
+// ended is called when a side sends no more.
+func (l *loop) ended(id int32, r *record, side relay.Side) {
+	s := &r.side[side]
+	if r.relay.Doubtful(side) && s.ready&failed != 0 && splice.WasReset(s.fd.Load()) {
+		l.broken(id, r, side, syscall.ECONNRESET)
 		return
 	}
-	l.releaseHalf(h)
-	h.over = true
-	r.note(from, nil)
-	// A side that took no more may still have said all: what it said is whole.
-	stopped := r.broken
-	r.broken, r.stop = false, dispatch.NotEnded
+	e := relay.EOF
+	if r.final[side] {
+		e = relay.FinalEOF
+	}
+	l.on(id, r, side, e, endingOf(side, nil))
+}
+
+// broken is called when a side has broken the connection.
+func (l *loop) broken(id int32, r *record, side relay.Side, err error) {
+	l.on(id, r, side, relay.Broken, endingOf(side, err))
+}
+
+// unwritable is called when a write to a side has failed. What the side has sent is
+// still there to be read.
+func (l *loop) unwritable(id int32, r *record, side relay.Side, errno syscall.Errno) {
+	r.side[side].ready |= canRead | ending | failed
+	l.on(id, r, side, relay.Unwritable, endingOf(side, errno))
+	if r.relays() {
+		l.pump(id, r, side)
+	}
+}
+
+// on reports an event of one side, and executes what follows from it. Afterwards the
+// record may be free.
+func (l *loop) on(id int32, r *record, side relay.Side, e relay.Event, why dispatch.Ending) {
+	do := r.relay.On(side, e, why)
+	l.releaseIdle(id, r)
+	if do&relay.Close == 0 { // which ends both
+		switch {
+		case do&relay.EndClient != 0:
+			l.shutdown(id, r, relay.Client)
+		case do&relay.EndServer != 0:
+			l.shutdown(id, r, relay.Server)
+		}
+	}
 	switch {
-	case r.ends[from]:
-		h.setEOF()
-		l.drain(id, r, 1-from)
-	case !other.over:
-		h.setEOF()
-		if to := &r.side[1-from]; to.ready&(canRead|ending) == canRead|ending && !other.waits() {
-			// The other side has probably ended as well: then there is nothing to
-			// pass on.
-			l.pump(id, r, 1-from)
-			if !r.relays() {
-				return
-			}
-		}
-		shutdown(r.side[1-from].fd.Load())
-	case stopped:
-		h.setEOF()
-		shutdown(r.side[1-from].fd.Load())
-		l.drain(id, r, 1-from)
-	default:
-		h.setEOF()
-		l.finish(id, r)
+	case do&relay.Drain != 0:
+		r.state, r.wait = draining, relay.Wait{}
+		l.checkDrained(id, r)
+	case do&relay.Close != 0:
+		l.finish(id, r, false)
+	case do&relay.Reset != 0:
+		l.finish(id, r, true)
 	}
 }
 
-// writeFailed says that one side takes nothing any more. What it sent before
-// is still worth delivering: the other half does that, unless it is over.
-func (l *loop) writeFailed(id int32, r *record, from uint8, errno syscall.Errno) {
-	r.stop, r.broken = plane.Ending(1-from == server, errno), true
-	r.half[from].over = true
-	l.releaseHalf(&r.half[from])
-	if r.half[1-from].over {
-		r.note(1-from, errno)
-		l.abort(id, r, from)
-		return
-	}
-	r.side[1-from].ready |= canRead | ending
-	l.pump(id, r, 1-from)
-}
-
-// abort resets both sides, after what was written to one of them before the
-// error has arrived there: a client gets what its server sent before it died,
-// and then a reset, lest the stream look complete.
-func (l *loop) abort(id int32, r *record, last uint8) {
-	r.broken = true
-	l.drain(id, r, last)
-}
-
-// drain ends a connection when one side has all that was written to it: to
-// close it with bytes unread would take them back.
-func (l *loop) drain(id int32, r *record, last uint8) {
+// releaseIdle gives back what those halves have borrowed that carry nothing any more.
+func (l *loop) releaseIdle(id int32, r *record) {
 	for i := range r.half {
-		r.half[i].over = true
-		l.releaseHalf(&r.half[i])
+		if from := relay.Side(i); !r.relay.Reads(from) {
+			l.releaseHalf(&r.half[from], token(id, from))
+		}
 	}
-	r.state, r.last = draining, last
-	r.unsent, r.waited, r.pause = -1, 0, 1
-	r.due = l.wheel.clock + ticks(l.p.drain.InAll)
-	l.look(id, r)
 }
 
-// look ends a connection that is drained or broken, or takes too long.
-func (l *loop) look(id int32, r *record) {
-	fd := r.side[r.last].fd.Load()
-	left := int32(unsent(fd))
-	if left == 0 || wasReset(fd) || r.waited > ticks(l.p.drain.Still) || int32(l.wheel.clock-r.due) >= 0 {
-		l.finish(id, r)
+// shutdown tells a side that no more will come.
+func (l *loop) shutdown(id int32, r *record, to relay.Side) {
+	const both = canRead | ending
+	if s := &r.side[to]; s.ready&both == both && r.relay.Reads(to) && !r.half[to].isBlocked() {
+		// It has probably ended as well: then there is nothing to tell.
+		l.pump(id, r, to)
+		if !r.relays() {
+			return
+		}
+	}
+	shutdown(r.side[to].fd.Load())
+}
+
+// checkDrained looks at whether a side has its last bytes, or had time enough.
+func (l *loop) checkDrained(id int32, r *record) {
+	side, _ := r.relay.State().Draining()
+	pause, over := r.wait.Look(splice.Unsent(r.side[side].fd.Load()), l.p.drain)
+	if over {
+		l.on(id, r, side, relay.Drained, dispatch.NotEnded)
 		return
 	}
-	if left == r.unsent {
-		r.waited += uint32(r.pause)
-	} else {
-		r.unsent, r.waited = left, 0
-	}
-	l.wheel.arm(id, time.Duration(r.pause)*tick)
-	r.pause = min(2*r.pause, maxLook)
+	l.wheel.arm(id, pause)
 }
 
-// finish closes a connection, orderly if nothing was amiss.
-func (l *loop) finish(id int32, r *record) {
+// finish closes a connection, in order or with a reset, and frees its record.
+func (l *loop) finish(id int32, r *record, reset bool) {
 	l.wheel.disarm(id)
 	for i := range r.half {
-		l.releaseHalf(&r.half[i])
+		l.releaseHalf(&r.half[i], token(id, relay.Side(i)))
 		fd := r.side[i].fd.Load()
 		switch {
 		case fd < 0:
-		case r.broken:
+		case reset:
 			resetFD(fd)
 		default:
 			closeFD(fd)
 		}
 	}
 	delete(l.taps, id)
-	l.rs.flow(id).Done(r.ending)
+	l.rs.flow(id).Done(r.relay.Ending())
 	l.rs.put(id)
 	l.live.Add(-1)
 }
 
-// kill resets a connection, if it is still the one that is meant.
+// kill resets a connection, if the record still has the one that is meant.
 func (l *loop) kill(id int32, gen uint32, why dispatch.Ending) {
-	if r := l.rs.at(id); r.state != free && r.side[client].gen == gen {
-		r.broken, r.ending = true, r.ending.Then(why)
-		l.finish(id, r)
+	if r := l.rs.at(id); r.state != free && r.side[relay.Client].gen == gen {
+		l.on(id, r, relay.Client, relay.Killed, why)
 	}
+}
+
+// giveUp closes a connection that was not relayed, in order or with a reset.
+func (l *loop) giveUp(id int32, r *record, why dispatch.Ending, reset bool) {
+	r.relay.Note(why)
+	l.finish(id, r, reset)
 }
 
 // timeUp does what was put off.
@@ -144,9 +144,29 @@ func (l *loop) timeUp(id int32) {
 	case relaying:
 		l.unpause(id, r)
 	case draining:
-		l.look(id, r)
+		l.checkDrained(id, r)
 	case answering:
-		r.ending = dispatch.ByIdleTimeout
-		l.finish(id, r)
+		l.giveUp(id, r, dispatch.ByIdleTimeout, false)
 	}
+}
+
+// answer gives the client the dummy page when it has said something, whatever that is.
+func (l *loop) answer(id int32, r *record) {
+	fd := r.side[relay.Client].fd.Load()
+	n, errno := splice.Read(fd, l.buf[:maxQuestion])
+	switch {
+	case isAgain(errno):
+		return
+	case errno != 0:
+		l.giveUp(id, r, endingOf(relay.Client, errno), false)
+		return
+	case n == 0:
+		l.giveUp(id, r, dispatch.ByClient, false)
+		return
+	}
+	count(&r.half[relay.Client].read, n)
+	if n, errno := splice.Write(fd, []byte(plane.DummyPage)); errno == 0 {
+		count(&r.half[relay.Server].written, n)
+	}
+	l.on(id, r, relay.Client, relay.Complete, dispatch.ByCompletion)
 }

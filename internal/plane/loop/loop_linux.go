@@ -11,6 +11,8 @@ import (
 	"pen/internal/dispatch"
 	"pen/internal/plane"
 	"pen/internal/plane/idlers"
+	"pen/internal/plane/relay"
+	"pen/internal/plane/splice"
 	"pen/internal/sock"
 )
 
@@ -22,7 +24,8 @@ type Plane struct {
 	accept     func(listener int) (fd int32, from netip.AddrPort, errno syscall.Errno)
 	idlers     *idlers.Idlers  // of the service; set by Serve
 	givenUp    plane.Sometimes // clients for whom there was no server
-	drain      plane.Patience  // with a side that takes its last bytes
+	drain      relay.Patience  // with a side that takes its last bytes
+	pipes      *splice.Pipes   // set by Serve
 	doubts     plane.Doubts
 	d          *dispatch.Dispatcher // set by Serve, as is serving
 	serving    context.Context      // until the plane takes nothing new
@@ -41,7 +44,7 @@ var _ plane.Plane = (*Plane)(nil)
 // loop's processor while it waits for events. Planes that share processors share
 // Processors; nil is a plane that has them for itself.
 func New(ln *sock.Listener, n int, processors *Processors, log *slog.Logger) (*Plane, error) {
-	p := &Plane{log: log, ln: ln, processors: processors, accept: accept, drain: plane.DrainTime}
+	p := &Plane{log: log, ln: ln, processors: processors, accept: accept, drain: relay.DrainTime}
 	for range n {
 		l, err := newLoop(p)
 		if err != nil {
@@ -71,6 +74,8 @@ func (p *Plane) Serve(ctx context.Context, d *dispatch.Dispatcher) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	p.d, p.serving = d, ctx
+	p.pipes = splice.Join(d)
+	defer p.pipes.Leave()
 	p.idlers = idlers.Join(d, p.log)
 	p.running.Go(func() { p.idlers.Run(ctx) })
 	p.processors.add(len(p.loops))

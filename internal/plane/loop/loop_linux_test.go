@@ -13,13 +13,14 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
 
 	"pen/internal/acl"
 	"pen/internal/dispatch"
 	"pen/internal/plane"
 	"pen/internal/plane/planetest"
+	"pen/internal/plane/relay"
+	"pen/internal/plane/splice"
 	"pen/internal/pool"
 	"pen/internal/sock"
 	"pen/internal/testenv"
@@ -188,6 +189,7 @@ func TestBorrowedIsGivenBack(t *testing.T) {
 	testenv.CheckLeaks(t)
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
 	s := serve(t, ln.AddrPort(), nil)
+	piped := 0
 	for range 4 {
 		client, server := testenv.Dial(t, s.Addr()), ln.Next(t)
 		written := make(chan error, 1)
@@ -209,6 +211,8 @@ func TestBorrowedIsGivenBack(t *testing.T) {
 			if len(f) == 1 {
 				before = f[0].ToServer
 			}
+			_, lent := splice.Count()
+			piped = max(piped, lent)
 			return len(f) == 1 && f[0].FromClient > f[0].ToServer
 		})
 		testenv.Reset(t, server)
@@ -218,14 +222,12 @@ func TestBorrowedIsGivenBack(t *testing.T) {
 		testenv.Eventually(t, "the flow has ended", func() bool { return len(s.d.Status().Flows) == 0 })
 	}
 	s.stop()
-	piped := 0
+	if open, _ := splice.Count(); open != 0 || splice.Held() != 0 {
+		t.Errorf("%d pipes are open and %d bytes held at the end", open, splice.Held())
+	}
 	for _, l := range s.loops {
-		piped += len(l.pipes.all)
-		if l.pipes.open != 0 { // the spare ones are closed at the end
-			t.Errorf("%d pipes are lent", l.pipes.open)
-		}
-		if lent := l.tails.lent(); lent != 0 {
-			t.Errorf("%d tails are lent", lent)
+		if len(l.lent) != 0 || len(l.tails) != 0 {
+			t.Errorf("%d pipes and %d tails are left", len(l.lent), len(l.tails))
 		}
 	}
 	if piped == 0 {
@@ -254,79 +256,15 @@ func TestLimitedBulkIsSpliced(t *testing.T) {
 	if err := <-written; err != nil {
 		t.Error(err)
 	}
+	piped, _ := splice.Count() // some are kept
 	s.stop()
-	piped := 0
 	for _, l := range s.loops {
-		piped += len(l.pipes.all)
 		if len(l.taps) != 0 {
 			t.Errorf("%d taps are left", len(l.taps))
 		}
 	}
 	if piped == 0 {
 		t.Error("no bulk went through a pipe")
-	}
-}
-
-func TestPipes(t *testing.T) {
-	testenv.CheckLeaks(t)
-	testenv.NeedDescriptors(t, 2*maxPipes+100)
-	lender := &counter{}
-	ps := pipes{lender: lender}
-	defer func() {
-		ps.trim()
-		if lender.lent != 0 {
-			t.Errorf("%d descriptors are not given back", lender.lent)
-		}
-	}()
-	var lent []int32
-	for n := ps.get(); n >= 0; n = ps.get() {
-		lent = append(lent, n)
-	}
-	if len(lent) != maxPipes {
-		t.Fatalf("%d pipes, want %d", len(lent), maxPipes)
-	}
-	unix.Write(int(ps.at(lent[0]).w), []byte("x"))
-	ps.put(lent[0], true)
-	for _, n := range lent[1:] {
-		ps.put(n, false)
-	}
-	if ps.open != keptPipes || len(ps.spare) != keptPipes {
-		t.Errorf("%d open, %d spare, want %d", ps.open, len(ps.spare), keptPipes)
-	}
-	n := ps.get()
-	if m, err := unix.Read(int(ps.at(n).r), make([]byte, 1)); err != unix.EAGAIN {
-		t.Errorf("read of a spare pipe: %d, %v, want it empty", m, err)
-	}
-	ps.put(n, false)
-}
-
-// A counter lends as many descriptors as anybody wants.
-type counter struct{ lent int }
-
-func (c *counter) BorrowSpare(n int) (ok, ample bool) { c.lent += n; return true, true }
-func (c *counter) GiveBack(n int)                     { c.lent -= n }
-
-func TestTails(t *testing.T) {
-	var ts tails
-	for _, size := range []int{1, 1 << 10, 4<<10 + 1, 16 << 10, bufferSize, pipeSize} {
-		b := make([]byte, size)
-		b[0], b[size-1] = 1, 2
-		n := ts.keep(b)
-		if got := ts.left(n); len(got) != size || got[size-1] != b[size-1] {
-			t.Errorf("%d bytes kept as %d", size, len(got))
-		}
-		if least := size / 2; ts.bytes < size || ts.bytes > max(size+least, tailSizes[0]) && ts.bytes > 2*size {
-			t.Errorf("%d bytes take %d", size, ts.bytes)
-		}
-		if size > 1 && (ts.written(n, 1) || len(ts.left(n)) != size-1) {
-			t.Errorf("%d bytes: one written", size)
-		}
-		if !ts.written(n, len(ts.left(n))) {
-			t.Errorf("%d bytes: all written", size)
-		}
-	}
-	if ts.lent() != 0 || ts.bytes != 0 || len(ts.chunks) != 1 {
-		t.Errorf("%d tails lent, of %d bytes, in %d chunks for one at a time", ts.lent(), ts.bytes, len(ts.chunks))
 	}
 }
 
@@ -341,7 +279,7 @@ func TestPlacesShrinkAfterASpike(t *testing.T) {
 		if seen[id] {
 			t.Fatalf("%d is lent twice", id)
 		}
-		seen[id], ids, r.side[client].gen = true, append(ids, id), 1
+		seen[id], ids, r.side[relay.Client].gen = true, append(ids, id), 1
 	}
 	const stay = 3
 	for _, id := range ids[stay:] {
@@ -357,7 +295,7 @@ func TestPlacesShrinkAfterASpike(t *testing.T) {
 		t.Errorf("%d chunks for %d records", left, rs.lent())
 	}
 	for _, id := range ids[stay:] {
-		if r := rs.at(id); r.state != free || r.side[client].gen != 0 || rs.flow(id) != nil {
+		if r := rs.at(id); r.state != free || r.side[relay.Client].gen != 0 || rs.flow(id) != nil {
 			t.Fatalf("record %d is %+v", id, r)
 		}
 	}

@@ -4,7 +4,7 @@ import (
 	"sync/atomic"
 
 	"pen/internal/dispatch"
-	"pen/internal/plane"
+	"pen/internal/plane/relay"
 )
 
 // What a record is doing.
@@ -14,14 +14,8 @@ const (
 	retrying         // to connect to a server whose queue is full
 	waiting          // for a place at a server, or until it may go on
 	relaying
-	draining  // its last bytes are on their way, then it ends
-	answering // the client gets the dummy page
-)
-
-// The sides of a connection, and the halves that read from them.
-const (
-	client = 0
-	server = 1
+	draining  // waiting for one side to have its last bytes
+	answering // giving the client the dummy page
 )
 
 // What is known of a descriptor from its events.
@@ -32,25 +26,20 @@ const (
 	failed         // there was an error
 )
 
-// A record is one connection. It has no pointers, so that the garbage
-// collector need not look at it; its loop owns it. Numbers that others read as
-// well are written atomically.
+// A record is one connection. It has no pointers, so that the garbage collector need
+// not look at it. Its loop owns it; what other goroutines read as well is atomic.
 type record struct {
-	half   [2]half
-	state  uint8
-	broken bool // it is to end with a reset
-	ending dispatch.Ending
-	stop   dispatch.Ending // broken: by the side that takes no more, if it sends no more either
-	last   uint8           // draining: which side
-	ends   [2]bool         // the end of this half is the end of both
-	late   bool            // connecting: it was given its time once more
-	pause  uint8           // draining, retrying: ticks to the next look
-	side   [2]side
+	half  [2]half // by the side that it reads from
+	side  [2]side
+	relay relay.Machine
+	state uint8
+	final [2]bool // the end of this side is the end of both
+	late  bool    // connecting: it was given its time once more
+	pause uint8   // retrying: ticks to the next try
 
-	timer  timer
-	due    uint32 // connecting, retrying, draining: the tick at which it is out of time
-	waited uint32 // draining: ticks without progress
-	unsent int32  // and how many bytes there were then
+	timer timer
+	due   uint32     // connecting, retrying: the tick at which it is out of time
+	wait  relay.Wait // draining
 }
 
 // A side is a descriptor; gen is what its events are known by.
@@ -64,25 +53,16 @@ type side struct {
 // A half moves bytes from its side to the other one.
 type half struct {
 	read, written atomic.Uint64 // bytes
-	eof           atomic.Uint32 // 1: its side sends no more, the other one knows
-	tail          int32         // buffer with bytes that were not taken, or -1
-	pipe          int32         // pipe with or for bulk, or -1
-	piped         int32         // bytes in the pipe
+	pipe          int32         // index of the loop's pipe that is lent to it, or -1
+	piped         int32         // bytes in that pipe
 	until         uint32        // the tick before which it reads nothing, or 0
 	full          uint8         // reads in a row that filled the buffer
+	tailed        bool          // its loop has a tail of it
 	blocked       bool          // its side has bytes that the other one did not take
-	tapped        bool          // its loop has a tap that is told of what is read
-	over          bool          // nothing more will be moved
+	tapped        bool          // its loop has a tap of the connection
 }
 
-// note notes what ends the connection: an error at one side, or nil for its end in
-// order.
-func (r *record) note(which uint8, err error) {
-	r.ending = r.ending.Then(plane.Ending(which == server, err))
-}
-
-// A carrier is what the Dispatcher knows of a connection. It outlives the
-// record's use for it.
+// A carrier is what the Dispatcher knows of a connection. It outlives the record.
 type carrier struct {
 	loop   atomic.Pointer[loop] // which has it
 	rec    *record              // set before loop is
@@ -96,12 +76,13 @@ func (c *carrier) Traffic() dispatch.Traffic {
 	if c.loop.Load() == nil {
 		return dispatch.Traffic{ClientFD: -1, ServerFD: -1}
 	}
-	up, down := &c.rec.half[client], &c.rec.half[server]
+	r := c.rec
+	up, down := &r.half[relay.Client], &r.half[relay.Server]
 	return dispatch.Traffic{
 		FromClient: up.read.Load(), ToServer: up.written.Load(),
 		FromServer: down.read.Load(), ToClient: down.written.Load(),
-		ClientEOF: up.eof.Load() != 0, ServerEOF: down.eof.Load() != 0,
-		ClientFD: int(c.rec.side[client].fd.Load()), ServerFD: int(c.rec.side[server].fd.Load()),
+		ClientEOF: r.relay.Ended(relay.Client), ServerEOF: r.relay.Ended(relay.Server),
+		ClientFD: int(r.side[relay.Client].fd.Load()), ServerFD: int(r.side[relay.Server].fd.Load()),
 	}
 }
 
@@ -143,9 +124,9 @@ func (rs *records) take(f *dispatch.Flow) (int32, *record) {
 	}
 	rs.flows[id/chunkSize][id%chunkSize] = f
 	r := rs.at(id)
-	*r = record{state: connecting}
+	r.state = connecting
 	for i := range r.half {
-		r.half[i].tail, r.half[i].pipe = -1, -1
+		r.half[i].pipe = -1
 		r.side[i].fd.Store(-1)
 	}
 	r.timer.reset()

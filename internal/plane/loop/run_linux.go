@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pen/internal/dispatch"
+	"pen/internal/plane/splice"
 )
 
 const (
@@ -45,12 +46,11 @@ type loop struct {
 	taps   map[int32]*tap // of the connections with halves that are tapped
 	gen    uint32
 	wheel  wheel
-	pipes  pipes
-	tails  tails
+	lent   []lentPipe
+	tails  map[int32][]byte // bytes that a side did not take, by the token of their half
 	buf    []byte
 	events [eventBatch]unix.EpollEvent
 	again  []int32 // tokens of halves that have more to do
-	held   int     // bytes in pipes
 	looked uint32  // the tick at which pipes were looked at last
 	turn   []int32 // those whose turn it is
 	due    []int32 // records whose timers went off
@@ -83,7 +83,7 @@ const (
 
 func newLoop(p *Plane) (*loop, error) {
 	l := &loop{
-		p: p, begin: time.Now(), taps: map[int32]*tap{}, buf: make([]byte, bufferSize),
+		p: p, begin: time.Now(), taps: map[int32]*tap{}, tails: map[int32][]byte{}, buf: make([]byte, bufferSize),
 		untold: !strings.Contains(os.Getenv("GODEBUG"), "asyncpreemptoff=1"),
 		ep:     -1, wake: -1, listener: p.ln.FD(),
 	}
@@ -107,7 +107,6 @@ func newLoop(p *Plane) (*loop, error) {
 
 // release closes what the loop has for itself.
 func (l *loop) release() {
-	l.pipes.trim()
 	for _, fd := range []int{l.ep, l.wake} {
 		if fd >= 0 {
 			unix.Close(fd)
@@ -117,7 +116,7 @@ func (l *loop) release() {
 
 // run serves until it was told to stop and its last connection has ended.
 func (l *loop) run(ctx context.Context, d *dispatch.Dispatcher) {
-	l.d, l.pipes.lender = d, d
+	l.d = d
 	for !l.isOver() {
 		n := l.wait()
 		l.wheel.clock = l.tick()
@@ -148,7 +147,7 @@ func (l *loop) run(ctx context.Context, d *dispatch.Dispatcher) {
 			l.goOn(token)
 			l.keepTime(i)
 		}
-		l.rescue()
+		l.rescuePipes()
 	}
 }
 
@@ -196,7 +195,7 @@ func (l *loop) wait() int {
 	if pause := int(acceptPause / time.Millisecond); l.accepting.paused && (timeout < 0 || timeout > pause) {
 		timeout = pause
 	}
-	if most := int(stuckLook * tick / time.Millisecond); l.pipes.watched() && (timeout < 0 || timeout > most) {
+	if most := int(splice.StuckTime / time.Millisecond); len(l.lent) > 0 && (timeout < 0 || timeout > most) {
 		timeout = most
 	}
 	if l.untold && l.p.processors.suffice() {

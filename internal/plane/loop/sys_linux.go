@@ -10,46 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The system calls of the hot path. Those that can't wait are made without
-// telling Go's scheduler, which costs as much as a short system call itself.
-
-// recvfrom(2) and sendto(2) cost less than read and write, which look at files
-// first.
-
-func read(fd int32, b []byte) (int, syscall.Errno) {
-	n, _, errno := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_DONTWAIT, 0, 0)
-	return int(n), errno
-}
-
-func write(fd int32, b []byte) (int, syscall.Errno) {
-	n, _, errno := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
-	return int(n), errno
-}
-
-// peek reads bytes that stay to be read.
-func peek(fd int32, b []byte) (int, syscall.Errno) {
-	n, _, errno := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_DONTWAIT|unix.MSG_PEEK, 0, 0)
-	return int(n), errno
-}
-
-// discard takes bytes off that a peek has put into b. TCP does not copy them
-// again (tcp(7), MSG_TRUNC), other sockets do.
-func discard(fd int32, b []byte) {
-	syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_DONTWAIT|unix.MSG_TRUNC, 0, 0)
-}
-
-// readPipe reads from a pipe that has bytes.
-func readPipe(fd int32, b []byte) (int, syscall.Errno) {
-	n, _, errno := syscall.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
-	return int(n), errno
-}
-
-// splice moves up to n bytes between a socket and a pipe.
-func splice(from, to int32, n int) (int, syscall.Errno) {
-	m, _, errno := syscall.RawSyscall6(unix.SYS_SPLICE, uintptr(from), 0, uintptr(to), 0, uintptr(n),
-		unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)
-	return int(m), errno
-}
+// System calls that can't wait, made without telling Go's scheduler; see also [splice].
 
 func shutdown(fd int32) { syscall.RawSyscall(unix.SYS_SHUTDOWN, uintptr(fd), unix.SHUT_WR, 0) }
 
@@ -93,28 +54,11 @@ func accept(listener int) (fd int32, from netip.AddrPort, errno syscall.Errno) {
 // port returns a port that stands in network order.
 func port(p *uint16) uint16 { return binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(p))[:]) }
 
-// unsent is how many bytes the other side does not have yet of what was written
-// to a socket.
-func unsent(fd int32) int {
-	n, err := unix.IoctlGetInt(int(fd), unix.SIOCOUTQ)
-	if err != nil {
-		return 0
-	}
-	return n
-}
-
 // isDecided reports whether a connect that was under way has ended, and leaves it
 // to [sock.Failure] how.
 func isDecided(fd int32) bool {
 	n, err := unix.Poll([]unix.PollFd{{Fd: fd, Events: unix.POLLOUT}}, 0)
 	return n > 0 && err == nil
-}
-
-// wasReset tells a reset from an orderly end of stream where the error of the
-// reset has gone to a write.
-func wasReset(fd int32) bool {
-	info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
-	return err == nil && info.State == unix.BPF_TCP_CLOSE
 }
 
 // resetFD closes a connection with a reset.

@@ -1,40 +1,44 @@
 package loop
 
-import "time"
+import (
+	"time"
 
-// A tap is what a connection has beside its record where somebody is to be
-// told of what is read.
+	"pen/internal/plane/relay"
+	"pen/internal/plane/splice"
+)
+
+// A tap is for a connection whose bytes are logged or metered.
 type tap struct {
 	log   [2]func([]byte)         // by the half that reads, or nil
 	spend func(int) time.Duration // nil: unlimited
 	piece int                     // with spend: bytes to read at a go
 }
 
-// most is how many bytes a tapped half may read at a go.
-func (l *loop) most(id int32, n int) int {
+// maxRead is how many bytes a tapped half may read at a go.
+func (l *loop) maxRead(id int32, n int) int {
 	if w := l.taps[id]; w.spend != nil {
 		return min(n, w.piece)
 	}
 	return n
 }
 
-// see shows what was read, and pays for it. What is to be shown can't be
-// spliced, and small pieces are not worth it.
-func (l *loop) see(id int32, r *record, from uint8, b []byte) {
+// show logs what was read, and charges for it. What is logged can't be spliced, and
+// small pieces are not worth it.
+func (l *loop) show(id int32, r *record, from relay.Side, b []byte) {
 	t := l.taps[id]
 	log := t.log[from]
-	if log != nil || t.spend != nil && t.piece < smallSplice {
+	if log != nil || t.spend != nil && t.piece < splice.SmallSplice {
 		r.half[from].full = 0
 	}
 	if log != nil {
 		log(b)
 	}
-	l.pay(id, r, from, len(b))
+	l.charge(id, r, from, len(b))
 }
 
-// pay counts what was read; a half that has read too much pauses, and while it
-// does the kernel does not tell of more.
-func (l *loop) pay(id int32, r *record, from uint8, n int) {
+// charge counts what was read. A half that has read too much pauses, without events
+// for more.
+func (l *loop) charge(id int32, r *record, from relay.Side, n int) {
 	w := l.taps[id]
 	if w.spend == nil {
 		return
@@ -52,7 +56,7 @@ func (l *loop) pay(id int32, r *record, from uint8, n int) {
 func (l *loop) armPause(id int32, r *record) {
 	first := int32(-1)
 	for i := range r.half {
-		if h := &r.half[i]; h.paused() {
+		if h := &r.half[i]; h.isPaused() {
 			if left := max(int32(h.until-l.wheel.clock), 0); first < 0 || left < first {
 				first = left
 			}
@@ -67,9 +71,9 @@ func (l *loop) armPause(id int32, r *record) {
 func (l *loop) unpause(id int32, r *record) {
 	for i := range r.half {
 		h := &r.half[i]
-		if h.paused() && int32(l.wheel.clock-h.until) >= 0 {
+		if h.isPaused() && int32(l.wheel.clock-h.until) >= 0 {
 			h.until = 0
-			if l.pump(id, r, uint8(i)); !r.relays() {
+			if l.pump(id, r, relay.Side(i)); !r.relays() {
 				return
 			}
 		}

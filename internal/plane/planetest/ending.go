@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"pen/internal/dispatch"
-	"pen/internal/plane"
+	"pen/internal/plane/relay"
 	"pen/internal/pool"
 	"pen/internal/testenv"
 )
@@ -26,16 +26,16 @@ var ending = []conformance{
 		endsWith(t, build, cfg, func(client, server testenv.Conn) (first, second testenv.Conn) { return server, client })
 	}},
 	{"a reset ends the wait for the last bytes", func(t *testing.T, build New) {
-		client, s := drains(t, build, plane.Patience{Still: time.Hour, InAll: time.Hour})
+		client, s := drains(t, build, relay.Patience{Still: time.Hour, InAll: time.Hour})
 		testenv.Reset(t, client)
 		s.flows(t, 0)
 	}},
 	{"the wait for the last bytes is bounded", func(t *testing.T, build New) {
-		_, s := drains(t, build, plane.Patience{Still: time.Hour, InAll: 10 * time.Millisecond})
+		_, s := drains(t, build, relay.Patience{Still: time.Hour, InAll: 10 * time.Millisecond})
 		s.flows(t, 0)
 	}},
 	{"the wait for the last bytes ends without progress", func(t *testing.T, build New) {
-		_, s := drains(t, build, plane.Patience{Still: 10 * time.Millisecond, InAll: time.Hour})
+		_, s := drains(t, build, relay.Patience{Still: 10 * time.Millisecond, InAll: time.Hour})
 		s.flows(t, 0)
 	}},
 	{"idle", idle},
@@ -111,10 +111,10 @@ func endsWith(t *testing.T, build New, cfg dispatch.Config, order func(client, s
 
 // drains has a server break its connection when its client has yet to take
 // the last bytes.
-func drains(t *testing.T, build New, patience plane.Patience) (client testenv.Conn, s *service) {
+func drains(t *testing.T, build New, patience relay.Patience) (client testenv.Conn, s *service) {
 	const size = 100_000
-	defer func(was plane.Patience) { plane.DrainTime = was }(plane.DrainTime)
-	plane.DrainTime = patience
+	defer func(was relay.Patience) { relay.DrainTime = was }(relay.DrainTime)
+	relay.DrainTime = patience
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
 	s = start(t, build, testenv.Loopback, config(ln.AddrPort()))
 	client = s.dialSmall(t, 4096)

@@ -1,29 +1,27 @@
 package stream
 
-import "pen/internal/dispatch"
+import (
+	"pen/internal/dispatch"
+	"pen/internal/plane/relay"
+)
 
 // longBody is the length from which the rest of an answer's body, or of a chunk,
 // is spliced at once.
 const longBody = 16 << 10
 
-// answers moves what an HTTP server sends, and follows it. What is bulk, what is
-// no HTTP, and what can't be followed is spliced.
-func (h *half) answers(pipes *pipes) (readErr, writeErr error) {
-	in, err := h.input()
-	if err != nil {
-		return err, nil
-	}
-	defer in.giveBack()
-	x := h.link.http
+// answers moves what an HTTP server sends, and follows it. What is bulk, what is no
+// HTTP, and what can't be followed is spliced.
+func (c *copier) answers() (readErr, writeErr error) {
+	h, x := c.half, c.half.link.http
 	defer x.end()
-	var bulk *followed // once there was any
-	splices := h.splices()
-	full := 0 // reads in a row that filled the buffer
+	splices := c.splices && canFollow
 	if splices {
-		in.most = firstRead // what is more goes through a pipe
+		c.most = min(c.most, smallSize) // what is more goes through a pipe
 	}
+	var bulk *follower // once there was any
+	full := 0          // reads in a row that filled the buffer
 	for {
-		b, err := in.next()
+		b, err := c.next(unlimited)
 		if err != nil {
 			return h.lastAnswer(err), nil
 		}
@@ -33,24 +31,22 @@ func (h *half) answers(pipes *pipes) (readErr, writeErr error) {
 		}
 		h.took(b)
 		n := len(b)
-		if err := h.putInput(in, b); err != nil {
+		if err := c.write(b); err != nil {
 			return nil, err
 		}
 		x.delivered()
-		h.pay(n)
-		if full++; n < firstRead {
+		c.pay(n)
+		if full++; n < smallSize {
 			full = 0
 		}
 		if through >= 0 && (!splices || through < longBody && full < bulkReads) {
 			continue
 		}
-		in.giveBack()
+		c.giveBack()
 		full = 0
 		if through >= 0 {
 			if bulk == nil {
-				if bulk, err = h.followed(pipes); err != nil {
-					return err, nil
-				}
+				bulk = c.newFollower()
 			}
 			through, readErr, writeErr = bulk.move(through)
 			if writeErr != nil {
@@ -61,7 +57,7 @@ func (h *half) answers(pipes *pipes) (readErr, writeErr error) {
 			}
 		}
 		if through < 0 {
-			_, readErr, writeErr = h.move(pipes, unlimited)
+			_, readErr, writeErr = c.move(unlimited)
 			return readErr, writeErr
 		}
 	}
@@ -72,8 +68,7 @@ func (h *half) answers(pipes *pipes) (readErr, writeErr error) {
 func (h *half) lastAnswer(err error) error {
 	if h.link.http.isOver() {
 		h.link.unread = true
-		h.link.end.Note(dispatch.ByCompletion)
-		h.link.endBoth(h.link.client)
+		h.link.on(relay.Client, relay.Complete, dispatch.ByCompletion)
 		return nil
 	}
 	return ignoreEOF(err)

@@ -43,28 +43,30 @@ func TestChunksAreFollowed(t *testing.T) {
 		{32 << 10, 20 << 10, true},
 		{300 << 10, 1 << 20, true},
 	} {
-		s, ln := plain(t)
-		c := s.dial(t, upgrade+"\r\n")
-		server := ln.Next(t)
-		testenv.WantBytes(t, server, upgrade+about)
-		total := 4 << 20
-		if tt.size < 1000 {
-			total /= 4
-		}
-		for range 2 {
-			sendAndWant(t, server, c, chunks(total, tt.size, tt.any), tt.pieces)
-			testenv.Write(t, c, upgrade+"\r\n")
+		t.Run(fmt.Sprintf("%d of %d", tt.pieces, tt.size), func(t *testing.T) {
+			s, ln := plain(t)
+			c := s.dial(t, upgrade+"\r\n")
+			server := ln.Next(t)
 			testenv.WantBytes(t, server, upgrade+about)
-		}
-		pass(t, server, c, answer)
-		testenv.Write(t, c, upgrade+"Connection: keep-alive, Upgrade\r\nUpgrade: x\r\n\r\nearly")
-		testenv.WantBytes(t, server, upgrade+"Upgrade: x\r\nConnection: keep-alive, Upgrade\r\n"+about)
-		pass(t, server, c, switches)
-		testenv.WantBytes(t, server, "early")
-		testenv.CloseWrite(t, c)
-		testenv.WantEnd(t, server, 0)
-		testenv.CloseWrite(t, server)
-		testenv.WantEnd(t, c, 0)
+			total := 4 << 20
+			if tt.size < 1000 {
+				total /= 4
+			}
+			for range 2 {
+				sendAndWant(t, server, c, chunks(total, tt.size, tt.any), tt.pieces)
+				testenv.Write(t, c, upgrade+"\r\n")
+				testenv.WantBytes(t, server, upgrade+about)
+			}
+			pass(t, server, c, answer)
+			testenv.Write(t, c, upgrade+"Connection: keep-alive, Upgrade\r\nUpgrade: x\r\n\r\nearly")
+			testenv.WantBytes(t, server, upgrade+"Upgrade: x\r\nConnection: keep-alive, Upgrade\r\n"+about)
+			pass(t, server, c, switches)
+			testenv.WantBytes(t, server, "early")
+			testenv.CloseWrite(t, c)
+			testenv.WantEnd(t, server, 0)
+			testenv.CloseWrite(t, server)
+			testenv.WantEnd(t, c, 0)
+		})
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"pen/internal/dispatch"
 	"pen/internal/edge"
 	"pen/internal/plane"
+	"pen/internal/plane/relay"
 )
 
 // answer gives the client the page when it has said something, whatever that
@@ -19,15 +20,14 @@ func (l *link) answer() {
 	n, err := client.Read(buf)
 	l.up.read.Add(uint64(n))
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		l.end.Note(dispatch.ByIdleTimeout)
+		l.machine.Note(dispatch.ByIdleTimeout)
 	}
 	if err != nil {
-		l.end.Note(plane.Ending(false, err))
+		l.machine.Note(endingOf(relay.Client, err))
 		return
 	}
-	l.end.Note(dispatch.ByCompletion)
 	n, _ = io.WriteString(client, plane.DummyPage)
 	l.down.written.Add(uint64(n))
-	client.CloseWrite()
-	l.drain(l.client)
+	l.down.dst = client
+	l.on(relay.Client, relay.Complete, dispatch.ByCompletion)
 }

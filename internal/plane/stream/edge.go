@@ -132,7 +132,7 @@ func (l *link) count(s Service, why dispatch.Reason) {
 
 // refused notes why a connection ends at its begin, and how.
 func (p *Plane) refused(l *link, err error) {
-	l.end.Note(dispatch.Refused)
+	l.machine.Note(dispatch.Refused)
 	p.log.Debug("client refused", "client", l.from, "reason", err)
 	if !errors.Is(err, dispatch.ErrDenied) && !errors.Is(err, dispatch.ErrFull) {
 		l.broken.Store(true)

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"os"
@@ -16,79 +17,97 @@ import (
 // and a server to close after the last answer.
 const lingerTime = 2 * time.Second
 
-// forward moves a client's HTTP requests, each with what it tells about the
-// client, and their bodies as they are: those that are long by splicing.
-func (h *half) forward(pipes *pipes) (readErr, writeErr error) {
-	in, err := h.input()
+// A forwarder moves a client's HTTP requests, each with what it tells about the client.
+type forwarder struct {
+	*copier
+	x       *exchange
+	begun   []byte    // a part of a head or a line, of which the rest is to come
+	due     time.Time // until when, if there is one
+	refused bool      // nothing more is handed on
+}
+
+// forward moves a client's HTTP requests, and their bodies as they are: those that are
+// long by splicing.
+func (c *copier) forward() (readErr, writeErr error) {
+	f := &forwarder{copier: c, x: c.half.link.http}
+	for {
+		readErr, writeErr = f.turn()
+		var refusal *wire.Refusal
+		switch {
+		case errors.As(readErr, &refusal):
+			if !f.refuse(refusal) {
+				return nil, nil
+			}
+		case readErr != nil || writeErr != nil:
+			return ignoreEOF(readErr), writeErr
+		}
+	}
+}
+
+// turn reads once and hands that on. That a request is refused is an error of reading,
+// and so is the end of the stream.
+func (f *forwarder) turn() (readErr, writeErr error) {
+	b, err := f.read()
 	if err != nil {
 		return err, nil
 	}
-	defer in.giveBack()
-	x := h.link.http
-	var begun []byte  // of a head or a line, of which the rest is to come
-	var due time.Time // until when, if there is one
-	refused := false
-	for {
-		b, err := h.next(in, due)
-		if err == error(wire.ErrLate) {
-			refused, begun, due = true, nil, time.Time{}
-			if !h.refuse(wire.ErrLate) {
-				return nil, nil
-			}
-			continue
-		}
-		if err != nil {
-			return ignoreEOF(err), nil
-		}
-		h.took(b)
-		n := len(b)
-		if refused {
-			h.pay(n)
-			continue
-		}
-		if len(begun) > 0 {
-			begun = append(begun, b...)
-			b = begun
-		}
-		rest, readErr, writeErr := h.rewrite(in, b)
-		refusal := new(wire.Refusal)
-		if refused = errors.As(readErr, &refusal); refused {
-			if !h.refuse(refusal) {
-				return nil, nil
-			}
-			begun, due = nil, time.Time{}
-			continue
-		}
-		if readErr != nil || writeErr != nil {
-			return readErr, writeErr
-		}
-		switch {
-		case len(rest) == 0:
-			due = time.Time{}
-		case due.IsZero() || len(rest) < len(b):
-			due = time.Now().Add(h.link.plane.patience.head)
-		}
-		begun = append(begun[:0], rest...)
-		if len(begun) == 0 {
-			begun = nil // an idle connection has no buffer
-		}
-		h.pay(n)
-		through := x.through()
-		if through == 0 || len(begun) > 0 {
-			continue
-		}
-		in.giveBack()
-		if through < 0 {
-			_, readErr, writeErr := h.move(pipes, unlimited)
-			return readErr, writeErr
-		}
-		moved, readErr, writeErr := h.move(pipes, through)
-		if readErr != nil || writeErr != nil || moved < through {
-			return readErr, writeErr
-		}
-		x.passed(moved)
-		x.check()
+	f.half.took(b)
+	n := len(b)
+	if f.refused {
+		f.pay(n)
+		return nil, nil
 	}
+	if readErr, writeErr = f.take(b); readErr != nil || writeErr != nil {
+		return readErr, writeErr
+	}
+	f.pay(n)
+	return f.passBody()
+}
+
+// take hands on what b has of requests, with what has come before.
+func (f *forwarder) take(b []byte) (readErr, writeErr error) {
+	if len(f.begun) > 0 {
+		f.begun = append(f.begun, b...)
+		b = f.begun
+	}
+	rest, readErr, writeErr := f.rewrite(b)
+	if readErr != nil || writeErr != nil {
+		return readErr, writeErr
+	}
+	switch {
+	case len(rest) == 0:
+		f.due = time.Time{}
+	case f.due.IsZero() || len(rest) < len(b):
+		f.due = time.Now().Add(f.half.link.plane.patience.head)
+	}
+	f.begun = append(f.begun[:0], rest...)
+	if len(f.begun) == 0 {
+		f.begun = nil // an idle connection has no buffer
+	}
+	return nil, nil
+}
+
+// passBody moves what may pass without a look at it.
+func (f *forwarder) passBody() (readErr, writeErr error) {
+	through := f.x.through()
+	if through == 0 || len(f.begun) > 0 {
+		return nil, nil
+	}
+	f.giveBack()
+	if through < 0 {
+		_, readErr, writeErr = f.move(unlimited)
+		return cmp.Or(readErr, io.EOF), writeErr
+	}
+	moved, readErr, writeErr := f.move(through)
+	if readErr != nil || writeErr != nil {
+		return readErr, writeErr
+	}
+	f.x.passed(moved)
+	f.x.check()
+	if moved < through {
+		return io.EOF, nil
+	}
+	return nil, nil
 }
 
 // ignoreEOF returns nil for the end of what one side sends, which is no error.
@@ -99,19 +118,20 @@ func ignoreEOF(err error) error {
 	return err
 }
 
-// next reads on. If it is due at some time and does not come, the error is
+// read reads on. If something is due and does not come in time, the error is
 // [wire.ErrLate].
-func (h *half) next(in *input, due time.Time) ([]byte, error) {
-	if due.IsZero() {
-		return in.next()
+func (f *forwarder) read() ([]byte, error) {
+	if f.due.IsZero() {
+		return f.next(unlimited)
 	}
-	h.src.SetReadDeadline(due)
-	if err := h.link.stopping(); err != nil {
+	l, src := f.half.link, f.half.src
+	src.SetReadDeadline(f.due)
+	if err := l.stopping(); err != nil {
 		return nil, err // the deadline that says so may be gone
 	}
-	b, err := in.next()
-	edge.Within(h.src, 0)
-	if stop := h.link.stopping(); stop != nil {
+	b, err := f.next(unlimited)
+	edge.Within(src, 0)
+	if stop := l.stopping(); stop != nil {
 		return nil, stop
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
@@ -120,21 +140,21 @@ func (h *half) next(in *input, due time.Time) ([]byte, error) {
 	return b, err
 }
 
-// rewrite hands on what b, the bytes of in, has of requests, and returns what of
-// it needs more bytes to be understood. It waits for answers where requests have
-// to. That a request is refused is an error of reading.
-func (h *half) rewrite(in *input, b []byte) (rest []byte, readErr, writeErr error) {
-	buf := inputs.Get().(*[inputSize]byte)
+// rewrite hands on what b has of requests, and returns what of it needs more bytes to
+// be understood. It waits for answers where requests have to. That a request is refused
+// is an error of reading.
+func (f *forwarder) rewrite(b []byte) (rest []byte, readErr, writeErr error) {
+	buf := largeBuffers.Get().(*[largeSize]byte)
 	defer func() {
 		if buf != nil {
-			inputs.Put(buf)
+			largeBuffers.Put(buf)
 		}
 	}()
-	x := h.link.http
+	x := f.x
 	for {
 		out, used, waits, err := x.rewrite(buf[:0], b)
 		if len(out) > 0 {
-			if err := h.put(out); err != nil {
+			if err := f.half.put(out); err != nil {
 				return nil, nil, err
 			}
 		}
@@ -154,26 +174,27 @@ func (h *half) rewrite(in *input, b []byte) (rest []byte, readErr, writeErr erro
 		}
 		// Only what is there already is kept, without any buffer of ours.
 		b = slices.Clone(b)
-		in.giveBack()
-		inputs.Put(buf)
+		f.giveBack()
+		largeBuffers.Put(buf)
 		buf = nil
 		if err := x.await(); err != nil {
 			return nil, err, nil
 		}
-		buf = inputs.Get().(*[inputSize]byte)
+		buf = largeBuffers.Get().(*[largeSize]byte)
 		if len(b) == 0 {
 			return b, nil, nil
 		}
 	}
 }
 
-// refuse notes that the client sent what is not handed on. It gets the answers
-// to its earlier requests, is told then, and the connection ends in order. Where
-// nobody knows which answers are owed it reports false: the server's end will be
-// the client's.
-func (h *half) refuse(why *wire.Refusal) bool {
-	l := h.link
-	l.end.Note(dispatch.Refused)
+// refuse is called when the client has sent what is not handed on. It gets the answers
+// to its earlier requests, is told then, and the connection closes in order. Where
+// nobody knows which answers are owed it reports false: the connection closes with the
+// server's.
+func (f *forwarder) refuse(why *wire.Refusal) bool {
+	f.refused, f.begun, f.due = true, nil, time.Time{}
+	l := f.half.link
+	l.machine.Note(dispatch.Refused)
 	l.count(l.service, dispatch.BadRequest)
 	l.plane.log.Debug("request refused", "client", l.from, "reason", why)
 	if l.http.refuse(why) {

@@ -12,6 +12,8 @@ import (
 	"pen/internal/dispatch"
 	"pen/internal/edge"
 	"pen/internal/plane"
+	"pen/internal/plane/relay"
+	"pen/internal/plane/splice"
 	"pen/internal/wire"
 )
 
@@ -29,11 +31,10 @@ type link struct {
 	http      *exchange      // that it carries, or nil
 	unread    bool           // what the client still sends goes nowhere
 
-	up     half // from the client to the server
-	down   half // from the server to the client
-	end    plane.End
-	broken atomic.Bool // an error was seen on one side, or it was killed: to be reset
-	ended  atomic.Bool // the end of one way was the end of both
+	up      half // from the client to the server
+	down    half // from the server to the client
+	machine relay.Machine
+	broken  atomic.Bool // to be reset, and not to be closed in order
 
 	mu       sync.Mutex // guards all below
 	server   conn
@@ -46,13 +47,10 @@ type link struct {
 // A half is one direction of a link.
 type half struct {
 	link          *link
-	other         *half
+	from          relay.Side
 	src, dst      side
 	read, written atomic.Uint64 // bytes
-	eof           atomic.Bool   // the source sends no more, the destination knows
-	over          atomic.Bool   // nothing more will be moved
-	stop          plane.End     // why the destination takes no more, though the source has some
-	last          bool          // its end is the end of both
+	final         bool          // its end is the end of both
 	log           func([]byte)  // sees all bytes, unless it is nil
 	// spend, unless it is nil, says how long to pause after bytes, of which piece
 	// are to be read at a go.
@@ -124,85 +122,117 @@ func (l *link) connected(server side) bool {
 	return !l.broken.Load()
 }
 
-// relay moves bytes both ways until both have ended. The end of one way is
-// passed on and does not end the other; an error on one side ends both.
-func (l *link) relay(t dispatch.Target, pipes *pipes) {
+// relay moves bytes both ways until the connection is over.
+func (l *link) relay(t dispatch.Target) {
 	client, server := side{l.client, l.clientTLS}, side{l.server, l.serverTLS}
-	l.up.link, l.up.other, l.up.src, l.up.dst = l, &l.down, client, server
-	l.down.link, l.down.other, l.down.src, l.down.dst = l, &l.up, server, client
+	l.up.link, l.up.from, l.up.src, l.up.dst = l, relay.Client, client, server
+	l.down.link, l.down.from, l.down.src, l.down.dst = l, relay.Server, server, client
 	if http := l.service.Edge.HTTP; http != nil {
 		l.http = newExchange(l, http.forwarding(l))
 	}
-	l.up.last, l.down.last = t.EndWithClient, t.EndWithServer
+	l.up.final, l.down.final = t.EndWithClient, t.EndWithServer
 	l.up.log, l.down.log = t.Log, t.LogAnswer
 	l.up.spend, l.up.piece = t.Spend, t.Piece
 	l.down.spend, l.down.piece = t.Spend, t.Piece
 	var down sync.WaitGroup
-	down.Go(func() { l.down.run(pipes) })
-	l.up.run(pipes)
+	down.Go(l.down.run)
+	l.up.run()
 	down.Wait()
 }
 
-// run moves this half's bytes to the end.
-func (h *half) run(pipes *pipes) {
-	readErr, writeErr := h.carry(pipes)
+// run moves this half's bytes to the end, and reports how that came.
+func (h *half) run() {
+	l, to := h.link, h.from.Other()
+	readErr, writeErr := h.carry()
 	switch {
-	case h.link.ended.Load():
 	case writeErr != nil:
-		// The destination takes no more. What it sent before is still worth
-		// delivering, and all that it goes on to send: the other half does that,
-		// unless it is over.
-		h.stop.Note(h.other.ending(writeErr))
-		h.over.Store(true)
-		if h.other.over.Load() {
-			h.abort(h.src, h.other.ending(writeErr))
-		}
+		l.on(to, relay.Unwritable, endingOf(to, writeErr))
 	case readErr != nil:
-		h.abort(h.dst, h.ending(readErr))
-	case !h.other.eof.Load() && h.sourceBroke():
-		h.link.end.Note(h.other.stop.Ending())
-		h.abort(h.dst, h.ending(syscall.ECONNRESET))
+		l.on(h.from, relay.Broken, endingOf(h.from, readErr))
+	case l.machine.Doubtful(h.from) && wasReset(h.src):
+		l.on(h.from, relay.Broken, endingOf(h.from, syscall.ECONNRESET))
+	case h.final:
+		l.on(h.from, relay.FinalEOF, endingOf(h.from, nil))
 	default:
-		h.link.end.Note(h.ending(nil))
-		h.eof.Store(true)
-		h.dst.CloseWrite()
-		h.over.Store(true)
-		if h.last {
-			h.link.endBoth(h.dst)
-		} else if h.other.isStopped() {
-			h.link.drain(h.dst) // what it has sent in vain would take these bytes back
-		} else if h.other.over.Load() {
-			h.dst.SetReadDeadline(time.Unix(1, 0)) // ends the other half's watch
-		} else if err := watch(h.src); err != nil {
-			h.abort(h.dst, h.ending(err))
+		l.on(h.from, relay.EOF, endingOf(h.from, nil))
+		if !l.machine.Reads(to) {
+			return
+		}
+		if err := watch(h.src); err != nil {
+			l.on(h.from, relay.Broken, endingOf(h.from, err))
 		}
 	}
 }
 
-// sourceBroke reports whether the source did not end in order what it sends, but
-// has broken the connection: a write to it may have got the error. A Unix socket
-// may take no more and go on to send; TCP can't.
-func (h *half) sourceBroke() bool {
-	_, unix := h.src.conn.(*net.UnixConn)
-	return h.other.isStopped() && !unix || wasReset(h.src)
+// endingOf is what an error of one side means for the record of the flow; nil is an end
+// of stream in order.
+func endingOf(side relay.Side, err error) dispatch.Ending {
+	return plane.Ending(side == relay.Server, err)
 }
 
-// isStopped reports whether the destination takes no more, though the source has some.
-func (h *half) isStopped() bool { return h.stop.Ending() != dispatch.NotEnded }
+// on reports an event of one side, and executes what follows from it. It blocks while
+// last bytes drain. A half that is no longer read goes on until the connection is over,
+// and its events are ignored.
+func (l *link) on(side relay.Side, e relay.Event, why dispatch.Ending) {
+	do := l.machine.On(side, e, why)
+	if do&relay.EndClient != 0 {
+		l.down.dst.CloseWrite()
+	}
+	if do&relay.EndServer != 0 {
+		l.up.dst.CloseWrite()
+	}
+	if last, drains := l.machine.State().Draining(); drains && do&relay.Drain != 0 {
+		l.drain(last)
+		l.on(last, relay.Drained, dispatch.NotEnded)
+	}
+	if do&relay.Close != 0 {
+		l.stop()
+		l.both(func(c conn) { c.SetDeadline(time.Unix(1, 0)) })
+	}
+	if do&relay.Reset != 0 {
+		l.reset()
+	}
+}
 
-// ending is what the end of the source means: by an error, or nil for one in order.
-func (h *half) ending(err error) dispatch.Ending { return plane.Ending(h == &h.link.down, err) }
+// drain waits until a side has its last bytes, or had time enough, or is closed.
+func (l *link) drain(last relay.Side) {
+	c := l.client
+	if last == relay.Server {
+		c = l.up.dst.conn
+	}
+	var wait relay.Wait
+	for {
+		unsent := 0
+		onDescriptor(c, func(fd int) { unsent = splice.Unsent(int32(fd)) })
+		pause, over := wait.Look(unsent, l.plane.drain)
+		if over {
+			return
+		}
+		time.Sleep(pause)
+	}
+}
+
+// wasReset is [splice.WasReset] of a connection.
+func wasReset(c conn) (reset bool) {
+	onDescriptor(c, func(fd int) { reset = splice.WasReset(int32(fd)) })
+	return reset
+}
 
 // carry moves this half's bytes until its source ends or one side fails.
-func (h *half) carry(pipes *pipes) (readErr, writeErr error) {
+func (h *half) carry() (readErr, writeErr error) {
+	c, readErr, writeErr := h.copier()
+	if readErr != nil || writeErr != nil {
+		return readErr, writeErr
+	}
+	defer c.giveBack()
 	switch {
 	case h.link.http == nil:
-	case h == &h.link.up:
-		return h.forward(pipes)
+		_, readErr, writeErr = c.move(unlimited)
+	case h.from == relay.Client:
+		readErr, writeErr = c.forward()
 	default:
-		return h.answers(pipes)
+		readErr, writeErr = c.answers()
 	}
-	_, readErr, writeErr = h.move(pipes, unlimited)
 	return readErr, writeErr
 }
 
@@ -231,7 +261,7 @@ func (l *link) stop() {
 // connection is waited for.
 func (l *link) await() bool {
 	if err := await(l.client); err != nil {
-		l.end.Note(plane.Ending(false, err))
+		l.machine.Note(endingOf(relay.Client, err))
 		l.broken.Store(true)
 		return false
 	}
@@ -242,28 +272,9 @@ func (l *link) await() bool {
 // wake ends await. It does not block.
 func (l *link) wake() { l.client.SetReadDeadline(time.Unix(1, 0)) }
 
-// endBoth stops both ways, after what was written to one side has arrived there:
-// to close it with bytes unread would take them back.
-func (l *link) endBoth(last conn) {
-	l.drain(last)
-	l.ended.Store(true)
-	l.stop()
-	l.both(func(c conn) { c.SetDeadline(time.Unix(1, 0)) })
-}
-
-// abort resets both sides, after what was written to one of them before the
-// error has arrived there: a client gets what its server sent before it died,
-// and then a reset, lest the stream look complete.
-func (h *half) abort(last conn, why dispatch.Ending) {
-	h.link.end.Note(why)
-	h.link.broken.Store(true)
-	h.over.Store(true)
-	h.link.drain(last)
-	h.link.reset()
-}
-
-// reset ends both sides with a reset. It may be called at any time.
+// reset closes both sides with a reset. It may be called at any time.
 func (l *link) reset() {
+	l.broken.Store(true)
 	l.both(func(c conn) {
 		if tcp, ok := c.(*net.TCPConn); ok {
 			tcp.SetLinger(0)
@@ -294,9 +305,7 @@ func (l *link) both(f func(conn)) {
 
 // Kill implements [dispatch.Carrier]: both sides are reset.
 func (l *link) Kill(why dispatch.Ending) {
-	l.end.Note(why)
-	l.broken.Store(true)
-	l.reset() // before a handshake that is cancelled closes the connection orderly
+	l.on(relay.Client, relay.Killed, why) // before a handshake that is cancelled closes the connection in order
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.cancel != nil {
@@ -312,7 +321,7 @@ func (l *link) Traffic() dispatch.Traffic {
 	return dispatch.Traffic{
 		FromClient: l.up.read.Load(), ToServer: l.up.written.Load(),
 		FromServer: l.down.read.Load(), ToClient: l.down.written.Load(),
-		ClientEOF: l.up.eof.Load(), ServerEOF: l.down.eof.Load(),
+		ClientEOF: l.machine.Ended(relay.Client), ServerEOF: l.machine.Ended(relay.Server),
 		ClientFD: l.clientFD, ServerFD: serverFD,
 	}
 }

@@ -4,14 +4,10 @@ import (
 	"cmp"
 	"errors"
 	"io"
-	"sync"
 	"syscall"
 
 	"pen/internal/wire"
 )
-
-// peeks are buffers for what is looked at before it is read.
-var peeks = sync.Pool{New: func() any { return new([wire.MaxHello]byte) }}
 
 var errTooLong = errors.New("too long")
 
@@ -26,8 +22,8 @@ func (l *link) peek(most int, parse func([]byte) error) error {
 	}
 	outcome := wire.ErrShort
 	err = raw.Read(func(fd uintptr) bool {
-		buf := peeks.Get().(*[wire.MaxHello]byte) // not while there is nothing new
-		defer peeks.Put(buf)
+		buf := smallBuffers.Get().(*[smallSize]byte) // not while there is nothing new
+		defer smallBuffers.Put(buf)
 		over := sendsNoMore(int(fd)) // asked before: what it sends meanwhile counts
 		n, _, err := syscall.Recvfrom(int(fd), buf[:most], syscall.MSG_PEEK)
 		switch {

@@ -3,12 +3,12 @@ package stream
 import (
 	"io"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"pen/internal/dispatch"
+	"pen/internal/plane/splice"
 	"pen/internal/testenv"
 )
 
@@ -16,37 +16,32 @@ import (
 type rig struct {
 	client, server testenv.Conn
 	link           *link
-	pipes          pipes
+	lender         *counter
 	over           chan struct{} // closed when the relay has ended
 }
 
-// relay makes a rig. Its relay ends with the test at the latest.
-func relay(t testing.TB) *rig {
+// newRig makes a rig. Its relay ends with the test at the latest.
+func newRig(t testing.TB) *rig {
 	t.Helper()
-	r := &rig{over: make(chan struct{}), pipes: pipes{lender: new(counter)}}
+	r := &rig{over: make(chan struct{}), lender: new(counter)}
+	pipes := splice.Join(r.lender)
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
 	r.client = testenv.Dial(t, ln.Addr())
-	r.link = newLink(new(Plane), ln.Next(t))
+	r.link = newLink(&Plane{pipes: pipes}, ln.Next(t))
 	r.link.service.Edge = new(Edge)
 	toServer := testenv.Dial(t, ln.Addr())
 	r.server = ln.Next(t)
 	r.link.connected(side{conn: toServer})
 	go func() {
 		defer close(r.over)
-		r.link.relay(dispatch.Target{}, &r.pipes)
+		r.link.relay(dispatch.Target{})
 	}()
 	t.Cleanup(func() {
 		r.link.reset()
 		<-r.over
-		r.pipes.close()
+		pipes.Leave()
 	})
 	return r
-}
-
-func (ps *pipes) counts() (open, lent int) {
-	ps.mu.Lock()
-	defer ps.mu.Unlock()
-	return ps.open, ps.open - len(ps.spare)
 }
 
 func (r *rig) roundTrip(t testing.TB, msg, buf []byte) {
@@ -77,7 +72,7 @@ func (r *rig) holdUp(t testing.TB, n int) (left int, written chan error) {
 			before = now
 			return false
 		}
-		if _, lent := r.pipes.counts(); lent == 1 && r.link.up.read.Load() > now {
+		if _, lent := splice.Count(); lent == 1 && r.link.up.read.Load() > now {
 			return true
 		}
 		// They may be held up in a buffer, which comes before the pipe.
@@ -93,12 +88,12 @@ func (r *rig) holdUp(t testing.TB, n int) (left int, written chan error) {
 
 func TestSmallMessagesAreCopied(t *testing.T) {
 	testenv.CheckLeaks(t)
-	r := relay(t)
-	msg, buf := make([]byte, bufferSize/2), make([]byte, bufferSize/2)
+	r := newRig(t)
+	msg, buf := make([]byte, smallSize), make([]byte, smallSize)
 	for range 100 {
 		r.roundTrip(t, msg, buf)
 	}
-	if open, _ := r.pipes.counts(); open != 0 {
+	if open, _ := splice.Count(); open != 0 {
 		t.Errorf("%d pipes were opened for small messages", open)
 	}
 }
@@ -107,7 +102,7 @@ func TestSmallMessagesAreCopied(t *testing.T) {
 // long as there are bytes in it.
 func TestBulkIsSpliced(t *testing.T) {
 	testenv.CheckLeaks(t)
-	r := relay(t)
+	r := newRig(t)
 	left, written := r.holdUp(t, 256<<20)
 	if n, err := io.ReadFull(r.server, make([]byte, left)); err != nil {
 		t.Fatalf("read %d bytes of %d: %v", n, left, err)
@@ -116,17 +111,15 @@ func TestBulkIsSpliced(t *testing.T) {
 		t.Fatal(err)
 	}
 	testenv.Eventually(t, "the pipe is given back", func() bool {
-		open, lent := r.pipes.counts()
+		open, lent := splice.Count()
 		return open == 1 && lent == 0
 	})
 }
 
 func TestBulkIsCopiedWithoutPipes(t *testing.T) {
 	testenv.CheckLeaks(t)
-	r := relay(t)
-	r.pipes.mu.Lock()
-	r.pipes.open = maxPipes // all of them are lent
-	r.pipes.mu.Unlock()
+	r := newRig(t)
+	r.lender.refuses.Store(true)
 	const size = 8 << 20
 	written := make(chan error, 1)
 	go func() {
@@ -138,72 +131,41 @@ func TestBulkIsCopiedWithoutPipes(t *testing.T) {
 	if err := <-written; err != nil {
 		t.Fatal(err)
 	}
-	if open, lent := r.pipes.counts(); open != maxPipes || lent != maxPipes {
-		t.Errorf("%d pipes open, %d lent, want %d", open, lent, maxPipes)
+	if open, _ := splice.Count(); open != 0 {
+		t.Errorf("%d pipes open, want none", open)
 	}
 }
 
 // A pipe with bytes for a server that is gone must not serve anybody else.
 func TestDirtyPipeIsClosed(t *testing.T) {
 	testenv.CheckLeaks(t)
-	r := relay(t)
+	r := newRig(t)
 	_, written := r.holdUp(t, 256<<20)
 	testenv.Reset(t, r.server)
 	<-r.over
 	if err := <-written; err == nil {
 		t.Error("the client could send everything")
 	}
-	if _, lent := r.pipes.counts(); lent != 0 {
+	if _, lent := splice.Count(); lent != 0 {
 		t.Errorf("%d pipes lent after the end", lent)
 	}
-	for _, p := range r.pipes.spare {
-		if n, err := unix.Read(p.r, make([]byte, 1)); err != unix.EAGAIN {
-			t.Errorf("read of a spare pipe: %d, %v, want it empty", n, err)
-		}
+	p := r.link.plane.pipes.Get()
+	defer r.link.plane.pipes.Put(p, false)
+	if n, errno := splice.ReadPipe(p.R, make([]byte, 1)); errno != syscall.EAGAIN {
+		t.Errorf("read of the next pipe: %d, %v, want it empty", n, errno)
 	}
 }
 
-func TestPipes(t *testing.T) {
-	testenv.CheckLeaks(t)
-	testenv.NeedDescriptors(t, 2*maxPipes+100)
-	lender := new(counter)
-	ps := pipes{lender: lender}
-	var lent []*pipe
-	for range maxPipes {
-		p := ps.get()
-		if p == nil {
-			t.Fatalf("no pipe after %d", len(lent))
-		}
-		lent = append(lent, p)
-	}
-	if p := ps.get(); p != nil {
-		t.Errorf("got more than %d pipes", maxPipes)
-	}
-	ps.put(lent[0], true)
-	if open, _ := ps.counts(); open != maxPipes-1 {
-		t.Errorf("%d pipes open after a dirty one came back, want %d", open, maxPipes-1)
-	}
-	for _, p := range lent[1:] {
-		ps.put(p, false)
-	}
-	if open, lent := ps.counts(); open != keptPipes || lent != 0 {
-		t.Errorf("%d pipes open and %d lent, want %d and 0", open, lent, keptPipes)
-	}
-	if p := ps.get(); p == nil {
-		t.Error("no pipe though some are spare")
-	} else {
-		ps.put(p, false)
-	}
-	ps.close()
-	if open, _ := ps.counts(); open != 0 || lender.lent.Load() != 0 {
-		t.Errorf("%d pipes and %d descriptors after close", open, lender.lent.Load())
-	}
+// A counter lends as many descriptors as anybody wants, or none.
+type counter struct {
+	lent    atomic.Int64
+	refuses atomic.Bool
 }
-
-// A counter lends as many descriptors as anybody wants.
-type counter struct{ lent atomic.Int64 }
 
 func (c *counter) BorrowSpare(n int) (ok, ample bool) {
+	if c.refuses.Load() {
+		return false, false
+	}
 	c.lent.Add(int64(n))
 	return true, true
 }
@@ -212,12 +174,12 @@ func (c *counter) GiveBack(n int) { c.lent.Add(int64(-n)) }
 // Bulk that a side does not take gives its pipe back, and arrives nevertheless.
 func TestStuckPipeIsGivenBack(t *testing.T) {
 	testenv.CheckLeaks(t)
-	r := relay(t)
+	r := newRig(t)
 	left, written := r.holdUp(t, 256<<20)
 	buf := make([]byte, 1<<20)
 	testenv.Eventually(t, "the pipe is given back, and what was in it is counted", func() bool {
-		_, lent := r.pipes.counts()
-		held := r.pipes.held()
+		_, lent := splice.Count()
+		held := splice.Held()
 		if lent == 0 && held == 0 { // it did pass, and more is held up in the kernel: go on
 			m, err := io.ReadFull(r.server, buf)
 			if left -= m; err != nil {
@@ -232,11 +194,11 @@ func TestStuckPipeIsGivenBack(t *testing.T) {
 	if err := <-written; err != nil {
 		t.Fatal(err)
 	}
-	testenv.Eventually(t, "nothing is held up", func() bool { return r.pipes.held() == 0 })
+	testenv.Eventually(t, "nothing is held up", func() bool { return splice.Held() == 0 })
 }
 
 func TestSmallMessagesDoNotAllocate(t *testing.T) {
-	r := relay(t)
+	r := newRig(t)
 	msg, buf := make([]byte, 100), make([]byte, 100)
 	// The average is rounded down; the race detector empties pools at random.
 	if n := testing.AllocsPerRun(1000, func() { r.roundTrip(t, msg, buf) }); n > 0 {
@@ -270,7 +232,7 @@ func TestWatch(t *testing.T) {
 }
 
 func BenchmarkSmallMessages(b *testing.B) {
-	r := relay(b)
+	r := newRig(b)
 	msg, buf := make([]byte, 100), make([]byte, 100)
 	b.ReportAllocs()
 	for b.Loop() {

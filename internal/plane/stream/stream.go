@@ -24,6 +24,8 @@ import (
 	"pen/internal/edge"
 	"pen/internal/plane"
 	"pen/internal/plane/idlers"
+	"pen/internal/plane/relay"
+	"pen/internal/plane/splice"
 	"pen/internal/sock"
 	"pen/internal/tlsterm"
 )
@@ -38,14 +40,14 @@ const (
 type Plane struct {
 	ln    net.Listener // its Close releases the one on loan
 	log   *slog.Logger
-	pipes pipes
+	pipes *splice.Pipes // set by Serve
 	conns sync.WaitGroup
 
 	edge     atomic.Pointer[Edge]
 	patience patience
 
 	givenUp plane.Sometimes // clients for whom there was no server
-	drain   plane.Patience  // with a side that takes its last bytes
+	drain   relay.Patience  // with a side that takes its last bytes
 	doubts  plane.Doubts
 	serving context.Context // until the plane takes nothing new; set by Serve
 }
@@ -54,7 +56,7 @@ var _ plane.Plane = (*Plane)(nil)
 
 // New returns a plane for a listener of connections.
 func New(ln *sock.Listener, log *slog.Logger) (*Plane, error) {
-	p := &Plane{log: log, patience: patience{edge.HeaderTime, edge.HandshakeTime, edge.HeadTime, lingerTime}, drain: plane.DrainTime}
+	p := &Plane{log: log, patience: patience{edge.HeaderTime, edge.HandshakeTime, edge.HeadTime, lingerTime}, drain: relay.DrainTime}
 	p.edge.Store(&Edge{})
 	var err error
 	p.ln, err = ln.Connections()
@@ -79,11 +81,11 @@ func (p *Plane) Serve(ctx context.Context, d *dispatch.Dispatcher) error {
 	p.serving = ctx
 	own := idlers.Join(d, p.log)
 	p.conns.Go(func() { own.Run(ctx) })
-	p.pipes.lendFrom(d)
+	p.pipes = splice.Join(d)
+	defer p.pipes.Leave()
 	err := p.accept(ctx, d)
 	cancel()
 	p.conns.Wait()
-	p.pipes.close()
 	return errors.Join(err, p.Close())
 }
 
@@ -152,14 +154,14 @@ func (p *Plane) admit(ctx context.Context, d *dispatch.Dispatcher, client conn) 
 		p.refused(l, err)
 		l.close()
 		if f != nil {
-			f.Done(l.end.Ending())
+			f.Done(l.machine.Ending())
 		}
 		return
 	}
 	p.conns.Go(func() {
 		defer func() {
 			l.close() // before: the flow's descriptors are lent to the next one
-			f.Done(l.end.Ending())
+			f.Done(l.machine.Ending())
 		}()
 		if s.Edge.asks(l) {
 			if f, s, err = p.open(f, l, s); err != nil {
@@ -215,7 +217,7 @@ func (p *Plane) serve(f *dispatch.Flow, l *link) {
 			default:
 				l.count(l.service, dispatch.BadHello)
 			}
-			l.end.Note(ending)
+			l.machine.Note(ending)
 			p.log.Debug("no TLS with client", "client", l.from, "reason", err)
 			return
 		}
@@ -229,7 +231,7 @@ func (p *Plane) serve(f *dispatch.Flow, l *link) {
 		return
 	}
 	f.Up()
-	l.relay(t, &p.pipes)
+	l.relay(t)
 	l.linger()
 }
 
@@ -247,7 +249,7 @@ func (p *Plane) connect(f *dispatch.Flow, l *link) (dispatch.Target, bool) {
 			continue
 		}
 		if !ok {
-			l.end.Note(dispatch.Refused)
+			l.machine.Note(dispatch.Refused)
 			if n := p.givenUp.Due(); n > 0 {
 				p.log.Warn("no server for client", "client", l.from, "clients", n)
 			}
