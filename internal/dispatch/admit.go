@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"pen/internal/acl"
 	"pen/internal/client"
 )
 
@@ -128,21 +129,32 @@ type newcomer struct {
 	key        netip.Addr // what it is known by; invalid for one of a Unix socket, who is nobody in particular
 	remembered client.ID  // the server that it used last
 	now        time.Duration
+	permits    acl.Set // access lists that permit it
+	era        uint32  // Config.era of permits
 }
 
 func (d *Dispatcher) newcomer(at netip.AddrPort) newcomer {
 	at = netip.AddrPortFrom(at.Addr().Unmap().WithZone(""), at.Port())
-	n := newcomer{at, d.rules.Load().key(at.Addr()), client.NoServer, d.now()}
+	cfg := d.rules.Load()
+	n := newcomer{at, cfg.key(at.Addr()), client.NoServer, d.now(), cfg.permitting(at.Addr()), cfg.era}
 	if n.key.IsValid() {
 		n.remembered, _ = d.table().Lookup(n.key, n.now)
 	}
 	return n
 }
 
+// isDenied reports whether the access list denies a client.
+func (d *Dispatcher) isDenied(n newcomer) bool {
+	if n.era != d.cfg.era { // the configuration has changed meanwhile
+		n.permits = d.cfg.permitting(n.at.Addr())
+	}
+	return n.permits&acl.SetOf(d.cfg.ClientACL) == 0
+}
+
 // denies reports whether the access list denies a client, and ErrDenied where
 // there is no abuse server for it either.
 func (d *Dispatcher) denies(n newcomer) (bool, error) {
-	if d.cfg.ACLs.Permits(d.cfg.ClientACL, n.at.Addr()) {
+	if !d.isDenied(n) {
 		return false, nil
 	}
 	if d.pool.Abuse() == nil {
@@ -190,6 +202,7 @@ func (f *Flow) enter(n newcomer, denied bool) error {
 		f.delay(wait)
 	}
 	f.client, f.remembered, f.judgement = endpointOf(n.at), int32(d.clients.Load().slot(n.remembered)), found
+	f.permits, f.era = n.permits, n.era
 	if f.isDiverted() {
 		f.stage = stageAbuse
 	} else {

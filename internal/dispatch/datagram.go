@@ -85,25 +85,28 @@ const (
 	Rejudge               // the client is to be admitted anew: Done, then Admit
 )
 
-// Rule says what the configuration and the state of the servers make of a flow
-// now. t is what Next has returned last.
+// Rule returns what the configuration and the state of the servers make of a flow
+// now. t is what Next has returned last. It takes no lock unless these have changed
+// since the last time, or the flow is at an emergency server and others are available.
 func (f *Flow) Rule(t *Target) Ruling {
-	d := f.d
-	d.mu.Lock()
+	d, m := f.d, f.d.moment.Load()
+	isOver := m.ends && d.now() >= m.until
+	if f.ruled == uint32(m.revision) && !isOver && !(m.available && pool.IsEmergency(t.Slot)) {
+		return Stay
+	}
+	f.lock()
 	defer d.unlock()
+	d.pool.Tick(d.now())
 	s := f.server
-	if f.era != d.era { // access lists may be long, and change only then
-		f.era = d.era
-		if d.cfg.ACLs.Permits(d.cfg.ClientACL, f.client.addr()) == (f.judgement == onList) {
-			return Rejudge
-		}
-		if s != nil && s.Slot >= 0 && !d.cfg.ACLs.Permits(s.ACL, f.client.addr()) {
-			return Move
-		}
+	f.ruled = uint32(d.pool.Revision())
+	if f.isPermitted(d.cfg.ClientACL) == (f.judgement == onList) {
+		return Rejudge
 	}
 	switch {
 	case s == nil: // it waits
 		return Stay
+	case s.Slot >= 0 && !f.isPermitted(s.ACL):
+		return Move
 	case s.Path != t.Path, t.Path == "" && !s.Has(t.Addr): // changed, or removed
 		return Move
 	case f.mustLeave(s, d.now()):
@@ -173,9 +176,12 @@ const None = pool.None
 // that nothing is ever answered.
 func (f *Flow) Turn() int {
 	d := f.d
-	d.mu.Lock()
+	if !d.rules.Load().takesTurns() {
+		return pool.None
+	}
+	f.lock()
 	defer d.unlock()
-	if f.isDiverted() || f.server == nil || f.server.Slot < 0 || !d.takesTurns() {
+	if f.isDiverted() || f.server == nil || f.server.Slot < 0 {
 		return pool.None
 	}
 	now := d.now()
@@ -186,12 +192,13 @@ func (f *Flow) Turn() int {
 	return s.Slot
 }
 
-func (d *Dispatcher) takesTurns() bool {
-	switch d.cfg.Pool.Algorithm {
+// takesTurns reports whether flows may go from server to server by themselves.
+func (c *Config) takesTurns() bool {
+	switch c.Pool.Algorithm {
 	case pool.RoundRobin, pool.SmoothRoundRobin:
-		return d.cfg.NoTracking || d.cfg.PerDatagram
+		return c.NoTracking || c.PerDatagram
 	}
-	return d.cfg.PerDatagram
+	return c.PerDatagram
 }
 
 // Prefer has Next offer the server of a slot first, in the place of the one that

@@ -104,7 +104,22 @@ type Config struct {
 	Log func(client netip.Addr, server string, chunk []byte)
 	// Dump is called likewise, with what is read from either side.
 	Dump func(client netip.Addr, server string, fromClient bool, chunk []byte)
+
+	era   uint32  // set by Configure, which counts
+	lists acl.Set // those that decide about clients
 }
+
+// setLists finds the access lists that decide about clients.
+func (c *Config) setLists() {
+	c.lists = acl.SetOf(c.ClientACL)
+	for i := range c.Pool.Servers {
+		c.lists |= acl.SetOf(c.Pool.Servers[i].ACL)
+	}
+}
+
+// permitting returns which of the access lists permit a client. It may take a while,
+// so it should be called without the lock.
+func (c *Config) permitting(client netip.Addr) acl.Set { return c.ACLs.Permitting(c.lists, client) }
 
 // A Dispatcher decides for one service. It is safe for concurrent use.
 type Dispatcher struct {
@@ -112,6 +127,7 @@ type Dispatcher struct {
 	own     *client.Table
 	clients atomic.Pointer[clientTable] // of own, or of a shared one
 	rules   atomic.Pointer[Config]      // set with mu held; what is in it never changes
+	moment  atomic.Pointer[moment]      // of the servers, set by publish
 	ready   atomic.Int64                // connections kept ready
 	refused [Reasons]atomic.Uint64
 
@@ -120,7 +136,6 @@ type Dispatcher struct {
 	mu    mutex   // guards all below; unlock gives it back
 	cfg   *Config // as rules
 	pool  *pool.Pool
-	era   uint32 // counts calls of Configure
 	flows flows
 	spare int // slot from which the next spare connection goes on
 	last  int // slot of the server tried last
@@ -141,8 +156,7 @@ type Dispatcher struct {
 	returning map[int]int
 	waiting   chan struct{} // closed and dropped when a flow waits
 	woken     []func()      // called by unlock
-	changed   chan struct{} // closed and dropped by unlock when the pool is at another revision than watched
-	watched   uint64
+	changed   chan struct{} // closed and dropped by publish
 
 	surveys []*survey     // under way
 	early   uint64        // connections that servers ended early
@@ -155,6 +169,7 @@ type Dispatcher struct {
 // never goes back; it is called with locks held and must not block.
 func New(cfg Config, now func() time.Duration) *Dispatcher {
 	d := &Dispatcher{now: now, own: client.New(cfg.ClientsMax), pool: pool.New(), cfg: &Config{}}
+	d.moment.Store(&moment{})
 	d.Configure(cfg)
 	return d
 }
@@ -169,14 +184,15 @@ func (d *Dispatcher) Configure(cfg Config) {
 		clients.Resize(cfg.ClientsMax)
 	}
 	c := d.clientTable(clients, Identities(cfg.Pool.Servers))
+	cfg.setLists()
 	d.mu.Lock()
 	defer d.unlock()
 	d.clients.Store(c)
 	now := d.now()
 	d.setLimits(&cfg)
+	cfg.era = d.cfg.era + 1
 	d.cfg = &cfg
 	d.rules.Store(d.cfg)
-	d.era++
 	d.pool.Configure(cfg.Pool, now)
 	d.requeue()
 	d.roomLocked()
@@ -198,15 +214,33 @@ func (m *mutex) Lock() {
 // unlock makes a new revision known, and calls those whose wait is over once the lock
 // is free.
 func (d *Dispatcher) unlock() {
-	if d.changed != nil && d.pool.Revision() != d.watched {
-		close(d.changed)
-		d.changed = nil
+	if m := d.moment.Load(); m != nil && m.revision != d.pool.Revision() {
+		d.publish()
 	}
 	woken := d.woken
 	d.woken = nil
 	d.mu.Unlock()
 	for _, wake := range woken {
 		wake()
+	}
+}
+
+// A moment is what Rule needs to know of the servers of one revision.
+type moment struct {
+	revision  uint64
+	available bool          // a server that is no emergency server
+	ends      bool          // at until, when an ejection ends
+	until     time.Duration // if ends
+}
+
+// publish makes the present revision known to those who watch it without the lock.
+func (d *Dispatcher) publish() {
+	m := &moment{revision: d.pool.Revision(), available: d.pool.IsAvailable()}
+	m.until, m.ends = d.pool.NextReturn()
+	d.moment.Store(m)
+	if d.changed != nil {
+		close(d.changed)
+		d.changed = nil
 	}
 }
 

@@ -66,18 +66,14 @@ type Explanation struct {
 // real choice on a copy of the state, so nothing is changed. Its cost grows with
 // the number of servers.
 func (d *Dispatcher) Explain(from netip.AddrPort) Explanation {
-	from = netip.AddrPortFrom(from.Addr().Unmap().WithZone(""), from.Port())
-	key := d.rules.Load().key(from.Addr())
-	e := Explanation{Key: key, Remembered: pool.None, Chose: pool.None}
-	table, now := d.table(), d.now()
+	n, table := d.newcomer(from), d.table()
+	from, key, now := n.at, n.key, n.now
+	e := Explanation{Key: key, Remembered: table.slot(n.remembered), Chose: pool.None}
 	e.Known, e.IsKnown = table.Get(key)
 	e.Age = now - e.Known.Last
-	if id, ok := table.Lookup(key, now); ok && key.IsValid() {
-		e.Remembered = table.slot(id)
-	}
 	d.mu.Lock() // not while the table's is held
 	defer d.unlock()
-	e.Denied = !d.cfg.ACLs.Permits(d.cfg.ClientACL, from.Addr())
+	e.Denied = d.isDenied(n)
 	diverted := e.Denied
 	if !e.Denied {
 		e.Hold, e.Limit, e.Over = d.overLimit(key, now)
@@ -93,6 +89,7 @@ func (d *Dispatcher) Explain(from netip.AddrPort) Explanation {
 	}
 	f := d.shadow(now)
 	f.client, f.remembered, f.judgement = endpointOf(from), int32(e.Remembered), permitted
+	f.permits, f.era = n.permits, n.era
 	if diverted {
 		f.judgement, f.stage = onList, stageAbuse
 	}

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"pen/internal/acl"
 	"pen/internal/client"
 	"pen/internal/pool"
 )
@@ -45,9 +46,11 @@ type Flow struct {
 	movedAt time.Duration // when Sweep last saw that bytes had moved
 	moved   uint32        // and how many these were, modulo 2^32
 
-	tally     int32  // number of its client's, or 0
-	era       uint32 // Dispatcher.era when the access lists were last asked; see Rule
-	cost      uint16 // what it takes of the budget
+	tally     int32   // number of its client's, or 0
+	era       uint32  // Config.era of permits
+	ruled     uint32  // revision of the servers at the last Rule
+	permits   acl.Set // access lists that permit its client
+	cost      uint16  // what it takes of the budget
 	phase     phase
 	judgement judgement
 	proof     proof
@@ -167,7 +170,7 @@ func (f *Flow) Client() netip.AddrPort { return f.client.addrPort() }
 // it gives the client up.
 func (f *Flow) Next() (Target, bool) {
 	d := f.d
-	d.mu.Lock()
+	f.lock()
 	defer d.unlock()
 	now := d.now()
 	switch {
@@ -203,6 +206,28 @@ func (f *Flow) Next() (Target, bool) {
 	f.take(s, now)
 	f.enterPhase(offered)
 	return f.target(s), true
+}
+
+// lock takes the Dispatcher's lock. Where the configuration has changed since the access
+// lists were asked about the client, it asks them again first, without the lock.
+func (f *Flow) lock() {
+	d := f.d
+	d.mu.Lock()
+	for f.era != d.cfg.era && f.judgement != unjudged {
+		cfg, client := d.cfg, f.client.addr()
+		d.unlock()
+		permits := cfg.permitting(client)
+		d.mu.Lock()
+		f.permits, f.era = permits, cfg.era
+	}
+}
+
+// isPermitted reports whether an access list permits the flow's client.
+func (f *Flow) isPermitted(list int) bool {
+	if cfg := f.d.cfg; f.era != cfg.era { // it has changed while the flow waits
+		f.permits, f.era = cfg.permitting(f.client.addr()), cfg.era
+	}
+	return f.permits&acl.SetOf(list) != 0
 }
 
 // take makes a server the flow's current target.
@@ -253,7 +278,7 @@ func (f *Flow) verdict(s *pool.Server, now time.Duration) pool.Verdict {
 		return v
 	case f.d.overRate(s.Slot, now):
 		return OverRate
-	case s.Slot >= 0 && !f.d.cfg.ACLs.Permits(s.ACL, f.client.addr()):
+	case s.Slot >= 0 && !f.isPermitted(s.ACL):
 		return NotPermitted
 	}
 	return pool.Admitted

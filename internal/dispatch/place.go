@@ -113,6 +113,6 @@ func (p Place) flow(c Carrier) *Flow {
 	p.d.reserved--
 	f := p.d.flows.take()
 	f.d, f.carrier, f.remembered, f.why = p.d, c, pool.None, NoServer
-	f.budget, f.cost, f.era = p.budget, uint16(p.cost), p.d.era
+	f.budget, f.cost, f.ruled = p.budget, uint16(p.cost), uint32(p.d.pool.Revision())
 	return f
 }

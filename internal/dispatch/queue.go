@@ -246,7 +246,7 @@ func (f *Flow) isForPlace(now time.Duration) bool {
 // mayUse reports whether the flow may ever go to a server from the queue.
 func (f *Flow) mayUse(s *pool.Server) bool {
 	cfg := f.d.cfg
-	return (!cfg.Stubborn || s.Slot == int(f.first)) && cfg.ACLs.Permits(s.ACL, f.client.addr())
+	return (!cfg.Stubborn || s.Slot == int(f.first)) && f.isPermitted(s.ACL)
 }
 
 // couldUse reports whether only limits keep the flow from a server. One that had

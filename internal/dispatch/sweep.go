@@ -33,7 +33,7 @@ func (s *sweep) begin() bool {
 	d := s.d
 	d.mu.Lock()
 	defer d.unlock()
-	s.now, s.era = d.now(), d.era
+	s.now, s.era = d.now(), d.cfg.era
 	d.pool.Tick(s.now)
 	d.offerAll(s.now)
 	s.over = d.givingWay()
@@ -47,7 +47,7 @@ func (s *sweep) begin() bool {
 // look looks at a flow, and ends the sweep where the configuration has changed
 // since it began: the next one goes by the new one. Called with the lock held.
 func (s *sweep) look(f *Flow) bool {
-	if s.era != s.d.era {
+	if s.era != s.d.cfg.era {
 		return false
 	}
 	if !f.isUp() {

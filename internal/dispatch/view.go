@@ -49,7 +49,7 @@ func (d *Dispatcher) Changed(revision uint64) <-chan struct{} {
 		return closed
 	}
 	if d.changed == nil {
-		d.changed, d.watched = make(chan struct{}), revision
+		d.changed = make(chan struct{})
 	}
 	return d.changed
 }

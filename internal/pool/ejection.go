@@ -169,6 +169,7 @@ func (p *Pool) ejectionTime(n int) time.Duration {
 
 // setUntil computes the end of an ejection, which follows the settings.
 func (p *Pool) setUntil(s *Server) {
+	p.revision++
 	switch s.ejection {
 	case byOperator:
 		s.until = s.since + p.blacklist

@@ -80,12 +80,21 @@ func (p *Pool) revise(s *Server) {
 // does not count connections: reaching a limit is no change.
 func (p *Pool) Revision() uint64 { return p.revision }
 
+// NextReturn returns when the next ejection ends. ok is false if there is none.
+func (p *Pool) NextReturn() (at time.Duration, ok bool) {
+	if p.expiry.Len() == 0 {
+		return 0, false
+	}
+	return p.expiry.First().until, true
+}
+
+// IsAvailable reports whether the state of any server in the table lets it take clients.
+func (p *Pool) IsAvailable() bool { return p.available.next(0) >= 0 }
+
 // NextChange returns the time of the next change that needs nothing but time: the end
 // of an ejection or a step of slow start. ok is false if there is none.
 func (p *Pool) NextChange() (at time.Duration, ok bool) {
-	if p.expiry.Len() > 0 {
-		at, ok = p.expiry.First().until, true
-	}
+	at, ok = p.NextReturn()
 	for _, s := range p.warming {
 		if step := p.nextStep(s); !ok || step < at {
 			at, ok = step, true

@@ -1,11 +1,9 @@
 package pool
 
 import (
-	"fmt"
 	"math"
 	"net/netip"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -233,20 +231,28 @@ func witness(n int) netip.Addr { return netip.AddrFrom4([4]byte{192, 0, 2, byte(
 // must be a new revision.
 type watcher struct {
 	revision uint64
-	outlooks string
+	outlooks []seenServer
+}
+
+type seenServer struct {
+	addr     netip.AddrPort
+	max      int
+	usable   bool
+	share    uint64
+	halfOpen bool
 }
 
 func (w *watcher) compare(t *rapid.T, p *Pool, m *model) {
 	t.Helper()
-	var b strings.Builder
+	seen, panics := make([]seenServer, len(m.servers)), m.panics()
 	for i := range m.servers {
 		s := &m.servers[i]
-		fmt.Fprintln(&b, s.Config, m.usable(s), m.share(s), s.why != notEjected && !m.panics())
+		seen[i] = seenServer{s.Addr, s.Max, p.available.has(i), m.share(s), s.why != notEjected && !panics}
 	}
-	if p.Revision() == w.revision && b.String() != w.outlooks {
-		t.Fatalf("revision %d: servers changed from\n%sto\n%s", w.revision, w.outlooks, &b)
+	if p.Revision() == w.revision && !slices.Equal(seen, w.outlooks) {
+		t.Fatalf("revision %d: servers changed from\n%+v to\n%+v", w.revision, w.outlooks, seen)
 	}
-	*w = watcher{p.Revision(), b.String()}
+	*w = watcher{p.Revision(), seen}
 }
 
 // agree compares what is known of every server.
