@@ -22,6 +22,7 @@ import (
 
 	"pen/internal/accesslog"
 	"pen/internal/acl"
+	"pen/internal/build"
 	"pen/internal/client"
 	"pen/internal/config"
 	"pen/internal/control"
@@ -70,7 +71,8 @@ type App struct {
 	start      time.Time
 	run        []config.Command // to be run once started
 	store      *store.Store     // used within change only
-	nofile     uint64           // descriptors that the process may open
+	nofile     build.Descriptors
+	builder    *build.Builder   // used within change only
 	sockets    sock.Sockets     // all that Pen listens on
 	processors *loop.Processors // of Go's, for event loops
 	checks     *checks
@@ -94,16 +96,13 @@ type App struct {
 	changes  changes
 
 	// All below is used within change only, but for New.
-	countries *geoip.DB           // nil where none is wanted
-	services  map[string]*service // replaced, never changed
-	policies  []dispatch.Config   // of the services, in their order
-	made      map[string]made     // of the services, by name
-	built     int                 // policies, so far
-	missing   map[serverAt]string // servers whose addresses are not known, and why
-	acls      access
-	edges     edges
-	obsolete  bool                     // it was said that a protocol is
-	tables    map[string]*client.Table // client tables that services share
+	countries *geoip.DB                              // nil where none is wanted
+	services  map[string]*service                    // replaced, never changed
+	built     int                                    // policies, so far
+	missing   map[serverAt]string                    // servers whose addresses are not known, and why
+	tls       map[*tlsterm.Server]context.CancelFunc // that run, with their ends
+	obsolete  bool                                   // it was said that a protocol is
+	tables    map[string]*client.Table               // client tables that services share
 	control   *control.Server
 	agents    net.Listener // for the reports of agents; may be nil
 	started   bool
@@ -116,12 +115,12 @@ type inForce struct {
 	config.Config
 	acls     *acl.Lists
 	services map[string]*service
-	tls      map[string]tlsServer // by service
+	tls      build.TLS
 }
 
 // certificates are those of a service's TLS.
 func (c *inForce) certificates(service string) []tlsterm.Info {
-	if s, ok := c.tls[service]; ok {
+	if s := c.tls.Server(service); s != nil {
 		return s.Certificates()
 	}
 	return nil
@@ -132,15 +131,16 @@ func (c *inForce) certificates(service string) []tlsterm.Info {
 func New(inv config.Invocation, opt Options) (*App, error) {
 	a := &App{
 		opt: opt, start: time.Now(), run: inv.Run, store: store.New(inv),
-		nofile: process.RaiseNoFile(), done: make(chan struct{}), renamed: make(chan struct{}, 1), tables: map[string]*client.Table{}, missing: map[serverAt]string{},
+		nofile: build.Descriptors(process.RaiseNoFile()), done: make(chan struct{}), renamed: make(chan struct{}, 1), tables: map[string]*client.Table{}, missing: map[serverAt]string{}, tls: map[*tlsterm.Server]context.CancelFunc{},
 		changes: changes{turn: make(chan struct{}, 1)},
 	}
 	opt.Names.OnChange, opt.Names.Log = a.readdressed, opt.Log
 	a.names = names.New(opt.Names)
+	a.builder = build.New(build.Options{Log: opt.Log, Names: a.names, Files: a.nofile, LogRequest: a.logRequest})
 	a.checks = a.newChecks(a.agentConns(inv.Config))
 	a.processors = loop.NewProcessors(cmp.Or(opt.Loops, defaultLoops()))
-	a.budget = dispatch.NewBudget(a.descriptors() - a.agentConns(inv.Config))
-	a.budgetUDP = a.budget.Share((a.descriptors() - a.agentConns(inv.Config)) / 2)
+	a.budget = dispatch.NewBudget(a.nofile.ForConnections() - a.agentConns(inv.Config))
+	a.budgetUDP = a.budget.Share((a.nofile.ForConnections() - a.agentConns(inv.Config)) / 2)
 	if opt.Context == nil {
 		opt.Context = context.Background()
 	}
@@ -164,7 +164,7 @@ func (a *App) setup(cfg config.Config) error {
 	if err != nil {
 		return err
 	}
-	if err := mayServe(cfg); err != nil {
+	if err := build.Permitted(cfg); err != nil {
 		return err
 	}
 	if err := a.openControl(cfg); err != nil {
@@ -185,7 +185,7 @@ func (a *App) setup(cfg config.Config) error {
 	})
 	a.opt.SetDebug(cfg.Debug)
 	a.use(draft{cfg, b, nil, bound})
-	a.names.Set(b.queries)
+	a.names.Set(b.Queries)
 	return nil
 }
 
@@ -220,7 +220,7 @@ func (a *App) Start() error {
 		a.restoreNew(config.Config{}, cfg)
 		a.cleanup.addSlow("client tables", saveLimit, a.saveAll)
 		a.started, a.ticking = true, ticking
-		a.runTLS()
+		a.useTLS(a.builder.Used().TLS)
 		a.serveAll()
 		return nil
 	})
@@ -287,7 +287,7 @@ func (a *App) sweep() {
 	for {
 		turn := sweepTurn
 		for _, s := range a.Config().Services {
-			if idle := idleTimeout(s); idle > 0 {
+			if idle := build.IdleTimeout(s); idle > 0 {
 				turn = min(turn, max(idle/4, 10*time.Millisecond))
 			}
 		}

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"pen/internal/build"
 	"pen/internal/config"
 	"pen/internal/dispatch"
 	"pen/internal/testenv"
@@ -388,8 +389,8 @@ func TestControlAsRoot(t *testing.T) {
 // services of theirs together, unless the user says how many.
 func TestUDPShare(t *testing.T) {
 	a := &App{nofile: 20000}
-	a.budget = dispatch.NewBudget(a.descriptors())
-	a.budgetUDP = a.budget.Share(a.descriptors() / 2)
+	a.budget = dispatch.NewBudget(a.nofile.ForConnections())
+	a.budgetUDP = a.budget.Share(a.nofile.ForConnections() / 2)
 	tcp, udp := config.Service{Listen: "80"}, config.Service{Listen: "53", UDP: true}
 	set := udp
 	set.ConnMax = 15000
@@ -406,34 +407,12 @@ func TestUDPShare(t *testing.T) {
 		{"UDP alone", config.Config{Services: []config.Service{udp}}, udp, 19744, false},
 		{"TCP without a listener", config.Config{Services: []config.Service{{}, udp}}, udp, 19744, false},
 	} {
-		shared := isShared(tt.cfg)
-		if got := a.connMax(tt.s, shared); got != tt.want {
+		shared := build.IsShared(tt.cfg)
+		if got := a.nofile.ConnMax(tt.s, shared); got != tt.want {
 			t.Errorf("%s: %d at most, want %d", tt.name, got, tt.want)
 		}
 		if got := a.budgetOf(tt.s, shared) == a.budgetUDP; got != tt.ofShared {
 			t.Errorf("%s: of the share of UDP: %v, want %v", tt.name, got, tt.ofShared)
-		}
-	}
-}
-
-func TestConnMax(t *testing.T) {
-	for _, tt := range []struct {
-		nofile    uint64
-		set, want int
-	}{
-		{1024, 0, 500},
-		{1024, 100, 100},
-		{1024, 5000, 500},
-		{512, 0, 248},
-		{64, 0, 24},
-		{8, 0, 1},
-		{20000, 0, 9872},
-		{20000, 500, 500},
-		{1 << 62, 0, 1073741695},
-	} {
-		a := &App{nofile: tt.nofile}
-		if got := a.connMax(config.Service{ConnMax: tt.set}, false); got != tt.want {
-			t.Errorf("%d descriptors, -x %d: %d connections, want %d", tt.nofile, tt.set, got, tt.want)
 		}
 	}
 }

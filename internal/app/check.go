@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"pen/internal/accesslog"
+	"pen/internal/build"
 	"pen/internal/config"
 	"pen/internal/names"
 	"pen/internal/process"
@@ -24,25 +25,26 @@ import (
 // user who checks may not do, but root may, is not reported, except for files.
 // The warnings are what Pen would start without, such as a name that is not known.
 func Check(cfg config.Config) (warnings []string, err error) {
-	a := &App{opt: Options{Log: slog.New(slog.DiscardHandler)}, names: names.New(names.Options{}), stopping: context.Background()}
+	log := slog.New(slog.DiscardHandler)
+	b := build.New(build.Options{Log: log, Names: names.New(names.Options{})})
 	var errs []error
 	if !cfg.Listens() {
 		errs = append(errs, config.ErrNoListener)
 	}
-	errs = append(errs, conflicts(cfg))
+	errs = append(errs, build.Conflicts(cfg))
 	if _, err := controlTokens(cfg); err != nil {
 		errs = append(errs, err)
 	}
-	if _, err := a.loopsEach(cfg); err != nil {
+	if _, err := new(App).loopsEach(cfg); err != nil {
 		errs = append(errs, err)
 	}
 	db, err := checkCountries(cfg)
-	var b built
+	var built *build.Built
 	if err == nil {
-		b, err = a.construct(context.Background(), cfg, db)
+		built, err = b.Build(context.Background(), cfg, db, func(string, string) net.Addr { return nil })
 	}
 	if err == nil {
-		warnings, err = b.warnings(cfg), b.itself
+		warnings, err = built.Warnings(cfg), built.Itself
 	}
 	return warnings, errors.Join(append(errs, err, checkHosts(cfg), checkPlaces(cfg))...)
 }
@@ -63,13 +65,13 @@ func checkHosts(cfg config.Config) error {
 			c.Close()
 		}
 	}
-	claims, _ := claimsOf(cfg)
+	claims, _ := build.Claims(cfg)
 	for _, c := range claims {
-		if _, err := netip.ParseAddr(c.host); err == nil || c.network == "unix" || c.host == "" {
+		if _, err := netip.ParseAddr(c.Host); err == nil || c.Network == "unix" || c.Host == "" {
 			continue
 		}
-		if _, err := net.DefaultResolver.LookupNetIP(ctx, "ip", c.host); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %s: unknown or invalid address [%s]", c.who, c.text, c.host))
+		if _, err := net.DefaultResolver.LookupNetIP(ctx, "ip", c.Host); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %s: unknown or invalid address [%s]", c.Who, c.Text, c.Host))
 		}
 	}
 	return errors.Join(errs...)
@@ -99,10 +101,10 @@ func checkPlaces(cfg config.Config) error {
 			return errors.Join(append(errs, fmt.Errorf("chroot: there is no folder %s", cfg.Chroot))...)
 		}
 	}
-	claims, _ := claimsOf(cfg)
+	claims, _ := build.Claims(cfg)
 	for _, c := range claims {
-		if c.network == "unix" {
-			check("", c.who, checkSocket(c.host))
+		if c.Network == "unix" {
+			check("", c.Who, checkSocket(c.Host))
 		}
 	}
 	inside := func(file string) string { return filepath.Join(cfg.Chroot, file) }

@@ -67,7 +67,7 @@ func (a *App) connections(l *sock.Listener, err error) (net.Listener, error) {
 // controlSessions is how many clients the control socket may have: no more
 // than half of the descriptors that connections leave.
 func (a *App) controlSessions() int {
-	return max((int(min(a.nofile, 1<<30))-a.descriptors())/2, 2)
+	return max((int(min(a.nofile, 1<<30))-a.nofile.ForConnections())/2, 2)
 }
 
 const maxTokenFile = 64 << 10 // bytes

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"pen/internal/build"
 	"pen/internal/testenv"
 )
 
@@ -233,7 +234,7 @@ func TestFilesAreNotQuoted(t *testing.T) {
 // Half of what connections leave is for the control socket.
 func TestControlSessions(t *testing.T) {
 	for nofile, want := range map[uint64]int{20000: 128, 1024: 12, 600: 8, 64: 8} {
-		a := &App{nofile: nofile}
+		a := &App{nofile: build.Descriptors(nofile)}
 		if got := min(a.controlSessions(), 128); got != want {
 			t.Errorf("%d descriptors: %d sessions, want %d", nofile, got, want)
 		}

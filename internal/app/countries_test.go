@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"pen/internal/acl"
+	"pen/internal/build"
 	"pen/internal/config"
 	"pen/internal/geoip"
 	"pen/internal/testenv"
@@ -257,11 +258,11 @@ func countryLists(t testing.TB, n int) *acl.Lists {
 	cfg := config.Default()
 	cfg.GeoIPDB = name
 	cfg.ACLs[1] = []config.ACLEntry{{Country: "SE"}, {Country: "DE"}, {Country: "FR"}}
-	ls, err := lists(cfg, db)
+	built, err := build.New(build.Options{}).Build(t.Context(), cfg, db, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return ls
+	return built.Lists
 }
 
 func TestPermitsByCountryDoesNotAllocate(t *testing.T) {

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
 
+	"pen/internal/build"
 	"pen/internal/config"
 	"pen/internal/engine"
 	"pen/internal/geoip"
@@ -67,7 +69,7 @@ func (a *App) apply(ctx context.Context, d *store.Draft, again bool) error {
 	}
 	b, err := a.build(ctx, d.Config, countries)
 	if err == nil {
-		err = b.itself
+		err = b.Itself
 	}
 	if err == nil {
 		err = a.commit(ctx, d.Config, countries, b)
@@ -86,7 +88,7 @@ func (a *App) apply(ctx context.Context, d *store.Draft, again bool) error {
 			}
 		}
 		if e.Resolve {
-			a.refresh(e.Service)
+			a.builder.Refresh(e.Service)
 		}
 	}
 	return nil
@@ -108,10 +110,23 @@ func (a *App) applyAgain(ctx context.Context) error {
 	return a.commit(ctx, cfg, countries, b)
 }
 
+// build builds a configuration that has no conflicts. Called within change.
+func (a *App) build(ctx context.Context, cfg config.Config, countries *geoip.DB) (*build.Built, error) {
+	if err := build.Conflicts(cfg); err != nil {
+		return nil, err
+	}
+	return a.builder.Build(ctx, cfg, countries, func(service, addr string) net.Addr {
+		if s := a.services[service]; s != nil && s.listeners[addr].plane != nil {
+			return s.listeners[addr].ln.Addr()
+		}
+		return nil
+	})
+}
+
 // commit makes effective what was built.
-func (a *App) commit(ctx context.Context, next config.Config, countries *geoip.DB, b built) error {
+func (a *App) commit(ctx context.Context, next config.Config, countries *geoip.DB, b *build.Built) error {
 	old := a.Config()
-	if err := mayServe(next); err != nil {
+	if err := build.Permitted(next); err != nil {
 		return fmt.Errorf("%w; start Pen again with transparent set", err)
 	}
 	log := a.requests.Load()
@@ -137,7 +152,7 @@ func (a *App) commit(ctx context.Context, next config.Config, countries *geoip.D
 		return errStopping
 	}
 	a.use(draft{next, b, heirs, bound})
-	a.names.Set(b.queries)
+	a.names.Set(b.Queries)
 	if a.started {
 		a.restoreNew(old, next)
 	}

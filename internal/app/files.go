@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"time"
 
 	"pen/internal/config"
@@ -42,7 +40,7 @@ func (a *App) Reload() error {
 
 // reload is Reload without the actions in the file. Called within change.
 func (a *App) reload(ctx context.Context) (*store.Draft, error) {
-	a.reloadTLS()
+	a.builder.Used().TLS.Reload(a.opt.Log)
 	d := a.store.Same()
 	if file := a.store.File(); file != "" {
 		var err error
@@ -60,19 +58,11 @@ func (a *App) reload(ctx context.Context) (*store.Draft, error) {
 		return nil, err
 	}
 	if !d.RolledBack {
-		a.refresh(slices.Collect(maps.Keys(a.made))...)
-	}
-	return d, nil
-}
-
-// refresh asks DNS again for the names of services, as far as that was not just
-// done. Called within change.
-func (a *App) refresh(services ...string) {
-	for _, s := range services {
-		for _, n := range a.made[s].inputs.servers.names {
-			a.names.Refresh(n.query)
+		for _, s := range d.Config.Services {
+			a.builder.Refresh(s.Name)
 		}
 	}
+	return d, nil
 }
 
 // Include implements [engine.Engine].

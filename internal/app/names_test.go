@@ -11,8 +11,6 @@ import (
 
 	"pen/internal/config"
 	"pen/internal/edge"
-	"pen/internal/names"
-	"pen/internal/pool"
 	"pen/internal/testenv"
 )
 
@@ -195,12 +193,12 @@ func TestChangeBuildsWhatItConcerns(t *testing.T) {
 		{"service s5", 1},
 		{"no service s5", 0},
 	} {
-		before, table := a.built, a.policies[3].Pool.Maglev
+		before, table := a.built, a.builder.Used().Policies[3].Pool.Maglev
 		run(t, a, tt.command)
 		if n := a.built - before; n != tt.want {
 			t.Errorf("%s: %d policies were made, want %d", tt.command, n, tt.want)
 		}
-		if tt.want == 0 && a.policies[3].Pool.Maglev != table {
+		if tt.want == 0 && a.builder.Used().Policies[3].Pool.Maglev != table {
 			t.Errorf("%s: the table of another service is a new one", tt.command)
 		}
 	}
@@ -226,38 +224,9 @@ func TestCertificateIsForWhatIsWritten(t *testing.T) {
 		"-O", "server 0-1 address _https._tcp.example.org", "-O", "server 2 address web.example.org port 443", "-O", "server 3 address 127.0.0.2 port 443",
 		"-O", "server 4-5 address many.example.org port 443", "127.0.0.1:0")
 	for slot, want := range map[int]string{0: "example.org", 2: "web.example.org", 3: "127.0.0.2", 4: "many.example.org", 5: "many.example.org"} {
-		preamble, ok := a.policies[0].Pool.Servers[slot].Preamble.(edge.Preamble)
+		preamble, ok := a.builder.Used().Policies[0].Pool.Servers[slot].Preamble.(edge.Preamble)
 		if !ok || preamble.Host != want {
 			t.Errorf("server %d is verified for %q, want %q", slot, preamble.Host, want)
 		}
-	}
-	for host, want := range map[string]string{"_ldap._tcp.corp.example.": "corp.example.", "_x._tcp": "", "www": "www"} {
-		if got := certificateName(config.Server{Host: host}); got != want {
-			t.Errorf("%s: %q, want %q", host, got, want)
-		}
-	}
-}
-
-func TestNamesOf(t *testing.T) {
-	s := config.Service{
-		Servers: []config.Server{
-			{Host: "web.test", Port: 80},
-			{Host: "web.test", Port: 80},
-			{Host: "web.test", Port: 81},
-			{Host: "192.0.2.1"},
-			{Host: "2001:db8::1"},
-			{Host: "/run/x"},
-			{},
-			{Host: "_x._tcp.test"},
-			{Host: "9.test"},
-		},
-		Emergency: config.Server{Host: "web.test", Port: 80},
-	}
-	want := serverNames{
-		0: {names.Query{Name: "web.test", Places: 2}, 0}, 1: {names.Query{Name: "web.test", Places: 2}, 1}, 2: {names.Query{Name: "web.test"}, 0},
-		7: {names.Query{Name: "_x._tcp.test", Places: 1}, 0}, 8: {names.Query{Name: "9.test"}, 0}, pool.EmergencySlot: {names.Query{Name: "web.test"}, 0},
-	}
-	if got := namesOf(s); fmt.Sprint(got) != fmt.Sprint(want) {
-		t.Errorf("%v, want %v", got, want)
 	}
 }

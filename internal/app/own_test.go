@@ -1,13 +1,12 @@
 package app
 
 import (
-	"net/netip"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"pen/internal/build"
 	"pen/internal/config"
-	"pen/internal/names"
 	"pen/internal/testenv"
 )
 
@@ -25,7 +24,7 @@ func configured(t *testing.T, lines ...string) config.Config {
 func TestOwnListenersAreNoServers(t *testing.T) {
 	sock := filepath.Join(t.TempDir(), "sock")
 	local := "127.0.0.1"
-	for a := range localAddrs() {
+	for a := range build.LocalAddrs() {
 		if a.Is4() && !a.IsLoopback() {
 			local = a.String()
 		}
@@ -124,43 +123,4 @@ func TestOwnListenerFromDNS(t *testing.T) {
 	if got := visit(t, a.Addr()); got != "one" {
 		t.Error(got)
 	}
-}
-
-// Where names and addresses make a circle together, it is the name's that is
-// refused: what DNS says can't make an error of what the operator has written.
-func TestNamesCloseNoCircle(t *testing.T) {
-	cfg := configured(t, "listen 9000", "server 0 address app.test port 9001", "service b", "service b listen 9001", "service b server 0 address 127.0.0.1 port 9000")
-	all := cfg.Services
-	found := make([]servers, len(all))
-	for i, s := range all {
-		found[i].names = namesOf(s)
-		answers := map[string]string{"app.test": "127.0.0.1"}
-		if err := found[i].find(s, answersOf(t, found[i].names, answers)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := circlesOf(new(App).doorsOf(t.Context(), cfg), cfg).refuse(all, found); err != nil {
-		t.Error(err)
-	}
-	if len(found[0].missing) != 1 || len(found[1].missing) != 0 {
-		t.Errorf("refused: %v and %v", found[0].missing, found[1].missing)
-	}
-}
-
-func TestAddrSet(t *testing.T) {
-	s := addrSet{netip.MustParseAddr("192.0.2.1"): true}
-	for addr, want := range map[string]bool{"192.0.2.1": true, "192.0.2.2": false, "127.9.9.9": true, "::1": true, "0.0.0.0": true} {
-		if s.has(netip.MustParseAddr(addr)) != want {
-			t.Errorf("%s: %v", addr, !want)
-		}
-	}
-}
-
-func answersOf(t *testing.T, of serverNames, addrs map[string]string) map[names.Query]answer {
-	t.Helper()
-	out := map[names.Query]answer{}
-	for _, n := range of {
-		out[n.query] = answer{list: []names.Answer{{Addr: netip.MustParseAddr(addrs[n.query.Name])}}}
-	}
-	return out
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"pen/internal/acl"
+	"pen/internal/build"
 	"pen/internal/client"
 	"pen/internal/config"
 	"pen/internal/dispatch"
@@ -47,15 +48,18 @@ func (a *App) wouldRun(ctx context.Context, next config.Config) (*acl.Lists, err
 	}
 	b, err := a.build(ctx, next, countries)
 	if err == nil {
-		err = b.itself
+		err = b.Itself
 	}
 	if err == nil {
-		err = mayServe(next)
+		err = build.Permitted(next)
 	}
 	if err == nil {
 		err = a.wantsNoOthers(next, a.heirs(next))
 	}
-	return b.acls.lists, err
+	if err != nil {
+		return nil, err
+	}
+	return b.Lists, nil
 }
 
 // moved returns how many remembered clients would lose their servers, by service.
@@ -111,7 +115,7 @@ func movedClients(clients []dispatch.Client, was config.Service, olds *acl.Lists
 func identities(s config.Service) []client.Identity {
 	list := make([]pool.Config, len(s.Servers))
 	for slot, server := range s.Servers {
-		list[slot] = pool.Config{Name: server.Name, Identity: identity(server)}
+		list[slot] = pool.Config{Name: server.Name, Identity: server.Identity()}
 	}
 	return dispatch.Identities(list)
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 
+	"pen/internal/build"
 	"pen/internal/client"
 	"pen/internal/config"
 	"pen/internal/dispatch"
@@ -47,7 +48,7 @@ type planeKey struct{ service, address string }
 // done.
 type draft struct {
 	cfg config.Config
-	built
+	*build.Built
 	heirs map[string]*service
 	bound map[planeKey]listener
 }
@@ -119,7 +120,7 @@ func (a *App) wantsNoOthers(cfg config.Config, heirs map[string]*service) error 
 			}
 			for name, other := range a.services {
 				if l, ok := other.listeners[addr]; ok && l.ln.IsDatagram() == s.UDP {
-					return config.InService(s.Name, fmt.Errorf("can't bind local address %s: %w: %s listens there, and must give it up before", addr, syscall.EADDRINUSE, called(name)))
+					return config.InService(s.Name, fmt.Errorf("can't bind local address %s: %w: %s listens there, and must give it up before", addr, syscall.EADDRINUSE, config.Describe(name)))
 				}
 			}
 		}
@@ -180,26 +181,26 @@ func (a *App) newPlane(s config.Service, ln *sock.Listener, loops int) (plane.Pl
 // use makes a draft effective: services that are new begin, those that are gone
 // take nothing new and end with their last connection. Called by a change.
 func (a *App) use(next draft) {
-	services, shared := map[string]*service{}, isShared(next.cfg)
+	services, shared := map[string]*service{}, build.IsShared(next.cfg)
 	for i, s := range next.cfg.Services {
-		policy := next.policies[i]
+		policy := next.Policies[i]
 		policy.Clients, policy.Budget = a.table(s), a.budgetOf(s, shared)
 		running := next.heirs[s.Name]
 		if running == nil {
 			running = &service{app: a, name: s.Name, d: dispatch.New(policy, a.now)}
 			running.endTick = a.tick(running.d)
 		} else {
-			if next.fresh[s.Name] {
+			if next.Fresh[s.Name] {
 				running.d.Configure(policy)
 			}
 		}
-		if next.fresh[s.Name] {
+		if next.Fresh[s.Name] {
 			a.sayMissing(s, policy.Pool)
 		}
 		services[s.Name] = &service{a, s.Name, running.d, running.listeners, running.endTick}
 	}
-	a.useTLS(next.edges)
-	ends := a.edgesOf(next.cfg, services)
+	a.useTLS(next.TLS)
+	ends := edgesOf(next.cfg, next.TLS, services)
 	for _, s := range next.cfg.Services {
 		a.useListeners(services[s.Name], s, ends[s.Name], next.bound)
 	}
@@ -215,12 +216,12 @@ func (a *App) use(next draft) {
 	}
 	a.services = services
 	a.fitTables(next.cfg)
-	a.cfg.Store(&inForce{next.cfg, next.policies[0].ACLs, services, next.edges.servers})
-	a.policies, a.made, a.acls = next.policies, next.made, next.acls
-	a.built += len(next.fresh)
-	a.sayObsolete(next.cfg)
+	a.cfg.Store(&inForce{next.cfg, next.Lists, services, next.TLS})
+	a.builder.Use(next.Built)
+	a.built += len(next.Fresh)
+	a.warnObsolete(next.cfg)
 	if a.started {
-		a.checks.set(rosterOf(next.cfg, next.policies, services))
+		a.checks.set(rosterOf(next.cfg, next.Policies, services))
 	}
 }
 
@@ -304,7 +305,7 @@ func (a *App) serveAll() {
 	cfg := *a.cfg.Load()
 	cfg.services = services
 	a.cfg.Store(&cfg)
-	a.checks.set(rosterOf(cfg.Config, a.policies, services))
+	a.checks.set(rosterOf(cfg.Config, a.builder.Used().Policies, services))
 }
 
 // retire ends the listeners at addresses that are not among those that stay.

@@ -51,18 +51,6 @@ func (a *App) saveAll() error {
 	return errors.Join(errs...)
 }
 
-// identity is where a server is, as the operator writes it: what client tables know it
-// by besides its name, in whichever slot and service it is.
-func identity(s config.Server) string {
-	switch {
-	case !s.Used():
-		return ""
-	case s.Service != "":
-		return s.Host + ":" + s.Service
-	}
-	return fmt.Sprintf("%s:%d", s.Host, s.Port)
-}
-
 // restore puts the clients of a saved table back. The file may be missing, as at the
 // first start; a damaged one is logged and moved aside.
 func (a *App) restore(s config.Service, table *client.Table) {

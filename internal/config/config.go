@@ -169,6 +169,18 @@ func (s Server) Used() bool { return s.Host != "" }
 // IsPath reports whether the server listens on a Unix socket.
 func (s Server) IsPath() bool { return strings.Contains(s.Host, "/") }
 
+// Identity is where the server is, as the operator writes it: what client tables know
+// it by besides its name, in whichever slot and service it is.
+func (s Server) Identity() string {
+	switch {
+	case !s.Used():
+		return ""
+	case s.Service != "":
+		return s.Host + ":" + s.Service
+	}
+	return fmt.Sprintf("%s:%d", s.Host, s.Port)
+}
+
 // EffectiveWeight is the weight that counts.
 func (s Server) EffectiveWeight() int {
 	if !s.WeightSet {

@@ -61,6 +61,14 @@ func InService(name string, err error) error {
 	return fmt.Errorf("service %s: %w", name, err)
 }
 
+// Describe is what a service is called in errors that concern several.
+func Describe(service string) string {
+	if service == DefaultService {
+		return "default service"
+	}
+	return "service " + service
+}
+
 // setService is the service verb by itself: it makes a service, or ends one.
 func setService(c *Config, no bool, args []string) error {
 	if len(args) == 0 {

@@ -56,8 +56,11 @@ var mayImport = map[string][]string{
 	"internal/plane/planetest": {
 		"internal/plane", "internal/plane/relay", "internal/dispatch", "internal/pool", "internal/acl", "internal/sock", "internal/testenv",
 	},
+	"internal/build": {
+		"internal/acl", "internal/acme", "internal/config", "internal/dispatch", "internal/edge", "internal/geoip", "internal/names", "internal/pool", "internal/sock", "internal/tlsterm",
+	},
 	"internal/app": {
-		"internal/accesslog", "internal/acl", "internal/acme", "internal/check", "internal/client", "internal/config", "internal/control", "internal/dispatch", "internal/edge", "internal/engine",
+		"internal/accesslog", "internal/acl", "internal/build", "internal/check", "internal/client", "internal/config", "internal/control", "internal/dispatch", "internal/edge", "internal/engine",
 		"internal/geoip", "internal/health", "internal/names", "internal/plane", "internal/plane/datagram", "internal/plane/loop", "internal/plane/stream", "internal/pool", "internal/process", "internal/sock", "internal/stats", "internal/store", "internal/tlsterm",
 	},
 	"cmd/pen":        {"internal/app", "internal/config", "internal/process"},

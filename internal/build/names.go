@@ -1,4 +1,4 @@
-package app
+package build
 
 import (
 	"cmp"
@@ -100,7 +100,7 @@ type answer struct {
 
 // lookUp returns the answers to queries. It waits for those that were not asked
 // before, for resolveTime at most. The error is a name that nobody could have.
-func (a *App) lookUp(ctx context.Context, queries []names.Query) (map[names.Query]answer, error) {
+func (b *Builder) lookUp(ctx context.Context, queries []names.Query) (map[names.Query]answer, error) {
 	out := map[names.Query]answer{}
 	var unknown []names.Query
 	for _, q := range queries {
@@ -110,7 +110,7 @@ func (a *App) lookUp(ctx context.Context, queries []names.Query) (map[names.Quer
 		if err := q.Check(); err != nil {
 			return nil, fmt.Errorf("unknown or invalid address [%s]: %w", q.Name, err)
 		}
-		list, wanted, err := a.names.Known(q)
+		list, wanted, err := b.opt.Names.Known(q)
 		out[q] = answer{list, err}
 		if !wanted {
 			unknown = append(unknown, q)
@@ -124,7 +124,7 @@ func (a *App) lookUp(ctx context.Context, queries []names.Query) (map[names.Quer
 	for i, q := range unknown {
 		free <- struct{}{}
 		all.Go(func() {
-			answers[i].list, answers[i].err = a.names.Lookup(limited, q)
+			answers[i].list, answers[i].err = b.opt.Names.Lookup(limited, q)
 			<-free
 		})
 	}
@@ -164,36 +164,4 @@ func listed(s config.Server, a names.Answer) config.Server {
 	}
 	s.Prio = cmp.Or(s.Prio, int(a.Priority))
 	return s
-}
-
-// follow applies the configuration in force again when names have got other
-// addresses, or this machine has, until the App is stopped.
-func (a *App) follow() {
-	interfaces := localAddrs()
-	for {
-		select {
-		case <-a.stopping.Done():
-			return
-		case <-time.After(interfaceTurn):
-			now := localAddrs()
-			if now.equal(interfaces) {
-				continue
-			}
-			interfaces = now
-		case <-a.renamed:
-		}
-		err := a.change(a.applyAgain)
-		if err != nil && a.stopping.Err() == nil {
-			a.opt.Log.Error("new addresses of servers can't be used", "error", err)
-		}
-	}
-}
-
-// readdressed is called when a name has got other addresses.
-func (a *App) readdressed(q names.Query, answers []names.Answer) {
-	a.opt.Log.Info("addresses have changed", "name", q.Name, "servers", len(answers), "first", answers[0].Addr)
-	select {
-	case a.renamed <- struct{}{}:
-	default: // it will be looked at together with the last change
-	}
 }

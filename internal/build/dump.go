@@ -1,4 +1,4 @@
-package app
+package build
 
 import (
 	"bytes"
@@ -15,7 +15,7 @@ const (
 
 // dump returns the policy's Dump: it logs what clients and servers say, in
 // hexadecimal or as text.
-func (a *App) dump(ascii bool) func(client netip.Addr, server string, fromClient bool, chunk []byte) {
+func (b *Builder) dump(ascii bool) func(client netip.Addr, server string, fromClient bool, chunk []byte) {
 	return func(client netip.Addr, server string, fromClient bool, chunk []byte) {
 		way := "from server"
 		if fromClient {
@@ -25,7 +25,7 @@ func (a *App) dump(ascii bool) func(client netip.Addr, server string, fromClient
 		if ascii {
 			show = printable
 		}
-		a.opt.Log.Debug(way, "client", client, "server", server, "bytes", len(chunk), "data", show(chunk[:min(len(chunk), maxDump)]))
+		b.opt.Log.Debug(way, "client", client, "server", server, "bytes", len(chunk), "data", show(chunk[:min(len(chunk), maxDump)]))
 	}
 }
 

@@ -1,4 +1,4 @@
-package app
+package build
 
 import (
 	"fmt"
@@ -95,39 +95,8 @@ func (s *servers) addrs(slot int, server config.Server) []netip.AddrPort {
 	return out
 }
 
-// A serverAt is a slot of a service.
-type serverAt struct {
-	service string
-	slot    int
-}
-
-// sayMissing logs which servers have no address that is of use, once for each
-// reason. Called within change.
-func (a *App) sayMissing(s config.Service, p pool.Settings) {
-	for slot, c := range p.Servers {
-		a.sayMissingAt(serverAt{s.Name, slot}, c)
-	}
-	for i, c := range p.Emergency {
-		a.sayMissingAt(serverAt{s.Name, pool.EmergencySlotOf(i)}, c)
-	}
-	a.sayMissingAt(serverAt{s.Name, pool.AbuseSlot}, p.Abuse)
-}
-
-func (a *App) sayMissingAt(at serverAt, c pool.Config) {
-	switch was, there := a.missing[at]; {
-	case c.Missing == "" && there:
-		delete(a.missing, at)
-		if c.Used() {
-			a.log(at.service).Info("server known again", "server", at.slot, "address", c.Addr)
-		}
-	case c.Missing != was:
-		a.missing[at] = c.Missing
-		a.log(at.service).Warn("server down", "server", at.slot, "address", c.Host, "reason", c.Missing)
-	}
-}
-
-// warnings says which servers would be down because their names are not known.
-func (b built) warnings(cfg config.Config) (out []string) {
+// Warnings says which servers would be down because their names are not known.
+func (b *Built) Warnings(cfg config.Config) (out []string) {
 	for _, s := range cfg.Services {
 		in := b.made[s.Name].inputs.servers
 		eachSlot(s, func(slot int, server config.Server) {
@@ -173,14 +142,14 @@ func (s *servers) at(slot int, server config.Server, preamble pool.Preamble) poo
 	why, missing := s.missing[slot]
 	a, known := s.found[slot]
 	if _, named := s.names[slot]; named && !known && !missing {
-		return pool.Config{Identity: identity(server)} // DNS has no more of them
+		return pool.Config{Identity: server.Identity()} // DNS has no more of them
 	}
 	if isListed(server.Host) {
 		server = listed(server, a)
 	}
 	c := pool.Config{
 		Max: server.Max, Hard: server.Hard, Weight: server.EffectiveWeight(), Prio: server.Prio, ACL: server.ACL,
-		Name: server.Name, Identity: identity(server), Admin: admins[server.State], Preamble: preamble,
+		Name: server.Name, Identity: server.Identity(), Admin: admins[server.State], Preamble: preamble,
 	}
 	switch addrs := s.addrs(slot, server); {
 	case missing:

@@ -1,4 +1,4 @@
-package app
+package build
 
 import (
 	"context"
@@ -9,29 +9,25 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"pen/internal/config"
 	"pen/internal/sock"
 )
 
-// interfaceTurn is how often the addresses of this machine are looked at: one
-// that it gets may be that of a server, which is Pen itself then.
-const interfaceTurn = 5 * time.Second
+// Addrs are addresses of this machine.
+type Addrs map[netip.Addr]bool
 
-// An addrSet are addresses of this machine.
-type addrSet map[netip.Addr]bool
-
-func (s addrSet) equal(t addrSet) bool { return maps.Equal(s, t) }
+// Equal reports whether two sets are the same.
+func (s Addrs) Equal(t Addrs) bool { return maps.Equal(s, t) }
 
 // has reports whether a connection to an address comes to this machine.
-func (s addrSet) has(addr netip.Addr) bool {
+func (s Addrs) has(addr netip.Addr) bool {
 	return addr.IsLoopback() || addr.IsUnspecified() || s[addr]
 }
 
-// localAddrs returns the addresses of this machine's interfaces.
-func localAddrs() addrSet {
-	out := addrSet{}
+// LocalAddrs returns the addresses of this machine's interfaces.
+func LocalAddrs() Addrs {
+	out := Addrs{}
 	all, _ := net.InterfaceAddrs() // without them loopback is left
 	for _, a := range all {
 		if n, ok := a.(*net.IPNet); ok {
@@ -43,8 +39,8 @@ func localAddrs() addrSet {
 	return out
 }
 
-// A door is where Pen listens.
-type door struct {
+// An ownListener is an address that Pen listens on.
+type ownListener struct {
 	of   string         // "control", "agent_listen" or "service NAME"
 	name string         // of the service
 	isOf bool           // a service's
@@ -53,45 +49,41 @@ type door struct {
 	path string
 }
 
-// doors are all of a configuration, by protocol and port, and those of Unix
+// ownListeners are all of a configuration, by protocol and port, and those of Unix
 // sockets.
-type doors struct {
-	tcp, udp map[uint16][]door
-	unix     []door
-	local    func() addrSet
+type ownListeners struct {
+	tcp, udp map[uint16][]ownListener
+	unix     []ownListener
+	local    func() Addrs
 }
 
-// doorsOf returns where Pen listens with a configuration. It may look up names,
-// until ctx is done.
-func (a *App) doorsOf(ctx context.Context, cfg config.Config) doors {
-	var local addrSet
-	out := doors{tcp: map[uint16][]door{}, udp: map[uint16][]door{}, local: func() addrSet {
+// ownListenersOf returns the addresses that Pen listens on with a configuration. It
+// may look up names, until ctx is done.
+func ownListenersOf(ctx context.Context, cfg config.Config, bound func(service, addr string) net.Addr) ownListeners {
+	var local Addrs
+	out := ownListeners{tcp: map[uint16][]ownListener{}, udp: map[uint16][]ownListener{}, local: func() Addrs {
 		if local == nil {
-			local = localAddrs()
+			local = LocalAddrs()
 		}
 		return local
 	}}
 	for _, s := range cfg.Services {
-		running := a.services[s.Name]
 		for _, text := range s.Listeners() {
-			var at net.Addr
-			if running != nil && running.listeners[text].plane != nil {
-				at = running.listeners[text].ln.Addr()
-			}
-			d := door{of: "the first service", name: s.Name, isOf: true}
+			at := bound(s.Name, text)
+			d := ownListener{of: "the first service", name: s.Name, isOf: true}
 			if s.Name != config.DefaultService {
 				d.of = "service " + s.Name
 			}
 			out.add(ctx, d, s.UDP, text, at)
 		}
 	}
-	out.add(ctx, door{of: "control"}, false, cfg.Control, nil)
-	out.add(ctx, door{of: "agent_listen"}, false, cfg.AgentListen, nil)
+	out.add(ctx, ownListener{of: "control"}, false, cfg.Control, nil)
+	out.add(ctx, ownListener{of: "agent_listen"}, false, cfg.AgentListen, nil)
 	return out
 }
 
-// add adds a door by its address as it is written, or as it is bound.
-func (o *doors) add(ctx context.Context, d door, udp bool, text string, at net.Addr) {
+// add adds a listener by its address as it is written, or as it is bound.
+func (o *ownListeners) add(ctx context.Context, d ownListener, udp bool, text string, at net.Addr) {
 	if text == "" {
 		return
 	}
@@ -129,8 +121,8 @@ func (o *doors) add(ctx context.Context, d door, udp bool, text string, at net.A
 	}
 }
 
-// behind returns the doors that a connection or datagram to an address comes to.
-func (o *doors) behind(udp bool, to netip.AddrPort) (out []door) {
+// behind returns the listeners that a connection or datagram to an address comes to.
+func (o *ownListeners) behind(udp bool, to netip.AddrPort) (out []ownListener) {
 	by := o.tcp
 	if udp {
 		by = o.udp
@@ -149,11 +141,11 @@ func (o *doors) behind(udp bool, to netip.AddrPort) (out []door) {
 	return out
 }
 
-// listensAt reports whether there is any door at a port.
-func (o *doors) listensAt(port uint16) bool { return o.tcp[port] != nil || o.udp[port] != nil }
+// listensAt reports whether there is any listener at a port.
+func (o *ownListeners) listensAt(port uint16) bool { return o.tcp[port] != nil || o.udp[port] != nil }
 
 // behindPath is behind for the path of a Unix socket.
-func (o *doors) behindPath(path string) (out []door) {
+func (o *ownListeners) behindPath(path string) (out []ownListener) {
 	for _, d := range o.unix {
 		if filepath.Clean(d.path) == filepath.Clean(path) || sameFile(d.path, path) {
 			out = append(out, d)
@@ -175,11 +167,11 @@ func sameFile(a, b string) bool {
 // back to the service that makes it, again and again. A service whose server is
 // another one of Pen's is none.
 type circles struct {
-	doors
+	ownListeners
 	leads map[string][]string // from a service to others
 }
 
-func circlesOf(o doors, cfg config.Config) *circles {
+func circlesOf(o ownListeners, cfg config.Config) *circles {
 	c := &circles{o, map[string][]string{}}
 	for _, s := range cfg.Services {
 		for _, r := range s.Routes {
@@ -192,7 +184,7 @@ func circlesOf(o doors, cfg config.Config) *circles {
 // add takes the address of a service's server, and returns why it must not be
 // one. An address that is refused is not taken.
 func (c *circles) add(s config.Service, addr netip.AddrPort, path string) error {
-	var all []door
+	var all []ownListener
 	at := path
 	if path != "" {
 		all = c.behindPath(path)

@@ -1,4 +1,4 @@
-package app
+package build
 
 import (
 	"cmp"
@@ -14,29 +14,29 @@ import (
 	"pen/internal/sock"
 )
 
-// A claim is an address that a configuration binds.
-type claim struct {
-	who     string // wants it
-	text    string // as it was written
-	network string // "tcp", "udp" or "unix"
-	host    string // or the path of a Unix socket
-	port    int
+// A Claim is an address that a configuration binds.
+type Claim struct {
+	Who     string // wants it
+	Text    string // as it was written
+	Network string // "tcp", "udp" or "unix"
+	Host    string // or the path of a Unix socket
+	Port    int
 }
 
-// conflicts reports all addresses and files that two parts of a configuration
+// Conflicts reports all addresses and files that two parts of a configuration
 // want at once. It asks nobody: what other programs have is found by binding.
-func conflicts(cfg config.Config) error {
-	claims, errs := claimsOf(cfg)
+func Conflicts(cfg config.Config) error {
+	claims, errs := Claims(cfg)
 	type place struct {
 		network string
 		port    int
 	}
-	taken := map[place][]claim{}
+	taken := map[place][]Claim{}
 	for _, c := range claims {
-		at := place{c.network, c.port}
+		at := place{c.Network, c.Port}
 		for _, other := range taken[at] {
 			if c.overlaps(other) {
-				errs = append(errs, fmt.Errorf("%s: %s: %s has %s already", c.who, c.text, other.who, other.text))
+				errs = append(errs, fmt.Errorf("%s: %s: %s has %s already", c.Who, c.Text, other.Who, other.Text))
 				break
 			}
 		}
@@ -49,38 +49,30 @@ func conflicts(cfg config.Config) error {
 		}
 		file := filepath.Clean(s.TableFile)
 		if other, ok := files[file]; ok {
-			errs = append(errs, fmt.Errorf("%s: table_file %s: %s has it already, want another file", called(s.Name), s.TableFile, other))
+			errs = append(errs, fmt.Errorf("%s: table_file %s: %s has it already, want another file", config.Describe(s.Name), s.TableFile, other))
 			continue
 		}
-		files[file] = called(s.Name)
+		files[file] = config.Describe(s.Name)
 	}
 	return errors.Join(errs...)
 }
 
-// called is what a service is called in errors that are about several.
-func called(service string) string {
-	if service == config.DefaultService {
-		return "default service"
-	}
-	return "service " + service
-}
-
-// claimsOf are the addresses that a configuration binds, and what is wrong with
+// Claims are the addresses that a configuration binds, and what is wrong with
 // others.
-func claimsOf(cfg config.Config) (claims []claim, errs []error) {
+func Claims(cfg config.Config) (claims []Claim, errs []error) {
 	add := func(who, network, text string) {
 		kind, address, err := sock.Split(text)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", who, err))
 			return
 		}
-		c := claim{who: who, text: text, network: network}
+		c := Claim{Who: who, Text: text, Network: network}
 		if kind == "unix" {
-			c.network, c.host = kind, filepath.Clean(address)
+			c.Network, c.Host = kind, filepath.Clean(address)
 		} else {
 			host, port, _ := net.SplitHostPort(address)
-			c.host = host
-			c.port, _ = strconv.Atoi(port) // as Split wrote it
+			c.Host = host
+			c.Port, _ = strconv.Atoi(port) // as Split wrote it
 		}
 		claims = append(claims, c)
 	}
@@ -90,7 +82,7 @@ func claimsOf(cfg config.Config) (claims []claim, errs []error) {
 			network = "udp"
 		}
 		for _, addr := range s.Listeners() {
-			add(called(s.Name), network, addr)
+			add(config.Describe(s.Name), network, addr)
 		}
 	}
 	if cfg.Control != "" && opensControl(cfg) {
@@ -111,18 +103,18 @@ func opensControl(cfg config.Config) bool {
 
 // overlaps reports whether the kernel refuses one address where the other is
 // bound, both of the same network and port.
-func (c claim) overlaps(other claim) bool {
-	if c.network == "unix" {
-		return c.host == other.host
+func (c Claim) overlaps(other Claim) bool {
+	if c.Network == "unix" {
+		return c.Host == other.Host
 	}
-	if c.port == 0 { // any port that is free
+	if c.Port == 0 { // any port that is free
 		return false
 	}
-	if cmp.Or(c.host, "::") == cmp.Or(other.host, "::") {
+	if cmp.Or(c.Host, "::") == cmp.Or(other.Host, "::") {
 		return true
 	}
-	a, aerr := netip.ParseAddr(cmp.Or(c.host, "::"))
-	b, berr := netip.ParseAddr(cmp.Or(other.host, "::"))
+	a, aerr := netip.ParseAddr(cmp.Or(c.Host, "::"))
+	b, berr := netip.ParseAddr(cmp.Or(other.Host, "::"))
 	if aerr != nil || berr != nil { // a name may be any of this host's addresses, but is seldom all
 		return false
 	}
