@@ -125,9 +125,9 @@ func (s *service) Snapshot() stats.Snapshot {
 			Connects: c.Connects, Sent: c.Sent, Received: c.Received,
 		})
 	}
-	for r, n := range st.Refused {
+	for what, n := range st.Shown() {
 		if n > 0 {
-			out.Refused = append(out.Refused, stats.Refused{Reason: dispatch.Reason(r).String(), Count: n})
+			out.Refused = append(out.Refused, stats.Refused{Reason: what, Count: n})
 		}
 	}
 	for _, c := range a.cfg.Load().certificates(s.name) {

@@ -92,8 +92,7 @@ const leastUnidentified = 16
 func (f *Flow) identify(n newcomer, denied bool) error {
 	d := f.d
 	if d.unidentified[n.key] >= max(d.cfg.ConnMax/2, leastUnidentified) {
-		d.refused[ClientConns].Add(1)
-		return ErrLimited
+		return f.limited(ClientConns)
 	}
 	if err := f.enter(n, denied); err != nil {
 		return err
@@ -158,7 +157,7 @@ func (d *Dispatcher) denies(n newcomer) (bool, error) {
 		return false, nil
 	}
 	if d.pool.Abuse() == nil {
-		d.refused[Denied].Add(1)
+		d.refuse(n.at, Denied)
 		return true, ErrDenied
 	}
 	return true, nil
@@ -181,25 +180,41 @@ func (d *Dispatcher) refuses(n newcomer, denied bool) error {
 		return nil
 	}
 	if early, why, over := d.overLimit(n.key, n.now); over && !d.mayDelay(early) {
-		d.refused[why].Add(1)
+		d.refuse(n.at, why)
 		return ErrLimited
 	}
 	return nil
 }
 
-// enter makes a flow its client's, or refuses the client with ErrLimited.
+// limited counts a client that is refused, and returns ErrLimited.
+func (f *Flow) limited(why Refusal) error {
+	f.why = why
+	f.d.counters.refused[why].Add(1)
+	return ErrLimited
+}
+
+// enter makes a flow its client's. What becomes of a client that the access list
+// permits is a ladder: it is admitted, perhaps after a delay, or it gets the abuse
+// server, or it is refused with ErrLimited.
 func (f *Flow) enter(n newcomer, denied bool) error {
 	d := f.d
-	found := onList
+	early, why, over := time.Duration(0), Refusal(0), false
 	if !denied {
-		wait, over, err := d.applyLimits(n.key, n.now)
-		if err != nil {
-			return err
-		}
-		if found = permitted; over {
-			found = overLimit
-		}
-		f.delay(wait)
+		early, why, over = d.overLimit(n.key, n.now)
+	}
+	found := permitted
+	switch {
+	case denied:
+		found = onList
+	case !over:
+	case d.mayDelay(early):
+		d.note(Delayed)
+		f.delay(early)
+	case d.pool.Abuse() != nil:
+		d.note(Diverted)
+		found = overLimit
+	default:
+		return f.limited(why)
 	}
 	f.client, f.remembered, f.judgement = endpointOf(n.at), int32(d.clients.Load().slot(n.remembered)), found
 	f.permits, f.era = n.permits, n.era

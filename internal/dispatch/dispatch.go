@@ -129,9 +129,9 @@ type Dispatcher struct {
 	rules   atomic.Pointer[Config]      // set with mu held; what is in it never changes
 	moment  atomic.Pointer[moment]      // of the servers, set by publish
 	ready   atomic.Int64                // connections kept ready
-	refused [Reasons]atomic.Uint64
 
-	all Meter // of the service's bytes
+	counters counters
+	all      Meter // of the service's bytes
 
 	mu    mutex   // guards all below; unlock gives it back
 	cfg   *Config // as rules
@@ -159,7 +159,6 @@ type Dispatcher struct {
 	changed   chan struct{} // closed and dropped by publish
 
 	surveys []*survey     // under way
-	early   uint64        // connections that servers ended early
 	drains  map[int]drain // by slot
 	movedAt time.Duration // when the last flow was moved
 	moved   []move        // those of the last returnTime, by Rebalance

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -379,10 +380,25 @@ func TestRefusalsAreCounted(t *testing.T) {
 	d.Admit(from(2), &carrier{})
 	held.Done(ByClient)
 	visit(t, d, from(1), 0)
-	d.Refuse(Overflow, 5)
-	want := [Reasons]uint64{Denied: 1, NoServer: 1, Overflow: 5}
-	if got := d.Status().Refused; got != want {
-		t.Errorf("refused %v, want %v", got, want)
+	d.Drop(Overflow, 5)
+	d.Refuse(from(3), BadHeader)
+	want := Counts{Refused: [Refusals]uint64{Denied: 1, NoServer: 1, BadHeader: 1}, Dropped: [Drops]uint64{Overflow: 5}}
+	if got := d.Status().Counts; got != want {
+		t.Errorf("counts %v, want %v", got, want)
+	}
+}
+
+// The order and the words are those that users know.
+func TestCountsShown(t *testing.T) {
+	var words []string
+	for word := range (&Counts{}).Shown() {
+		words = append(words, word)
+	}
+	const want = "denied, full, no server, queue full, not read, not sent, stopping, displaced, client connections, client rate, " +
+		"connections limit, rate, delayed, diverted, waiting queue full, queue time, bandwidth, proxy header, tls handshake, " +
+		"http request, tls busy, own address"
+	if got := strings.Join(words, ", "); got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }
 

@@ -20,7 +20,7 @@ type Ending uint8
 const (
 	NotEnded Ending = iota // what a flow has seen that goes on
 	// Refused says that Pen refused the client or its request, or found no server;
-	// why is counted apart, as a Reason.
+	// [Record.Refusal] says why.
 	Refused
 	ByClient      // it closed first, in order
 	ByServer      // likewise
@@ -73,7 +73,7 @@ func (f *Flow) judgeEnd(s *pool.Server, t Traffic, e Ending, now time.Duration) 
 	case answered:
 		f.d.pool.WentWell(s)
 	case byServer && now-f.since < f.d.cfg.EarlyEnd:
-		f.d.early++
+		f.d.note(EarlyEnd)
 		if f.d.pool.EarlyEnd(s, f.client.addr(), now) {
 			f.d.tell(s, "left alone: it ends connections without a byte")
 		}

@@ -49,7 +49,7 @@ type Explanation struct {
 	Age        time.Duration // since its last connection, if it is known
 	// Limit is which limit it is over, if Over; then it is held for Hold, if that
 	// is not 0, or else diverted to the abuse server or refused.
-	Limit Reason
+	Limit Refusal
 	Over  bool
 	Hold  time.Duration
 	Chose int    // slot that was chosen first, or pool.None

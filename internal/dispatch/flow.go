@@ -54,7 +54,7 @@ type Flow struct {
 	phase     phase
 	judgement judgement
 	proof     proof
-	why       Reason // what it is refused for if no server is left
+	why       Refusal // what it is refused for if no server is left
 
 	wait  *wait // of a flow that waits, or has to wait, or has waited in vain
 	meter *Meter
@@ -194,7 +194,7 @@ func (f *Flow) Next() (Target, bool) {
 			}
 			f.stage++
 		case stageEnd:
-			d.refused[f.why].Add(1)
+			d.counters.refused[f.why].Add(1)
 			return Target{}, false
 		}
 		s = f.next(f, now)
@@ -401,6 +401,9 @@ func (f *Flow) Done(e Ending) {
 	f.vacate()
 	if s != nil {
 		d.offer(s, now)
+	}
+	if e == ByDisplacement {
+		d.note(Displaced)
 	}
 	d.unlock()
 	switch {

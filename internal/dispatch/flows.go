@@ -31,8 +31,7 @@ type Status struct {
 	ClientsMax int
 	Evicted    uint64 // clients that were forgotten for lack of room, since the start
 	ConnMax    int
-	Refused    [Reasons]uint64 // since the start, by Reason
-	EarlyEnds  uint64          // since the start, see [Config.EarlyEnd]
+	Counts
 }
 
 // Numbers are a Dispatcher's counts at one moment.
@@ -161,11 +160,8 @@ func (d *Dispatcher) Status() Status {
 	}, func() {})
 	st.Servers = s.servers()
 	d.mu.Lock()
-	st.Now, st.Last, st.ConnMax, st.EarlyEnds = d.now(), d.last, d.cfg.ConnMax, d.early
+	st.Now, st.Last, st.ConnMax, st.Counts = d.now(), d.last, d.cfg.ConnMax, d.counters.counts()
 	d.unlock()
-	for r := range d.refused {
-		st.Refused[r] = d.refused[r].Load()
-	}
 	for i, key := range keys {
 		if c := known[key]; c != nil {
 			fs := &st.Flows[i]

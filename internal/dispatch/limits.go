@@ -106,25 +106,6 @@ func (c *Config) key(addr netip.Addr) netip.Addr {
 	return addr
 }
 
-// applyLimits says what becomes of a client that the access list permits: it is
-// admitted, perhaps after a delay, or it gets the abuse server, or it is refused with
-// ErrLimited. Each outcome but the plain first is counted.
-func (d *Dispatcher) applyLimits(client netip.Addr, now time.Duration) (delay time.Duration, divert bool, err error) {
-	delay, why, over := d.overLimit(client, now)
-	switch {
-	case !over:
-		return 0, false, nil
-	case d.mayDelay(delay):
-		d.refused[Delayed].Add(1)
-		return delay, false, nil
-	case d.pool.Abuse() != nil:
-		d.refused[Diverted].Add(1)
-		return 0, true, nil
-	}
-	d.refused[why].Add(1)
-	return 0, false, ErrLimited
-}
-
 // mayDelay reports whether a client that is too early by so much is delayed.
 func (d *Dispatcher) mayDelay(early time.Duration) bool {
 	return early > 0 && early <= d.cfg.Limits.Delay && d.limits.delayed.n < maxDelayed
@@ -133,7 +114,7 @@ func (d *Dispatcher) mayDelay(early time.Duration) bool {
 // overLimit reports whether a new flow of a client would be over a limit, and
 // over which. wait is how long it would have to wait to conform; 0 if that is
 // not a question of time.
-func (d *Dispatcher) overLimit(client netip.Addr, now time.Duration) (wait time.Duration, why Reason, over bool) {
+func (d *Dispatcher) overLimit(client netip.Addr, now time.Duration) (wait time.Duration, why Refusal, over bool) {
 	lim, known := &d.cfg.Limits, tally{}
 	if lim.byClient() && client.IsValid() {
 		known = d.limits.clients.of(client)

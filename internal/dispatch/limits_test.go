@@ -87,7 +87,7 @@ func TestLadder(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		limits Limits
-		why    Reason
+		why    Refusal
 		others bool // other clients are refused as well
 		timed  bool // and time is all that it takes
 	}{
@@ -117,7 +117,7 @@ func TestLadder(t *testing.T) {
 			if tt.others {
 				refused++
 			}
-			var want [Reasons]uint64
+			var want [Refusals]uint64
 			want[tt.why] = refused
 			if got := d.Status().Refused; got != want {
 				t.Errorf("refused %v, want %v", got, want)
@@ -126,7 +126,7 @@ func TestLadder(t *testing.T) {
 			cfg.Pool.Abuse = server("192.0.2.8:1")
 			d.Configure(cfg)
 			c, slot, err := open(t, d, from(1))
-			if err != nil || slot != abuse || d.Status().Refused[Diverted] != 1 {
+			if err != nil || slot != abuse || d.Status().Events[Diverted] != 1 {
 				t.Errorf("with an abuse server: slot %d, %v", slot, err)
 			}
 			c.Done(ByClient)

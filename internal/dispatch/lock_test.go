@@ -40,7 +40,7 @@ func TestKnownDatagramsDoNotLock(t *testing.T) {
 		if f.Rule(&target) != Stay || f.Turn() != None {
 			t.Error("it must go elsewhere")
 		}
-		d.Refuse(Unsent, 1)
+		d.Drop(Unsent, 1)
 	}
 	for _, change := range []struct {
 		name string

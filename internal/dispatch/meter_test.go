@@ -132,7 +132,7 @@ func TestEarlyEnd(t *testing.T) {
 			if tt.early && within > 0 {
 				want = 1
 			}
-			if got := d.Status().EarlyEnds; got != want {
+			if got := d.Status().Events[EarlyEnd]; got != want {
 				t.Errorf("%s, within %v: %d", tt.name, within, got)
 			}
 		}

@@ -88,7 +88,6 @@ func (d *Dispatcher) givingWay() []victim {
 			break
 		}
 	}
-	d.refused[Displaced].Add(uint64(len(over)))
 	return over
 }
 

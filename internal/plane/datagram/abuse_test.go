@@ -32,7 +32,7 @@ func TestRefusedDisplaceNobody(t *testing.T) {
 	s.refused(t, dispatch.ClientConns, 3)
 	ask(t, c, "2", "a")
 	st := s.Status()
-	if st.Refused[dispatch.Displaced] != 0 || st.Refused[dispatch.Full] != 0 || len(st.Flows) != 1 || st.Flows[0].ID != id || st.Flows[0].FromClient != 2 {
+	if st.Events[dispatch.Displaced] != 0 || st.Refused[dispatch.Full] != 0 || len(st.Flows) != 1 || st.Flows[0].ID != id || st.Flows[0].FromClient != 2 {
 		t.Errorf("refused %v, flows %+v", st.Refused, st.Flows)
 	}
 }
@@ -59,7 +59,7 @@ func TestDummyWaitsForNobody(t *testing.T) {
 	c := dial(t, "", path)
 	send(t, c, "x")
 	want(t, c, "HTTP/1.1 200 OK\r\nContent-Length: 15\r\nContent-Type: text/html\r\n\r\nUlric was here.")
-	if n := s.Status().Refused[dispatch.Overflow]; n < many-1000 {
+	if n := s.count(dispatch.Overflow); n < many-1000 {
 		t.Errorf("%d answers were dropped of %d", n, many)
 	}
 }

@@ -109,11 +109,11 @@ func (p *Plane) inTurn(f *flow, slot int) *flow {
 // dispatch.None.
 func (p *Plane) begin(from peer, h wire.Header, slot int) (f *flow, ok bool) {
 	if !p.retired.IsZero() {
-		p.d.Refuse(dispatch.Stopping, 1)
+		p.d.Drop(dispatch.Stopping, 1)
 		return nil, false
 	}
 	if listeners.has(from.addr) {
-		p.d.Refuse(dispatch.Looped, 1)
+		p.d.Drop(dispatch.Looped, 1)
 		return nil, false
 	}
 	if g := p.flows.by[h.Source.Addr()]; g != nil {
@@ -157,13 +157,12 @@ func (p *Plane) admit(h wire.Header, f *flow) (*dispatch.Flow, error) {
 		policy, err = p.d.Admit(h.Source, f)
 	}
 	if errors.Is(err, dispatch.ErrFull) {
-		p.d.Refuse(dispatch.Full, 1)
+		p.d.Refuse(h.Source, dispatch.Full)
 	}
 	return policy, err
 }
 
 func (p *Plane) displace(f *flow) {
-	p.d.Refuse(dispatch.Displaced, 1)
 	p.end(f, dispatch.ByDisplacement)
 }
 

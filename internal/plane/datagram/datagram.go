@@ -149,7 +149,7 @@ func (p *Plane) read() {
 	for {
 		n, from, lost, err := p.socket.read(buf)
 		if lost > 0 {
-			p.d.Refuse(dispatch.Unread, lost)
+			p.d.Drop(dispatch.Unread, lost)
 		}
 		switch {
 		case err == nil:
@@ -171,7 +171,7 @@ func (p *Plane) forward(from peer, b []byte) {
 	defer p.mu.Unlock()
 	h, b, err := p.identify(&from, b)
 	if err != nil {
-		p.d.Refuse(dispatch.BadHeader, 1)
+		p.d.Refuse(from.addr, dispatch.BadHeader)
 		p.drop(from)
 		return
 	}

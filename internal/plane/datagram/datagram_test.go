@@ -232,7 +232,7 @@ func TestFullTable(t *testing.T) {
 	}
 	ask(t, live, "3", "a")
 	st := s.Status()
-	if len(st.Flows) != 4 || st.Refused[dispatch.Displaced] != 47 || st.Flows[0].ID != id || st.Flows[0].FromClient != 3 {
+	if len(st.Flows) != 4 || st.Events[dispatch.Displaced] != 47 || st.Flows[0].ID != id || st.Flows[0].FromClient != 3 {
 		t.Errorf("%d flows, refused %v, the first is %+v", len(st.Flows), st.Refused, st.Flows[0])
 	}
 	// With nothing but conversations, new ones are dropped.
@@ -259,7 +259,7 @@ func TestDrain(t *testing.T) {
 	s.cancel()
 	testenv.Eventually(t, "a new client is refused", func() bool {
 		send(t, dial(t, "", s.addr), "x")
-		return s.Status().Refused[dispatch.Stopping] > 0
+		return s.count(dispatch.Stopping) > 0
 	})
 	ask(t, c, "2", "a")
 	if s.isOver() {
@@ -322,7 +322,7 @@ func TestSlowServerDelaysNobody(t *testing.T) {
 	for i := range many {
 		send(t, c, fmt.Sprint(i))
 	}
-	testenv.Eventually(t, "drops are counted", func() bool { return s.Status().Refused[dispatch.Overflow] > 0 })
+	testenv.Eventually(t, "drops are counted", func() bool { return s.count(dispatch.Overflow) > 0 })
 	ask(t, dial(t, "127.0.0.2", s.addr), "y", "a")
 	for i := range maxWaiting {
 		read(i)
@@ -412,8 +412,8 @@ func TestUnreadIsCounted(t *testing.T) {
 	// The count comes with the first datagram that found room again.
 	testenv.Eventually(t, "every datagram is counted", func() bool {
 		send(t, c, "y")
-		r := d.Status().Refused
-		return r[dispatch.Unread] > 0 && r[dispatch.Unread]+r[dispatch.NoServer] >= most
+		n := d.Status().Counts
+		return n.Dropped[dispatch.Unread] > 0 && n.Dropped[dispatch.Unread]+n.Refused[dispatch.NoServer] >= most
 	})
 	cancel()
 	<-over

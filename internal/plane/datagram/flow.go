@@ -151,7 +151,7 @@ func (f *flow) disconnect() {
 	f.server, f.waiting, f.size = nil, nil, 0
 	f.serverFD.Store(-1)
 	if n > 0 {
-		f.plane.d.Refuse(dispatch.Overflow, n)
+		f.plane.d.Drop(dispatch.Overflow, n)
 	}
 	switch {
 	case c == nil:
@@ -168,7 +168,7 @@ func (f *flow) disconnect() {
 // that the server's machine refuses it.
 func (f *flow) send(b []byte) {
 	if f.server != nil && f.toServerPause.drops(f.target.Spend, len(b)) {
-		f.plane.d.Refuse(dispatch.Bandwidth, 1)
+		f.plane.d.Drop(dispatch.Bandwidth, 1)
 		return
 	}
 	f.sent++
@@ -202,7 +202,7 @@ func (f *flow) transmit(b []byte) bool {
 			}
 			continue
 		default:
-			f.plane.d.Refuse(dispatch.Unsent, 1)
+			f.plane.d.Drop(dispatch.Unsent, 1)
 		}
 		return true
 	}
@@ -252,7 +252,7 @@ func (f *flow) write(b []byte) error {
 // is a server.
 func (f *flow) wait(b []byte) {
 	if len(f.waiting) == maxWaiting || f.size+len(b) > maxWaitingBytes {
-		f.plane.d.Refuse(dispatch.Overflow, 1)
+		f.plane.d.Drop(dispatch.Overflow, 1)
 		return
 	}
 	f.waiting = append(f.waiting, slices.Clone(b))
@@ -280,7 +280,7 @@ func (f *flow) flush(c net.Conn, fd int) bool {
 			f.headed = true
 			f.toServer.Add(uint64(len(b)))
 		default: // the receiver learns it as well
-			f.plane.d.Refuse(dispatch.Unsent, 1)
+			f.plane.d.Drop(dispatch.Unsent, 1)
 		}
 		f.waiting, f.size = f.waiting[1:], f.size-len(b)
 	}
@@ -301,7 +301,7 @@ func (f *flow) receive(c net.Conn, raw syscall.RawConn, t dispatch.Target, serve
 			continue
 		}
 		if toClient.drops(t.Spend, len(in.b)) {
-			f.plane.d.Refuse(dispatch.Bandwidth, 1)
+			f.plane.d.Drop(dispatch.Bandwidth, 1)
 			in.give()
 			continue
 		}
@@ -372,9 +372,9 @@ func (f *flow) answer(b []byte) {
 	case err == nil:
 		f.toClient.Add(uint64(len(b)))
 	case errors.Is(err, syscall.EAGAIN):
-		f.plane.d.Refuse(dispatch.Overflow, 1)
+		f.plane.d.Drop(dispatch.Overflow, 1)
 	default:
-		f.plane.d.Refuse(dispatch.Unsent, 1)
+		f.plane.d.Drop(dispatch.Unsent, 1)
 	}
 }
 
@@ -385,8 +385,8 @@ func (f *flow) reply(b []byte) {
 	case err == nil:
 		f.toClient.Add(uint64(len(b)))
 	case errors.Is(err, syscall.EAGAIN):
-		f.plane.d.Refuse(dispatch.Overflow, 1)
+		f.plane.d.Drop(dispatch.Overflow, 1)
 	default:
-		f.plane.d.Refuse(dispatch.Unsent, 1)
+		f.plane.d.Drop(dispatch.Unsent, 1)
 	}
 }

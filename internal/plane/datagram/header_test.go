@@ -119,7 +119,7 @@ func TestHeaderIsNotGuessed(t *testing.T) {
 	for _, text := range []string{from("192.0.2.1:1"), from("192.0.2.1:1") + "x", "PROXY UNKNOWN\r\n", "x"} {
 		ask(t, dial(t, "127.0.0.1", s.addr), text, "a")
 	}
-	if r := s.Status().Refused; r != ([dispatch.Reasons]uint64{}) {
+	if r := s.Status().Counts; r != (dispatch.Counts{}) {
 		t.Errorf("refused: %v", r)
 	}
 }

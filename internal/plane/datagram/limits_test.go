@@ -120,7 +120,7 @@ func TestEarlyClientIsHeld(t *testing.T) {
 	for _, c := range all {
 		want(t, c, "a x")
 	}
-	if n := s.Status().Refused[dispatch.Delayed]; n == 0 {
+	if n := s.count(dispatch.Delayed); n == 0 {
 		t.Error("none was held")
 	}
 }

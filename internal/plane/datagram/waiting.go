@@ -73,7 +73,7 @@ func (f *flow) sendKept() {
 	f.waiting, f.size = nil, 0
 	for _, b := range kept {
 		if f.toServerPause.drops(f.target.Spend, len(b)) {
-			f.plane.d.Refuse(dispatch.Bandwidth, 1)
+			f.plane.d.Drop(dispatch.Bandwidth, 1)
 			continue
 		}
 		if f.target.Log != nil {

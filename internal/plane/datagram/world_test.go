@@ -82,10 +82,15 @@ func (s *service) isOver() bool {
 	}
 }
 
+func (s *service) count(r dispatch.Reason) uint64 {
+	st := s.Status()
+	return st.Of(r)
+}
+
 // refused waits until something was refused n times for a reason.
 func (s *service) refused(t *testing.T, r dispatch.Reason, n uint64) {
 	t.Helper()
-	testenv.Eventually(t, fmt.Sprintf("%d times %v", n, r), func() bool { return s.Status().Refused[r] == n })
+	testenv.Eventually(t, fmt.Sprintf("%d times %v", n, r), func() bool { return s.count(r) == n })
 }
 
 func config(servers ...string) dispatch.Config {

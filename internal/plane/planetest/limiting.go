@@ -50,7 +50,7 @@ var limiting = []conformance{
 		if took := time.Since(begin); took < more*time.Second/rate {
 			t.Errorf("%d clients in %v", rate+more, took)
 		}
-		if n := s.d.Status().Refused[dispatch.Delayed]; n == 0 {
+		if n := s.d.Status().Events[dispatch.Delayed]; n == 0 {
 			t.Error("none was held")
 		}
 	}},
@@ -149,7 +149,7 @@ var limiting = []conformance{
 			s.flows(t, 1)
 			end(client, server)
 			s.flows(t, 0)
-			if n := s.d.Status().EarlyEnds; n != uint64(i+1) {
+			if n := s.d.Status().Events[dispatch.EarlyEnd]; n != uint64(i+1) {
 				t.Errorf("%d early ends, want %d", n, i+1)
 			}
 		}
@@ -170,7 +170,7 @@ var limiting = []conformance{
 			end(client, server)
 			s.flows(t, 0)
 		}
-		if n := s.d.Status().EarlyEnds; n != 2 {
+		if n := s.d.Status().Events[dispatch.EarlyEnd]; n != 2 {
 			t.Errorf("%d early ends, want 2", n)
 		}
 	}},
@@ -178,8 +178,8 @@ var limiting = []conformance{
 
 func (s *service) wantRefused(t *testing.T, why dispatch.Reason, n uint64) {
 	t.Helper()
-	if got := s.d.Status().Refused[why]; got != n {
-		t.Errorf("%v: %d, want %d", why, got, n)
+	if st := s.d.Status(); st.Of(why) != n {
+		t.Errorf("%v: %d, want %d", why, st.Of(why), n)
 	}
 }
 

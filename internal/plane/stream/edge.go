@@ -75,7 +75,7 @@ var errNoPlace = errors.New("no place in its service")
 func (p *Plane) open(f *dispatch.Flow, l *link, s Service) (*dispatch.Flow, Service, error) {
 	if s.Edge.accepts(l) {
 		if err := l.readHeader(); err != nil {
-			l.count(s, dispatch.BadHeader)
+			l.refuse(s, dispatch.BadHeader)
 			return f, s, err
 		}
 		if err := f.Admit(l.from); err != nil {
@@ -85,7 +85,7 @@ func (p *Plane) open(f *dispatch.Flow, l *link, s Service) (*dispatch.Flow, Serv
 	if s.Edge.Routes != nil && !f.Diverted() {
 		hello, err := l.readHello()
 		if err != nil {
-			l.count(s, dispatch.BadHello)
+			l.refuse(s, dispatch.BadHello)
 			return f, s, err
 		}
 		if to, ok := s.Edge.Routes.Find(hello); ok && to.Dispatcher != s.Dispatcher {
@@ -112,21 +112,24 @@ func (l *link) move(f *dispatch.Flow, to Service) (*dispatch.Flow, error) {
 			return f, err
 		}
 		if moved != nil {
+			l.flow = moved
 			return moved, nil
 		}
 		select {
 		case <-full:
 		case <-ctx.Done():
-			l.count(to, dispatch.Full)
+			l.refuse(to, dispatch.Full)
 			return f, errNoPlace
 		}
 	}
 }
 
-// count counts why a connection is refused, unless it was killed.
-func (l *link) count(s Service, why dispatch.Reason) {
+// refuse says why a service refuses the client, or its request, unless the link was
+// killed.
+func (l *link) refuse(by Service, why dispatch.Refusal) {
 	if !l.broken.Load() {
-		s.Dispatcher.Refuse(why, 1)
+		l.machine.Note(dispatch.Refused)
+		l.flow.Refuse(by.Dispatcher, why)
 	}
 }
 

@@ -194,8 +194,7 @@ func (f *forwarder) rewrite(b []byte) (rest []byte, readErr, writeErr error) {
 func (f *forwarder) refuse(why *wire.Refusal) bool {
 	f.refused, f.begun, f.due = true, nil, time.Time{}
 	l := f.half.link
-	l.machine.Note(dispatch.Refused)
-	l.count(l.service, dispatch.BadRequest)
+	l.refuse(l.service, dispatch.BadRequest)
 	l.plane.log.Debug("request refused", "client", l.from, "reason", why)
 	if l.http.refuse(why) {
 		return true

@@ -33,6 +33,7 @@ type link struct {
 
 	up      half // from the client to the server
 	down    half // from the server to the client
+	flow    *dispatch.Flow
 	machine relay.Machine
 	broken  atomic.Bool // to be reset, and not to be closed in order
 

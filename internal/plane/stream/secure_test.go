@@ -190,7 +190,7 @@ func TestServerBreaks(t *testing.T) {
 				io.Copy(io.Discard, testenv.Own(t, c))
 				c.Close()
 			}
-			testenv.Eventually(t, "the early end is counted", func() bool { return s.d.Status().EarlyEnds == 1 })
+			testenv.Eventually(t, "the early end is counted", func() bool { return s.d.Status().Events[dispatch.EarlyEnd] == 1 })
 		})
 	}
 }

@@ -128,7 +128,7 @@ func TestStall(t *testing.T) {
 		say         talk
 		first, last int // bytes to stop after
 		step        int
-		why         dispatch.Reason
+		why         dispatch.Refusal
 	}{
 		{"PROXY header of version 1", fromLoopback, says(line), 0, len(line) - 1, 1, dispatch.BadHeader},
 		{"PROXY header of version 2", fromLoopback, says(block(told)), 0, len(block(told)) - 1, 1, dispatch.BadHeader},
@@ -190,7 +190,7 @@ func TestTrickle(t *testing.T) {
 	for name, tt := range map[string]struct {
 		edge *Edge
 		text string
-		why  dispatch.Reason
+		why  dispatch.Refusal
 	}{
 		"header":    {fromLoopback, block(long), dispatch.BadHeader},
 		"hello":     {&Edge{Routes: routes}, inPieces(hello), dispatch.BadHello},

@@ -150,6 +150,7 @@ func (p *Plane) admit(ctx context.Context, d *dispatch.Dispatcher, client conn) 
 		return
 	}
 	f, err := admitTo(place, l, s.Edge)
+	l.flow = f
 	if err != nil {
 		p.refused(l, err)
 		l.close()
@@ -207,17 +208,15 @@ func reserve(ctx context.Context, d *dispatch.Dispatcher) (dispatch.Place, bool)
 func (p *Plane) serve(f *dispatch.Flow, l *link) {
 	if tls := l.service.Edge.TLS; tls != nil {
 		if err := l.secure(tls); err != nil {
-			ending := dispatch.Refused
 			switch {
 			case errors.Is(err, tlsterm.ErrChallenge):
-				ending = dispatch.ByCompletion
+				l.machine.Note(dispatch.ByCompletion)
 			case errors.Is(err, tlsterm.ErrBusy):
-				l.count(l.service, dispatch.Busy)
+				l.refuse(l.service, dispatch.Busy)
 				l.broken.Store(true) // at once, so that it may try again
 			default:
-				l.count(l.service, dispatch.BadHello)
+				l.refuse(l.service, dispatch.BadHello)
 			}
-			l.machine.Note(ending)
 			p.log.Debug("no TLS with client", "client", l.from, "reason", err)
 			return
 		}

@@ -122,11 +122,11 @@ func (s *service) dialFrom(t *testing.T, from, text string) testenv.Conn {
 }
 
 // refused waits until clients were refused n times, for no reason but one.
-func (s *service) refused(t *testing.T, why dispatch.Reason, n uint64) {
+func (s *service) refused(t *testing.T, why dispatch.Refusal, n uint64) {
 	t.Helper()
-	var want [dispatch.Reasons]uint64
-	want[why] = n
-	testenv.Eventually(t, fmt.Sprintf("%d times %v and nothing else", n, why), func() bool { return s.d.Status().Refused == want })
+	var want dispatch.Counts
+	want.Refused[why] = n
+	testenv.Eventually(t, fmt.Sprintf("%d times %v and nothing else", n, why), func() bool { return s.d.Status().Counts == want })
 }
 
 // flows waits until there are n flows, and returns their numbers.
