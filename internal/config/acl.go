@@ -10,14 +10,35 @@ import (
 	"strings"
 )
 
+// permitting are the verbs of access lists.
+func permitting() []Verb {
+	acl := on(setACL, nil)
+	acl.save = func(c *Config, _ *Service) []string { return saveACLs(&c.Global) }
+	return []Verb{
+		{
+			Name: "acl", Args: "LIST [insert PLACE|replace] permit|deny ADDRESS[/LENGTH] [MASK]|country CC...", NoArgs: "LIST [ENTRY...]", Negatable: true, Level: Admin,
+			saved: always, does: acl, missing: "want the number of a list, 0 to 9", standIn: standInList,
+			Help:    "add an entry to an access list, at its end",
+			More:    "insert puts it before the one at PLACE, from 0; replace replaces the whole list at once by entries. no acl LIST empties a list, no acl LIST ENTRY takes one out.",
+			Example: "acl 1 permit 192.0.2.0/24", See: "client_acl control_acl server",
+		},
+		{
+			Name: "client_acl", Long: "client-acl", Level: Admin, saved: always, does: plain(list(), func(s *Service) *int { return &s.ClientACL }),
+			Help: "number of the access list for clients", Example: "client_acl 1", See: "acl abuse",
+		},
+		{
+			Name: "geoip_db", Long: "geoip-db", Negatable: true, Level: Local, does: plain(word("FILE"), func(g *Global) *string { return &g.GeoIPDB }), Rereads: true,
+			Help: "MaxMind DB file (.mmdb) for access lists by country", More: "It is read again at HUP. With chroot it is inside of that folder.",
+			Example: "geoip_db /usr/share/GeoIP/GeoLite2-Country.mmdb", See: "acl chroot",
+		},
+	}
+}
+
 // setACL is the acl verb (specification, section 10): acl N permit|deny
 // ADDRESS [MASK], ADDRESS/LENGTH or country CC appends an entry, acl N insert
 // PLACE puts one before another, acl N replace takes the place of the whole list;
 // no acl N empties a list, or takes one entry out.
 func setACL(g *Global, no bool, args []string) error {
-	if len(args) == 0 {
-		return errors.New("want the number of a list, 0 to 9")
-	}
 	n, err := parseList(args[0])
 	if err != nil {
 		return err
@@ -103,21 +124,22 @@ func without(list []ACLEntry, words []string) ([]ACLEntry, error) {
 
 // standInList gives c a list with which a command can be checked that speaks of
 // entries which are not known here.
-func (g *Global) standInList(cmd Command) {
+func standInList(c *Config, cmd Command) Command {
 	n, err := parseList(cmd.Args[0])
 	rest := cmd.Args[1:]
 	if err != nil || len(rest) < 2 {
-		return
+		return cmd
 	}
 	if cmd.No {
 		if e, err := parseEntry(rest); err == nil {
-			g.ACLs[n] = []ACLEntry{e}
+			c.ACLs[n] = []ACLEntry{e}
 		}
 	} else if rest[0] == "insert" {
 		if place, err := strconv.Atoi(rest[1]); err == nil && place > 0 && place < maxEntries {
-			g.ACLs[n] = make([]ACLEntry, place)
+			c.ACLs[n] = make([]ACLEntry, place)
 		}
 	}
+	return cmd
 }
 
 func parseList(s string) (int, error) {
@@ -216,4 +238,15 @@ func (e ACLEntry) line(list int) string {
 	var b [4]byte
 	binary.BigEndian.PutUint32(b[:], e.Mask)
 	return fmt.Sprintf("acl %d %s %s %s", list, word, e.Addr, netip.AddrFrom4(b))
+}
+
+func saveACLs(g *Global) []string {
+	var lines []string
+	for i, list := range g.ACLs {
+		lines = append(lines, fmt.Sprintf("no acl %d", i))
+		for _, e := range list {
+			lines = append(lines, e.line(i))
+		}
+	}
+	return lines
 }

@@ -2,36 +2,22 @@ package config
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"pen/internal/duration"
 )
+
+// maxClients bounds the client table, which takes 4 bytes for each place at
+// once and about 110 for each client.
+const maxClients = 10_000_000
 
 // balances are the words of the balance verb.
 var balances = []string{"roundrobin", "leastconn", "p2c", "random", "hash", "maglev", "first", "least_time"}
 
 // bounded are those that may be told how much more than its share a server gets.
 var bounded = []string{"hash", "maglev"}
-
-// An Outlier is when a server is left alone because of what clients meet there.
-// The zero Outlier is Pen's rule: after one failed connect, for the time that
-// blacklist says.
-type Outlier struct {
-	Failures int           // failed connects in a row; 0: one
-	Resets   int           // connections in a row that it ends without a byte; 0: not looked at
-	Within   time.Duration // how soon such an end is early
-	Max      time.Duration // the time doubles with each time in a row, up to this; 0: it does not
-	Share    int           // percent of the servers that may be away because of it; 0: all
-}
-
-// earlyEnd is how soon a connection has to end to be an early end, unless the
-// user says otherwise.
-const earlyEnd = time.Second
 
 // maxPrefix are the lengths of whole addresses.
 const maxPrefix4, maxPrefix6 = 32, 128
@@ -40,47 +26,72 @@ const maxPrefix4, maxPrefix6 = 32, 128
 // addresses as it likes.
 const defaultPrefix6 = 64
 
-// balancing are the verbs of choosing servers, beyond Pen's.
+// balancing are the verbs of how a server is chosen.
 func balancing() []Verb {
+	flagOf := func(name, short, help string, level Level, field func(*Service) *bool) Verb {
+		return Verb{
+			Name: name, Short: short, Long: name, Negatable: true, Level: level, saved: always, mode: true, does: plain(flag(), field), Help: help,
+			Example: name, See: "mode balance",
+		}
+	}
+	prio := flagOf("prio", "", "choose the server with the lowest prio", Operate, func(s *Service) *bool { return &s.Prio })
+	prio.saved = lastly
 	return []Verb{
-		asked(row(Verb{
-			Name: "balance", Args: strings.Join(balances, "|") + " [bound FACTOR] [per datagram]", Long: "balance", several: true, Negatable: true, most: 5, Help: "how a new client's server is chosen, weights observed; with bound, hash and maglev give no server more than FACTOR of its share; per datagram, for UDP, chooses for each one",
-		}, on[Service]{
-			set: setBalance, save: saveBalance,
-		})),
-		row(Verb{
-			Name: "tracking_prefix", Args: "[IPV4 [IPV6]]", Long: "tracking-prefix", several: true, most: 2, Help: "lengths of the networks whose clients count as one, such as 24 56",
-		}, on[Service]{
-			set: setPrefix, save: savePrefix, show: func(s *Service) string { return prefix(s) },
-		}),
-		period("slow_start", "", "slow-start", "how long a server that comes back gets less than its share", 0, func(s *Service) *time.Duration { return &s.SlowStart }),
-		period("max_age", "", "max-age", "connections are ended after this, or up to a tenth earlier; 0: never", 0, func(s *Service) *time.Duration { return &s.MaxAge }),
-		integer("rebalance", "", "rebalance", "connections a second that may be ended because their client belongs to another server; 0: none", 0, maxInt, func(s *Service) *int { return &s.Rebalance }),
-		asked(row(Verb{
-			Name: "outlier", Args: "KEY VALUE...", Long: "outlier", several: true, Negatable: true, most: many, Help: "when clients' experience has a server left alone: failures N, resets N, within TIME, max TIME, share PERCENT",
-		}, on[Service]{
-			set: setOutlier, save: saveOutlier,
-		})),
-		integer("panic", "", "panic", "percent of the servers; if fewer take clients, checks and failures are not believed; 0: never", 0, 100, func(s *Service) *int { return &s.Panic }),
-		row(Verb{
-			Name: "on_down", Args: "[keep|close]", Long: "on-down", most: 1, Help: "what becomes of the connections of a server that checks find down",
-		}, on[Service]{
-			set: func(s *Service, _ bool, args []string) error {
-				if args[0] != "keep" && args[0] != "close" {
-					return noneOf(args[0], "keep", "close")
-				}
-				s.CloseDown = args[0] == "close"
-				return nil
-			}, show: onDown, save: func(s *Service) []string { return []string{"on_down " + onDown(s)} },
-		}),
+		{
+			Name: "balance", Args: "[" + strings.Join(balances, "|") + " [bound FACTOR] [per datagram]]", Long: "balance", Negatable: true, Level: Operate, none: "off",
+			does:    on(setBalance, saveBalance),
+			Help:    "how a new client's server is chosen; weights count",
+			More:    "bound, for hash and maglev, gives no server more than FACTOR times its share. per datagram, for UDP, chooses a server for each datagram.",
+			Example: "balance maglev bound 1.25", See: "mode hash prio roundrobin weight",
+		},
+		flagOf("hash", "h", "choose a new client's server by its address", Operate, func(s *Service) *bool { return &s.Hash }),
+		prio,
+		flagOf("roundrobin", "r", "do not use the client table to choose", Operate, func(s *Service) *bool { return &s.RoundRobin }),
+		flagOf("stubborn", "s", "no failover: if the chosen server is not there, close", Operate, func(s *Service) *bool { return &s.Stubborn }),
+		flagOf("weight", "W", "choose the server with the fewest connections for its weight", Operate, func(s *Service) *bool { return &s.Weight }),
+		{
+			Name: "mode", Kind: Question, Level: View, does: on(nil, func(s *Service) []string { return words(s.Mode()) }),
+			Help: "show the flags by which a server is chosen", Example: "mode", See: "hash prio roundrobin stubborn weight",
+		},
+		{
+			Name: "slow_start", Long: "slow-start", Level: Operate,
+			does: plain(period(0), func(s *Service) *time.Duration { return &s.SlowStart }),
+			Help: "how long a server that comes back gets less than its share", Example: "slow_start 30s",
+		},
+		{
+			Name: "rebalance", Long: "rebalance", Level: Operate,
+			does: plain(number(0, maxInt), func(s *Service) *int { return &s.Rebalance }),
+			Help: "connections a second to close because their client belongs elsewhere", More: "0: none.", Example: "rebalance 10", See: "balance",
+		},
 	}
 }
 
-func onDown(s *Service) string {
-	if s.CloseDown {
-		return "close"
+// remembering are the verbs of the client table.
+func remembering() []Verb {
+	return []Verb{
+		{
+			Name: "tracking", Short: "T", Long: "tracking", Level: Operate, saved: always,
+			does: plain(period(0), func(s *Service) *time.Duration { return &s.Tracking }),
+			Help: "how long a client is remembered; 0: for ever", Example: "tracking 1h", See: "clients_max roundrobin",
+		},
+		{
+			Name: "tracking_prefix", Args: "[IPV4 [IPV6]]", Long: "tracking-prefix", Level: Operate, does: on(setPrefix, func(s *Service) []string { return words(prefix(s)) }),
+			Help: "lengths of the networks whose clients count as one", Example: "tracking_prefix 24 56", See: "tracking",
+		},
+		{
+			Name: "clients_max", Short: "c", Long: "clients", Level: Admin,
+			does: plain(number(1, maxClients), func(s *Service) *int { return &s.ClientsMax }),
+			Help: "clients that are remembered", Example: "clients_max 100000", See: "tracking",
+		},
+		{
+			Name: "table", Long: "table", Negatable: true, Level: Admin, does: plain(name(), func(s *Service) *string { return &s.Table }),
+			Help: "client table to share with the services that name the same one", Example: "table web", See: "table_file",
+		},
+		{
+			Name: "table_file", Long: "table-file", Negatable: true, Level: Local, does: plain(word("FILE"), func(s *Service) *string { return &s.TableFile }),
+			Help: "file that keeps the client table over a restart", Example: "table_file /var/lib/pen/clients", See: "table",
+		},
 	}
-	return "keep"
 }
 
 func setBalance(s *Service, no bool, args []string) error {
@@ -113,17 +124,14 @@ func setBalance(s *Service, no bool, args []string) error {
 }
 
 func saveBalance(s *Service) []string {
-	if s.Balance == "" {
-		return []string{"no balance"}
-	}
-	line := "balance " + s.Balance
+	line := s.Balance
 	if s.Bound > 0 {
 		line += " bound " + strconv.FormatFloat(s.Bound, 'g', -1, 64)
 	}
 	if s.PerDatagram {
 		line += " per datagram"
 	}
-	return []string{line}
+	return words(line)
 }
 
 // Prefixes are the lengths of the networks whose clients count as one.
@@ -149,74 +157,4 @@ func setPrefix(s *Service, _ bool, args []string) error {
 	}
 	s.Prefix4, s.Prefix6 = ipv4%maxPrefix4, ipv6%maxPrefix6
 	return nil
-}
-
-func savePrefix(s *Service) []string { return []string{"tracking_prefix " + prefix(s)} }
-
-func setOutlier(s *Service, no bool, args []string) error {
-	if no {
-		s.Outlier = Outlier{}
-		return nil
-	}
-	o := Outlier{}
-	for rest := args; len(rest) > 0; rest = rest[2:] {
-		if len(rest) == 1 {
-			return fmt.Errorf("%q has no value", rest[0])
-		}
-		var err error
-		switch key, value := rest[0], rest[1]; key {
-		case "failures":
-			o.Failures, err = parseInt(key, value, 1, maxInt)
-		case "resets":
-			o.Resets, err = parseInt(key, value, 1, maxInt)
-		case "within":
-			o.Within, err = ParseDuration(value)
-		case "max":
-			o.Max, err = ParseDuration(value)
-		case "share":
-			o.Share, err = parseInt(key, value, 1, 100)
-		default:
-			err = noneOf(key, "failures", "resets", "within", "max", "share")
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if o.Within > 0 && o.Resets == 0 {
-		return errors.New("within is for resets: want resets N within TIME")
-	}
-	if o.Resets > 0 && o.Within == 0 {
-		o.Within = earlyEnd
-	}
-	s.Outlier = o
-	return nil
-}
-
-func saveOutlier(s *Service) []string {
-	o := s.Outlier
-	if o == (Outlier{}) {
-		return []string{"no outlier"}
-	}
-	var b strings.Builder
-	b.WriteString("outlier")
-	for _, f := range []struct {
-		key string
-		n   int
-	}{{"failures", o.Failures}, {"resets", o.Resets}, {"share", o.Share}} {
-		if f.n != 0 {
-			fmt.Fprintf(&b, " %s %d", f.key, f.n)
-		}
-	}
-	for _, f := range []struct {
-		key string
-		d   time.Duration
-	}{{"within", o.Within}, {"max", o.Max}} {
-		if f.d != 0 {
-			fmt.Fprintf(&b, " %s %s", f.key, duration.Format(f.d))
-		}
-	}
-	if b.Len() == len("outlier") {
-		return []string{"no outlier"}
-	}
-	return []string{b.String()}
 }

@@ -45,39 +45,42 @@ func (g Global) ControlDefault() Level {
 
 // controlling are the verbs of who may use the control socket.
 func controlling() []Verb {
+	level := kind[Level]{
+		args:  "view|operate|admin",
+		parse: func(_, text string) (Level, error) { return parseLevel(text) },
+		write: func(l Level) string {
+			if l == 0 {
+				return ""
+			}
+			return l.String()
+		},
+	}
 	return []Verb{
-		text("control", "[HOST:]PORT|PATH", "C", "control", "address of the control socket; a port alone is on 127.0.0.1", func(g *Global) *string { return &g.Control }),
-		integer("control_acl", "", "control-acl", "number of the access list for the control socket", 0, ACLCount-1, func(g *Global) *int { return &g.ControlACL }),
-		asked(row(Verb{
-			Name: "control_level", Args: "view|operate|admin", most: 1, Long: "control-level", Negatable: true, Help: "what clients of a TCP control port may do without a token: operate, unless there are tokens",
-		}, on[Global]{
-			set: setControlLevel, save: saveControlLevel,
-		})),
-		asked(row(Verb{
-			Name: "control_token", Args: "view|operate|admin FILE", most: 2, Long: "control-token", several: true, Negatable: true, Help: "file with the tokens, one a line, that give a client of a TCP control port this level",
-		}, on[Global]{
-			set: setControlToken, save: saveControlTokens,
-		})),
+		{
+			Name: "control", Short: "C", Long: "control", Negatable: true, Level: Local, When: AtStart, none: "(null)",
+			does: plain(word("[HOST:]PORT|PATH"), func(g *Global) *string { return &g.Control }),
+			Help: "address of the control socket; a port alone is on 127.0.0.1", Example: "control /run/pen/control", See: "control_acl control_level control_token",
+		},
+		{
+			Name: "control_acl", Long: "control-acl", Level: Admin, saved: always, does: plain(list(), func(g *Global) *int { return &g.ControlACL }),
+			Help: "number of the access list for the control socket", Example: "control_acl 2", See: "acl control",
+		},
+		{
+			Name: "control_level", Long: "control-level", Negatable: true, Level: Local, When: AtStart, none: "off",
+			does: plain(level, func(g *Global) *Level { return &g.ControlLevel }),
+			Help: "what clients of a TCP control port may do without a token", More: "By default operate, or nothing where there are tokens.",
+			Example: "control_level view", See: "control_token",
+		},
+		{
+			Name: "control_token", Args: "[view|operate|admin FILE]", Long: "control-token", Negatable: true, Level: Local, When: AtStart, none: "off",
+			does: on(setControlToken, saveControlTokens),
+			Help: "file with tokens, one a line, for a level on a TCP control port", Example: "control_token admin /etc/pen/admin.token", See: "control_level",
+		},
+		{
+			Name: "exit_enabled", Short: "X", Long: "exit", Negatable: true, Level: Local, When: AtStart,
+			does: plain(flag(), func(g *Global) *bool { return &g.ExitEnabled }), Help: "allow the exit command", Example: "exit_enabled on", See: "exit",
+		},
 	}
-}
-
-func setControlLevel(g *Global, no bool, args []string) (err error) {
-	if no {
-		g.ControlLevel = 0
-		return nil
-	}
-	level, err := parseLevel(args[0])
-	if err == nil {
-		g.ControlLevel = level
-	}
-	return err
-}
-
-func saveControlLevel(g *Global) []string {
-	if g.ControlLevel == 0 {
-		return []string{"no control_level"}
-	}
-	return []string{"control_level " + g.ControlLevel.String()}
 }
 
 func setControlToken(g *Global, no bool, args []string) error {
@@ -102,10 +105,7 @@ func setControlToken(g *Global, no bool, args []string) error {
 func saveControlTokens(g *Global) []string {
 	var lines []string
 	for level, name := range g.ControlTokens.Files() {
-		lines = append(lines, fmt.Sprintf("control_token %s %s", level, name))
-	}
-	if lines == nil {
-		return []string{"no control_token"}
+		lines = append(lines, fmt.Sprintf("%s %s", level, name))
 	}
 	slices.Sort(lines)
 	return lines

@@ -2,41 +2,44 @@ package config
 
 import "strconv"
 
-// defaultUnproven is Service.UDPUnproven, unless the user says otherwise.
-const defaultUnproven = 4096
+const (
+	// defaultUnproven is Service.UDPUnproven, unless the user says otherwise.
+	defaultUnproven = 4096
+	// unknownResponses is Service.UDPResponses where nobody knows.
+	unknownResponses = -1
+)
 
 // datagrams are the verbs of services that balance datagrams.
 func datagrams() []Verb {
+	responses := number(0, maxInt)
+	responses.write = func(n int) string {
+		if n == unknownResponses {
+			return ""
+		}
+		return strconv.Itoa(n)
+	}
 	return []Verb{
-		boolean("udp_per_packet", "", "udp-per-packet", "UDP: choose a server for each datagram, as balance ... per datagram does", func(s *Service) *bool { return &s.UDPPerPacket }),
-		integer("udp_requests", "", "udp-requests", "UDP: after so many datagrams of a client the next one begins a new flow; 0: never", 0, maxInt, func(s *Service) *int { return &s.UDPRequests }),
-		asked(row(Verb{
-			Name: "udp_responses", Args: "N", Long: "udp-responses", Negatable: true, most: 1, Help: "UDP: answers to each datagram; a flow that has had them is over at once; 0: there are none",
-		}, on[Service]{
-			set: setResponses, save: saveResponses,
-		})),
-		integer("udp_unproven", "", "udp-unproven", "UDP: flows of a listener that may wait for their first answer, and as many whose client has not come back after it; 0: no limit", 0, maxInt, func(s *Service) *int { return &s.UDPUnproven }),
+		{
+			Name: "udp_per_packet", Long: "udp-per-packet", Negatable: true, Level: Operate,
+			does: plain(flag(), func(s *Service) *bool { return &s.UDPPerPacket }),
+			Help: "choose a server for each datagram, not for each flow", Example: "udp_per_packet on", See: "balance",
+		},
+		{
+			Name: "udp_requests", Long: "udp-requests", Level: Operate,
+			does: plain(number(0, maxInt), func(s *Service) *int { return &s.UDPRequests }),
+			Help: "datagrams of a client after which a new flow begins; 0: never", Example: "udp_requests 1",
+		},
+		{
+			Name: "udp_responses", Long: "udp-responses", Negatable: true, Level: Operate, none: "off",
+			does: plain(responses, func(s *Service) *int { return &s.UDPResponses }),
+			Help: "answers to each datagram, after which a flow is over; 0: none", More: "Without it a flow is over when it has been idle.",
+			Example: "udp_responses 1", See: "idle_timeout",
+		},
+		{
+			Name: "udp_unproven", Long: "udp-unproven", Level: Operate,
+			does: plain(number(0, maxInt), func(s *Service) *int { return &s.UDPUnproven }),
+			Help: "flows of a listener that may wait for their first answer; 0: no limit",
+			More: "As many more may wait for their client to come back after the first answer. It bounds what clients with forged addresses can take.", Example: "udp_unproven 1000",
+		},
 	}
-}
-
-// unknownResponses is Service.UDPResponses where nobody knows.
-const unknownResponses = -1
-
-func setResponses(s *Service, no bool, args []string) error {
-	if no {
-		s.UDPResponses = unknownResponses
-		return nil
-	}
-	n, err := parseInt("number", args[0], 0, maxInt)
-	if err == nil {
-		s.UDPResponses = n
-	}
-	return err
-}
-
-func saveResponses(s *Service) []string {
-	if s.UDPResponses < 0 {
-		return []string{"no udp_responses"}
-	}
-	return []string{"udp_responses " + strconv.Itoa(s.UDPResponses)}
 }

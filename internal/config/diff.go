@@ -25,8 +25,7 @@ func Diff(before, after Config, renamed map[string]string) string {
 			fmt.Fprintf(&b, "  + %s\n", line)
 		}
 	}
-	all, own := scopes()
-	gone, come := differences(lines(all, before, nil), lines(all, after, nil))
+	gone, come := differences(lines(OfPen, before, nil), lines(OfPen, after, nil))
 	section("all of Pen", gone, come)
 	became := map[string]string{}
 	for now, was := range renamed {
@@ -43,13 +42,13 @@ func Diff(before, after Config, renamed map[string]string) string {
 		if name != s.Name {
 			fmt.Fprintf(&b, "service %s: is now called %s\n", s.Name, name)
 		}
-		gone, come := differences(lines(own, before, s), lines(own, after, now))
+		gone, come := differences(lines(OfService, before, s), lines(OfService, after, now))
 		section(title(name), gone, come)
 	}
 	for i := range after.Services {
 		s := &after.Services[i]
 		if before.Service(s.Name) == nil && renamed[s.Name] == "" {
-			come := changed(own, after, s)
+			come := s.lines(&after)
 			section("service "+s.Name+", new", nil, come)
 			if len(come) == 0 {
 				fmt.Fprintf(&b, "service %s: new\n", s.Name)
@@ -67,24 +66,13 @@ func title(service string) string {
 	return "service " + service
 }
 
-// scopes are the names of the settings that are saved: those for all of Pen and
-// those of a service.
-func scopes() (all, own []string) {
-	for _, name := range slices.Concat(saved, savedIfSet) {
-		if find(name).Scope == OfPen {
-			all = append(all, name)
-		} else {
-			own = append(own, name)
-		}
-	}
-	return all, own
-}
-
-// lines are settings as they are saved.
-func lines(names []string, c Config, s *Service) []string {
+// lines are the settings of a scope as they are saved.
+func lines(scope Scope, c Config, s *Service) []string {
 	var out []string
-	for _, name := range names {
-		out = append(out, find(name).save(&c, s)...)
+	for _, v := range savedVerbs {
+		if v.Scope == scope {
+			out = append(out, v.lines(&c, s)...)
+		}
 	}
 	return out
 }

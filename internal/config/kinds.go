@@ -1,8 +1,9 @@
 package config
 
 import (
-	"errors"
 	"fmt"
+	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,41 +14,23 @@ import (
 // does is what a verb does to a Config, and to the service that the command is
 // for. The service is nil for a verb that is about all of Pen.
 type does struct {
+	Scope Scope  // what it is about
+	takes string // its arguments, if they follow from the kind of its value
+	flag  bool   // its value is on or off, and by itself it is on
 	// set applies a setting, or checks the arguments of an action or question.
 	set func(c *Config, s *Service, no bool, args []string) error
-	// show is the value that applies, as a reply gives it.
-	show func(c *Config, s *Service) string
-	// save returns the commands that make the setting again.
+	// try returns the error of set at less cost; nil is set itself.
+	try func(c *Config, s *Service, no bool, args []string) error
+	// values are what applies, as a command would say it; none where nothing is set.
+	values func(c *Config, s *Service) []string
+	// save returns the commands that make the setting again, if they do not follow
+	// from the values.
 	save func(c *Config, s *Service) []string
 }
 
 // A subject is what a verb is about. A Config is what the service verb is about:
 // the list of services.
 type subject interface{ Config | Global | Service }
-
-// on is what a verb does to its subject. What is nil it does not do.
-type on[T subject] struct {
-	set  func(v *T, no bool, args []string) error
-	show func(v *T) string
-	save func(v *T) []string
-}
-
-// row returns a verb that does what is said of its subject.
-func row[T subject](v Verb, on on[T]) Verb {
-	if _, ok := any((*T)(nil)).(*Service); !ok {
-		v.Scope = OfPen
-	}
-	if on.set != nil {
-		v.set = func(c *Config, s *Service, no bool, args []string) error { return on.set(of[T](c, s), no, args) }
-	}
-	if on.show != nil {
-		v.show = func(c *Config, s *Service) string { return on.show(of[T](c, s)) }
-	}
-	if on.save != nil {
-		v.save = func(c *Config, s *Service) []string { return on.save(of[T](c, s)) }
-	}
-	return v
-}
 
 // of returns the subject of a command.
 func of[T subject](c *Config, s *Service) *T {
@@ -60,164 +43,311 @@ func of[T subject](c *Config, s *Service) *T {
 	return any(s).(*T)
 }
 
-// words checks that there are at least n arguments.
-func words(n int) func(*Config, *Service, bool, []string) error {
-	return func(_ *Config, _ *Service, _ bool, args []string) error {
-		if len(args) < n {
-			return errors.New("an argument is missing")
+// on is what a verb does to its subject. Either may be nil.
+func on[T subject](set func(v *T, no bool, args []string) error, values func(v *T) []string) does {
+	var d does
+	if set != nil {
+		d.set = func(c *Config, s *Service, no bool, args []string) error { return set(of[T](c, s), no, args) }
+	}
+	switch any((*T)(nil)).(type) {
+	case *Config:
+		d.Scope = OfServices
+	case *Global:
+		d.Scope = OfPen
+	}
+	if values != nil {
+		d.values = func(c *Config, s *Service) []string { return values(of[T](c, s)) }
+	}
+	return d
+}
+
+// plain is a setting of one value in one field. "no" makes it the default.
+func plain[T subject, V any](k kind[V], field func(*T) *V) does {
+	d := on(func(v *T, no bool, args []string) error {
+		if no {
+			c := Default()
+			*field(v) = *field(of[T](&c, &c.Services[0]))
+			return nil
 		}
+		value, err := k.parse(k.noun, strings.Join(args, " "))
+		if err == nil {
+			*field(v) = value
+		}
+		return err
+	}, func(v *T) []string { return words(k.write(*field(v))) })
+	d.takes, d.flag = "["+k.args+"]", k.flag
+	return d
+}
+
+// words are a text as a list, which is empty if the text is.
+func words(text string) []string {
+	if text == "" {
 		return nil
 	}
+	return []string{text}
 }
 
-// switched understands what may follow a flag: nothing, on or yes, off or no.
-func switched(no bool, args []string) (on bool, err error) {
-	switch {
-	case no:
-		return false, nil
-	case len(args) == 0 || args[0] == "on" || args[0] == "yes":
-		return true, nil
-	case args[0] == "off" || args[0] == "no":
-		return false, nil
-	}
-	return false, noneOf(args[0], "on", "off", "yes", "no")
+// A kind is how values of a type are written.
+type kind[V any] struct {
+	args string // what stands for one in a manual
+	noun string // what errors call one, for a setting
+	flag bool
+	// parse understands one, which errors call what.
+	parse func(what, text string) (V, error)
+	// write is the reverse; the value that means nothing is "".
+	write func(V) string
 }
 
-func onOff(on bool) string {
-	if on {
-		return "on"
-	}
-	return "off"
-}
-
-func boolean[T subject](name, short, long, help string, field func(*T) *bool) Verb {
-	return row(Verb{
-		Name: name, Args: "[on|off]", Short: short, Long: long, Help: help, Negatable: true, flag: true, quiet: true, most: 1,
-	}, on[T]{
-		set: func(v *T, no bool, args []string) error {
-			on, err := switched(no, args)
-			if err == nil {
-				*field(v) = on
+// flag is on or off, and on where nothing is said.
+func flag() kind[bool] {
+	return kind[bool]{
+		args: "on|off", flag: true,
+		parse: func(_, text string) (bool, error) {
+			switch text {
+			case "", "on", "yes":
+				return true, nil
+			case "off", "no":
+				return false, nil
 			}
-			return err
+			return false, noneOf(text, "on", "off", "yes", "no")
 		},
-		show: func(v *T) string { return onOff(*field(v)) },
-		save: func(v *T) []string { return []string{negated(!*field(v), name)} },
-	})
+		write: func(on bool) string {
+			if on {
+				return "on"
+			}
+			return ""
+		},
+	}
 }
 
-func period[T subject](name, short, long, help string, least time.Duration, field func(*T) *time.Duration) Verb {
-	return row(Verb{
-		Name: name, Args: "[TIME]", most: 1, Short: short, Long: long, Help: help,
-	}, on[T]{
-		set: func(v *T, _ bool, args []string) error {
-			d, err := ParseDuration(args[0])
+// period is a time of at least so much.
+func period(least time.Duration) kind[time.Duration] {
+	return kind[time.Duration]{
+		args: "TIME",
+		parse: func(_, text string) (time.Duration, error) {
+			d, err := ParseDuration(text)
 			if err == nil && d < least {
-				err = fmt.Errorf("%q is too short, want at least %s", args[0], duration.Format(least))
+				err = fmt.Errorf("%q is too short, want at least %s", text, duration.Format(least))
 			}
+			return d, err
+		},
+		write: duration.Format,
+	}
+}
+
+// number is a whole number within bounds.
+func number(least, most int) kind[int] {
+	return kind[int]{
+		args: "N", noun: "number",
+		parse: func(what, text string) (int, error) { return parseInt(what, text, least, most) },
+		write: strconv.Itoa,
+	}
+}
+
+// list is the number of an access list.
+func list() kind[int] {
+	k := number(0, ACLCount-1)
+	k.args, k.noun = "LIST", "list"
+	return k
+}
+
+// word is a text without spaces; args says what it stands for.
+func word(args string) kind[string] {
+	return kind[string]{
+		args:  args,
+		parse: func(_, text string) (string, error) { return text, parseWord(text) },
+		write: func(s string) string { return s },
+	}
+}
+
+// name is a word that names something of the user's.
+func name() kind[string] {
+	k := word("NAME")
+	k.parse = func(_, text string) (string, error) {
+		if !isName(text) {
+			return "", fmt.Errorf("%q can't be a name, want up to %d letters, digits, or one of _ - .", text, maxName)
+		}
+		return text, nil
+	}
+	return k
+}
+
+// address is the address of an interface of this machine.
+func address() kind[string] {
+	k := word("IP")
+	k.parse = func(_, text string) (string, error) {
+		addr, err := parseAddr(text)
+		if err != nil {
+			return "", fmt.Errorf("unable to set source address to '%s', want an IPv4 or IPv6 address", text)
+		}
+		return addr.Unmap().String(), nil
+	}
+	return k
+}
+
+// choice is one of some words. The one that unset names stands for an empty
+// value.
+func choice(unset string, known ...string) kind[string] {
+	k := word(strings.Join(known, "|"))
+	k.parse = func(_, text string) (string, error) {
+		if !slices.Contains(known, text) {
+			return "", noneOf(text, known...)
+		}
+		if text == unset {
+			return "", nil
+		}
+		return text, nil
+	}
+	k.write = func(s string) string {
+		if s == "" {
+			return unset
+		}
+		return s
+	}
+	return k
+}
+
+// either is one of two words, the first of which is false.
+func either(no, yes string) kind[bool] {
+	return kind[bool]{
+		args: no + "|" + yes,
+		parse: func(_, text string) (bool, error) {
+			if text != no && text != yes {
+				return false, noneOf(text, no, yes)
+			}
+			return text == yes, nil
+		},
+		write: func(v bool) string {
+			if v {
+				return yes
+			}
+			return no
+		},
+	}
+}
+
+// wordList is a list, kept as a text, of words that check accepts.
+func wordList(args string, check func(string) error) kind[string] {
+	k := word(args)
+	k.parse = func(_, text string) (string, error) {
+		var words []string
+		for _, word := range splitWords(text) {
+			if err := check(word); err != nil {
+				return "", err
+			}
+			if !slices.Contains(words, word) {
+				words = append(words, word)
+			}
+		}
+		all := strings.Join(words, " ")
+		if len(all) > maxWord {
+			return "", fmt.Errorf("a list of %d bytes, want at most %d", len(all), maxWord)
+		}
+		return all, nil
+	}
+	return k
+}
+
+func network(word string) error {
+	_, err := parseNetwork(word)
+	return err
+}
+
+func parseNetwork(word string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(word); err == nil && a.Zone() == "" {
+		a = a.Unmap()
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(word)
+	if err != nil || p.Addr().Is4In6() {
+		return p, fmt.Errorf("%q is not a network, want such as 192.0.2.0/24 or 2001:db8::/32", word)
+	}
+	return p.Masked(), nil
+}
+
+// A key is a word with a value, of a command that has several: KEY VALUE... S is
+// what the values are of.
+type key[S any] struct {
+	name, args string // args is empty where no value follows
+	help       string
+	level      Level // that a client of the control socket needs to set it
+	set        func(s *S, text string) error
+	get        func(s *S) string // empty where it is not written
+}
+
+// keyOf is a key of one field. Its zero value is not written.
+func keyOf[S any, V comparable](name string, k kind[V], field func(*S) *V) key[S] {
+	args := k.args
+	if k.flag {
+		args = ""
+	}
+	return key[S]{
+		name: name, args: args,
+		set: func(s *S, text string) error {
+			value, err := k.parse(name, text)
 			if err == nil {
-				*field(v) = d
+				*field(s) = value
 			}
 			return err
 		},
-		show: func(v *T) string { return duration.Format(*field(v)) },
-		save: func(v *T) []string { return []string{name + " " + duration.Format(*field(v))} },
-	})
+		get: func(s *S) string {
+			if *field(s) == *new(V) {
+				return ""
+			}
+			return k.write(*field(s))
+		},
+	}
 }
 
-func integer[T subject](name, short, long, help string, least, most int, field func(*T) *int) Verb {
-	return row(Verb{
-		Name: name, Args: "[N]", most: 1, Short: short, Long: long, Help: help,
-	}, on[T]{
-		set: func(v *T, _ bool, args []string) error {
-			what := "number"
-			if strings.HasSuffix(name, "_acl") {
-				what = "list"
-			}
-			n, err := parseInt(what, args[0], least, most)
-			if err == nil {
-				*field(v) = n
-			}
+// keyNames are the names of keys, in their order.
+func keyNames[S any](keys []key[S]) []string {
+	var out []string
+	for _, k := range keys {
+		out = append(out, k.name)
+	}
+	return out
+}
+
+// keyArgs is how a command with keys is written.
+func keyArgs[S any](keys []key[S]) string {
+	var out []string
+	for _, k := range keys {
+		out = append(out, "["+strings.TrimSpace(k.name+" "+k.args)+"]")
+	}
+	return strings.Join(out, " ")
+}
+
+// setKeys understands keys with their values.
+func setKeys[S any](keys []key[S], s *S, words []string) error {
+	for len(words) > 0 {
+		i := slices.IndexFunc(keys, func(k key[S]) bool { return k.name == words[0] })
+		switch {
+		case i < 0:
+			return noneOf(words[0], keyNames(keys)...)
+		case keys[i].args != "" && len(words) < 2:
+			return fmt.Errorf("%q has no value", words[0])
+		}
+		text, n := "", 1
+		if keys[i].args != "" {
+			text, n = words[1], 2
+		}
+		if err := keys[i].set(s, text); err != nil {
 			return err
-		},
-		show: func(v *T) string { return strconv.Itoa(*field(v)) },
-		save: func(v *T) []string { return []string{name + " " + strconv.Itoa(*field(v))} },
-	})
-}
-
-// quiet is a setting that C Pen does not reply to.
-func quiet(v Verb) Verb {
-	v.quiet = true
-	return v
-}
-
-func text[T subject](name, args, short, long, help string, field func(*T) *string) Verb {
-	return row(Verb{
-		Name: name, Args: "[" + args + "]", most: 1, Short: short, Long: long, Help: help, Negatable: true,
-	}, on[T]{
-		set: func(v *T, no bool, args []string) error {
-			if no {
-				*field(v) = ""
-				return nil
-			}
-			if err := parseWord(args[0]); err != nil {
-				return err
-			}
-			*field(v) = args[0]
-			return nil
-		},
-		show: func(v *T) string { return *field(v) },
-		save: saveText(name, field),
-	})
-}
-
-func saveText[T subject](name string, field func(*T) *string) func(*T) []string {
-	return func(v *T) []string {
-		if *field(v) == "" {
-			return []string{"no " + name}
 		}
-		return []string{name + " " + *field(v)}
+		words = words[n:]
 	}
+	return nil
 }
 
-// moded is a flag that the mode command shows. C Pen's scripts set it by its name
-// alone, and ask for it by mode.
-func moded(v Verb) Verb {
-	v.mode = true
-	return v
-}
-
-// named is a setting whose value is a name.
-func named(v Verb) Verb {
-	set := v.set
-	v.set = func(c *Config, s *Service, no bool, args []string) error {
-		if !no && !isName(args[0]) {
-			return fmt.Errorf("%q can't be a name, want up to %d letters, digits, or one of _ - .", args[0], maxName)
-		}
-		return set(c, s, no, args)
-	}
-	return v
-}
-
-// sentence has a setting answer with a sentence around its value.
-func sentence(format string, v Verb) Verb {
-	value := v.show
-	v.show = func(c *Config, s *Service) string { return fmt.Sprintf(format, value(c, s)) }
-	return v
-}
-
-// asked has a setting answer with what it is saved as, or with "off".
-func asked(v Verb) Verb {
-	v.Args = "[" + v.Args + "]"
-	v.show = func(c *Config, s *Service) string {
-		lines := v.save(c, s)
-		for i, line := range lines {
-			if line == "no "+v.Name {
-				lines[i] = "off"
+// keyWords writes the keys that have a value.
+func keyWords[S any](keys []key[S], s *S) string {
+	var out []string
+	for _, k := range keys {
+		if value := k.get(s); value != "" {
+			if out = append(out, k.name); k.args != "" {
+				out = append(out, value)
 			}
-			lines[i] = strings.TrimPrefix(lines[i], v.Name+" ")
 		}
-		return strings.Join(lines, "\n")
 	}
-	return v
+	return strings.Join(out, " ")
 }

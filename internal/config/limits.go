@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,103 +27,80 @@ type Limits struct {
 	Delay time.Duration
 }
 
-// A limit is one word of the limit verb.
-type limit struct {
-	name, value string
-	set         func(l *Limits, word string) error
-	get         func(l Limits) string // empty: no limit
+// limitKeys are what the limit verb bounds, in the order in which they are saved.
+var limitKeys = []key[Limits]{
+	keyOf("client_conns", number(0, maxInt), func(l *Limits) *int { return &l.ClientConns }),
+	keyOf("client_rate", rate(), func(l *Limits) *float64 { return &l.ClientRate }),
+	keyOf("conns", number(0, maxInt), func(l *Limits) *int { return &l.Conns }),
+	keyOf("rate", rate(), func(l *Limits) *float64 { return &l.Rate }),
+	keyOf("server_rate", rate(), func(l *Limits) *float64 { return &l.ServerRate }),
+	keyOf("bandwidth", bandwidth(), func(l *Limits) *int64 { return &l.Bandwidth }),
+	keyOf("conn_bandwidth", bandwidth(), func(l *Limits) *int64 { return &l.ConnBandwidth }),
+	keyOf("delay", period(0), func(l *Limits) *time.Duration { return &l.Delay }),
 }
 
-// limits are in the order in which they are saved.
-var limits = []limit{
-	countLimit("client_conns", func(l *Limits) *int { return &l.ClientConns }),
-	rateLimit("client_rate", func(l *Limits) *float64 { return &l.ClientRate }),
-	countLimit("conns", func(l *Limits) *int { return &l.Conns }),
-	rateLimit("rate", func(l *Limits) *float64 { return &l.Rate }),
-	rateLimit("server_rate", func(l *Limits) *float64 { return &l.ServerRate }),
-	byteLimit("bandwidth", func(l *Limits) *int64 { return &l.Bandwidth }),
-	byteLimit("conn_bandwidth", func(l *Limits) *int64 { return &l.ConnBandwidth }),
-	{
-		"delay", "TIME",
-		func(l *Limits, word string) (err error) {
-			l.Delay, err = ParseDuration(word)
-			return err
-		},
-		func(l Limits) string {
-			if l.Delay == 0 {
-				return ""
-			}
-			return duration.Format(l.Delay)
-		},
-	},
-}
-
-// limiting are the verbs of limits.
+// limiting are the verbs of limits and time-outs.
 func limiting() []Verb {
-	var names []string
-	for _, l := range limits {
-		names = append(names, l.name)
-	}
 	return []Verb{
-		asked(row(Verb{
-			Name: "limit", Args: strings.Join(names, "|") + " VALUE", Long: "limit", several: true, Negatable: true, most: 2, mostNo: 1, Help: "bound connections (N), new connections (N/s) or bytes (such as 10M/s); delay: how long clients above a rate may wait; no limit NAME takes one back",
-		}, on[Service]{
-			set: setLimit, save: saveLimits,
-		})),
-		asked(row(Verb{
-			Name: "queue", Args: "N TIME", Long: "queue", several: true, Negatable: true, most: 2, Help: "clients that may wait when all servers are full, and how long",
-		}, on[Service]{
-			set: setQueue, save: saveQueue,
-		})),
+		{
+			Name: "limit", Args: "[" + strings.Join(keyNames(limitKeys), "|") + " VALUE]", NoArgs: "[NAME]", Long: "limit", Negatable: true, Level: Operate, none: "off",
+			does:    on(setLimit, saveLimits),
+			Help:    "bound connections (N), new ones (N/s) or bytes (such as 10M/s)",
+			More:    "delay is how long clients above a rate may wait. no limit NAME takes one limit back, no limit all of them.",
+			Example: "limit client_rate 20/s", See: "queue conn_max",
+		},
+		{
+			Name: "queue", Args: "[N TIME]", Long: "queue", Negatable: true, Level: Operate, none: "off", does: on(setQueue, saveQueue),
+			Help: "clients that may wait when all servers are full, and how long", Example: "queue 100 5s", See: "limit server",
+		},
+		{
+			Name: "conn_max", Short: "x", Long: "connections", Level: Operate,
+			does: plain(number(0, maxInt), func(s *Service) *int { return &s.ConnMax }),
+			Help: "connections at a time; 0: as many as there are descriptors for", Example: "conn_max 10000", See: "limit",
+		},
+		{
+			Name: "pending_max", Long: "pending", Level: Operate, quiet: true,
+			does: plain(number(0, maxInt), func(s *Service) *int { return &s.PendingMax }),
+			Help: "connects to servers at a time; more clients wait; 0: no limit", Example: "pending_max 100",
+		},
+		{
+			Name: "timeout", Short: "t", Long: "timeout", Level: Operate, saved: always,
+			does: plain(period(time.Millisecond), func(s *Service) *time.Duration { return &s.Timeout }),
+			Help: "how long a server may take to accept a connection", Example: "timeout 3", See: "idle_timeout",
+		},
+		{
+			Name: "idle_timeout", Long: "idle-timeout", Level: Operate, reply: "Idle timeout: %s seconds\n",
+			does: plain(period(0), func(s *Service) *time.Duration { return &s.IdleTimeout }),
+			Help: "close connections that moved nothing for so long; 0: never", More: "For a flow of datagrams 0 is 30 seconds.", Example: "idle_timeout 10m", See: "max_age",
+		},
+		{
+			Name: "max_age", Long: "max-age", Level: Operate,
+			does: plain(period(0), func(s *Service) *time.Duration { return &s.MaxAge }),
+			Help: "close connections after this, or up to a tenth earlier; 0: never", Example: "max_age 1h", See: "idle_timeout",
+		},
+		{
+			Name: "tcp_fastclose", Long: "tcp-fastclose", Negatable: true, Level: Operate, quiet: true, saved: always,
+			does: plain(choice("off", "up", "down", "both", "off"), func(s *Service) *string { return &s.FastClose }),
+			Help: "close a connection once its server (up) or client (down) has ended it", More: "both: when either of them has.", Example: "tcp_fastclose both",
+		},
 	}
 }
 
-func countLimit(name string, field func(*Limits) *int) limit {
-	return limit{
-		name, "N",
-		func(l *Limits, word string) (err error) {
-			*field(l), err = parseInt(name, word, 0, maxInt)
-			return err
-		},
-		func(l Limits) string { return number(*field(&l)) },
+// rate is how often, a second.
+func rate() kind[float64] {
+	return kind[float64]{
+		args:  "N/s",
+		parse: func(_, text string) (float64, error) { return parseRate(text) },
+		write: func(n float64) string { return strconv.FormatFloat(n, 'g', -1, 64) + "/s" },
 	}
 }
 
-func rateLimit(name string, field func(*Limits) *float64) limit {
-	return limit{
-		name, "N/s",
-		func(l *Limits, word string) error {
-			n, err := parseRate(word)
-			if err == nil {
-				*field(l) = n
-			}
-			return err
-		},
-		func(l Limits) string {
-			if *field(&l) == 0 {
-				return ""
-			}
-			return strconv.FormatFloat(*field(&l), 'g', -1, 64) + "/s"
-		},
-	}
-}
-
-func byteLimit(name string, field func(*Limits) *int64) limit {
-	return limit{
-		name, "BYTES/s",
-		func(l *Limits, word string) error {
-			n, err := parseBytes(word)
-			if err == nil {
-				*field(l) = n
-			}
-			return err
-		},
-		func(l Limits) string {
-			if *field(&l) == 0 {
-				return ""
-			}
-			return strconv.FormatInt(*field(&l), 10) + "/s"
-		},
+// bandwidth is bytes a second.
+func bandwidth() kind[int64] {
+	return kind[int64]{
+		args:  "BYTES/s",
+		parse: func(_, text string) (int64, error) { return parseBytes(text) },
+		write: func(n int64) string { return strconv.FormatInt(n, 10) + "/s" },
 	}
 }
 
@@ -163,38 +141,28 @@ func setLimit(s *Service, no bool, args []string) error {
 		s.Limits = Limits{}
 		return nil
 	}
-	var names []string
-	for _, l := range limits {
-		names = append(names, l.name)
-		switch {
-		case l.name != args[0]:
-			continue
-		case no:
-			return l.set(&s.Limits, "0")
-		case len(args) < 2:
-			return fmt.Errorf("%s has no value, want limit %s %s", l.name, l.name, l.value)
-		}
-		next := s.Limits
-		err := l.set(&next, args[1])
-		if err == nil {
-			s.Limits = next
-		}
-		return err
+	i := slices.IndexFunc(limitKeys, func(k key[Limits]) bool { return k.name == args[0] })
+	if i < 0 {
+		return noneOf(args[0], keyNames(limitKeys)...)
 	}
-	return noneOf(args[0], names...)
+	k := limitKeys[i]
+	switch {
+	case no:
+		return k.set(&s.Limits, "0")
+	case len(args) < 2:
+		return fmt.Errorf("%s has no value, want limit %s %s", k.name, k.name, k.args)
+	}
+	return k.set(&s.Limits, args[1])
 }
 
 func saveLimits(s *Service) []string {
-	var lines []string
-	for _, l := range limits {
-		if value := l.get(s.Limits); value != "" {
-			lines = append(lines, "limit "+l.name+" "+value)
+	var out []string
+	for _, k := range limitKeys {
+		if value := k.get(&s.Limits); value != "" {
+			out = append(out, k.name+" "+value)
 		}
 	}
-	if lines == nil {
-		return []string{"no limit"}
-	}
-	return lines
+	return out
 }
 
 func setQueue(s *Service, no bool, args []string) error {
@@ -222,7 +190,7 @@ func setQueue(s *Service, no bool, args []string) error {
 
 func saveQueue(s *Service) []string {
 	if s.Queue == 0 {
-		return []string{"no queue"}
+		return nil
 	}
-	return []string{fmt.Sprintf("queue %d %s", s.Queue, duration.Format(s.QueueTime))}
+	return []string{fmt.Sprintf("%d %s", s.Queue, duration.Format(s.QueueTime))}
 }

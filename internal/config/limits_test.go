@@ -34,7 +34,7 @@ func TestLimitLines(t *testing.T) {
 	} {
 		c := apply(t, Default(), strings.Split(tt.lines, "|")...)
 		name, _, _ := strings.Cut(strings.TrimPrefix(tt.want, "no "), " ")
-		if got := strings.Join(find(name).save(&c, &c.Services[0]), "|"); got != tt.want {
+		if got := strings.Join(find(name).lines(&c, &c.Services[0]), "|"); got != tt.want {
 			t.Errorf("%s: saved as %s, want %s", tt.lines, got, tt.want)
 		}
 	}

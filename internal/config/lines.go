@@ -8,7 +8,6 @@ import (
 	"io"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -127,9 +126,9 @@ func shortened(word string) string {
 
 // checkLength reports the first word that is too many.
 func (cmd Command) checkLength() error {
-	v, most, usage := cmd.Verb, cmd.Verb.most, cmd.Verb.usage()
+	v, most, usage := cmd.Verb, cmd.Verb.words.most, cmd.Verb.usage()
 	if cmd.No {
-		most, usage = v.mostNo, "no "+v.Name
+		most, usage = v.noWords.most, strings.TrimSpace("no "+v.Name+" "+v.NoArgs)
 	}
 	if len(cmd.Args) <= most || cmd.No && !v.Negatable {
 		return nil
@@ -146,7 +145,7 @@ func (cmd Command) checkLength() error {
 // flag's "NAME no".
 func (cmd Command) withoutOff() Command {
 	v := cmd.Verb
-	if cmd.No || !v.Negatable || v.noNeedsWord || len(cmd.Args) != 1 {
+	if cmd.No || !v.Negatable || v.noWords.least > 0 || len(cmd.Args) != 1 {
 		return cmd
 	}
 	if word := cmd.Args[0]; word == "off" || v.flag && word == "no" {
@@ -161,42 +160,38 @@ func (cmd Command) check() error {
 	if cmd.No && !v.Negatable {
 		return fmt.Errorf("%s: there is no \"no %s\"", v.Name, v.Name)
 	}
-	if v.set == nil || cmd.asks() && v.show != nil {
-		return nil
+	if err := cmd.checkMissing(); err != nil || v.set == nil || cmd.asks() && v.asks() {
+		return err
 	}
 	c := Default()
-	if len(cmd.Args) > 0 {
-		switch v.Name {
-		case "service":
-			if cmd.No && isName(cmd.Args[0]) {
-				c.Services = append(c.Services, Service{Name: cmd.Args[0]})
-			}
-		case "server", "enable", "drain", "disable":
-			cmd = cmd.standIn(&c.Services[0])
-		case "acl":
-			c.standInList(cmd)
-		}
+	if v.standIn != nil {
+		cmd = v.standIn(&c, cmd)
 	}
 	set := v.set
-	if v.Name == "server" {
-		set = tryServerCommand
+	if v.try != nil {
+		set = v.try
 	}
 	return cmd.applyWith(set, &c, &c.Services[0])
 }
 
-// standIn gives c a server on which a command can be checked that speaks of one
-// that is not known here.
-func (cmd Command) standIn(s *Service) Command {
-	word := cmd.Args[0]
-	s.Servers = []Server{{Host: "unknown"}}
-	_, err := strconv.Atoi(word)
-	switch _, _, isRange, rangeErr := slotRange(word); {
-	case isRange && rangeErr == nil && cmd.Verb.Name != "server", err == nil && cmd.Verb.Name != "server" && !strings.HasPrefix(word, "-"):
-		cmd.Args = append([]string{"0"}, cmd.Args[1:]...)
-	case err != nil && isName(word):
-		s.Servers[0].Name = word
+// checkMissing reports that words are missing.
+func (cmd Command) checkMissing() error {
+	v := cmd.Verb
+	least := v.words.least
+	if cmd.No {
+		least = v.noWords.least
 	}
-	return cmd
+	switch {
+	case len(cmd.Args) > 0 || least == 0 && (cmd.No || v.asks() || v.flag || v.Kind != Setting):
+		return nil
+	case v.notBuilt:
+		return notBuilt(v.Name)
+	case v.missing != "":
+		return fmt.Errorf("%s: %s", v.Name, v.missing)
+	case cmd.No:
+		return fmt.Errorf("%s: an argument is missing: no %s %s", v.Name, v.Name, v.NoArgs)
+	}
+	return fmt.Errorf("%s: an argument is missing: %s %s", v.Name, v.Name, v.value())
 }
 
 // apply changes a Config that owns its slices, or returns an error and changes
@@ -213,19 +208,11 @@ func (cmd Command) apply(c *Config) error {
 
 // applyWith is apply with a function in the place of the verb's own.
 func (cmd Command) applyWith(set func(c *Config, s *Service, no bool, args []string) error, c *Config, s *Service) error {
-	v := cmd.Verb
-	switch {
-	case cmd.No || v.flag || len(cmd.Args) > 0 || v.saysMissing:
-	case v.notBuilt:
-		return notBuilt(v.Name)
-	default:
-		return fmt.Errorf("%s: an argument is missing: %s %s", v.Name, v.Name, v.value())
-	}
 	err := set(c, s, cmd.No, cmd.Args)
 	if err == nil || errors.As(err, new(notBuilt)) {
 		return err
 	}
-	return fmt.Errorf("%s: %w", v.Name, err)
+	return fmt.Errorf("%s: %w", cmd.Verb.Name, err)
 }
 
 // With returns the Config with a setting applied. After an error it is the
@@ -247,18 +234,14 @@ func (c Config) With(cmd Command) (Config, error) {
 // there is no such service.
 func (cmd Command) Reply(c Config) string {
 	v, s := cmd.Verb, c.Service(cmd.Service)
-	switch {
-	case s == nil && v.Scope == OfService:
-		return ""
-	case v.Name == "tarpit_acl":
-		return "tarpit_acl = -1" // without an end of line, as in Pen
-	case v.Name == "control" && c.Control == "":
-		return "(null)\n"
-	case v.show == nil || cmd.No, v.quiet && !cmd.asks():
+	if s == nil && v.Scope == OfService || !v.asks() || cmd.No || v.quiet && !cmd.asks() {
 		return ""
 	}
-	if value := v.show(&c, s); value != "" {
-		return value + "\n"
+	if value := strings.Join(v.values(&c, s), "\n"); value != "" {
+		return fmt.Sprintf(v.reply, value)
+	}
+	if v.none != "" {
+		return v.none + "\n"
 	}
 	return ""
 }
@@ -395,7 +378,7 @@ func (r *reader) command(cmd Command) {
 	}
 	cmd = cmd.in(r.section)
 	switch {
-	case cmd.Verb.Name == "include":
+	case cmd.Verb.includes:
 		section := r.section
 		r.section = cmd.Service
 		r.file(cmd.Args[0], cmd.Origin)
@@ -413,23 +396,14 @@ func (r *reader) command(cmd Command) {
 
 // after does what a setting in a file means besides.
 func (r *reader) after(cmd Command) {
-	switch cmd.Verb.Name {
-	case "service":
-		if !cmd.No {
-			r.section = cmd.Args[0]
-		} else if r.section == cmd.Args[0] {
-			r.section = DefaultService
-		}
-	case "drain":
-		if len(cmd.Args) > 1 { // the time is for what runs
-			r.run = append(r.run, cmd)
-		}
-	case "server":
-		if t, ok := value(cmd.Args, "blacklist"); ok {
-			// Of the server's keys this one is for what runs.
-			cmd.Args = []string{cmd.Args[0], "blacklist", t}
-			r.run = append(r.run, cmd)
-		}
+	switch part, ok := cmd.atOnce(); {
+	case ok:
+		r.run = append(r.run, part)
+	case cmd.Verb.Scope != OfServices:
+	case !cmd.No:
+		r.section = cmd.Args[0]
+	case r.section == cmd.Args[0]:
+		r.section = DefaultService
 	}
 }
 

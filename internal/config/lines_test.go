@@ -36,7 +36,7 @@ func TestEmergencyServers(t *testing.T) {
 	if got := c.Services[0].MoreEmergency; got != "[::1]:2:5" {
 		t.Errorf("more: %q", got)
 	}
-	if again := apply(t, Default(), emergency().save(&c, &c.Services[0])...); again.Services[0].Emergency != c.Services[0].Emergency || again.Services[0].MoreEmergency != c.Services[0].MoreEmergency {
+	if again := apply(t, Default(), find("emergency").lines(&c, &c.Services[0])...); again.Services[0].Emergency != c.Services[0].Emergency || again.Services[0].MoreEmergency != c.Services[0].MoreEmergency {
 		t.Errorf("read again: %+v and %q", again.Services[0].Emergency, again.Services[0].MoreEmergency)
 	}
 	if c = apply(t, c, "emergency b:1"); c.Services[0].Emergency.Host != "b" || c.Services[0].MoreEmergency != "" {

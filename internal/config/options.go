@@ -161,7 +161,7 @@ func (o *options) setting(v *Verb, value string) {
 	}
 	switch {
 	case v.flag:
-	case v.several:
+	case v.words.most > 1:
 		cmd.Args = splitWords(value)
 	default:
 		cmd.Args = []string{value}
@@ -199,38 +199,3 @@ func (o setter) Set(s string) error {
 }
 func (setter) String() string { return "" }
 func (setter) Type() string   { return "" }
-
-// Usage is the text that --help prints.
-func Usage() string {
-	var b strings.Builder
-	b.WriteString(`usage: pen [OPTION]... [HOST:]PORT SERVER[:PORT[:MAX[:HARD[:WEIGHT[:PRIO]]]]]...
-
-The port, or the path of a Unix socket, is where clients come; the servers get
-them. An IPv6 server stands in brackets: [2001:db8::1]:80.
-
-`)
-	for _, o := range Options() {
-		fmt.Fprintf(&b, "  %-38s %s\n", strings.TrimRight(o.String()+" "+o.Args, " "), o.Help)
-	}
-	b.WriteString("\nTimes are in seconds, or 200ms, 5m. penctl's help command lists what else can be said.\n")
-	return b.String()
-}
-
-// Help is the reply to the help command: all commands, or one.
-func Help(name string) (string, error) {
-	var b strings.Builder
-	for _, v := range Verbs() {
-		if name != "" && v.Name != name {
-			continue
-		}
-		usage := v.Name
-		if v.Negatable {
-			usage = "[no] " + usage
-		}
-		fmt.Fprintf(&b, "%-46s %s\n", strings.TrimSpace(usage+" "+v.Args), v.Help)
-	}
-	if b.Len() == 0 {
-		return "", fmt.Errorf("help: there is no command %q%s", name, didYouMean(name, verbNames()))
-	}
-	return b.String(), nil
-}

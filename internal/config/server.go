@@ -4,10 +4,120 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
+
+// serverKeys are the keys of the server command, in the order in which they are
+// saved.
+var serverKeys = makeServerKeys()
+
+func makeServerKeys() []key[Server] {
+	limit := func(name, help string, most int, field func(*Server) *int) key[Server] {
+		k := keyOf(name, number(0, most), field)
+		k.help, k.level, k.get = help, Operate, func(s *Server) string { return strconv.Itoa(*field(s)) } // also 0, as C Pen
+		return k
+	}
+	said := func(k key[Server], level Level, help string) key[Server] {
+		k.help, k.level = help, level
+		return k
+	}
+	acl := limit("acl", "number of the access list of clients that may use it", ACLCount-1, func(s *Server) *int { return &s.ACL })
+	acl.args, acl.level = "LIST", Admin
+	proxy := choice("", "v1", "v2", "off")
+	return []key[Server]{
+		acl,
+		{
+			name: "address", args: "HOST", level: Admin, set: (*Server).setHost, get: (*Server).host,
+			help: "name, address, or path of a Unix socket; 0.0.0.0 frees the slot",
+		},
+		{
+			name: "port", args: "PORT", level: Admin, set: (*Server).setPort, get: func(s *Server) string { return s.port() },
+			help: "number or name of a service; the listener's if none is given",
+		},
+		limit("max", "connections at which it gets no new clients; 0: no limit", maxInt, func(s *Server) *int { return &s.Max }),
+		limit("hard", "connections up to which it gets clients that it served before; 0: no limit", maxInt, func(s *Server) *int { return &s.Hard }),
+		{
+			name: "weight", args: "N", level: Operate, help: "its share of new clients; 0: none",
+			set: func(s *Server, text string) (err error) {
+				s.Weight, err = parseInt("weight", text, 0, maxInt)
+				s.WeightSet = true
+				return err
+			},
+			get: func(s *Server) string {
+				if !s.WeightSet {
+					return ""
+				}
+				return strconv.Itoa(s.Weight)
+			},
+		},
+		said(keyOf("prio", number(-maxInt, maxInt), func(s *Server) *int { return &s.Prio }), Operate, "its place with prio; lower comes first"),
+		{
+			name: "name", args: "NAME", level: Admin, set: (*Server).setName, get: func(s *Server) string { return s.Name },
+			help: "by which commands may speak of it instead of its slot",
+		},
+		{
+			name: "state", args: "enabled|drain|disabled", level: Operate, set: (*Server).setState, get: func(s *Server) string { return string(s.State) },
+			help: "whether it takes clients: drain finishes those that it has",
+		},
+		said(keyOf("send_proxy", proxy, func(s *Server) *string { return &s.SendProxy }), Admin, "PROXY header to it, if not as the service says"),
+		{
+			name: "tls", args: "on|off", level: Admin, get: func(s *Server) string { return s.TLS },
+			help: "whether to speak TLS to it, if not as the service says",
+			set: func(s *Server, text string) error {
+				s.TLS = text
+				if text != "on" && text != "off" {
+					return fmt.Errorf("tls %w", noneOf(text, "on", "off"))
+				}
+				return nil
+			},
+		},
+		said(keyOf("tls_name", word("NAME"), func(s *Server) *string { return &s.TLSName }), Admin, "what its certificate must be for"),
+		{
+			name: "blacklist", args: "TIME", level: Operate, help: "take it out of rotation for so long; 0 ends it",
+			set: func(_ *Server, text string) error {
+				if _, err := ParseDuration(text); err != nil {
+					return fmt.Errorf("blacklist %w", err)
+				}
+				return nil
+			},
+			get: func(*Server) string { return "" }, // it is for what runs
+		},
+	}
+}
+
+// A ServerKey is a key of the server command, for manuals.
+type ServerKey struct{ Name, Args, Help string }
+
+// ServerKeys are the keys of the server command in alphabetic order.
+func ServerKeys() []ServerKey {
+	var out []ServerKey
+	for _, k := range serverKeys {
+		out = append(out, ServerKey{k.name, k.args, k.help})
+	}
+	slices.SortFunc(out, func(a, b ServerKey) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+// serverKey returns a key by its name.
+func serverKey(name string) (key[Server], bool) {
+	i := slices.IndexFunc(serverKeys, func(k key[Server]) bool { return k.name == name })
+	if i < 0 {
+		return key[Server]{}, false
+	}
+	return serverKeys[i], true
+}
+
+// setKey sets one field by its key in a server command.
+func (s *Server) setKey(name, value string) error {
+	k, ok := serverKey(name)
+	if !ok {
+		names := slices.Sorted(slices.Values(keyNames(serverKeys)))
+		return fmt.Errorf("unknown key %q, want one of %s%s", name, strings.Join(names, ", "), didYouMean(name, names))
+	}
+	return k.set(s, value)
+}
 
 // parseServer understands HOST[:PORT[:MAX[:HARD[:WEIGHT[:PRIO]]]]], where HOST
 // may be an IPv6 address in brackets or the path of a Unix socket
@@ -40,7 +150,7 @@ func parseServer(s Server, spec string) (Server, error) {
 		if f == "" {
 			continue
 		}
-		if err := s.set(names[i], f); err != nil {
+		if err := s.setKey(names[i], f); err != nil {
 			return s, fmt.Errorf("server %q: %w", spec, err)
 		}
 	}
@@ -76,64 +186,42 @@ func (s *Server) setHost(host string) error {
 	return nil
 }
 
-// ServerKeys are the keys of the server command.
-func ServerKeys() []string {
-	return []string{
-		"acl", "address", "blacklist", "hard", "max", "name", "port", "prio", "send_proxy", "state", "tls", "tls_name", "weight",
+// host writes the host, or that the slot was freed.
+func (s *Server) host() string {
+	if s.Free {
+		return "0.0.0.0"
 	}
+	return s.Host
 }
 
-// set sets one field by its key in a server command.
-func (s *Server) set(key, value string) error {
-	var err error
-	switch key {
-	case "address":
-		return s.setHost(value)
-	case "port":
-		s.Port, s.Service = 0, ""
-		if isService(value) {
-			s.Service = value
-			return nil
-		}
-		s.Port, err = parseInt(key, value, 0, 65535)
-	case "max":
-		s.Max, err = parseInt(key, value, 0, maxInt)
-	case "hard":
-		s.Hard, err = parseInt(key, value, 0, maxInt)
-	case "weight":
-		s.Weight, err = parseInt(key, value, 0, maxInt)
-		s.WeightSet = true
-	case "prio":
-		s.Prio, err = parseInt(key, value, -maxInt, maxInt)
-	case "acl":
-		s.ACL, err = parseInt(key, value, 0, ACLCount-1)
-	case "blacklist":
-		_, err = ParseDuration(value)
-		if err != nil {
-			err = fmt.Errorf("blacklist %w", err)
-		}
-	case "name":
-		if !isName(value) || strings.Trim(value, "0123456789-") == "" {
-			return fmt.Errorf("name %q: want up to %d letters, digits, or one of _ - ., and not a number", value, maxName)
-		}
-		s.Name = value
-	case "state":
-		s.State, err = parseState(value)
-	case "send_proxy":
-		s.SendProxy = value
-		_, err = parseProxyVersion(value)
-	case "tls":
-		s.TLS = value
-		if value != "on" && value != "off" {
-			err = fmt.Errorf("tls %w", noneOf(value, "on", "off"))
-		}
-	case "tls_name":
-		s.TLSName = value
-		err = parseWord(value)
-	default:
-		return fmt.Errorf("unknown key %q, want one of %s%s", key, strings.Join(ServerKeys(), ", "), didYouMean(key, ServerKeys()))
+func (s *Server) setPort(text string) (err error) {
+	s.Port, s.Service = 0, ""
+	if isService(text) {
+		s.Service = text
+		return nil
 	}
+	s.Port, err = parseInt("port", text, 0, 65535)
 	return err
+}
+
+func (s *Server) setName(text string) error {
+	if !isName(text) || strings.Trim(text, "0123456789-") == "" {
+		return fmt.Errorf("name %q: want up to %d letters, digits, or one of _ - ., and not a number", text, maxName)
+	}
+	s.Name = text
+	return nil
+}
+
+func (s *Server) setState(text string) error {
+	switch State(text) {
+	case "enabled":
+		s.State = Enabled
+	case Draining, Disabled:
+		s.State = State(text)
+	default:
+		return fmt.Errorf("state %w", noneOf(text, "enabled", string(Draining), string(Disabled)))
+	}
+	return nil
 }
 
 // isService reports whether a text can be the name of a service: letters,
@@ -155,228 +243,7 @@ func (s Server) port() string {
 	if s.Service != "" {
 		return s.Service
 	}
-	return number(s.Port)
-}
-
-// setServerCommand is the server verb: server SLOT KEY VALUE..., or server
-// SLOT remove. SLOT may be a range, for servers that are alike or that DNS lists
-// under one name.
-func setServerCommand(c *Service, args []string) error {
-	first, servers, err := c.serversOf(args)
-	if err != nil {
-		return err
-	}
-	for i, s := range servers {
-		c.setServer(first+i, s)
-	}
-	return nil
-}
-
-// tryServerCommand reports what is wrong with a server command. It makes no
-// table, which would be as long as the slot's number says: each line is tried,
-// and a file may have thousands.
-func tryServerCommand(_ *Config, s *Service, _ bool, args []string) error {
-	_, _, err := s.serversOf(args)
-	return err
-}
-
-// serversOf returns what a server command makes of the servers that it speaks
-// of, which stand from a slot on.
-func (c *Service) serversOf(args []string) (first int, servers []Server, err error) {
-	if len(args) < 2 {
-		return 0, nil, errors.New("want a slot and what to set: server N address HOST port P ...")
-	}
-	first, last, err := c.slotsOf(args[0])
-	if err != nil {
-		return 0, nil, err
-	}
-	servers = make([]Server, last-first+1)
-	for i := range servers {
-		if servers[i], err = c.changed(first+i, args[0], args[1:]); err != nil {
-			return 0, nil, err
-		}
-	}
-	return first, servers, nil
-}
-
-// changed returns a server with its keys set, of a command that calls it word.
-func (c Service) changed(slot int, word string, keys []string) (Server, error) {
-	s := c.server(slot)
-	for rest := keys; len(rest) > 0; rest = rest[2:] {
-		switch {
-		case rest[0] == "remove" && len(rest) == 1:
-			return Server{}, nil
-		case len(rest) == 1:
-			return s, fmt.Errorf("%s: %q has no value", word, rest[0])
-		case rest[0] == "name" && strings.Contains(word, "-") && strings.Trim(word, "0123456789-") == "":
-			return s, fmt.Errorf("%s: several servers can't have one name", word)
-		}
-		if err := s.set(rest[0], rest[1]); err != nil {
-			return s, fmt.Errorf("%s: %w", word, err)
-		}
-	}
-	if other := c.named(s.Name); other >= 0 && other != slot {
-		return s, fmt.Errorf("%s: server %d is already named %s", word, other, s.Name)
-	}
-	return s, nil
-}
-
-// slotsOf understands FIRST-LAST, or what slotOf does.
-func (c Service) slotsOf(word string) (first, last int, err error) {
-	first, last, isRange, err := slotRange(word)
-	if !isRange {
-		first, err = c.slotOf(word)
-		last = first
-	}
-	return first, last, err
-}
-
-// slotRange understands FIRST-LAST, and reports false for anything else.
-func slotRange(word string) (first, last int, isRange bool, err error) {
-	a, b, _ := strings.Cut(word, "-")
-	first, err1 := strconv.Atoi(a)
-	last, err2 := strconv.Atoi(b)
-	if err1 != nil || err2 != nil {
-		return 0, 0, false, nil
-	}
-	if first > last || last > maxSlot {
-		return 0, 0, true, fmt.Errorf("%q is not a range of slots, want such as 0-9, up to %d", word, maxSlot)
-	}
-	return first, last, true, nil
-}
-
-// slotOf understands how a command speaks of a server: by its slot or by its
-// name.
-func (c Service) slotOf(word string) (int, error) {
-	if slot, err := strconv.Atoi(word); err == nil && slot >= 0 && slot <= maxSlot {
-		return slot, nil
-	}
-	if slot := c.named(word); slot >= 0 {
-		return slot, nil
-	}
-	if _, number := strconv.Atoi(word); isName(word) && number != nil {
-		return 0, fmt.Errorf("there is no server named %s, want a slot, 0 to %d, or the name of one", word, maxSlot)
-	}
-	return 0, fmt.Errorf("%q is not the number of a slot, want 0 to %d", word, maxSlot)
-}
-
-// named finds the slot of the server of a name, or -1. Most servers have none,
-// and a table may be long.
-func (c Service) named(name string) int {
-	if name == "" {
-		return -1
-	}
-	for slot := range c.Servers {
-		if c.Servers[slot].Name == name {
-			return slot
-		}
-	}
-	return -1
-}
-
-// usedSlots are the slots of a word that have a server. It is an error if none
-// has one.
-func (c Service) usedSlots(word string) ([]int, error) {
-	first, last, err := c.slotsOf(word)
-	if err != nil {
-		return nil, err
-	}
-	var slots []int
-	for slot := first; slot <= last && slot < len(c.Servers); slot++ {
-		if c.Servers[slot].Used() {
-			slots = append(slots, slot)
-		}
-	}
-	if slots == nil {
-		return nil, fmt.Errorf("there is no server %s", word)
-	}
-	return slots, nil
-}
-
-// usedSlots are those that a command speaks of.
-func (c Config) usedSlots(cmd Command) ([]int, error) {
-	s := c.Service(cmd.Service)
-	if s == nil {
-		return nil, c.noService(cmd.Service)
-	}
-	return s.usedSlots(cmd.Args[0])
-}
-
-// setState is the verbs enable, drain and disable.
-func setState(c *Service, args []string, state State) error {
-	slots, err := c.usedSlots(args[0])
-	for _, slot := range slots {
-		s := c.server(slot)
-		s.State = state
-		c.setServer(slot, s)
-	}
-	return err
-}
-
-func setDrain(c *Service, _ bool, args []string) error {
-	if len(args) > 1 {
-		if args[1] != "within" || len(args) < 3 {
-			return errors.New("want drain N, or drain N within TIME")
-		}
-		if _, err := ParseDuration(args[2]); err != nil {
-			return err
-		}
-	}
-	return setState(c, args, Draining)
-}
-
-func parseState(word string) (State, error) {
-	switch State(word) {
-	case "enabled":
-		return Enabled, nil
-	case Draining, Disabled:
-		return State(word), nil
-	}
-	return Enabled, fmt.Errorf("state %w", noneOf(word, "enabled", string(Draining), string(Disabled)))
-}
-
-// value returns what follows a key in a server command.
-func value(args []string, key string) (string, bool) {
-	for i := 1; i+1 < len(args); i += 2 {
-		if args[i] == key {
-			return args[i+1], true
-		}
-	}
-	return "", false
-}
-
-// Blacklisting returns the run-time part of a server command: take the servers
-// of these slots out of rotation for a time, which may be 0. It reports false
-// where the command has no such part.
-func (cmd Command) Blacklisting(c Config) (slots []int, d time.Duration, ok bool, err error) {
-	if cmd.Verb == nil || cmd.Verb.Name != "server" {
-		return nil, 0, false, nil
-	}
-	text, ok := value(cmd.Args, "blacklist")
-	if !ok {
-		return nil, 0, false, nil
-	}
-	if d, err = ParseDuration(text); err == nil {
-		slots, err = c.usedSlots(cmd)
-	}
-	if err != nil {
-		err = fmt.Errorf("server: %w, nothing to blacklist", err)
-	}
-	return slots, d, true, err
-}
-
-// Draining returns the run-time part of a drain command: in what time the
-// connections of these servers are closed.
-func (cmd Command) Draining(c Config) (slots []int, within time.Duration, ok bool) {
-	if cmd.Verb == nil || cmd.Verb.Name != "drain" || len(cmd.Args) < 3 {
-		return nil, 0, false
-	}
-	slots, err := c.usedSlots(cmd)
-	if err != nil {
-		return nil, 0, false
-	}
-	within, err = ParseDuration(cmd.Args[2])
-	return slots, within, err == nil
+	return orEmpty(s.Port)
 }
 
 // spec writes a server as parseServer reads it; fields at the end that are
@@ -386,51 +253,43 @@ func (s Server) spec() string {
 	if strings.Contains(host, ":") && !s.IsPath() {
 		host = "[" + host + "]"
 	}
-	fields := []string{host, s.port(), number(s.Max), number(s.Hard), number(s.Weight), number(s.Prio)}
+	fields := []string{host, s.port(), orEmpty(s.Max), orEmpty(s.Hard), orEmpty(s.Weight), orEmpty(s.Prio)}
 	if s.WeightSet {
 		fields[4] = strconv.Itoa(s.Weight)
 	}
 	return strings.TrimRight(strings.Join(fields, ":"), ":")
 }
 
-// number leaves an unset field empty.
-func number(n int) string {
+// orEmpty leaves an unset field empty.
+func orEmpty(n int) string {
 	if n == 0 {
 		return ""
 	}
 	return strconv.Itoa(n)
 }
 
-// line writes a slot as a server command, with its prio if that is in use or
-// not 0.
+// line writes a slot's keys, with its prio if that is in use or not 0.
 func (s Server) line(slot int, prio bool) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "server %d acl %d", slot, s.ACL)
-	if s.Used() {
-		fmt.Fprintf(&b, " address %s", s.Host)
-	} else if s.Free {
-		b.WriteString(" address 0.0.0.0")
-	}
-	if p := s.port(); p != "" {
-		fmt.Fprintf(&b, " port %s", p)
-	}
-	fmt.Fprintf(&b, " max %d hard %d", s.Max, s.Hard)
-	if s.WeightSet {
-		fmt.Fprintf(&b, " weight %d", s.Weight)
-	}
-	if prio || s.Prio != 0 {
-		fmt.Fprintf(&b, " prio %d", s.Prio)
-	}
-	if s.Name != "" {
-		fmt.Fprintf(&b, " name %s", s.Name)
-	}
-	if s.State != Enabled {
-		fmt.Fprintf(&b, " state %s", s.State)
-	}
-	for _, edge := range []struct{ key, value string }{{"send_proxy", s.SendProxy}, {"tls", s.TLS}, {"tls_name", s.TLSName}} {
-		if edge.value != "" {
-			fmt.Fprintf(&b, " %s %s", edge.key, edge.value)
+	b.WriteString(strconv.Itoa(slot))
+	for _, k := range serverKeys {
+		value := k.get(&s)
+		if value == "" && k.name == "prio" && prio {
+			value = "0"
+		}
+		if value != "" {
+			fmt.Fprintf(&b, " %s %s", k.name, value)
 		}
 	}
 	return b.String()
+}
+
+func saveServers(service *Service) []string {
+	var lines []string
+	for i, s := range service.Servers {
+		if s != (Server{}) {
+			lines = append(lines, s.line(i, service.Prio))
+		}
+	}
+	return lines
 }

@@ -29,7 +29,7 @@ func FuzzServerSpec(f *testing.F) {
 		if err != nil || again != s {
 			t.Errorf("%q is written %q and read as %+v, %v; want %+v", spec, s.spec(), again, err, s)
 		}
-		cmd, err := ParseLine(s.line(3, true))
+		cmd, err := ParseLine("server " + s.line(3, true))
 		if err != nil {
 			t.Fatalf("%q: line %q: %v", spec, s.line(3, true), err)
 		}

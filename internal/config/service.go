@@ -10,6 +10,70 @@ import (
 // maxServices bounds what a slip of the finger costs.
 const maxServices = 10_000
 
+// listening are the verbs of services and their listeners.
+func listening() []Verb {
+	return []Verb{
+		{
+			Name: "service", Args: "NAME [COMMAND]", NoArgs: "NAME", Negatable: true, Level: Admin, does: on(setService, nil),
+			Help: "say that what follows in a file, or the command, is for that service",
+			More: "It makes the service where there is none of that name. The first service is always there, and is called default. " +
+				"no service NAME ends a service: it takes no new clients, and its connections stay until they end.",
+			Example: "service web listen 8080", See: "services listen",
+			standIn: func(c *Config, cmd Command) Command {
+				if cmd.No && isName(cmd.Args[0]) {
+					c.Services = append(c.Services, Service{Name: cmd.Args[0]})
+				}
+				return cmd
+			},
+		},
+		{
+			Name: "listen", Long: "listen", Negatable: true, Level: Admin, risk: paths,
+			does: plain(wordList("[HOST:]PORT|PATH...", parseWord), func(s *Service) *string { return &s.Listen }),
+			Help: "listen for clients at these addresses", More: "A path is that of a Unix socket.", Example: "listen 80 [::1]:8080", See: "service backlog plane",
+		},
+		{
+			Name: "protocol", Long: "protocol", Level: Admin, When: BeforeUse, saved: notSaved,
+			does: plain(either("tcp", "udp"), func(s *Service) *bool { return &s.UDP }),
+			Help: "balance connections (tcp) or datagrams (udp)", Example: "protocol udp", See: "udp",
+		},
+		{
+			Name: "udp", Short: "U", Long: "udp", Negatable: true, Level: Admin, When: BeforeUse,
+			does: plain(flag(), func(s *Service) *bool { return &s.UDP }),
+			Help: "balance datagrams: UDP, or those of a Unix socket", Example: "udp on", See: "protocol udp_requests udp_responses",
+		},
+		{
+			Name: "plane", Long: "plane", Level: Admin, When: BeforeUse,
+			does: plain(choice("auto", "auto", "loop", "stream"), func(s *Service) *string { return &s.Plane }),
+			Help: "how connections are carried",
+			More: "loop: by event loops, on Linux. stream: by two goroutines each. auto: by event loops where they can do what the service needs.", Example: "plane stream",
+		},
+		{
+			Name: "backlog", Short: "q", Long: "backlog", Level: Admin, When: BeforeUse,
+			does: plain(number(0, maxInt), func(s *Service) *int { return &s.Backlog }),
+			Help: "connections that may wait to be accepted; 0: as many as the kernel allows", Example: "backlog 1024", See: "listen",
+		},
+		{
+			Name: "multi_accept", Short: "m", Long: "multi-accept", Level: Operate,
+			does: plain(number(0, maxInt), func(s *Service) *int { return &s.MultiAccept }),
+			Help: "connections to accept in one go; 0: no limit", Example: "multi_accept 16",
+		},
+		{
+			Name: "dummy", Long: "dummy", Negatable: true, Level: Admin,
+			does: plain(flag(), func(s *Service) *bool { return &s.Dummy }),
+			Help: "answer every client with the same page, without a server", Example: "dummy on",
+		},
+	}
+}
+
+// paths is the risk of an address that is a path: that of a file that is made, or of
+// a socket that only users of this machine should reach.
+func paths(args []string) Level {
+	if strings.Contains(strings.Join(args, ""), "/") {
+		return Local
+	}
+	return 0
+}
+
 // Listens reports whether any service has an address to listen on.
 func (c Config) Listens() bool {
 	return slices.ContainsFunc(c.Services, func(s Service) bool { return s.Listen != "" })
@@ -71,9 +135,6 @@ func Describe(service string) string {
 
 // setService is the service verb by itself: it makes a service, or ends one.
 func setService(c *Config, no bool, args []string) error {
-	if len(args) == 0 {
-		return errors.New("want a name: service NAME")
-	}
 	name := args[0]
 	i := c.indexOf(name)
 	switch {
@@ -113,7 +174,7 @@ func inService(words []string) (Command, bool, error) {
 	switch {
 	case err != nil:
 	case cmd.Verb == nil:
-	case cmd.Verb.Name == "service":
+	case cmd.Verb.Scope == OfServices:
 		err = errors.New("service: a service has no services of its own")
 	case cmd.Verb.Scope == OfPen:
 		err = fmt.Errorf("service %s: %s is for all of Pen: say it without service %s", words[0], cmd.Verb.Name, words[0])

@@ -79,47 +79,89 @@ var sslOptions = []string{"no_sslv2", "no_sslv3", "no_tlsv1", "no_tlsv1.1", "no_
 
 // securing are the verbs of TLS towards clients.
 func securing() []Verb {
-	file := func(name, short, long, help string, field func(*TLS) *string) Verb {
-		return text(name, "FILE", short, long, help, func(s *Service) *string { return field(&s.TLS) })
+	file := func(field func(*TLS) *string) does {
+		return plain(word("FILE"), func(s *Service) *string { return field(&s.TLS) })
 	}
 	return []Verb{
-		file("ssl", "E", "ssl", "PEM file with a certificate: clients speak TLS to it", func(t *TLS) *string { return &t.Certificate }),
-		file("ssl_certificate_key", "K", "ssl-key", "PEM file with the key, if it is not in the same one", func(t *TLS) *string { return &t.Key }),
-		file("ssl_ca_file", "G", "ssl-ca-file", "PEM file with who signs certificates of clients, which are asked for one then", func(t *TLS) *string { return &t.CAFile }),
-		text("ssl_ca_path", "DIR", "A", "ssl-ca-path", "folder of such files", func(s *Service) *string { return &s.TLS.CADir }),
-		boolean("ssl_require_client", "R", "ssl-require-client", "refuse clients without a certificate", func(s *Service) *bool { return &s.TLS.RequireClient }),
-		text("ssl_ciphers", "LIST", "", "ssl-ciphers", "OpenSSL's list of ciphers for TLS 1.2", func(s *Service) *string { return &s.TLS.Ciphers }),
-		file("ssl_ocsp_response", "", "", "file with an OCSP response to staple to the certificate, once it is verified", func(t *TLS) *string { return &t.OCSP }),
-		text("ssl_sni_path", "DIR", "", "ssl-sni-path", "folder with NAME.crt and NAME.key, and NAME.ca and NAME.ocsp if need be, for each server name", func(s *Service) *string { return &s.TLS.SNIDir }),
-		asked(row(Verb{
-			Name: "ssl_certificate", Args: "CERT [KEY]", Long: "ssl-certificate", several: true, Negatable: true, most: 2, mostNo: 1, Help: "one more certificate, chosen by the name that clients ask for; no ssl_certificate [CERT] takes it back",
-		}, on[Service]{
-			set: setCertificate, save: saveCertificates,
-		})),
-		wordList("ssl_alpn", "PROTOCOL...", "ssl-alpn", "protocols to offer to clients, the best first", parseWord, func(s *Service) *string { return &s.TLS.ALPN }),
-		row(Verb{
-			Name: "ssl_protocol", Args: "[PROTOCOL]", Short: "L", Long: "ssl-protocol", Negatable: true, most: 1, Help: "the oldest protocol: tls1.2 or tls1.3; older words are accepted, and mean tls1.2",
-		}, on[Service]{
-			set: setProtocolVersion, show: func(s *Service) string { return s.TLS.Protocol }, save: saveText("ssl_protocol", func(s *Service) *string { return &s.TLS.Protocol }),
-		}),
-		row(Verb{
-			Name: "ssl_option", Args: strings.Join(sslOptions, "|"), most: 1, Help: "no_tlsv1.2 wants TLS 1.3; the others hold anyway",
-		}, on[Service]{
-			set: setSSLOption,
-		}),
-		row(Verb{
-			Name: "ssl_client_renegotiation_interval", Args: "SECONDS", most: 1, Unused: true, Help: "accepted, without effect: clients can't renegotiate",
-		}, on[Service]{
-			set: func(_ *Service, _ bool, args []string) error {
-				_, err := ParseDuration(args[0])
-				return err
-			},
-		}),
-		wordList("acme", "NAME...", "acme", "names to get certificates for, by ACME on this port (TLS-ALPN-01)", acmeName, func(s *Service) *string { return &s.TLS.ACME.Names }),
-		text("acme_storage", "DIR", "", "acme-storage", "folder for the account and the certificates", func(s *Service) *string { return &s.TLS.ACME.Storage }),
-		text("acme_email", "ADDRESS", "", "acme-email", "where the authority may write to", func(s *Service) *string { return &s.TLS.ACME.Email }),
-		text("acme_ca", "URL", "", "acme-ca", "the authority's directory, if it is not Let's Encrypt", func(s *Service) *string { return &s.TLS.ACME.CA }),
-		file("acme_ca_root", "", "acme-ca-root", "PEM file with who signs the authority's own certificate, if it is a private one", func(t *TLS) *string { return &t.ACME.Roots }),
+		{
+			Name: "ssl", Short: "E", Long: "ssl", Negatable: true, Level: Local, does: file(func(t *TLS) *string { return &t.Certificate }),
+			Help: "PEM file with a certificate: clients speak TLS to it", Example: "ssl /etc/pen/www.pem", See: "ssl_certificate ssl_certificate_key ssl_sni_path acme",
+		},
+		{
+			Name: "ssl_certificate_key", Short: "K", Long: "ssl-key", Negatable: true, Level: Local, does: file(func(t *TLS) *string { return &t.Key }),
+			Help: "PEM file with the key, if it is not in the same one", Example: "ssl_certificate_key /etc/pen/www.key", See: "ssl",
+		},
+		{
+			Name: "ssl_certificate", Args: "[CERT [KEY]]", NoArgs: "[CERT]", Long: "ssl-certificate", Negatable: true, Level: Local, none: "off",
+			does: on(setCertificate, saveCertificates),
+			Help: "one more certificate, chosen by the name that clients ask for", More: "no ssl_certificate CERT takes it back, no ssl_certificate all of them.",
+			Example: "ssl_certificate /etc/pen/mail.pem", See: "ssl ssl_sni_path",
+		},
+		{
+			Name: "ssl_sni_path", Long: "ssl-sni-path", Negatable: true, Level: Local,
+			does: plain(word("DIR"), func(s *Service) *string { return &s.TLS.SNIDir }),
+			Help: "folder with NAME.crt and NAME.key for each server name", More: "And NAME.ca and NAME.ocsp where they are needed.",
+			Example: "ssl_sni_path /etc/pen/certificates", See: "ssl ssl_certificate",
+		},
+		{
+			Name: "ssl_ca_file", Short: "G", Long: "ssl-ca-file", Negatable: true, Level: Local, does: file(func(t *TLS) *string { return &t.CAFile }),
+			Help: "PEM file with the CAs of clients, which are asked for a certificate", Example: "ssl_ca_file /etc/pen/clients.pem", See: "ssl_ca_path ssl_require_client",
+		},
+		{
+			Name: "ssl_ca_path", Short: "A", Long: "ssl-ca-path", Negatable: true, Level: Local,
+			does: plain(word("DIR"), func(s *Service) *string { return &s.TLS.CADir }), Help: "folder of such files", Example: "ssl_ca_path /etc/pen/clients", See: "ssl_ca_file",
+		},
+		{
+			Name: "ssl_require_client", Short: "R", Long: "ssl-require-client", Negatable: true, Level: Local,
+			does: plain(flag(), func(s *Service) *bool { return &s.TLS.RequireClient }),
+			Help: "refuse clients without a certificate", Example: "ssl_require_client on", See: "ssl_ca_file",
+		},
+		{
+			Name: "ssl_ciphers", Long: "ssl-ciphers", Negatable: true, Level: Admin,
+			does: plain(word("CIPHERS"), func(s *Service) *string { return &s.TLS.Ciphers }),
+			Help: "ciphers for TLS 1.2, as OpenSSL lists them", Example: "ssl_ciphers ECDHE+AESGCM", See: "ssl_protocol",
+		},
+		{
+			Name: "ssl_ocsp_response", Negatable: true, Level: Local, does: file(func(t *TLS) *string { return &t.OCSP }),
+			Help: "file with an OCSP response to staple, once it is verified", Example: "ssl_ocsp_response /etc/pen/www.ocsp", See: "ssl",
+		},
+		{
+			Name: "ssl_alpn", Long: "ssl-alpn", Negatable: true, Level: Admin,
+			does: plain(wordList("PROTOCOL...", parseWord), func(s *Service) *string { return &s.TLS.ALPN }),
+			Help: "protocols to offer to clients, the best first", Example: "ssl_alpn h2 http/1.1",
+		},
+		{
+			Name: "ssl_protocol", Short: "L", Long: "ssl-protocol", Negatable: true, Level: Admin,
+			does: plain(choice("", protocols...), func(s *Service) *string { return &s.TLS.Protocol }),
+			Help: "the oldest protocol that clients may use", More: "Older words than tls1.2 are accepted, and mean tls1.2.", Example: "ssl_protocol tls1.3",
+		},
+		{
+			Name: "ssl_option", Args: strings.Join(sslOptions, "|"), Level: Admin, does: on(setSSLOption, nil),
+			Help: "no_tlsv1.2 wants TLS 1.3; the others apply anyway", Example: "ssl_option no_tlsv1.2", See: "ssl_protocol",
+		},
+		{
+			Name: "acme", Long: "acme", Negatable: true, Level: Local,
+			does: plain(wordList("NAME...", acmeName), func(s *Service) *string { return &s.TLS.ACME.Names }),
+			Help: "names to get certificates for, by ACME on this port (TLS-ALPN-01)", Example: "acme www.example.com", See: "acme_storage acme_email",
+		},
+		{
+			Name: "acme_storage", Long: "acme-storage", Negatable: true, Level: Local,
+			does: plain(word("DIR"), func(s *Service) *string { return &s.TLS.ACME.Storage }),
+			Help: "folder for the ACME account and the certificates", Example: "acme_storage /var/lib/pen/acme", See: "acme",
+		},
+		{
+			Name: "acme_email", Long: "acme-email", Negatable: true, Level: Local,
+			does: plain(word("ADDRESS"), func(s *Service) *string { return &s.TLS.ACME.Email }),
+			Help: "address that the authority may write to", Example: "acme_email admin@example.com", See: "acme",
+		},
+		{
+			Name: "acme_ca", Long: "acme-ca", Negatable: true, Level: Local, does: plain(word("URL"), func(s *Service) *string { return &s.TLS.ACME.CA }),
+			Help: "the authority's directory, if it is not Let's Encrypt", Example: "acme_ca https://ca.example.com/directory", See: "acme acme_ca_root",
+		},
+		{
+			Name: "acme_ca_root", Long: "acme-ca-root", Negatable: true, Level: Local, does: file(func(t *TLS) *string { return &t.ACME.Roots }),
+			Help: "PEM file with the CAs of a private authority's own certificate", Example: "acme_ca_root /etc/pen/ca.pem", See: "acme_ca",
+		},
 	}
 }
 
@@ -155,24 +197,9 @@ func setCertificate(s *Service, no bool, args []string) error {
 func saveCertificates(s *Service) []string {
 	var lines []string
 	for _, m := range s.TLS.More {
-		lines = append(lines, strings.TrimRight("ssl_certificate "+m.Cert+" "+m.Key, " "))
-	}
-	if lines == nil {
-		return []string{"no ssl_certificate"}
+		lines = append(lines, strings.TrimRight(m.Cert+" "+m.Key, " "))
 	}
 	return lines
-}
-
-func setProtocolVersion(s *Service, no bool, args []string) error {
-	if no {
-		s.TLS.Protocol = ""
-		return nil
-	}
-	if !slices.Contains(protocols, args[0]) {
-		return noneOf(args[0], protocols...)
-	}
-	s.TLS.Protocol = args[0]
-	return nil
 }
 
 func setSSLOption(s *Service, _ bool, args []string) error {

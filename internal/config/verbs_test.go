@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"slices"
@@ -8,24 +9,12 @@ import (
 	"testing"
 )
 
-// example is what follows a verb, for those that need more than a number.
+// example is what follows a verb in its example.
 func example(v Verb) string {
-	examples := map[string]string{
-		"abuse": "a:1", "acl": "1 permit ::1", "accept_proxy": "10.0.0.0/8", "acme": "a.example", "agent": "port 9", "balance": "hash bound 2",
-		"check": "tcp", "control_level": "view", "control_token": "view /t", "drain": "0 within 3", "emergency": "a:1", "http_head": "32k", "http_trust": "10.0.0.0/8", "limit": "conns 3", "on_down": "close",
-		"outlier": "failures 3", "plane": "stream", "protocol": "udp", "queue": "3 3", "route": "sni a b", "send_proxy": "v2 each",
-		"server": "0 max 3", "source": "::1", "ssl_certificate": "a b", "ssl_option": "no_sslv3", "ssl_protocol": "tls1.3", "tcp_fastclose": "up",
-		"tls": "on noverify", "tracking_prefix": "24 56",
-	}
-	switch text, ok := examples[v.Name]; {
-	case ok:
+	if text := strings.TrimSpace(strings.TrimPrefix(v.Example, v.Name)); text != "" || !v.flag {
 		return text
-	case v.flag:
-		return "on"
-	case v.Args == "":
-		return ""
 	}
-	return "3"
+	return "on"
 }
 
 // No verb ignores a word: with as many as it may have and one more, it is an
@@ -33,17 +22,17 @@ func example(v Verb) string {
 func TestNoWordIsIgnored(t *testing.T) {
 	for _, v := range table {
 		words := splitWords(v.Name + " " + example(v))
-		if v.most == many {
+		if v.words.most == many {
 			words = append(words, "nonsense")
 		} else {
-			for len(words) <= v.most+1 {
+			for len(words) <= v.words.most+1 {
 				words = append(words, "3")
 			}
 		}
 		if v.Name == "service" { // a command may follow
 			words[2] = "nonsense"
 		}
-		for _, line := range []string{strings.Join(words, " "), "no " + v.Name + strings.Repeat(" 3", min(v.mostNo, 9)+1)} {
+		for _, line := range []string{strings.Join(words, " "), "no " + v.Name + strings.Repeat(" 3", min(v.noWords.most, 9)+1)} {
 			if strings.HasPrefix(line, "listen") || strings.HasPrefix(line, "ssl_alpn") {
 				continue // lists of any words
 			}
@@ -63,7 +52,9 @@ func TestFlags(t *testing.T) {
 			continue
 		}
 		all++
-		get := func(c Config) string { return v.show(&c, &c.Services[0]) }
+		get := func(c Config) string {
+			return cmp.Or(strings.Join(v.values(&c, &c.Services[0]), " "), v.none)
+		}
 		on := apply(t, Default(), v.Name)
 		if get(Default()) != "off" || get(on) != "on" {
 			t.Errorf("%s: is %s by default, and %s when it is set", v.Name, get(Default()), get(on))
@@ -97,7 +88,7 @@ func TestFlags(t *testing.T) {
 // What "no" takes back, "off" does as well.
 func TestOff(t *testing.T) {
 	for _, v := range Verbs() {
-		if v.Kind != Setting || !v.Negatable || v.noNeedsWord || v.Unused {
+		if v.Kind != Setting || !v.Negatable || v.noWords.least > 0 || v.Unused {
 			continue
 		}
 		on := apply(t, Default(), "service b", v.Name+" "+example(v))
@@ -111,7 +102,7 @@ func TestOff(t *testing.T) {
 // A range sets each key of all its servers.
 func TestRanges(t *testing.T) {
 	values := map[string]string{"send_proxy": "v2", "state": "drain", "tls": "on", "address": "b"}
-	for _, key := range ServerKeys() {
+	for _, key := range keyNames(serverKeys) {
 		value := values[key]
 		if value == "" {
 			value = "1"
@@ -165,7 +156,7 @@ func parsed(t *testing.T, line string) Command {
 // stands for something that costs nothing, or has a bound.
 func TestHugeNumbers(t *testing.T) {
 	for _, v := range Verbs() {
-		if v.Kind != Setting || v.Args != "[N]" {
+		if v.Kind != Setting || v.Args != "[N]" && v.Args != "[LIST]" {
 			continue
 		}
 		if _, err := ParseLine(v.Name + " 99999999999"); err == nil || !strings.Contains(err.Error(), "want ") {

@@ -43,7 +43,10 @@ type script struct {
 
 // Completions returns the scripts for shells by the names of their files.
 func Completions() (map[string]string, error) {
-	s := script{Keys: config.ServerKeys()}
+	var s script
+	for _, k := range config.ServerKeys() {
+		s.Keys = append(s.Keys, k.Name)
+	}
 	for _, v := range config.Verbs() {
 		if !v.Unused {
 			s.command(v)
@@ -66,7 +69,10 @@ func Completions() (map[string]string, error) {
 }
 
 func (s *script) option(o config.Option) {
-	p := placeOf(o.Args)
+	p := place{Kind: "none"}
+	if all := places(o.Args); len(all) > 0 {
+		p = all[0]
+	}
 	p.At = []string{"--" + o.Long}
 	if o.Short != "" {
 		p.At = []string{"-" + o.Short, "--" + o.Long}
@@ -79,26 +85,34 @@ func (s *script) option(o config.Option) {
 
 func (s *script) command(v config.Verb) {
 	s.Commands = append(s.Commands, v)
-	if v.Name == "server" { // its keys may come in any number: the templates have it
+	if strings.Contains(v.Args, "KEY VALUE") { // in any number: the templates have it
 		return
 	}
 	for at, p := range places(inner(v.Args)) {
 		p.At = []string{fmt.Sprintf("%s:%d", v.Name, at+1)}
-		if at == 0 && slices.Contains([]string{"enable", "drain", "disable"}, v.Name) {
-			p.Kind = "slot"
-		}
-		if at == 0 && strings.HasSuffix(v.Name, "acl") {
-			p.Kind = "list"
-		}
 		if p.Kind != "none" {
 			s.CommandArgs = add(s.CommandArgs, p)
 		}
 	}
 }
 
-// places tells what can stand at each place of a command. Words in brackets,
-// [insert PLACE|replace], may be left out: what follows them can stand there too.
+// places tells what can stand at each place of a command, in any of its phrases.
 func places(args string) []place {
+	var list []place
+	for phrase := range strings.SplitSeq(args, " | ") {
+		for at, p := range placesOf(phrase) {
+			if at == len(list) {
+				list = append(list, place{Kind: "none"})
+			}
+			list[at] = list[at].or(p)
+		}
+	}
+	return list
+}
+
+// placesOf is places for one phrase. Words in brackets, [insert PLACE|replace], may
+// be left out: what follows them can stand there too.
+func placesOf(args string) []place {
 	var list []place
 	put := func(at int, word string) {
 		for len(list) <= at {
@@ -163,10 +177,10 @@ func placeOf(arg string) place {
 	for _, choice := range strings.Split(strings.Trim(inner(arg), "[]"), "|") {
 		name, _, _ := strings.Cut(choice, "[")
 		kind := map[string]string{
-			"FILE": "file", "PATH": "file", "DIR": "dir", "USER": "user", "COMMAND": "command", "HOST": "host",
+			"FILE": "file", "PATH": "file", "DIR": "dir", "USER": "user", "COMMAND": "command", "HOST": "host", "LIST": "list", "N-M": "slot",
 		}[name]
 		switch {
-		case name != "" && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_") == "":
+		case name != "" && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_.") == "" && name != "...":
 			p.Kind, p.Words = "words", append(p.Words, name)
 		case kind != "" && p.Kind == "none":
 			p.Kind = kind

@@ -7,8 +7,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"pen/internal/config"
 )
 
 //go:generate go run ./gen ../..
@@ -17,7 +15,7 @@ import (
 // "options" if the program has some.
 var partsOf = map[string][]string{
 	"pen.1":      {"options"},
-	"pen.conf.5": {"settings", "actions", "questions", "unused"},
+	"pen.conf.5": {"keys", "settings", "actions", "questions", "unused"},
 	"penctl.1":   {"questions", "actions"},
 }
 
@@ -41,11 +39,7 @@ func Programs(root string) ([]string, error) {
 // hand-written parts it reads from there. It builds the programs to ask those
 // other than Pen for their options.
 func Files(root string) (map[string]string, error) {
-	commands, err := commandsDocument()
-	if err != nil {
-		return nil, err
-	}
-	files := map[string]string{"docs/commands.md": commands}
+	files := map[string]string{"docs/commands.md": commandsDocument()}
 	scripts, err := Completions()
 	if err != nil {
 		return nil, err
@@ -54,27 +48,6 @@ func Files(root string) (map[string]string, error) {
 		files["packaging/completions/"+name] = text
 	}
 	return files, pages(root, files)
-}
-
-func commandsDocument() (string, error) {
-	help, err := config.Help("")
-	if err != nil {
-		return "", err
-	}
-	return `# Options and commands
-
-Generated from the verb table in ` + "`internal/config`" + ` by ` + "`go generate ./...`" + `.
-
-## Options
-
-` + "```\n" + config.Usage() + "```" + `
-
-## Commands
-
-For the control socket (` + "`penctl SOCKET COMMAND`" + `), for ` + "`-O`" + `, and, a line each, for files (` + "`-F`, `include`" + `). A setting without its value
-asks for it. ` + "`#`" + ` begins a comment.
-
-` + "```\n" + help + "```\n", nil
 }
 
 // pages adds the manual page of every program, and pen.conf.5, to files.

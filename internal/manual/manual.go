@@ -14,9 +14,9 @@ import (
 )
 
 // Parts returns the generated parts of manual pages in mdoc, by the name in
-// their comments: "options", "settings", "actions", "questions", "unused".
+// their comments: "options", "keys", "settings", "actions", "questions", "unused".
 func Parts() map[string]string {
-	parts := map[string]string{"options": options(config.Options())}
+	parts := map[string]string{"options": options(config.Options()), "keys": keys()}
 	kinds := map[config.Kind]string{config.Setting: "settings", config.Action: "actions", config.Question: "questions"}
 	for _, v := range config.Verbs() {
 		name := kinds[v.Kind]
@@ -43,12 +43,27 @@ func options(list []config.Option) string {
 	return b.String()
 }
 
+// keys are those of the server command.
+func keys() string {
+	var b strings.Builder
+	for _, k := range config.ServerKeys() {
+		b.WriteString(".It Cm " + k.Name + arguments(k.Args) + "\n" + sentence(k.Help))
+	}
+	return b.String()
+}
+
 func command(v config.Verb) string {
 	item := ".It"
 	if v.Negatable {
 		item += " Oo Cm no Oc"
 	}
 	item += " Cm " + v.Name + arguments(v.Args) + "\n" + sentence(v.Help)
+	if v.More != "" {
+		item += escape(v.More) + "\n"
+	}
+	if v.When != config.AtRunTime {
+		item += "It can be changed " + v.When.String() + ".\n"
+	}
 	if d := v.Default(); d != "" {
 		item += "Default: " + escape(d) + ".\n"
 	}
@@ -60,6 +75,10 @@ func command(v config.Verb) string {
 func arguments(args string) string {
 	var b strings.Builder
 	for _, word := range strings.Fields(args) {
+		if word == "|" {
+			b.WriteString(" |")
+			continue
+		}
 		inner, optional := strings.CutPrefix(word, "[")
 		if optional = optional && strings.HasSuffix(inner, "]"); optional {
 			word = inner[:len(inner)-1]

@@ -9,54 +9,10 @@ import (
 	"pen/internal/engine"
 )
 
-// A startOnly is what can only be set at the start. Who reaches the control
-// socket must not allow himself the exit command.
-type startOnly struct {
-	control, agents, pidFile, user, chroot string
-	tokens                                 config.ControlTokens
-	level                                  config.Level
-	foreground, exitEnabled                bool
-}
-
-func startOnlyOf(c config.Config) startOnly {
-	return startOnly{c.Control, c.AgentListen, c.PidFile, c.User, c.Chroot, c.ControlTokens, c.ControlLevel, c.Foreground, c.ExitEnabled}
-}
-
-// A birthOnly is what can only be set before a service listens.
-type birthOnly struct {
-	plane   string
-	udp     bool
-	backlog int
-}
-
-func birthOnlyOf(s config.Service) birthOnly { return birthOnly{s.Plane, s.UDP, s.Backlog} }
-
-// keepStartOnly takes back changes to what can only be set at the start, and
-// reports whether there were any. next owns its services.
-func keepStartOnly(next *config.Config, old config.Config) bool {
-	k := startOnlyOf(old)
-	changed := startOnlyOf(*next) != k
-	next.Control, next.AgentListen, next.PidFile, next.User, next.Chroot = k.control, k.agents, k.pidFile, k.user, k.chroot
-	next.ControlTokens, next.ControlLevel = k.tokens, k.level
-	next.Foreground, next.ExitEnabled = k.foreground, k.exitEnabled
-	for i := range next.Services {
-		s := &next.Services[i]
-		was := old.Service(s.Name)
-		if was == nil || was.Listen == "" {
-			continue
-		}
-		if k := birthOnlyOf(*was); birthOnlyOf(*s) != k {
-			s.Plane, s.UDP, s.Backlog = k.plane, k.udp, k.backlog
-			changed = true
-		}
-	}
-	return changed
-}
-
 // IsRename reports whether a new service is an old one with another name: it has
 // an address of it.
 func IsRename(was *config.Service, is config.Service) bool {
-	return birthOnlyOf(*was) == birthOnlyOf(is) &&
+	return was.Replaces(&is) &&
 		slices.ContainsFunc(is.Listeners(), func(addr string) bool { return slices.Contains(was.Listeners(), addr) })
 }
 
@@ -104,7 +60,7 @@ func effectOf(cmd config.Command, next config.Config) (e Effect, err error) {
 	e.Service = cmd.Service
 	e.Blacklist, e.BlacklistTime, _, err = cmd.Blacklisting(next)
 	e.Drain, e.DrainTime, _ = cmd.Draining(next)
-	e.Resolve = cmd.Verb.Name == "server" && slices.Contains(cmd.Args, "address")
-	e.ReadCountries = cmd.Verb.Name == "geoip_db"
+	e.Resolve = cmd.Readdresses()
+	e.ReadCountries = cmd.Verb.Rereads
 	return e, err
 }

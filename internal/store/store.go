@@ -98,7 +98,7 @@ func (s *Store) Set(settings ...config.Command) (*Draft, error) {
 		if next, err = next.With(cmd); err != nil {
 			return nil, engine.Invalid.Of(err)
 		}
-		if keepStartOnly(&next, s.now.config) {
+		if next.KeepFixed(s.now.config) {
 			return nil, engine.StartOnly.Of(fmt.Errorf("%s: can only be set at the start", cmd.Verb.Name))
 		}
 		e, err := effectOf(cmd, next)
@@ -125,7 +125,7 @@ func (s *Store) Include(service, file string, open config.Opener) (*Draft, error
 	if err := s.mayRun(next); err != nil {
 		return nil, err
 	}
-	if keepStartOnly(&next, s.now.config) {
+	if next.KeepFixed(s.now.config) {
 		return nil, engine.StartOnly.Of(fmt.Errorf("include %s: has settings that can only be made at the start", file))
 	}
 	d := s.draft(next)
@@ -171,7 +171,7 @@ func (s *Store) Same() *Draft { return s.draft(s.now.config) }
 
 func (s *Store) merge(after config.Config, run []config.Command) (*Draft, error) {
 	next := config.Merge(s.now.file, after, s.now.config)
-	startOnly := keepStartOnly(&next, s.now.config)
+	startOnly := next.KeepFixed(s.now.config)
 	if err := keepsServing(s.now.config, next); err != nil {
 		return nil, engine.Invalid.Of(err)
 	}
@@ -190,7 +190,7 @@ func (s *Store) Rollback() (*Draft, error) {
 	}
 	before := s.past[n]
 	next := before.config.Clone()
-	keepStartOnly(&next, s.now.config)
+	next.KeepFixed(s.now.config)
 	d := s.draft(next)
 	d.file, d.inFile, d.past = before.file, before.actions, s.past[:n]
 	return d, nil

@@ -1,6 +1,9 @@
 package config
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // An Option is an option of the command line, as lists of them show it.
 type Option struct {
@@ -30,7 +33,11 @@ func Options() []Option {
 	}
 	for _, v := range Verbs() {
 		if v.Long != "" {
-			out = append(out, Option{v.Short, v.Long, v.optionValue(), v.Help, v.Default(), v.Unused})
+			o := Option{Short: v.Short, Long: v.Long, Args: v.optionValue(), Help: v.Help, Unused: v.Unused}
+			if o.Args != "" {
+				o.Default = v.Default()
+			}
+			out = append(out, o)
 		}
 	}
 	return append(
@@ -42,28 +49,40 @@ func Options() []Option {
 	)
 }
 
-// Verbs returns all verbs that are built, in alphabetic order.
-func Verbs() []Verb {
-	var out []Verb
-	for _, v := range table {
-		if !v.notBuilt {
-			out = append(out, v)
-		}
+// Usage is the text that --help prints.
+func Usage() string {
+	var b strings.Builder
+	b.WriteString(`usage: pen [OPTION]... [HOST:]PORT SERVER[:PORT[:MAX[:HARD[:WEIGHT[:PRIO]]]]]...
+
+The port, or the path of a Unix socket, is where clients come; the servers get
+them. An IPv6 server stands in brackets: [2001:db8::1]:80.
+
+`)
+	for _, o := range Options() {
+		fmt.Fprintf(&b, "  %-38s %s\n", strings.TrimRight(o.String()+" "+o.Args, " "), o.Help)
 	}
-	return out
+	b.WriteString("\nTimes are in seconds, or 200ms, 5m. penctl's help command lists what else can be said.\n")
+	return b.String()
 }
 
-// Default returns the value of a setting where nothing is said, or an empty
-// string where it has none.
-func (v Verb) Default() string {
-	if v.save == nil || v.flag {
-		return ""
-	}
-	c := Default()
-	for _, line := range v.save(&c, &c.Services[0]) {
-		if value, ok := strings.CutPrefix(line, v.Name+" "); ok {
-			return value
+// Help is the reply to the help command: all commands in a line each, or more of one.
+func Help(name string) (string, error) {
+	var b strings.Builder
+	for _, v := range Verbs() {
+		if name != "" && v.Name != name {
+			continue
+		}
+		usage := v.Name
+		if v.Negatable {
+			usage = "[no] " + usage
+		}
+		fmt.Fprintf(&b, "%-46s %s\n", strings.TrimSpace(usage+" "+v.Args), v.Help)
+		if name != "" && v.More != "" {
+			b.WriteString(v.More + "\n")
 		}
 	}
-	return ""
+	if b.Len() == 0 {
+		return "", fmt.Errorf("help: there is no command %q%s", name, didYouMean(name, verbNames()))
+	}
+	return b.String(), nil
 }
