@@ -6,14 +6,11 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"pen/internal/testenv"
 )
 
 // serve answers each connection by f until the test ends.
@@ -210,45 +207,4 @@ func TestSilence(t *testing.T) {
 			t.Errorf("got %v, %q", err, reply.String())
 		}
 	})
-}
-
-// TestWithPen asks a real Pen, the one that is installed.
-func TestWithPen(t *testing.T) {
-	pen, err := exec.LookPath("pen")
-	if err != nil {
-		t.Fatal("/usr/bin/pen is missing (Debian: apt-get install pen)")
-	}
-	control, listen := testenv.Unused(t), testenv.Unused(t)
-	args := []string{"-f", "-X", "-O", "poll", "-C", control}
-	if os.Geteuid() == 0 {
-		args = append(args, "-u", "root")
-	}
-	cmd := exec.CommandContext(t.Context(), pen, append(args, listen, "127.0.0.1:9", "127.0.0.2:9:5")...)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer cmd.Wait()
-	defer cmd.Process.Kill()
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		if code, _, stderr := penctl(control, "pid"); code == 0 {
-			break
-		} else if time.Now().After(end) {
-			t.Fatalf("Pen does not answer: %s", stderr)
-		}
-	}
-	for _, c := range []struct{ command, want string }{
-		{"servers", "0 addr 127.0.0.1 port 9 conn 0 max 0 hard 0 weight 0 prio 0 sx 0 rx 0\n" +
-			"1 addr 127.0.0.2 port 9 conn 0 max 5 hard 0 weight 0 prio 0 sx 0 rx 0\n"},
-		{"mode", "no hash no roundrobin no stubborn no weight no prio\n"},
-		{"blacklist 17", "17\n"},
-		{"tarpit_acl 3", "tarpit_acl = 3"},
-		{"nonsense", "do_cmd: ignoring command starting with 'nonsense'\n"},
-		{"ascii", ""},
-		{"exit", ""},
-	} {
-		code, stdout, stderr := penctl(append([]string{control}, strings.Fields(c.command)...)...)
-		if code != 0 || stdout != c.want || stderr != "" {
-			t.Errorf("%s: got %d, %q, %q", c.command, code, stdout, stderr)
-		}
-	}
 }
