@@ -3,18 +3,12 @@
 package compat_test
 
 import (
-	"fmt"
-	"net"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
-	"pen/internal/testenv"
 	"pen/test/internal/lab"
 )
 
@@ -31,195 +25,6 @@ type step struct {
 	do      string // see twin.do
 	row     string
 	c, ours string
-}
-
-// A twin is one of the two programs, with its own listener and control port.
-type twin struct {
-	t       *testing.T
-	name    string
-	listen  string
-	control string
-	pid     int
-	penctl  string         // the other one's, so that each drives the other's program
-	dir     string         // DIR in commands and replies
-	sink    net.PacketConn // SINK: where a network log goes
-	servers map[string]*lab.NameServer
-	held    map[string]net.Conn
-}
-
-func startTwin(t *testing.T, name, program, penctl string, servers map[string]*lab.NameServer, args []string) *twin {
-	t.Helper()
-	var addrs []string
-	for _, s := range []string{"a", "b", "c"} {
-		addrs = append(addrs, servers[s].Addr)
-	}
-	tw := startTwinAt(t, name, program, penctl, addrs, args)
-	tw.servers = servers
-	return tw
-}
-
-// startTwinAt starts a program in front of servers.
-func startTwinAt(t *testing.T, name, program, penctl string, servers, args []string) *twin {
-	t.Helper()
-	tw := &twin{
-		t: t, name: name, listen: testenv.Unused(t), control: filepath.Join(socketDir(t), "ctl"), penctl: penctl, dir: t.TempDir(), held: map[string]net.Conn{},
-	}
-	sink, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { sink.Close() })
-	tw.sink = sink
-	args = append([]string{"-f", "-X", "-u", "root", "-O", "poll", "-C", tw.control}, args...)
-	i := len(args)
-	args = append(append(args, tw.listen), servers...)
-	cmd := exec.Command(program, args...)
-	log, err := os.Create(filepath.Join(t.TempDir(), name+".log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	tw.pid = cmd.Process.Pid
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-		log.Close()
-		if t.Failed() {
-			t.Logf("%s %v\n%s", program, args[:i], lab.ReadFile(log.Name()))
-		}
-	})
-	// The control socket is there before the other one, and answers after it.
-	for deadline := time.Now().Add(testenv.Limit); !strings.Contains(tw.do("mode"), "roundrobin"); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s does not answer at its control port: %s", name, lab.ReadFile(log.Name()))
-		}
-	}
-	return tw
-}
-
-// socketDir is a folder with a short name, as paths of sockets have to be.
-func socketDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "pen")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	return dir
-}
-
-// do carries out a step and returns what came of it:
-//
-//	visit N         who answers client 127.0.0.N
-//	hold NAME N     the same, and the connection stays
-//	dig N           who answers the DNS query of client 127.0.0.N
-//	say N TEXT      who answers client 127.0.0.N, which has sent a line
-//	file NAME       what is in a file of DIR
-//	sunk            the next datagram of the network log
-//	gone            waits for the program's end
-//	drop NAME       ends it, and waits until the server's count shows it
-//	anything else   the reply to a control command
-func (tw *twin) do(words string) string {
-	words = strings.NewReplacer("DIR", tw.dir, "SINK", tw.sink.LocalAddr().String()).Replace(words)
-	w := strings.Fields(words)
-	switch w[0] {
-	case "say":
-		c, name := lab.Say(tw.listen, tw.client(w[1]), strings.Join(w[2:], " ")+"\r\n")
-		if c != nil {
-			c.Close()
-			tw.settle()
-		}
-		return name
-	case "file":
-		return tw.normal(lab.ReadFile(filepath.Join(tw.dir, w[1])))
-	case "sunk":
-		buf := make([]byte, 2000)
-		tw.sink.SetReadDeadline(time.Now().Add(testenv.Limit))
-		n, _, err := tw.sink.ReadFrom(buf)
-		if err != nil {
-			return err.Error()
-		}
-		return string(buf[:n])
-	case "gone":
-		for end := time.Now().Add(testenv.Limit); lab.Reachable(tw.control); time.Sleep(5 * time.Millisecond) {
-			if time.Now().After(end) {
-				return "it is still there"
-			}
-		}
-		return "gone"
-	case "visit":
-		c, name := lab.Call(tw.listen, tw.client(w[1]))
-		if c != nil {
-			c.Close()
-			tw.settle()
-		}
-		return name
-	case "hold":
-		c, name := lab.Call(tw.listen, tw.client(w[2]))
-		tw.held[w[1]] = c
-		return name
-	case "dig":
-		name, err := lab.QueryDNS(tw.listen, "127.0.0."+w[1])
-		if err != nil {
-			return "no answer"
-		}
-		return name
-	case "drop":
-		tw.held[w[1]].Close()
-		delete(tw.held, w[1])
-		tw.settle()
-		return ""
-	}
-	out, err := exec.Command(tw.penctl, append([]string{tw.control}, w...)...).CombinedOutput()
-	if err != nil {
-		return fmt.Sprintf("%s%v", out, err)
-	}
-	return tw.normal(string(out))
-}
-
-func (tw *twin) client(n string) *net.TCPAddr {
-	return &net.TCPAddr{IP: net.ParseIP("127.0.0." + n)}
-}
-
-var connCount = regexp.MustCompile(` conn (\d+) `)
-
-// settle waits until as many connections are counted as are held.
-func (tw *twin) settle() {
-	deadline := time.Now().Add(testenv.Limit)
-	for {
-		total := 0
-		for _, m := range connCount.FindAllStringSubmatch(tw.do("servers"), -1) {
-			n := 0
-			fmt.Sscan(m[1], &n)
-			total += n
-		}
-		if total == len(tw.held) {
-			return
-		}
-		if time.Now().After(deadline) {
-			tw.t.Fatalf("%s counts %d connections, %d are held", tw.name, total, len(tw.held))
-		}
-		time.Sleep(2 * time.Millisecond)
-	}
-}
-
-var changing = []struct{ what, with string }{
-	{`Time \d{4}-\d\d-\d\d \d\d:\d\d:\d\d`, "Time T"},
-	{`downfd = \d+, upfd = \d+`, "downfd = D, upfd = U"},
-	{`(?m)^(127\.0\.0\.\d+) \d{10} `, "$1 TIME "}, // a line of the log
-	{`(?m)^(.*sx \d+) rx \d+$`, "$1 rx R"},        // answers are counted when they are read
-}
-
-// normal takes out what is different between two runs of one program.
-func (tw *twin) normal(s string) string {
-	s = strings.NewReplacer(tw.listen, "LISTEN", tw.control, "CONTROL", tw.dir, "DIR", tw.sink.LocalAddr().String(), "SINK").Replace(s)
-	for _, c := range changing {
-		s = regexp.MustCompile(c.what).ReplaceAllString(s, c.with)
-	}
-	return s
 }
 
 func both(steps ...string) []step {
@@ -298,21 +103,6 @@ var differential = []struct {
 		step{"log SINK", "log-network", "127.0.0.1\n", "SINK\n"},
 		step{"say 1 GET /one HTTP/1.0", "", "", ""}, step{"sunk", "", "", ""},
 		step{"say 4 " + strings.Repeat("long ", 300), "", "", ""}, step{"sunk", "", "", ""})},
-}
-
-// nameServers starts the servers a, b and c.
-func nameServers(t *testing.T) map[string]*lab.NameServer {
-	t.Helper()
-	servers := map[string]*lab.NameServer{}
-	for _, name := range []string{"a", "b", "c"} {
-		s := &lab.NameServer{Name: name, Addr: testenv.Unused(t)}
-		if err := s.Start(); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(s.Close)
-		servers[name] = s
-	}
-	return servers
 }
 
 // TestDifferential runs the same script against Debian's pen 0.34.1, with poll
@@ -399,47 +189,6 @@ func TestDifferentialWrite(t *testing.T) {
 	for _, ask := range []string{"servers", "mode", "blacklist", "timeout", "tracking", "client_acl", "control_acl", "debug"} {
 		if a, b := c.do(ask), second.do(ask); a != b {
 			t.Errorf("%s: C Pen %q, ours from its file %q", ask, a, b)
-		}
-	}
-}
-
-// C Pen's penctl works by TCP as well: on this machine as it is, for what sends
-// clients elsewhere with one line, and with a token as the beginning of the
-// command. No line lets it read or write files.
-func TestControlPort(t *testing.T) {
-	token := filepath.Join(t.TempDir(), "token")
-	lab.WriteFile(t, token, "0123456789abcdef0123\n")
-	if err := os.Chmod(token, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for _, tt := range []struct {
-		line  string
-		auth  []string
-		level string
-	}{
-		{"control_level view", nil, "view"},
-		{"no control_level", nil, "operate"},
-		{"control_level admin", nil, "admin"},
-		{"control_token admin " + token, []string{"auth", "0123456789abcdef0123"}, "admin"},
-	} {
-		control := testenv.Unused(t)
-		_, port, _ := net.SplitHostPort(control)
-		lab.Start(t, control, lab.Program(t, "pen"), "-f", "-u", "root", "-O", tt.line, "-C", port, testenv.Unused(t), "127.0.0.1:9")
-		ask := func(command string) string {
-			out, err := exec.Command(cPenctl, append(append([]string{control}, tt.auth...), strings.Fields(command)...)...).CombinedOutput()
-			if err != nil {
-				t.Errorf("%s: %v", command, err)
-			}
-			return string(out)
-		}
-		for command, level := range map[string]string{"timeout": "view operate admin", "timeout 5": "operate admin", "client_acl 5": "admin"} {
-			reply := ask(command)
-			if may := strings.HasSuffix(reply, "5\n") && !strings.Contains(reply, " "); may != slices.Contains(strings.Fields(level), tt.level) {
-				t.Errorf("%s: %s: %q", tt.line, command, reply)
-			}
-		}
-		if reply := ask("write " + token); !strings.HasPrefix(reply, "write: only by a Unix control socket") {
-			t.Errorf("%s: write: %q", tt.line, reply)
 		}
 	}
 }

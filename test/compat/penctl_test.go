@@ -3,7 +3,11 @@ package compat_test
 import (
 	"bytes"
 	"errors"
+	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -47,4 +51,45 @@ func penctl(t *testing.T, args ...string) (code int, stdout, stderr string) {
 		t.Fatal(err)
 	}
 	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
+}
+
+// C Pen's penctl works by TCP as well: on this machine as it is, for what sends
+// clients elsewhere with one line, and with a token as the beginning of the
+// command. No line lets it read or write files.
+func TestControlPort(t *testing.T) {
+	token := filepath.Join(t.TempDir(), "token")
+	lab.WriteFile(t, token, "0123456789abcdef0123\n")
+	if err := os.Chmod(token, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		line  string
+		auth  []string
+		level string
+	}{
+		{"control_level view", nil, "view"},
+		{"no control_level", nil, "operate"},
+		{"control_level admin", nil, "admin"},
+		{"control_token admin " + token, []string{"auth", "0123456789abcdef0123"}, "admin"},
+	} {
+		control := testenv.Unused(t)
+		_, port, _ := net.SplitHostPort(control)
+		lab.Start(t, control, lab.Program(t, "pen"), "-f", "-u", "root", "-O", tt.line, "-C", port, testenv.Unused(t), "127.0.0.1:9")
+		ask := func(command string) string {
+			out, err := exec.Command(cPenctl, append(append([]string{control}, tt.auth...), strings.Fields(command)...)...).CombinedOutput()
+			if err != nil {
+				t.Errorf("%s: %v", command, err)
+			}
+			return string(out)
+		}
+		for command, level := range map[string]string{"timeout": "view operate admin", "timeout 5": "operate admin", "client_acl 5": "admin"} {
+			reply := ask(command)
+			if may := strings.HasSuffix(reply, "5\n") && !strings.Contains(reply, " "); may != slices.Contains(strings.Fields(level), tt.level) {
+				t.Errorf("%s: %s: %q", tt.line, command, reply)
+			}
+		}
+		if reply := ask("write " + token); !strings.HasPrefix(reply, "write: only by a Unix control socket") {
+			t.Errorf("%s: write: %q", tt.line, reply)
+		}
+	}
 }
