@@ -7,9 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"os/exec"
-	"regexp"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -27,26 +24,7 @@ func noDescriptors(t *testing.T, build New) {
 		outOfDescriptors(t, build)
 		return
 	}
-	child := again(t)
-	child.Env = append(os.Environ(), childEnv+"=1")
-	out, err := child.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
-		t.Errorf("in a process of its own: %v\n%s", err, out)
-	}
-}
-
-// again is this test in a process of its own.
-func again(t *testing.T) *exec.Cmd {
-	t.Helper()
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var pattern []string
-	for name := range strings.SplitSeq(t.Name(), "/") {
-		pattern = append(pattern, "^"+regexp.QuoteMeta(name)+"$")
-	}
-	return exec.Command(exe, "-test.run="+strings.Join(pattern, "/"), "-test.v", "-test.timeout=2m")
+	startChild(t, childEnv, "1").wantPass(t)
 }
 
 // While no descriptor is to be had, flows go on and the accept loop keeps
@@ -129,28 +107,8 @@ func bulkAtTheLimit(t *testing.T, build New) {
 			}
 		}
 	})
-	child := again(t)
-	child.Env = append(os.Environ(), scarceEnv+"="+server.String())
-	in, err := child.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := child.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := child.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer child.Process.Kill()
-	lines := bufio.NewScanner(out)
-	addr := ""
-	for addr == "" && lines.Scan() {
-		addr, _ = strings.CutPrefix(lines.Text(), "listens on ")
-		if addr == lines.Text() {
-			addr = ""
-		}
-	}
+	child := startChild(t, scarceEnv, server.String())
+	addr := child.await(t, "listens on ")
 	at, err := net.ResolveTCPAddr("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
@@ -172,14 +130,8 @@ func bulkAtTheLimit(t *testing.T, build New) {
 		}
 		clients[i%scarce] = c
 	}
-	in.Close()
-	var said strings.Builder
-	for lines.Scan() {
-		fmt.Fprintln(&said, lines.Text())
-	}
-	if err := child.Wait(); err != nil || !strings.Contains(said.String(), "--- PASS: "+t.Name()) {
-		t.Errorf("in a process of its own: %v\n%s", err, said.String())
-	}
+	child.in.Close()
+	child.wantPass(t)
 }
 
 // serveScarce is what happens in the process whose descriptors are few.

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/netip"
 	"os"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -33,24 +32,9 @@ func stopped(t *testing.T, build New) {
 		return
 	}
 	server, queued := testenv.FullListener(t)
-	child := again(t)
-	child.Env = append(os.Environ(), serverEnv+"="+server.AddrPort().String())
-	in, err := child.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := child.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := child.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer child.Process.Kill()
-	lines := bufio.NewScanner(out)
-	for lines.Scan() && lines.Text() != "connecting" {
-	}
-	if err := child.Process.Signal(syscall.SIGSTOP); err != nil {
+	child := startChild(t, serverEnv, server.AddrPort().String())
+	child.await(t, "connecting")
+	if err := child.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	for range queued {
@@ -60,27 +44,17 @@ func stopped(t *testing.T, build New) {
 	// The time that the process misses is what this is about: a little more than
 	// a connect may take.
 	time.Sleep(connectTime + time.Second)
-	if err := child.Process.Signal(syscall.SIGCONT); err != nil {
+	if err := child.cmd.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
-	io.WriteString(in, "goes on\n")
-	var said strings.Builder
-	done := make(chan error, 1)
-	go func() {
-		for lines.Scan() {
-			fmt.Fprintln(&said, lines.Text())
-		}
-		done <- child.Wait()
-	}()
+	io.WriteString(child.in, "goes on\n")
 	// A plane may have given up this connection, unseen, and made another.
 	buf := make([]byte, len("hello"))
 	for _, err := io.ReadFull(conn, buf); err != nil; _, err = io.ReadFull(conn, buf) {
 		conn = server.Next(t)
 	}
 	testenv.Write(t, conn, "hello")
-	if err := <-done; err != nil || !strings.Contains(said.String(), "--- PASS: "+t.Name()) {
-		t.Errorf("in a process of its own: %v\n%s", err, said.String())
-	}
+	child.wantPass(t)
 }
 
 // connectAndStop is what happens in the process that is stopped.
