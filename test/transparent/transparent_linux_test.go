@@ -199,34 +199,15 @@ func transparentCases() []transparentCase {
 	}
 }
 
+// Servers see the addresses of clients, as soon as the rules are there.
 func TestTransparent(t *testing.T) {
 	w := newWiring(t)
 	w.serve(t, "a4", server4)
 	w.serve(t, "b4", second4)
 	w.serve(t, "a6", server6)
 	w.serve(t, "b6", second6)
-
-	t.Run("without the rules", func(t *testing.T) {
-		pen := penUsers[0].start(t, w, "--transparent", "-t", "200ms", "80", server4)
-		if got := w.ask(t, client4, outside4); got != "closed" {
-			t.Errorf("answered %q", got)
-		}
-		testenv.Eventually(t, "the log says what docs/transparent.md says", func() bool {
-			return strings.Contains(lab.ReadFile(pen.Log), "server answers this machine, but no client's address")
-		})
-	})
-
-	w.pen.Run(t, "sh", "-ec", w.rules)
-	for check := range strings.Lines(w.checks) {
-		if out := w.pen.Run(t, "sh", "-ec", check); out == "" {
-			t.Errorf("%s prints nothing", strings.TrimSpace(check))
-		}
-	}
-	// Pen's machine forwards nothing, and drops what does not come from where its
-	// own route leads.
-	w.pen.Sysctl(t, "ipv4/ip_forward", "0")
-	w.pen.Sysctl(t, "ipv6/conf/all/forwarding", "0")
-	w.pen.Sysctl(t, "ipv4/conf/all/rp_filter", "1")
+	t.Run("without the rules", func(t *testing.T) { withoutRules(t, w) })
+	w.makeRules(t)
 	for _, p := range penUsers {
 		for _, tt := range transparentCases() {
 			t.Run(tt.name+" as user "+p.user, func(t *testing.T) {
@@ -235,27 +216,8 @@ func TestTransparent(t *testing.T) {
 			})
 		}
 	}
-	t.Run("UDP", func(t *testing.T) {
-		penUsers[1].start(t, w, "-U", "--transparent", ":::80", server4+":81", second4)
-		for range 3 {
-			for from, want := range map[string]string{client4: "b4 " + client4, another4: "b4 " + another4} {
-				if got := w.askDatagram(t, from, outside4); got != want {
-					t.Errorf("%s is answered %q, want %q", from, got, want)
-				}
-			}
-		}
-	})
-	t.Run("UDP, IPv6", func(t *testing.T) {
-		penUsers[1].start(t, w, "-U", "--transparent", ":::80", "["+server6+"]:80")
-		for from, want := range map[string]string{client6: "a6 " + client6, another6: "a6 " + another6} {
-			if got := w.askDatagram(t, from, outside6); got != want {
-				t.Errorf("%s is answered %q, want %q", from, got, want)
-			}
-		}
-		if got, want := w.askDatagram(t, client4, outside4), "a6 "+inside6; got != want {
-			t.Errorf("%s is answered %q, want %q", client4, got, want)
-		}
-	})
+	t.Run("UDP", func(t *testing.T) { transparentUDP(t, w) })
+	t.Run("UDP, IPv6", func(t *testing.T) { transparentUDP6(t, w) })
 	t.Run("as the document says", func(t *testing.T) {
 		args := strings.Fields(w.command)
 		penAsUser{true, ""}.start(t, w, args[1:]...)
@@ -273,6 +235,56 @@ func TestTransparent(t *testing.T) {
 		penUsers[0].start(t, w, "--transparent", "80", server4)
 		w.wantSeen(t, map[string]string{client4: "a4 " + client4})
 	})
+}
+
+// withoutRules checks that a client is turned away, and that the log says why.
+func withoutRules(t *testing.T, w *wiring) {
+	pen := penUsers[0].start(t, w, "--transparent", "-t", "200ms", "80", server4)
+	if got := w.ask(t, client4, outside4); got != "closed" {
+		t.Errorf("answered %q", got)
+	}
+	testenv.Eventually(t, "the log says what docs/transparent.md says", func() bool {
+		return strings.Contains(lab.ReadFile(pen.Log), "server answers this machine, but no client's address")
+	})
+}
+
+// makeRules makes the document's rules on Pen's machine and runs its checks. The
+// machine forwards nothing, and drops packets that do not come from where its own route
+// leads.
+func (w *wiring) makeRules(t *testing.T) {
+	t.Helper()
+	w.pen.Run(t, "sh", "-ec", w.rules)
+	for check := range strings.Lines(w.checks) {
+		if out := w.pen.Run(t, "sh", "-ec", check); out == "" {
+			t.Errorf("%s prints nothing", strings.TrimSpace(check))
+		}
+	}
+	w.pen.Sysctl(t, "ipv4/ip_forward", "0")
+	w.pen.Sysctl(t, "ipv6/conf/all/forwarding", "0")
+	w.pen.Sysctl(t, "ipv4/conf/all/rp_filter", "1")
+}
+
+func transparentUDP(t *testing.T, w *wiring) {
+	penUsers[1].start(t, w, "-U", "--transparent", ":::80", server4+":81", second4)
+	for range 3 {
+		for from, want := range map[string]string{client4: "b4 " + client4, another4: "b4 " + another4} {
+			if got := w.askDatagram(t, from, outside4); got != want {
+				t.Errorf("%s is answered %q, want %q", from, got, want)
+			}
+		}
+	}
+}
+
+func transparentUDP6(t *testing.T, w *wiring) {
+	penUsers[1].start(t, w, "-U", "--transparent", ":::80", "["+server6+"]:80")
+	for from, want := range map[string]string{client6: "a6 " + client6, another6: "a6 " + another6} {
+		if got := w.askDatagram(t, from, outside6); got != want {
+			t.Errorf("%s is answered %q, want %q", from, got, want)
+		}
+	}
+	if got, want := w.askDatagram(t, client4, outside4), "a6 "+inside6; got != want {
+		t.Errorf("%s is answered %q, want %q", client4, got, want)
+	}
 }
 
 // Transparent mode at run time.
