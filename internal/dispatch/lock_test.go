@@ -62,7 +62,7 @@ func TestKnownDatagramsDoNotLock(t *testing.T) {
 			t.Errorf("after %s: 100 datagrams took the lock %d times", change.name, n)
 		}
 	}
-	if n := d.Status().Refused[Unsent]; n != 505 {
+	if n := d.Status().Dropped[Unsent]; n != 505 {
 		t.Errorf("%d datagrams were not sent, want 505", n)
 	}
 	// At the emergency server, while there is no other.
