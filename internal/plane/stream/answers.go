@@ -12,24 +12,25 @@ const longBody = 16 << 10
 // answers moves what an HTTP server sends, and follows it. What is bulk, what is no
 // HTTP, and what can't be followed is spliced.
 func (c *copier) answers() (readErr, writeErr error) {
-	h, x := c.half, c.half.link.http
+	x := c.link.http
 	defer x.end()
-	splices := c.splices && canFollow
-	if splices {
-		c.most = min(c.most, smallSize) // what is more goes through a pipe
+	follows := c.pumps && canFollow
+	limit := int64(unlimited)
+	if follows {
+		limit = smallSize // what is more goes through a pipe
 	}
 	var bulk *follower // once there was any
 	full := 0          // reads in a row that filled the buffer
 	for {
-		b, err := c.next(unlimited)
+		b, err := c.next(limit)
 		if err != nil {
-			return h.lastAnswer(err), nil
+			return c.lastAnswer(err), nil
 		}
 		through, over := x.follow(b)
 		if over {
 			continue // nobody has asked for it
 		}
-		h.took(b)
+		c.took(b)
 		n := len(b)
 		if err := c.write(b); err != nil {
 			return nil, err
@@ -39,7 +40,7 @@ func (c *copier) answers() (readErr, writeErr error) {
 		if full++; n < smallSize {
 			full = 0
 		}
-		if through >= 0 && (!splices || through < longBody && full < bulkReads) {
+		if through >= 0 && (!follows || through < longBody && full < bulkReads) {
 			continue
 		}
 		c.giveBack()
@@ -53,7 +54,7 @@ func (c *copier) answers() (readErr, writeErr error) {
 				return nil, writeErr
 			}
 			if readErr != nil {
-				return h.lastAnswer(readErr), nil
+				return c.lastAnswer(readErr), nil
 			}
 		}
 		if through < 0 {

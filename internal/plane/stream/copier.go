@@ -41,40 +41,36 @@ var (
 // A copier moves the bytes of one half through a buffer that is borrowed only while
 // there is something in it. Bulk it leaves to a pump. It waits in Go's poller.
 type copier struct {
-	half     *half
-	src, dst syscall.RawConn // nil where there is TLS
-	large    *[largeSize]byte
-	small    *[smallSize]byte
-	most     int // bytes to read at a go
-	first    int // likewise, before it is bulk
-	passed   int // bytes that were read since one had to wait
-	full     int // reads in a row that filled the buffer
-	splices  bool
-	pump     *pump // once there was bulk
+	*half
+	pipes          *splice.Pipes
+	rawSrc, rawDst syscall.RawConn // nil where there is TLS
+	large          *[largeSize]byte
+	small          *[smallSize]byte
+	first          int    // bytes to read at a go, before it is bulk
+	passed         int    // bytes that were read since one had to wait
+	full           int    // reads in a row that filled the buffer; 0: it is not bulk
+	pumps          bool   // bulk may be left to a pump
+	pump           *pump  // once there was bulk
+	limit          int    // of the read under way
+	n              int    // bytes that it gave
+	err            error  // of the read or write under way
+	out            []byte // what the write has left
+	kept           int    // bytes of the write that were copied out of the buffer
 
-	n    int // bytes that the last read gave
-	err  error
-	out  []byte // what is left to be written
-	kept int    // bytes that were copied out of the buffer, which others use meanwhile
-	werr error
-
-	fill, flush func(fd uintptr) bool // made once: a method value allocates
+	pull, push func(fd uintptr) bool // made once: a method value allocates
 }
 
-// copier returns what moves a half's bytes.
-func (h *half) copier() (c *copier, readErr, writeErr error) {
-	c = &copier{half: h, most: largeSize, first: smallSize, splices: h.splices()}
+// newCopier returns what moves a half's bytes.
+func (h *half) newCopier() (c *copier, readErr, writeErr error) {
+	c = &copier{half: h, pipes: h.link.plane.pipes, first: smallSize, pumps: h.pumps()}
+	c.pull, c.push = c.tryRead, c.tryWrite
 	if h.dst.tls != nil {
 		c.first = halfRecord
-	} else if c.dst, writeErr = h.dst.SyscallConn(); writeErr != nil {
+	} else if c.rawDst, writeErr = h.dst.SyscallConn(); writeErr != nil {
 		return nil, nil, writeErr
 	}
-	if h.spend != nil {
-		c.most = min(c.most, h.piece)
-	}
-	c.fill, c.flush = c.tryRead, c.tryWrite
 	if h.src.tls == nil {
-		c.src, readErr = h.src.SyscallConn()
+		c.rawSrc, readErr = h.src.SyscallConn()
 	}
 	return c, readErr, nil
 }
@@ -85,52 +81,55 @@ func (c *copier) move(limit int64) (moved int64, readErr, writeErr error) {
 	if limit >= splice.SmallSplice && limit < unlimited {
 		c.full = bulkReads // what is known to be long
 	}
-	for moved < limit {
-		if c.full > 0 && c.splices {
-			n, readErr, writeErr := c.bulk(limit - moved)
-			moved += n
-			if readErr != nil || writeErr != nil {
-				return moved, ignoreEOF(readErr), writeErr
-			}
-			continue
+	for moved < limit && readErr == nil && writeErr == nil {
+		var n int64
+		if c.full > 0 && c.pumps {
+			n, readErr, writeErr = c.bulk(limit - moved)
+		} else {
+			n, readErr, writeErr = c.turn(limit - moved)
 		}
-		b, err := c.next(limit - moved)
-		if err != nil {
-			return moved, ignoreEOF(err), nil
-		}
-		n := len(b)
-		c.half.took(b)
-		if c.full = 0; n >= smallSize {
-			c.full = 1
-		}
-		if err := c.write(b); err != nil {
-			return moved, nil, err
-		}
-		moved += int64(n)
-		c.pay(n)
+		moved += n
 	}
-	return moved, nil, nil
+	return moved, ignoreEOF(readErr), writeErr
+}
+
+// turn reads once, and writes that.
+func (c *copier) turn(limit int64) (moved int64, readErr, writeErr error) {
+	b, err := c.next(limit)
+	if err != nil {
+		return 0, err, nil
+	}
+	n := len(b)
+	c.took(b)
+	if c.full = 0; n >= smallSize {
+		c.full = 1
+	}
+	if err := c.write(b); err != nil {
+		return 0, nil, err
+	}
+	c.pay(n)
+	return int64(n), nil, nil
 }
 
 // next returns what is there, at least a byte of it and limit bytes at most, or an
 // error. The bytes are valid until next, write or giveBack is called.
 func (c *copier) next(limit int64) ([]byte, error) {
-	for c.src == nil {
+	c.limit = int(min(limit, largeSize))
+	for c.rawSrc == nil {
 		c.giveBack()
-		tls := c.half.src.tls
-		if err := tls.Wait(); err != nil {
+		if err := c.src.tls.Wait(); err != nil {
 			return nil, err
 		}
 		buf := c.borrow()
-		n, err := tls.TryRead(buf[:min(int64(len(buf)), limit)])
+		n, err := c.src.tls.TryRead(buf)
 		if err == edge.ErrNothing {
 			continue // what came was for TLS itself
 		}
 		c.passed += n
 		return buf[:n], err
 	}
-	c.n = int(min(limit, largeSize))
-	if err := cmp.Or(c.src.Read(c.fill), c.err); err != nil {
+	c.err = nil
+	if err := cmp.Or(c.rawSrc.Read(c.pull), c.err); err != nil {
 		return nil, err
 	}
 	if c.n == 0 {
@@ -140,21 +139,20 @@ func (c *copier) next(limit int64) ([]byte, error) {
 	return c.borrow()[:c.n], nil
 }
 
-// tryRead reads up to n bytes. It reports false where there is nothing yet.
+// tryRead reads once. It reports false where there is nothing yet.
 func (c *copier) tryRead(fd uintptr) bool {
-	for limit := c.n; ; {
-		buf := c.borrow()
-		n, errno := splice.Read(int32(fd), buf[:min(limit, len(buf))])
+	for {
+		n, errno := splice.Read(int32(fd), c.borrow())
 		switch errno {
 		case 0:
-			c.n, c.err = n, nil
+			c.n = n
 			return true
 		case syscall.EINTR:
 		case syscall.EAGAIN:
 			c.giveBack()
 			return false
 		default:
-			c.n, c.err = 0, errno
+			c.err = errno
 			return true
 		}
 	}
@@ -162,27 +160,32 @@ func (c *copier) tryRead(fd uintptr) bool {
 
 // write writes what next has returned. If it has to wait, it gives back the buffer
 // before.
-func (c *copier) write(b []byte) error {
+func (c *copier) write(b []byte) (err error) {
 	var begin time.Time
 	bulk := c.passed >= bulkBytes
 	if bulk {
 		begin = time.Now()
 	}
-	var err error
-	if tls := c.half.dst.tls; tls != nil {
+	if c.dst.tls != nil {
 		var n int
-		n, err = tls.WriteReleasing(b, c.giveBack)
-		c.half.written.Add(uint64(n))
+		n, err = c.dst.tls.WriteReleasing(b, c.giveBack)
+		c.written.Add(uint64(n))
 	} else {
-		c.out, c.werr = b, nil
-		err = cmp.Or(c.dst.Write(c.flush), c.werr)
-		c.half.link.plane.pipes.Hold(-c.kept)
-		c.out, c.kept = nil, 0
+		err = c.writeAll(b, 0)
 	}
 	if bulk && time.Since(begin) > slowWrite {
 		c.giveBack()
 		c.passed = 0
 	}
+	return err
+}
+
+// writeAll writes b to a destination without TLS. kept bytes of it are held already.
+func (c *copier) writeAll(b []byte, kept int) error {
+	c.out, c.kept, c.err = b, kept, nil
+	err := cmp.Or(c.rawDst.Write(c.push), c.err)
+	c.pipes.Hold(-c.kept)
+	c.out, c.kept = nil, 0
 	return err
 }
 
@@ -192,18 +195,18 @@ func (c *copier) tryWrite(fd uintptr) bool {
 		n, errno := splice.Write(int32(fd), c.out)
 		switch errno {
 		case 0:
-			c.half.written.Add(uint64(n))
+			c.written.Add(uint64(n))
 			c.out = c.out[n:]
 		case syscall.EINTR:
 		case syscall.EAGAIN:
 			if c.kept == 0 {
 				c.out, c.kept = slices.Clone(c.out), len(c.out)
-				c.half.link.plane.pipes.Hold(c.kept)
+				c.pipes.Hold(c.kept)
 				c.giveBack()
 			}
 			return false
 		default:
-			c.werr = errno
+			c.err = errno
 			return true
 		}
 	}
@@ -212,14 +215,21 @@ func (c *copier) tryWrite(fd uintptr) bool {
 
 // pay pauses for as long as the bandwidth asks for n bytes.
 func (c *copier) pay(n int) {
-	if pause := c.half.cost(n); pause > 0 {
+	if c.spend == nil {
+		return
+	}
+	if pause := c.spend(n); pause > 0 {
 		c.giveBack()
-		c.half.link.pause(pause)
+		c.link.pause(pause)
 	}
 }
 
-// borrow returns the buffer.
+// borrow returns the buffer, as far as it is to be filled.
 func (c *copier) borrow() []byte {
+	limit := c.limit
+	if c.spend != nil {
+		limit = min(limit, c.piece)
+	}
 	if c.large == nil && c.small == nil {
 		if c.passed >= bulkBytes {
 			c.large = largeBuffers.Get().(*[largeSize]byte)
@@ -228,9 +238,9 @@ func (c *copier) borrow() []byte {
 		}
 	}
 	if c.large != nil {
-		return c.large[:c.most]
+		return c.large[:limit]
 	}
-	return c.small[:min(c.most, c.first)]
+	return c.small[:min(limit, c.first)]
 }
 
 func (c *copier) giveBack() {
@@ -250,19 +260,4 @@ func (h *half) took(b []byte) {
 	if h.log != nil {
 		h.log(b)
 	}
-}
-
-// put writes bytes to the destination.
-func (h *half) put(b []byte) error {
-	n, err := h.dst.Write(b)
-	h.written.Add(uint64(n))
-	return err
-}
-
-// cost returns how long to pause after n bytes, where bandwidth is limited.
-func (h *half) cost(n int) time.Duration {
-	if h.spend == nil {
-		return 0
-	}
-	return h.spend(n)
 }

@@ -2,7 +2,6 @@ package stream
 
 import (
 	"io"
-	"math"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -37,14 +36,13 @@ type follower struct {
 	over    bool  // the client has all that it gets
 	noPipes bool  // none are to be had
 
-	read func(fd uintptr) bool // made once: a method value allocates
+	follow func(fd uintptr) bool // made once: a method value allocates
 }
 
 // newFollower returns what moves the bulk of answers.
 func (c *copier) newFollower() *follower {
-	f := &follower{pump: c.newPump(), x: c.half.link.http}
-	f.most = int(min(f.piece(), math.MaxInt32))
-	f.read = f.tryRead
+	f := &follower{pump: c.newPump(), x: c.link.http}
+	f.follow = f.tryRead
 	return f
 }
 
@@ -55,7 +53,7 @@ func (f *follower) move(through int64) (left int64, readErr, writeErr error) {
 	f.through, f.noPipes = through, false
 	small := 0
 	for {
-		readErr, writeErr = f.turn(f.read)
+		readErr, writeErr = f.turn(unlimited, f.follow)
 		switch {
 		case f.noPipes:
 			return f.through, nil, nil
@@ -68,7 +66,7 @@ func (f *follower) move(through int64) (left int64, readErr, writeErr error) {
 			small = 0
 		}
 		f.x.delivered()
-		f.pay()
+		f.pay(f.moved)
 		if f.through < 0 || small >= smallTurns && f.through < longBody {
 			return f.through, nil, nil
 		}

@@ -29,7 +29,7 @@ type forwarder struct {
 // forward moves a client's HTTP requests, and their bodies as they are: those that are
 // long by splicing.
 func (c *copier) forward() (readErr, writeErr error) {
-	f := &forwarder{copier: c, x: c.half.link.http}
+	f := &forwarder{copier: c, x: c.link.http}
 	for {
 		readErr, writeErr = f.turn()
 		var refusal *wire.Refusal
@@ -51,7 +51,7 @@ func (f *forwarder) turn() (readErr, writeErr error) {
 	if err != nil {
 		return err, nil
 	}
-	f.half.took(b)
+	f.took(b)
 	n := len(b)
 	if f.refused {
 		f.pay(n)
@@ -78,7 +78,7 @@ func (f *forwarder) take(b []byte) (readErr, writeErr error) {
 	case len(rest) == 0:
 		f.due = time.Time{}
 	case f.due.IsZero() || len(rest) < len(b):
-		f.due = time.Now().Add(f.half.link.plane.patience.head)
+		f.due = time.Now().Add(f.link.plane.patience.head)
 	}
 	f.begun = append(f.begun[:0], rest...)
 	if len(f.begun) == 0 {
@@ -124,7 +124,7 @@ func (f *forwarder) read() ([]byte, error) {
 	if f.due.IsZero() {
 		return f.next(unlimited)
 	}
-	l, src := f.half.link, f.half.src
+	l, src := f.link, f.src
 	src.SetReadDeadline(f.due)
 	if err := l.stopping(); err != nil {
 		return nil, err // the deadline that says so may be gone
@@ -154,7 +154,9 @@ func (f *forwarder) rewrite(b []byte) (rest []byte, readErr, writeErr error) {
 	for {
 		out, used, waits, err := x.rewrite(buf[:0], b)
 		if len(out) > 0 {
-			if err := f.half.put(out); err != nil {
+			n, err := f.dst.Write(out)
+			f.written.Add(uint64(n))
+			if err != nil {
 				return nil, nil, err
 			}
 		}
@@ -193,7 +195,7 @@ func (f *forwarder) rewrite(b []byte) (rest []byte, readErr, writeErr error) {
 // server's.
 func (f *forwarder) refuse(why *wire.Refusal) bool {
 	f.refused, f.begun, f.due = true, nil, time.Time{}
-	l := f.half.link
+	l := f.link
 	l.refuse(l.service, dispatch.BadRequest)
 	l.plane.log.Debug("request refused", "client", l.from, "reason", why)
 	if l.http.refuse(why) {

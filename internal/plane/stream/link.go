@@ -221,7 +221,7 @@ func wasReset(c conn) (reset bool) {
 
 // carry moves this half's bytes until its source ends or one side fails.
 func (h *half) carry() (readErr, writeErr error) {
-	c, readErr, writeErr := h.copier()
+	c, readErr, writeErr := h.newCopier()
 	if readErr != nil || writeErr != nil {
 		return readErr, writeErr
 	}

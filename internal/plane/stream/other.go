@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// splices reports that nothing is spliced here: a copier has no pump.
-func (h *half) splices() bool { return false }
+// pumps reports that nothing is spliced here.
+func (h *half) pumps() bool { return false }
 
 const canFollow = false
 
