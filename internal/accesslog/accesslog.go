@@ -1,9 +1,8 @@
-// Package accesslog writes Pen's log of requests: a line for each chunk that
-// is read from a client, to a file or, by UDP, to penlogd (specification,
-// section 17).
+// Package accesslog writes Pen's request log: a line for each chunk read from a client,
+// to a file or, over UDP, to penlogd (specification, section 17).
 //
-// To log never blocks: lines wait in a bounded queue and are written by one
-// goroutine. What finds the queue full is dropped and counted.
+// Logging never blocks: lines wait in a bounded queue and are written by one goroutine.
+// Lines that find the queue full are dropped and counted.
 package accesslog
 
 import (
@@ -21,14 +20,15 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"pen/internal/weblog"
 )
 
 const (
 	queue       = 4096 // lines that wait to be written
-	maxRequest  = 100  // bytes of a request in a file, and for penlogd to compare
-	maxDatagram = 1024 // bytes of a line to the network, with its end
+	maxDatagram = 1024 // bytes of a line sent over UDP, with its end
 
-	lookupTime = 5 * time.Second  // for the name of a host
+	lookupTime = 5 * time.Second  // for the name of the host
 	reportTime = 10 * time.Second // between two reports of lost lines
 )
 
@@ -43,17 +43,16 @@ type Log struct {
 	stopped chan struct{}
 	once    sync.Once
 
-	dropped atomic.Uint64 // since the start
-	failed  atomic.Uint64 // lines that could not be written
+	lost atomic.Uint64 // lines, since the start
 }
 
-// IsNetwork reports whether a destination is HOST:PORT: it has a colon and
-// does not begin with a slash.
+// IsNetwork reports whether a destination is HOST:PORT: it has a colon and does not start
+// with a slash.
 func IsNetwork(dest string) bool { return strings.Contains(dest, ":") && dest[0] != '/' }
 
-// Open opens a destination, a file to append to or HOST:PORT, and starts the
-// goroutine that writes. report is told of what is lost. A host is looked up
-// until ctx is done, 5 s at most; a FIFO must have a reader. The caller must
+// Open opens a destination, a file to append to or HOST:PORT, and starts the goroutine
+// that writes. Lost lines are reported to report. Open blocks for at most 5 s, or until
+// ctx is done, while the host is looked up; a FIFO must have a reader. The caller must
 // Close the Log.
 func Open(ctx context.Context, dest string, report *slog.Logger) (*Log, error) {
 	l := &Log{
@@ -69,23 +68,23 @@ func Open(ctx context.Context, dest string, report *slog.Logger) (*Log, error) {
 	return l, nil
 }
 
-// Request logs the beginning of what a client has sent to a server.
+// Request logs the beginning of a chunk that a client has sent to a server.
 func (l *Log) Request(client netip.Addr, server string, chunk []byte) {
 	line := l.format(make([]byte, 0, 256), client, server, chunk)
 	select {
 	case l.lines <- line:
 	default:
-		l.dropped.Add(1)
+		l.lost.Add(1)
 	}
 }
 
-// Dropped is how many lines were lost, because they came faster than they
-// could be written or could not be written.
-func (l *Log) Dropped() uint64 { return l.dropped.Load() + l.failed.Load() }
+// Dropped is how many lines were lost, because they came faster than they could be
+// written, or because writing failed.
+func (l *Log) Dropped() uint64 { return l.lost.Load() }
 
-// Reopen opens a file anew, as after a rotation; every line is in one of the
-// two files. If that fails, the old one stays. It does nothing for a network
-// log. It blocks while the old file takes its last lines.
+// Reopen opens the file again, as after a rotation; every line is in one of the two
+// files. If that fails, the old file stays in use. Reopen does nothing for a network log.
+// It blocks until the last lines are written to the old file.
 func (l *Log) Reopen() error {
 	if l.network {
 		return nil
@@ -104,8 +103,8 @@ func (l *Log) Reopen() error {
 	}
 }
 
-// Close writes the lines that wait and ends the Log; what is logged afterwards
-// is lost. It waits a second at most for a destination that takes nothing.
+// Close writes the waiting lines and closes the Log; what is logged afterwards is lost. It
+// waits for at most a second for a destination that accepts nothing.
 func (l *Log) Close() error {
 	l.once.Do(func() { close(l.stop) })
 	select {
@@ -128,7 +127,7 @@ func (l *Log) format(b []byte, client netip.Addr, server string, chunk []byte) [
 	}
 	b = append(b, server...)
 	b = append(b, ' ')
-	limit := maxRequest
+	limit := weblog.MaxRequest
 	if l.network {
 		limit = max(0, maxDatagram-len(b)-1)
 	}
@@ -136,15 +135,15 @@ func (l *Log) format(b []byte, client netip.Addr, server string, chunk []byte) [
 		if c == '\r' || c == '\n' {
 			break
 		}
-		if !l.network && (c < ' ' || c > '~') {
-			c = '.'
+		if !l.network {
+			c = weblog.Clean(c)
 		}
 		b = append(b, c)
 	}
 	return append(b, '\n')
 }
 
-// appendAddr writes an address; clients of a Unix socket have none.
+// appendAddr appends an address; clients of a Unix socket have none.
 func appendAddr(b []byte, addr netip.Addr) []byte {
 	if !addr.IsValid() {
 		return append(b, "unix"...)
@@ -152,8 +151,8 @@ func appendAddr(b []byte, addr netip.Addr) []byte {
 	return addr.AppendTo(b)
 }
 
-// An output is an open destination. write may keep lines back for flush; both
-// return how many lines were lost.
+// An output is an open destination. write may buffer lines until flush; both return how
+// many lines were lost.
 type output interface {
 	write(line []byte) (lost int)
 	flush() (lost int)
@@ -162,7 +161,7 @@ type output interface {
 
 func (l *Log) open(ctx context.Context) (output, error) {
 	if l.network {
-		d := net.Dialer{Timeout: lookupTime} // the host may be a name
+		d := net.Dialer{Timeout: lookupTime}
 		c, err := d.DialContext(ctx, "udp", l.dest)
 		if err != nil {
 			return nil, fmt.Errorf("log %s: %w", l.dest, err)
@@ -179,17 +178,16 @@ func (l *Log) open(ctx context.Context) (output, error) {
 	return &file{f: f, w: bufio.NewWriterSize(f, 64<<10)}, nil
 }
 
-// run writes until the Log is closed. Lines are flushed when no more wait. Lost
-// lines are reported at once, and then every reportTime at most: a full disk
-// loses each line.
+// run writes until the Log is closed. It flushes when no more lines wait. It reports lost
+// lines at once, and then at most every reportTime: a full disk loses every line.
 func (l *Log) run(out output) {
 	defer close(l.stopped)
 	defer func() { out.close() }()
 	reported := uint64(0)
-	var again <-chan time.Time // nil: a loss is reported at once
+	var again <-chan time.Time // nil: the next loss is reported at once
 	for {
 		if len(l.lines) == 0 {
-			l.lose(out.flush())
+			l.count(out.flush())
 			if again == nil && l.Dropped() > reported {
 				reported, again = l.reportLost(reported), time.After(reportTime)
 			}
@@ -198,27 +196,27 @@ func (l *Log) run(out output) {
 		case <-again:
 			again = nil
 		case line := <-l.lines:
-			l.lose(out.write(line))
+			l.count(out.write(line))
 		case result := <-l.reopen:
-			next, err := l.open(context.Background()) // a file: nothing is looked up
+			next, err := l.open(context.Background()) // a file: there is no look-up
 			if err == nil {
-				l.lose(out.flush())
+				l.count(out.flush())
 				out.close()
 				out = next
 			}
 			result <- err
 		case <-l.stop:
 			for len(l.lines) > 0 {
-				l.lose(out.write(<-l.lines))
+				l.count(out.write(<-l.lines))
 			}
-			l.lose(out.flush())
+			l.count(out.flush())
 			l.reportLost(reported)
 			return
 		}
 	}
 }
 
-// reportLost reports what was lost since the last report.
+// reportLost logs how many lines were lost since the last report.
 func (l *Log) reportLost(reported uint64) uint64 {
 	n := l.Dropped()
 	if n > reported {
@@ -227,16 +225,16 @@ func (l *Log) reportLost(reported uint64) uint64 {
 	return n
 }
 
-func (l *Log) lose(n int) { l.failed.Add(uint64(n)) }
+func (l *Log) count(lost int) { l.lost.Add(uint64(lost)) }
 
 type file struct {
-	f    *os.File
-	w    *bufio.Writer
-	kept int // lines since the last flush
+	f        *os.File
+	w        *bufio.Writer
+	buffered int // lines since the last flush
 }
 
 func (f *file) write(line []byte) int {
-	f.kept++
+	f.buffered++
 	if _, err := f.w.Write(line); err != nil {
 		return f.lost()
 	}
@@ -247,22 +245,22 @@ func (f *file) flush() int {
 	if err := f.w.Flush(); err != nil {
 		return f.lost()
 	}
-	f.kept = 0
+	f.buffered = 0
 	return 0
 }
 
-// lost gives up what was kept back, or the writer would take nothing more.
+// lost drops the buffered lines: after an error the writer would accept nothing more.
 func (f *file) lost() int {
-	n := f.kept
-	f.kept = 0
+	n := f.buffered
+	f.buffered = 0
 	f.w.Reset(f.f)
 	return n
 }
 
 func (f *file) close() error { return f.f.Close() }
 
-// datagrams sends each line as one. An error is no news to anybody: penlogd
-// may be down, and comes back.
+// datagrams sends each line as a datagram. Errors are not reported: penlogd may be down
+// for a while.
 type datagrams struct{ c net.Conn }
 
 func (d datagrams) write(line []byte) int {

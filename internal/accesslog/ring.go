@@ -6,18 +6,19 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"pen/internal/weblog"
 )
 
-// A Ring remembers the last requests that balancers have passed on, so that a
-// web server's log lines, which name the balancer as the client, can be given
-// the real one (specification, section 22, penlogd). It is not safe for
-// concurrent use.
+// A Ring remembers the latest requests that balancers have passed on. Web servers log the
+// balancer as the client; with a Ring their lines get the real client (specification,
+// section 22, penlogd). It is not safe for concurrent use.
 type Ring struct {
 	seen []passed
-	next int // the place to be used next
+	next int // index to use next
 }
 
-// passed is one Pen line.
+// passed is one line of Pen's log.
 type passed struct {
 	client  string
 	server  netip.Addr
@@ -27,7 +28,7 @@ type passed struct {
 // NewRing returns a Ring that remembers n requests, at least one.
 func NewRing(n int) *Ring { return &Ring{seen: make([]passed, 0, max(n, 1))} }
 
-// Add remembers a Pen line: + CLIENT SERVER REQUEST.
+// Add remembers a line of Pen's log: + CLIENT SERVER REQUEST.
 func (r *Ring) Add(line string) error {
 	rest, ok := strings.CutPrefix(line, "+ ")
 	client, rest, ok1 := strings.Cut(rest, " ")
@@ -47,10 +48,10 @@ func (r *Ring) Add(line string) error {
 	return nil
 }
 
-// Convert puts the real client in front of a web server's log line that came
-// from the given server; a line that matches no request keeps its first word.
-// What does not print becomes a dot, so that a line can't act on a terminal.
-// Convert reports false for a line without a request in quotes.
+// Convert replaces the first word of a web server's log line by the real client. A line
+// that matches no request keeps its first word. Characters that do not print become dots,
+// so that a line can't control a terminal. Convert reports false for a line without a
+// request in quotes.
 func (r *Ring) Convert(server netip.Addr, line string) (string, bool) {
 	_, quoted, ok := strings.Cut(line, `"`)
 	request, _, closed := strings.Cut(quoted, `"`)
@@ -59,7 +60,7 @@ func (r *Ring) Convert(server netip.Addr, line string) (string, bool) {
 	}
 	request, server = key(request), server.Unmap()
 	for i := range r.seen {
-		// From the newest back.
+		// The newest first.
 		p := r.seen[(r.next-1-i+2*len(r.seen))%len(r.seen)]
 		if p.server == server && p.request == request {
 			if _, rest, ok := strings.Cut(line, " "); ok {
@@ -70,8 +71,7 @@ func (r *Ring) Convert(server netip.Addr, line string) (string, bool) {
 	return printable(line), true
 }
 
-// printable has a dot in the place of each character that does not print, and
-// leaves tabs.
+// printable replaces each character that does not print, except tabs, by a dot.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '\t' || r != utf8.RuneError && unicode.IsPrint(r) {
@@ -81,5 +81,5 @@ func printable(s string) string {
 	}, s)
 }
 
-// key is what Pen logs of a request.
-func key(request string) string { return request[:min(len(request), maxRequest)] }
+// key is the part of a request that Pen logs.
+func key(request string) string { return request[:min(len(request), weblog.MaxRequest)] }

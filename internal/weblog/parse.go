@@ -10,9 +10,11 @@ import (
 const (
 	timeFormat = "[02/Jan/2006:15:04:05 -0700]" // as it is written
 	lastTime   = 253402300799                   // the end of the year 9999, in Unix time
-	maxRequest = 100                            // bytes of a request that Pen logs
 	maxAddress = 128                            // bytes of a client's or server's address
 )
+
+// MaxRequest is how many bytes of a request Pen logs.
+const MaxRequest = 100
 
 // A key is what both logs know of a request: the server, and the request as
 // Pen logs it.
@@ -34,9 +36,9 @@ func parsePen(line []byte) (penLine, bool) {
 		len(client) == 0 || len(client) > maxAddress || len(server) == 0 || len(server) > maxAddress {
 		return penLine{}, false
 	}
-	request = bytes.Clone(request[:min(len(request), maxRequest)])
+	request = bytes.Clone(request[:min(len(request), MaxRequest)])
 	for i, c := range request {
-		request[i] = clean(c)
+		request[i] = Clean(c)
 	}
 	return penLine{key{canonical(string(server)), string(request)}, string(client), t}, true
 }
@@ -112,7 +114,7 @@ func (w *webLine) findTime() bool {
 // written in quotes, and whether its end was found. Web servers escape what
 // Pen takes as it comes: nginx writes a quote as \x22, Apache as \".
 func logged(quoted []byte) (string, bool) {
-	request := make([]byte, 0, maxRequest)
+	request := make([]byte, 0, MaxRequest)
 	ended := false // by the end of the line that the client has sent
 	for i := 0; i < len(quoted); i++ {
 		c := quoted[i]
@@ -125,8 +127,8 @@ func logged(quoted []byte) (string, bool) {
 			i += n - 1
 		}
 		ended = ended || c == '\r' || c == '\n'
-		if !ended && len(request) < maxRequest {
-			request = append(request, clean(c))
+		if !ended && len(request) < MaxRequest {
+			request = append(request, Clean(c))
 		}
 	}
 	return "", false
@@ -146,8 +148,8 @@ func unescape(b []byte) (c byte, n int) {
 	return b[0], 1
 }
 
-// clean is how Pen logs a byte.
-func clean(c byte) byte {
+// Clean returns a byte of a request as Pen logs it: one that does not print becomes a dot.
+func Clean(c byte) byte {
 	if c < ' ' || c > '~' {
 		return '.'
 	}

@@ -113,7 +113,7 @@ func FuzzWebLine(f *testing.F) {
 		if !ok {
 			return
 		}
-		if w.client <= 0 || w.from < w.client || w.to <= w.from || w.to > len(line) || len(w.request) > maxRequest {
+		if w.client <= 0 || w.from < w.client || w.to <= w.from || w.to > len(line) || len(w.request) > MaxRequest {
 			t.Fatalf("%q: %+v", line, w)
 		}
 		// What Merge writes is a log line again, with the same meaning.
@@ -141,11 +141,11 @@ func FuzzPenLine(f *testing.F) {
 		if !ok {
 			return
 		}
-		if l.client == "" || l.server == "" || l.time < 0 || len(l.request) > maxRequest {
+		if l.client == "" || l.server == "" || l.time < 0 || len(l.request) > MaxRequest {
 			t.Fatalf("%q: %+v", line, l)
 		}
 		for _, c := range []byte(l.request) {
-			if c != clean(c) {
+			if c != Clean(c) {
 				t.Fatalf("%q: request %q", line, l.request)
 			}
 		}
