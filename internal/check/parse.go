@@ -3,17 +3,19 @@ package check
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"pen/internal/duration"
+	"pen/internal/wire"
 )
 
 const (
-	maxArg  = 1024 // bytes of a path or a string
-	maxName = 253  // bytes of a host's name (RFC 1035)
+	maxArg   = 1024 // bytes of a path or a string
+	maxToken = 253  // bytes of a word such as a user's name
 
 	minInterval = 50 * time.Millisecond
 	maxInterval = 24 * time.Hour
@@ -219,7 +221,7 @@ func parseMethod(text string) (string, error) {
 
 // parseToken accepts one printable word.
 func parseToken(text, want string) (string, error) {
-	if text == "" || len(text) > maxName || !isGraphic(text) || strings.ContainsRune(text, '#') {
+	if text == "" || len(text) > maxToken || !isGraphic(text) || strings.ContainsRune(text, '#') {
 		return "", fmt.Errorf("%.40q, want %s", text, want)
 	}
 	return text, nil
@@ -237,7 +239,7 @@ func (s *Spec) addHeader(word string) error {
 	name, value, ok := strings.Cut(text, ":")
 	bad := func(r rune) bool { return r != '\t' && (r < ' ' || r > '~') }
 	switch {
-	case !ok || name == "" || strings.ContainsFunc(name, notInName) || strings.ContainsFunc(value, bad):
+	case !ok || name == "" || strings.ContainsFunc(name, notInHeader) || strings.ContainsFunc(value, bad):
 		return fmt.Errorf(`%.40q, want NAME:VALUE in printable ASCII, with \s for a space`, word)
 	case slices.ContainsFunc(framing, func(own string) bool { return strings.EqualFold(own, name) }):
 		return fmt.Errorf("%s is set by Pen; for another Host use host NAME", name)
@@ -246,6 +248,11 @@ func (s *Spec) addHeader(word string) error {
 	}
 	s.Headers += name + ": " + strings.TrimSpace(value) + "\r\n"
 	return nil
+}
+
+// notInHeader is for names of headers.
+func notInHeader(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
 }
 
 // parseDuration understands a bare number as seconds, and units as in 200ms.
@@ -288,24 +295,23 @@ func isGraphic(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
-// isName accepts names of hosts and of what else is in DNS, such as _ldap.
+// isName accepts names of hosts and of other records in DNS, such as _ldap._tcp.
 func isName(s string) bool {
-	for label := range strings.SplitSeq(strings.TrimSuffix(s, "."), ".") {
-		if label == "" || len(label) > 63 || strings.ContainsFunc(label, notInName) {
-			return false
-		}
-	}
-	return len(s) <= maxName
+	_, ok := wire.HostName(s)
+	return ok
 }
 
-func notInName(r rune) bool {
-	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
-}
-
-// isHost accepts a name or an address, which may be in brackets, with or
-// without a port.
+// isHost accepts a name or an address, with or without a port, and an address in
+// brackets as HTTP and SMTP write it.
 func isHost(s string) bool {
-	return s != "" && len(s) <= maxName && !strings.ContainsFunc(s, func(r rune) bool {
-		return notInName(r) && !strings.ContainsRune(".:[]", r)
-	})
+	if at, err := netip.ParseAddrPort(s); err == nil {
+		return at.Addr().Zone() == ""
+	}
+	bare := strings.TrimPrefix(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"), "IPv6:")
+	if addr, err := netip.ParseAddr(bare); err == nil {
+		return addr.Zone() == ""
+	}
+	name, port, ported := strings.Cut(s, ":")
+	_, err := strconv.ParseUint(port, 10, 16)
+	return isName(name) && (!ported || err == nil)
 }

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/netip"
 	"slices"
 	"sync"
 	"time"
 
+	"pen/internal/sock"
 	"pen/internal/wire"
 )
 
@@ -49,28 +49,23 @@ func (r *Receiver) Serve(ctx context.Context, ln net.Listener) error {
 	return nil
 }
 
-// admit returns whose connection it is, or closes it and returns nil.
+// admit returns the server that a connection comes from. It closes the connection and
+// returns nil if there is none, or no room for one more connection.
 func (r *Receiver) admit(c net.Conn) *reporter {
-	from, _ := netip.ParseAddrPort(c.RemoteAddr().String())
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	p := r.reporters[from.Addr().Unmap()]
-	switch {
-	case p == nil:
-		r.strangers++
-	case r.conns >= r.opt.MaxConns:
-		r.refused++
-	default:
-		if len(p.conns) >= maxOfOneServer {
-			p.conns[0].Close()
-			p.conns = p.conns[1:]
-		}
-		p.conns = append(p.conns, c)
-		r.conns++
-		return p
+	p := r.reporters[sock.AddrPort(c.RemoteAddr()).Addr().Unmap()]
+	if p == nil || r.conns >= r.opt.MaxConns {
+		c.Close()
+		return nil
 	}
-	c.Close()
-	return nil
+	if len(p.conns) >= maxOfOneServer {
+		p.conns[0].Close()
+		p.conns = p.conns[1:]
+	}
+	p.conns = append(p.conns, c)
+	r.conns++
+	return p
 }
 
 // serve reads lines until the connection ends, or is silent for the time in

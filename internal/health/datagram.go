@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"strings"
 
 	"github.com/miekg/dns"
 
 	"pen/internal/check"
+	"pen/internal/names"
 )
 
 // sendExpectDatagram sends a datagram and reads others until what is expected
@@ -57,27 +57,11 @@ func askDNS(c net.Conn, name string) (string, error) {
 			return "", fmt.Errorf("bad DNS message: %w", err)
 		}
 		switch {
-		case !answers(&answer, question):
-			continue // somebody else's, or an attempt to forge one
+		case !names.IsReply(&answer, question):
+			continue // to another question, or an attempt to forge an answer
 		case answer.Rcode != dns.RcodeSuccess:
-			return "", fmt.Errorf("answer %s", rcode(answer.Rcode))
+			return "", fmt.Errorf("answer %s", names.RcodeText(answer.Rcode))
 		}
-		return fmt.Sprintf("answer %s", rcode(answer.Rcode)), nil
+		return fmt.Sprintf("answer %s", names.RcodeText(answer.Rcode)), nil
 	}
-}
-
-// answers reports whether a message is the answer to a question.
-func answers(m, question *dns.Msg) bool {
-	if m.Id != question.Id || !m.Response || len(m.Question) != 1 {
-		return false
-	}
-	got, want := m.Question[0], question.Question[0]
-	return got.Qtype == want.Qtype && got.Qclass == want.Qclass && strings.EqualFold(got.Name, want.Name)
-}
-
-func rcode(n int) string {
-	if name, ok := dns.RcodeToString[n]; ok {
-		return name
-	}
-	return fmt.Sprint("code ", n)
 }

@@ -203,17 +203,6 @@ func (t *target) known() Status {
 	return s
 }
 
-// State returns the state of one target; ok is whether there is one.
-func (m *Monitor) State(k Key) (s check.State, ok bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	t := m.targets[k]
-	if t == nil {
-		return check.Unknown, false
-	}
-	return t.machine.State(), true
-}
-
 // poke has the scheduler look again at what there is to do.
 func (m *Monitor) poke() {
 	select {

@@ -147,8 +147,8 @@ func TestRiseAndFall(t *testing.T) {
 		if since := time.Since(s.Since); since < 0 || since > time.Second || s.Checked != s.Since {
 			t.Errorf("down since %v, checked %v", s.Since, s.Checked)
 		}
-		if got, ok := l.State(s.Key); got != check.Down || !ok {
-			t.Errorf("state %v, %t", got, ok)
+		if got, ok := l.Status(s.Key); got.State != check.Down || !ok {
+			t.Errorf("state %v, %t", got.State, ok)
 		}
 		for _, part := range []string{
 			"level=WARN msg=\"server check: down\" services=web servers=server1 address=10.0.0.1:80 check=tcp reason=\"as the test says\" duration=1ms\n",
@@ -208,7 +208,7 @@ func TestSet(t *testing.T) {
 		if ofStuck() != before {
 			t.Error("a target that is gone is still checked")
 		}
-		if _, ok := l.State(stuck.Key); ok {
+		if _, ok := l.Status(stuck.Key); ok {
 			t.Error("a target that is gone has a state")
 		}
 		l.Close()

@@ -170,7 +170,7 @@ func open(ctx context.Context, c net.Conn, t Target) (net.Conn, error) {
 	if t.Preamble == (edge.Preamble{}) {
 		return c, nil
 	}
-	h := wire.Header{Local: true, Source: addrPort(c.LocalAddr()), Destination: addrPort(c.RemoteAddr()), Datagram: t.Spec.IsDatagram()}
+	h := wire.Header{Local: true, Source: sock.AddrPort(c.LocalAddr()), Destination: sock.AddrPort(c.RemoteAddr()), Datagram: t.Spec.IsDatagram()}
 	if h.Datagram {
 		return &headed{c, h.Append(nil, t.Preamble.Header)}, nil
 	}
@@ -190,11 +190,6 @@ type headed struct {
 func (h *headed) Write(b []byte) (int, error) {
 	n, err := h.Conn.Write(append(slices.Clip(h.header), b...))
 	return max(0, n-len(h.header)), err
-}
-
-func addrPort(a net.Addr) netip.AddrPort {
-	p, _ := netip.ParseAddrPort(a.String()) // none of a Unix socket
-	return p
 }
 
 var errTooMuch = fmt.Errorf("more than %d bytes", maxBytes)

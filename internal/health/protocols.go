@@ -10,6 +10,8 @@ import (
 	"net/textproto"
 	"slices"
 	"strings"
+
+	"pen/internal/sock"
 )
 
 // anybody logs in to databases where the operator names no user. Whether it is
@@ -39,7 +41,7 @@ func askSMTP(c net.Conn, hello string) (string, error) {
 // literal is this side's address as a mail server takes it in the place of a
 // name (RFC 5321, section 4.1.3).
 func literal(c net.Conn) string {
-	switch addr := addrPort(c.LocalAddr()).Addr().Unmap().WithZone(""); {
+	switch addr := sock.AddrPort(c.LocalAddr()).Addr().Unmap().WithZone(""); {
 	case addr.Is4():
 		return fmt.Sprintf("[%v]", addr)
 	case addr.Is6():

@@ -58,8 +58,6 @@ type Receiver struct {
 	order     []*reporter
 	conns     int
 	pulse     pulse
-	strangers uint64
-	refused   uint64
 }
 
 type reporter struct {
@@ -151,14 +149,6 @@ func (r *Receiver) States() []ReporterStatus {
 		all = append(all, s)
 	}
 	return all
-}
-
-// Refused is how many connections were closed at once: those of strangers, and
-// those that were too many.
-func (r *Receiver) Refused() (strangers, tooMany uint64) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.strangers, r.refused
 }
 
 // line takes a line of a server's agent and reports whether to read on.

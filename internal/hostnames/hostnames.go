@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"pen/internal/wire"
 )
 
 const (
@@ -114,20 +116,10 @@ func (n *Names) answered(ok bool) {
 	}
 }
 
-// acceptable reports whether a name may stand in a log. What DNS says is in the
-// hands of whoever has the address: nothing must be in it that could pass for
-// another part of the line, or for somebody else's address.
+// acceptable reports whether a name may be written to a log. The owner of an address
+// decides what DNS says of it: it must not pass for another part of the line, or for
+// somebody else's address.
 func acceptable(name string) bool {
-	if name == "" || len(name) > 253 {
-		return false
-	}
-	for _, c := range []byte(name) {
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_', c == '.':
-		default:
-			return false
-		}
-	}
-	_, err := netip.ParseAddr(name)
-	return err != nil && name[0] != '-' && name[0] != '.'
+	_, ok := wire.HostName(name)
+	return ok
 }

@@ -203,9 +203,10 @@ func TestTimeout(t *testing.T) {
 
 func TestAcceptable(t *testing.T) {
 	for name, want := range map[string]bool{
-		"a.example": true, "A-b_c.0": true, "localhost": true, "1.2.3.4.example": true, strings.Repeat("a", 253): true,
+		"a.example": true, "A-b_c.0.x": true, "localhost": true, "1.2.3.4.example": true, strings.Repeat("a.", 126) + "a": true,
 		"": false, ".": false, "1.2.3.4": false, "a b": false, "a\nb": false, "a\"b": false, "b\xc3\xbc.example": false,
-		"::1": false, "a/b": false, "-": false, ".a": false, strings.Repeat("a", 254): false,
+		"::1": false, "a/b": false, "-": false, ".a": false, strings.Repeat("a.", 127) + "a": false,
+		"127.1": false, "a..b": false, strings.Repeat("a", 64): false,
 	} {
 		if got := acceptable(name); got != want {
 			t.Errorf("%q: %v", name, got)

@@ -55,7 +55,7 @@ func byUDP(c net.Conn, question *dns.Msg, packed []byte) (*dns.Msg, error) {
 		if err != nil {
 			return nil, err
 		}
-		if reply, err := unpack(buf[:n]); err == nil && isReply(reply, question) {
+		if reply, err := unpack(buf[:n]); err == nil && IsReply(reply, question) {
 			return reply, nil
 		}
 	}
@@ -76,7 +76,7 @@ func byTCP(c net.Conn, question *dns.Msg, packed []byte) (*dns.Msg, error) {
 		return nil, err
 	}
 	reply, err := unpack(b)
-	if err == nil && !isReply(reply, question) {
+	if err == nil && !IsReply(reply, question) {
 		err = errors.New("a reply to another question")
 	}
 	return reply, err
@@ -91,8 +91,8 @@ func unpack(b []byte) (*dns.Msg, error) {
 	return m, nil
 }
 
-// isReply reports whether a message is a reply to that question.
-func isReply(m, question *dns.Msg) bool {
+// IsReply reports whether a message is a reply to a question.
+func IsReply(m, question *dns.Msg) bool {
 	if !m.Response || m.Id != question.Id || m.Opcode != dns.OpcodeQuery || len(m.Question) != 1 {
 		return false
 	}
@@ -144,21 +144,22 @@ func (r *resolver) try(ctx context.Context, limit time.Duration, network, server
 		return nil, errors.New("no reply")
 	case err != nil:
 		return nil, err
-	case !isReply(m, question):
+	case !IsReply(m, question):
 		return nil, errors.New("a reply to another question")
 	case m.Truncated:
 		return m, nil
 	case m.Rcode == dns.RcodeNameError:
 		return nil, errNoName
 	case m.Rcode != dns.RcodeSuccess:
-		return nil, errors.New(rcode(m.Rcode))
+		return nil, errors.New(RcodeText(m.Rcode))
 	case len(m.Answer) == 0 && !m.Authoritative && !m.RecursionAvailable:
 		return nil, errors.New("the server knows nothing and asks nobody")
 	}
 	return m, nil
 }
 
-func rcode(code int) string {
+// RcodeText is the name of a response code, or its number if it has none.
+func RcodeText(code int) string {
 	if s, ok := dns.RcodeToString[code]; ok {
 		return s
 	}

@@ -87,7 +87,7 @@ func parseHosts(b []byte) hosts {
 			continue
 		}
 		for _, name := range f[1:] {
-			if isName(strings.TrimSuffix(name, ".")) {
+			if isName(name) {
 				name = canonical(name)
 				h[name] = append(h[name], addr.Unmap())
 			}
@@ -137,7 +137,7 @@ func parseResolvConf(b []byte) resolvConf {
 func (c *resolvConf) candidates(name string) []string {
 	var list []string
 	for _, s := range c.search.NameList(name) {
-		if isName(strings.TrimSuffix(s, ".")) { // not too long
+		if isName(s) { // not too long
 			list = append(list, canonical(s))
 		}
 	}

@@ -16,6 +16,8 @@ import (
 	"strings"
 
 	"github.com/miekg/dns"
+
+	"pen/internal/wire"
 )
 
 const maxPlaces = 4096
@@ -55,7 +57,7 @@ func (q Query) IsService() bool {
 // Check returns what is wrong with a query that nobody could answer.
 func (q Query) Check() error {
 	switch _, literal := q.literal(); {
-	case !literal && !isName(strings.TrimSuffix(q.Name, ".")):
+	case !literal && !isName(q.Name):
 		return fmt.Errorf("%q is no name of a host or service", shorten(q.Name))
 	case q.IsService() && q.Places == 0, q.Places < 0, q.Places > maxPlaces:
 		return fmt.Errorf("%s: %d places, want 1 to %d", q.Name, q.Places, maxPlaces)
@@ -69,27 +71,11 @@ func (q Query) literal() (netip.Addr, bool) {
 	return addr.Unmap(), err == nil
 }
 
-// isName reports whether a text, without a dot at its end, is a name that may
-// be asked for and stand in a log (RFC 1123, and underscores). What DNS says
-// is in the hands of others: nothing else is taken from it.
+// isName reports whether a text is the name of a host or a service. DNS is in the hands
+// of others: no other name is taken from a reply, queried, or logged.
 func isName(s string) bool {
-	if len(s) > 253 {
-		return false
-	}
-	for label := range strings.SplitSeq(s, ".") {
-		if label == "" || len(label) > 63 || label[0] == '-' {
-			return false
-		}
-		for _, c := range []byte(label) {
-			switch {
-			case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_':
-			default:
-				return false
-			}
-		}
-	}
-	_, err := netip.ParseAddr(s)
-	return err != nil
+	_, ok := wire.HostName(s)
+	return ok
 }
 
 func shorten(s string) string {

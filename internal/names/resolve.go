@@ -239,7 +239,7 @@ func targets(list []dns.RR) []place {
 	var all []place
 	for _, rr := range list {
 		srv, ok := rr.(*dns.SRV)
-		if !ok || !isName(strings.TrimSuffix(srv.Target, ".")) || srv.Port == 0 {
+		if !ok || !isName(srv.Target) || srv.Port == 0 {
 			continue // a dot as the target says that there is no such service
 		}
 		all = append(all, place{

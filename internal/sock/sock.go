@@ -15,6 +15,18 @@ import (
 	"time"
 )
 
+// AddrPort returns the address of one end of a connection, or of a datagram; Unix sockets
+// have none. It does not allocate.
+func AddrPort(a net.Addr) netip.AddrPort {
+	switch a := a.(type) {
+	case *net.TCPAddr:
+		return a.AddrPort()
+	case *net.UDPAddr:
+		return a.AddrPort()
+	}
+	return netip.AddrPort{}
+}
+
 // Split takes a listener's or control address apart (specification, section
 // 2): a text with a slash is the path of a Unix socket; otherwise the last
 // colon separates host and port, and without one it is a port on all IPv4

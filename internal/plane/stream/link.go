@@ -14,6 +14,7 @@ import (
 	"pen/internal/plane"
 	"pen/internal/plane/relay"
 	"pen/internal/plane/splice"
+	"pen/internal/sock"
 	"pen/internal/wire"
 )
 
@@ -89,8 +90,8 @@ func (s side) CloseWrite() error {
 
 func newLink(p *Plane, client conn) *link {
 	l := &link{plane: p, client: client, clientFD: descriptor(client), serverFD: -1, quit: make(chan struct{})}
-	l.from = addrPort(client.RemoteAddr())
-	l.header = wire.Header{Source: l.from, Destination: addrPort(client.LocalAddr())}
+	l.from = sock.AddrPort(client.RemoteAddr())
+	l.header = wire.Header{Source: l.from, Destination: sock.AddrPort(client.LocalAddr())}
 	return l
 }
 

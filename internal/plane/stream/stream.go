@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/netip"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -301,14 +300,6 @@ func (p *Plane) dial(ctx context.Context, t dispatch.Target, l *link) (side, err
 		return side{}, err
 	}
 	return side{c.(conn), secure}, nil
-}
-
-// addrPort returns an address without allocating; Unix clients have none.
-func addrPort(a net.Addr) netip.AddrPort {
-	if tcp, ok := a.(*net.TCPAddr); ok {
-		return tcp.AddrPort()
-	}
-	return netip.AddrPort{}
 }
 
 // A conn is what both sides of a link are: a TCP or a Unix connection.
