@@ -86,10 +86,14 @@ func (n *Netns) Link(t testing.TB, dev string, peer *Netns, peerDev string) {
 	peer.Run(t, "ip", "link", "set", peerDev, "up")
 }
 
-// Address gives an interface addresses, such as 192.0.2.1/24.
+// Address gives an interface addresses, such as 192.0.2.1/24, and waits until they can
+// be used: on a busy machine the system takes its time to see that a link is up.
 func (n *Netns) Address(t testing.TB, dev string, prefixes ...string) {
 	t.Helper()
 	for _, p := range prefixes {
 		n.Run(t, "ip", "address", "add", p, "dev", dev)
 	}
+	Eventually(t, "the addresses of "+dev+" can be used", func() bool {
+		return n.Run(t, "ip", "address", "show", "dev", dev, "tentative") == ""
+	})
 }
