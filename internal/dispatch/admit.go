@@ -73,6 +73,7 @@ func (d *Dispatcher) moveIn(from *Flow, n newcomer, c Carrier) (*Flow, <-chan st
 		return nil, full, d.refuses(n, denied)
 	}
 	f := p.flow(c)
+	p.settle()
 	if err := f.identify(n, denied); err != nil {
 		if from.budget == f.budget {
 			from.cost, f.cost = f.cost, 0
@@ -170,6 +171,7 @@ func (f *Flow) vacate() {
 	f.prove(needless)
 	f.budget.give(int(f.cost))
 	d.flows.put(f)
+	d.taken.Add(-1)
 	d.roomLocked()
 }
 

@@ -58,7 +58,7 @@ func TestOpen(t *testing.T) {
 	}
 	a.Done(ByClient)
 	open().Done(ByClient) // that never said who it is
-	if n := d.Flows(); n != 0 || d.limits.conns != 0 || d.pending != 0 {
-		t.Errorf("%d flows, %d counted, %d pending at the end, want none", n, d.limits.conns, d.pending)
+	if n := d.Flows(); n != 0 || d.limits.conns != 0 || d.pending.Load() != 0 {
+		t.Errorf("%d flows, %d counted, %d pending at the end, want none", n, d.limits.conns, d.pending.Load())
 	}
 }

@@ -129,6 +129,10 @@ type Dispatcher struct {
 	rules   atomic.Pointer[Config]      // set with mu held; what is in it never changes
 	moment  atomic.Pointer[moment]      // of the servers, set by publish
 	ready   atomic.Int64                // connections kept ready
+	// taken counts live flows and reserved places, pending those of them that have no
+	// server yet. Reserve adds without the lock; what takes away holds it, so that
+	// nobody misses that there is room.
+	taken, pending atomic.Int64
 
 	counters counters
 	all      Meter // of the service's bytes
@@ -140,8 +144,6 @@ type Dispatcher struct {
 	spare int // slot from which the next spare connection goes on
 	last  int // slot of the server tried last
 
-	reserved int           // places of which no flow was made yet
-	pending  int           // flows that were not up yet
 	unproven int           // flows of datagrams whose client has not come back after an answer
 	room     chan struct{} // closed and dropped when there is room again
 
@@ -240,27 +242,6 @@ func (d *Dispatcher) publish() {
 	if d.changed != nil {
 		close(d.changed)
 		d.changed = nil
-	}
-}
-
-// hasRoom reports whether there may be another flow that waits for a server,
-// as far as this Dispatcher goes.
-func (d *Dispatcher) hasRoom() bool {
-	return d.flows.used+d.reserved < d.cfg.ConnMax && (d.cfg.PendingMax == 0 || d.pending+d.reserved < d.cfg.PendingMax)
-}
-
-// roomChanged returns a channel that is closed when hasRoom may have changed.
-func (d *Dispatcher) roomChanged() <-chan struct{} {
-	if d.room == nil {
-		d.room = make(chan struct{})
-	}
-	return d.room
-}
-
-func (d *Dispatcher) roomLocked() {
-	if d.room != nil && d.hasRoom() {
-		close(d.room)
-		d.room = nil
 	}
 }
 

@@ -473,7 +473,7 @@ func TestPendingMax(t *testing.T) {
 	b.Done(ByClient) // it was given up
 	<-room
 	a.Done(ByClient)
-	if d.Room() != nil || d.pending != 0 {
-		t.Errorf("%d wait", d.pending)
+	if d.Room() != nil || d.pending.Load() != 0 {
+		t.Errorf("%d wait", d.pending.Load())
 	}
 }

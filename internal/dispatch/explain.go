@@ -84,7 +84,7 @@ func (d *Dispatcher) Explain(from netip.AddrPort) Explanation {
 	if diverted && d.pool.Abuse() == nil {
 		return e
 	}
-	if e.Full = d.flows.used+d.reserved >= d.cfg.ConnMax; e.Full {
+	if e.Full = d.taken.Load() >= int64(d.cfg.ConnMax); e.Full {
 		return e
 	}
 	f := d.shadow(now)

@@ -131,9 +131,9 @@ func (f *Flow) enterPhase(next phase) {
 	}
 	switch is := f.isPending(); {
 	case is && !was:
-		d.pending++
+		d.pending.Add(1)
 	case was && !is:
-		d.pending--
+		d.pending.Add(-1)
 		d.roomLocked()
 	}
 }
@@ -141,9 +141,9 @@ func (f *Flow) enterPhase(next phase) {
 // Dummy reports whether the plane must answer the client itself, with a fixed page,
 // instead of calling Next.
 func (f *Flow) Dummy() bool {
-	f.d.mu.Lock()
-	defer f.d.unlock()
 	if f.phase == identifying {
+		f.d.mu.Lock()
+		defer f.d.unlock()
 		f.choose()
 	}
 	return f.phase == answering
@@ -169,10 +169,14 @@ func (f *Flow) Client() netip.AddrPort { return f.client.addrPort() }
 // is offered once. A plane calls Failed before it calls Next again, and Wait before
 // it gives the client up.
 func (f *Flow) Next() (Target, bool) {
-	d := f.d
 	f.lock()
-	defer d.unlock()
-	now := d.now()
+	defer f.d.unlock()
+	return f.nextTarget(f.d.now())
+}
+
+// nextTarget is Next with the lock held.
+func (f *Flow) nextTarget(now time.Duration) (Target, bool) {
+	d := f.d
 	switch {
 	case f.phase == woken && f.server != nil:
 		f.enterPhase(offered)

@@ -42,8 +42,8 @@ func TestPhases(t *testing.T) {
 	d := New(cfg, clk.now)
 	want := func(f *Flow, p phase, pending, unidentified int) {
 		t.Helper()
-		if f.phase != p || d.pending != pending || len(d.unidentified) != unidentified {
-			t.Errorf("phase %d, %d pending, %d unidentified; want %d, %d, %d", f.phase, d.pending, len(d.unidentified), p, pending, unidentified)
+		if f.phase != p || int(d.pending.Load()) != pending || len(d.unidentified) != unidentified {
+			t.Errorf("phase %d, %d pending, %d unidentified; want %d, %d, %d", f.phase, d.pending.Load(), len(d.unidentified), p, pending, unidentified)
 		}
 	}
 	next := func(f *Flow) bool {

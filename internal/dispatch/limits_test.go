@@ -162,8 +162,8 @@ func checkNothingCounted(t *testing.T, d *Dispatcher) {
 	for i := range d.limits.clients.all {
 		n += int(d.limits.clients.all[i].live)
 	}
-	if n != 0 || d.limits.conns != 0 || d.pending != 0 || d.queue.n != 0 || d.limits.delayed.n != 0 || d.queue.first != nil || d.queue.last != nil {
-		t.Errorf("left: clients' %d, service's %d, pending %d, queued %d, held %d", n, d.limits.conns, d.pending, d.queue.n, d.limits.delayed.n)
+	if n != 0 || d.limits.conns != 0 || d.pending.Load() != 0 || d.queue.n != 0 || d.limits.delayed.n != 0 || d.queue.first != nil || d.queue.last != nil {
+		t.Errorf("left: clients' %d, service's %d, pending %d, queued %d, held %d", n, d.limits.conns, d.pending.Load(), d.queue.n, d.limits.delayed.n)
 	}
 }
 

@@ -1,6 +1,8 @@
 package dispatch
 
 import (
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -82,5 +84,114 @@ func TestKnownDatagramsDoNotLock(t *testing.T) {
 	}
 	if clk.t += 2 * time.Hour; f.Rule(&target) != Move {
 		t.Error("it stays at the emergency server")
+	}
+}
+
+// A connection takes the lock three times from Reserve to Done: to start, when it is up,
+// and when it is over.
+func TestConnectionsLockThreeTimes(t *testing.T) {
+	cfg := config(3)
+	cfg.Budget, cfg.FlowCost, cfg.PendingMax = NewBudget(100), 2, 10
+	d := New(cfg, (&clock{}).now)
+	for range 5 {
+		n := locks(d, func() {
+			p, full := d.Reserve()
+			if full != nil || d.Room() != nil {
+				t.Fatal("no place")
+			}
+			s, err := p.Begin(from(1), &carrier{})
+			if err != nil || s.Dummy || !s.Found || s.Flow.Dummy() || s.Flow.Diverted() {
+				t.Fatalf("%+v, %v", s, err)
+			}
+			s.Flow.Up()
+			s.Flow.Done(ByClient)
+		})
+		if n > 3 {
+			t.Errorf("a connection took the lock %d times, want 3 at most", n)
+		}
+	}
+	checkNothingCounted(t, d)
+	if n := d.taken.Load(); n != 0 {
+		t.Errorf("%d places are taken at the end", n)
+	}
+}
+
+// Begin is what Admit, Dummy and Next are one after the other.
+func TestBegin(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		set   func(*Config)
+		want  Start // without the flow
+		waits bool
+		err   error
+	}{
+		{"a server", func(*Config) {}, Start{Found: true}, false, nil},
+		{"the dummy page", func(c *Config) { c.Dummy = true }, Start{Dummy: true}, false, nil},
+		{"no server", func(c *Config) { c.Pool.Servers = nil }, Start{}, false, nil},
+		{"too early", func(c *Config) { c.Limits.Rate, c.Limits.Delay = 0.5, time.Minute }, Start{}, true, nil},
+		{"denied", func(c *Config) { c.ClientACL = -1 }, Start{}, false, ErrDenied},
+	} {
+		cfg := config(1)
+		tt.set(&cfg)
+		d := New(cfg, (&clock{}).now)
+		begin := func() (Start, error) {
+			p, full := d.Reserve()
+			if full != nil {
+				t.Fatalf("%s: no place", tt.name)
+			}
+			return p.Begin(from(1), &carrier{})
+		}
+		s, err := begin()
+		if tt.waits { // the second one has to
+			s.Flow.Done(ByClient)
+			s, err = begin()
+		}
+		if err != tt.err || s.Dummy != tt.want.Dummy || s.Found != tt.want.Found {
+			t.Errorf("%s: %+v, %v", tt.name, s, err)
+		}
+		if err == nil {
+			if s.Flow.Wait(func() {}) != tt.waits {
+				t.Errorf("%s: waits: %v", tt.name, !tt.waits)
+			}
+			s.Flow.Done(ByClient)
+		}
+		checkNothingCounted(t, d)
+	}
+}
+
+// Places are never more than there may be, and whoever waits for one gets it.
+func TestReserveConcurrently(t *testing.T) {
+	for _, limit := range []func(*Config){
+		func(c *Config) { c.ConnMax = 3 },
+		func(c *Config) { c.PendingMax = 3 },
+		func(c *Config) { c.Budget, c.FlowCost = NewBudget(6), 2 },
+	} {
+		cfg := config(1)
+		limit(&cfg)
+		d := New(cfg, (&clock{}).now)
+		var held, most atomic.Int64
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				for range 2000 {
+					p, full := d.Reserve()
+					for ; full != nil; p, full = d.Reserve() {
+						<-full
+					}
+					if n := held.Add(1); n > 3 {
+						most.Store(n)
+					}
+					held.Add(-1)
+					p.Release()
+				}
+			})
+		}
+		wg.Wait()
+		if n := most.Load(); n > 0 {
+			t.Errorf("%d places, want 3", n)
+		}
+		if d.taken.Load() != 0 || d.pending.Load() != 0 {
+			t.Errorf("%d taken, %d pending at the end", d.taken.Load(), d.pending.Load())
+		}
 	}
 }

@@ -45,8 +45,8 @@ func TestReserve(t *testing.T) {
 		c.Release()
 		f.Done(ByClient)
 		checkNothingCounted(t, d)
-		if d.reserved != 0 {
-			t.Errorf("%s: %d places are reserved at the end", name, d.reserved)
+		if d.taken.Load() != 0 {
+			t.Errorf("%s: %d places are reserved at the end", name, d.taken.Load())
 		}
 	}
 }

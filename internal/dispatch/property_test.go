@@ -91,7 +91,7 @@ func TestAnyInterleaving(t *testing.T) {
 		for len(live) > 0 {
 			remove(live[0])
 		}
-		for _, s := range append(d.pool.AppendStatus(nil), pool.Status{Conns: d.flows.used}, pool.Status{Conns: d.pending}) {
+		for _, s := range append(d.pool.AppendStatus(nil), pool.Status{Conns: d.flows.used}, pool.Status{Conns: int(d.pending.Load())}) {
 			if s.Conns != 0 {
 				t.Fatalf("%d connections left on server %d", s.Conns, s.Slot)
 			}

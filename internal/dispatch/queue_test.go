@@ -390,8 +390,8 @@ func TestAnyQueue(t *testing.T) {
 			live[0].Done(ByClient)
 			live = live[1:]
 		}
-		if d.queue.n != 0 || d.pending != 0 || d.limits.conns != 0 {
-			t.Fatalf("%d wait, %d pending, %d counted", d.queue.n, d.pending, d.limits.conns)
+		if d.queue.n != 0 || d.pending.Load() != 0 || d.limits.conns != 0 {
+			t.Fatalf("%d wait, %d pending, %d counted", d.queue.n, d.pending.Load(), d.limits.conns)
 		}
 	})
 }

@@ -19,7 +19,7 @@ type View struct {
 	Rules   *Config
 	Now     time.Duration // when it was made, on the Dispatcher's clock
 	Flows   int           // live flows and reserved places
-	Pending int           // those that wait for a server, where Rules.PendingMax is set
+	Pending int           // those of them that have no server yet
 }
 
 // View returns the present View. It costs O(servers).
@@ -29,7 +29,7 @@ func (d *Dispatcher) View() *View {
 	now := d.now()
 	return &View{
 		View: d.pool.View(now), Rules: d.cfg, Now: now,
-		Flows: d.flows.used + d.reserved, Pending: d.pending + d.reserved,
+		Flows: int(d.taken.Load()), Pending: int(d.pending.Load()),
 	}
 }
 

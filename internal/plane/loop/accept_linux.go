@@ -153,7 +153,7 @@ func (l *loop) stopAccepting() {
 // admit begins a client's flow, here or in another loop, or refuses the client.
 func (l *loop) admit(place dispatch.Place, fd int32, from netip.AddrPort) {
 	c := &carrier{}
-	f, err := place.Admit(from, c)
+	start, err := place.Begin(from, c)
 	if err != nil {
 		l.p.log.Debug("client refused", "client", from, "reason", err)
 		if errors.Is(err, dispatch.ErrLimited) {
@@ -166,26 +166,27 @@ func (l *loop) admit(place dispatch.Place, fd int32, from netip.AddrPort) {
 	to := l.p.leastLoaded(l)
 	to.live.Add(1)
 	if to == l {
-		l.adopt(fd, f, c)
+		l.adopt(fd, &start, c)
 	} else {
-		to.post(note{kind: noteAdopt, fd: fd, flow: f, c: c})
+		handed := start // so that start itself needs no memory
+		to.post(note{kind: noteAdopt, fd: fd, start: &handed, c: c})
 	}
 }
 
 // adopt makes a connection this loop's.
-func (l *loop) adopt(fd int32, f *dispatch.Flow, c *carrier) {
-	id, r := l.rs.take(f)
+func (l *loop) adopt(fd int32, start *dispatch.Start, c *carrier) {
+	id, r := l.rs.take(start.Flow)
 	registered := l.register(r, id, relay.Client, fd)
 	c.rec, c.id, c.gen = r, id, r.side[relay.Client].gen
 	c.loop.Store(l)
 	switch {
 	case c.killed.Load() != 0 || !registered:
 		l.giveUp(id, r, dispatch.Ending(c.killed.Load()).Then(dispatch.ByError), true)
-	case f.Dummy():
+	case start.Dummy:
 		r.state = answering
 		l.wheel.arm(id, plane.DummyTime)
 	default:
-		l.connect(id, r)
+		l.connectTo(id, r, start.Target, start.Found)
 	}
 }
 
@@ -206,9 +207,14 @@ func (l *loop) register(r *record, id int32, side relay.Side, fd int32) bool {
 // connect goes through the servers that the flow offers until a connect is
 // under way, or there is an idler.
 func (l *loop) connect(id int32, r *record) {
+	t, ok := l.rs.flow(id).Next()
+	l.connectTo(id, r, t, ok)
+}
+
+// connectTo is connect after Next.
+func (l *loop) connectTo(id int32, r *record, t dispatch.Target, ok bool) {
 	f := l.rs.flow(id)
-	for {
-		t, ok := f.Next()
+	for ; ; t, ok = f.Next() {
 		if !ok {
 			if l.waits(id, r) {
 				return

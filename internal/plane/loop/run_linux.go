@@ -63,13 +63,13 @@ type loop struct {
 
 // A note is what another goroutine wants of a loop.
 type note struct {
-	kind uint8
-	why  dispatch.Ending // noteKill
-	id   int32           // noteKill, noteWake
-	gen  uint32          // noteKill, noteWake
-	fd   int32           // noteAdopt
-	flow *dispatch.Flow
-	c    *carrier
+	kind  uint8
+	why   dispatch.Ending // noteKill
+	id    int32           // noteKill, noteWake
+	gen   uint32          // noteKill, noteWake
+	fd    int32           // noteAdopt
+	start *dispatch.Start // noteAdopt
+	c     *carrier
 }
 
 const (
@@ -259,7 +259,7 @@ func (l *loop) readNotes() {
 		case noteWake:
 			l.awake(n.id, n.gen)
 		case noteAdopt:
-			l.adopt(n.fd, n.flow, n.c)
+			l.adopt(n.fd, n.start, n.c)
 		case noteRoom:
 			l.accepting.room(l)
 		case noteStop:

@@ -148,7 +148,8 @@ func (p *Plane) admit(ctx context.Context, d *dispatch.Dispatcher, client conn) 
 		l.close()
 		return
 	}
-	f, err := admitTo(place, l, s.Edge)
+	start, err := admitTo(place, l, s.Edge)
+	f := start.Flow
 	l.flow = f
 	if err != nil {
 		p.refused(l, err)
@@ -163,29 +164,36 @@ func (p *Plane) admit(ctx context.Context, d *dispatch.Dispatcher, client conn) 
 			l.close() // before: the flow's descriptors are lent to the next one
 			f.Done(l.machine.Ending())
 		}()
-		if s.Edge.asks(l) {
+		asks := s.Edge.asks(l)
+		if asks {
 			if f, s, err = p.open(f, l, s); err != nil {
 				p.refused(l, err)
 				return
 			}
 		}
 		l.service = s
-		p.serve(f, l)
+		if tls := s.Edge.TLS; tls != nil && !p.secure(l, tls) {
+			return
+		}
+		if asks {
+			start = f.Begin()
+		}
+		p.serve(start, l)
 	})
 }
 
 // admitTo judges a client before anything is waited for. A proxy that is trusted to
 // say who the client is has a place only. A flow that comes with an error is to be
 // ended.
-func admitTo(place dispatch.Place, l *link, e *Edge) (*dispatch.Flow, error) {
+func admitTo(place dispatch.Place, l *link, e *Edge) (dispatch.Start, error) {
 	if !e.asks(l) {
-		return place.Admit(l.from, l)
+		return place.Begin(l.from, l)
 	}
 	f := place.Open(l)
 	if e.accepts(l) {
-		return f, nil
+		return dispatch.Start{Flow: f}, nil
 	}
-	return f, f.Admit(l.from)
+	return dispatch.Start{Flow: f}, f.Admit(l.from)
 }
 
 // reserve waits for a place. It reports false where ctx is done before.
@@ -203,43 +211,47 @@ func reserve(ctx context.Context, d *dispatch.Dispatcher) (dispatch.Place, bool)
 	}
 }
 
-// serve is one connection from when its client is known to its end.
-func (p *Plane) serve(f *dispatch.Flow, l *link) {
-	if tls := l.service.Edge.TLS; tls != nil {
-		if err := l.secure(tls); err != nil {
-			switch {
-			case errors.Is(err, tlsterm.ErrChallenge):
-				l.machine.Note(dispatch.ByCompletion)
-			case errors.Is(err, tlsterm.ErrBusy):
-				l.refuse(l.service, dispatch.Busy)
-				l.broken.Store(true) // at once, so that it may try again
-			default:
-				l.refuse(l.service, dispatch.BadHello)
-			}
-			p.log.Debug("no TLS with client", "client", l.from, "reason", err)
-			return
-		}
+// secure does the client's handshake. It reports whether that succeeded.
+func (p *Plane) secure(l *link, tls *tlsterm.Server) bool {
+	err := l.secure(tls)
+	if err == nil {
+		return true
 	}
-	if f.Dummy() {
+	switch {
+	case errors.Is(err, tlsterm.ErrChallenge):
+		l.machine.Note(dispatch.ByCompletion)
+	case errors.Is(err, tlsterm.ErrBusy):
+		l.refuse(l.service, dispatch.Busy)
+		l.broken.Store(true) // at once, so that it may try again
+	default:
+		l.refuse(l.service, dispatch.BadHello)
+	}
+	p.log.Debug("no TLS with client", "client", l.from, "reason", err)
+	return false
+}
+
+// serve handles one connection after its client has been admitted.
+func (p *Plane) serve(start dispatch.Start, l *link) {
+	if start.Dummy {
 		l.answer()
 		return
 	}
-	t, ok := p.connect(f, l)
+	t, ok := p.connect(start, l)
 	if !ok {
 		return
 	}
-	f.Up()
+	start.Flow.Up()
 	l.relay(t)
 	l.linger()
 }
 
 // connect goes through the servers that the flow offers until one accepts,
 // which it returns, or until there is an idler.
-func (p *Plane) connect(f *dispatch.Flow, l *link) (dispatch.Target, bool) {
+func (p *Plane) connect(start dispatch.Start, l *link) (dispatch.Target, bool) {
 	ctx, cancel := l.cancelled()
 	defer cancel()
-	for {
-		t, ok := f.Next()
+	f := start.Flow
+	for t, ok := start.Target, start.Found; ; t, ok = f.Next() {
 		if !ok && f.Wait(l.wake) {
 			if !l.await() {
 				return t, false
