@@ -51,15 +51,6 @@ func Connect(t Target) (fd int, done bool, err error) {
 // nil.
 func (t Target) Failure(fd int) error { return t.explain(Failure(fd)) }
 
-// Failure returns, and takes away, the error that waits at a socket, or nil.
-func Failure(fd int) error {
-	errno, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
-	if err == nil && errno != 0 {
-		err = syscall.Errno(errno)
-	}
-	return err
-}
-
 // SendRoom returns about how many bytes a socket takes before it is full, or 0
 // where that is not known.
 func SendRoom(fd int) int {

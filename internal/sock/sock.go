@@ -259,3 +259,12 @@ func control(c syscall.RawConn, f func(fd int) error) error {
 	}
 	return err
 }
+
+// Failure returns, and takes away, the error that waits at a socket, or nil.
+func Failure(fd int) error {
+	errno, err := syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_ERROR)
+	if err == nil && errno != 0 {
+		err = syscall.Errno(errno)
+	}
+	return err
+}

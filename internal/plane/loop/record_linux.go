@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"sync"
 	"sync/atomic"
 
 	"pen/internal/dispatch"
@@ -94,36 +95,39 @@ func (c *carrier) Kill(why dispatch.Ending) {
 	}
 }
 
-// records are the places for connections, in chunks that never move. Chunks in
-// which nothing is left are let go after a spike.
+// records are the places for connections, by number. Records themselves are reused by
+// all loops, and go after a spike.
 type records struct {
-	places
-	chunks [][]record
-	flows  [][]*dispatch.Flow // of the same places
+	all    []place
+	unused []int32 // numbers
 }
 
-// Where a chunk was let go. Events and words of others may still name its
-// records; nothing is ever written here, since no event has its gen.
-var (
-	noRecords = make([]record, chunkSize)
-	noFlows   = make([]*dispatch.Flow, chunkSize)
-)
+type place struct {
+	*record
+	flow *dispatch.Flow
+}
 
-func (rs *records) at(id int32) *record { return &rs.chunks[id/chunkSize][id%chunkSize] }
+var spareRecords = sync.Pool{New: func() any { return new(record) }}
 
-func (rs *records) flow(id int32) *dispatch.Flow { return rs.flows[id/chunkSize][id%chunkSize] }
+// noRecord is in places without a connection, which events that come late may still
+// name. Nothing is ever written to it, since no event has its gen.
+var noRecord record
+
+func (rs *records) at(id int32) *record { return rs.all[id].record }
+
+func (rs *records) flow(id int32) *dispatch.Flow { return rs.all[id].flow }
 
 // take returns a place for a connection.
 func (rs *records) take(f *dispatch.Flow) (int32, *record) {
-	id, grown := rs.places.take()
-	if c := int(id / chunkSize); grown {
-		if c == len(rs.chunks) {
-			rs.chunks, rs.flows = append(rs.chunks, nil), append(rs.flows, nil)
-		}
-		rs.chunks[c], rs.flows[c] = make([]record, chunkSize), make([]*dispatch.Flow, chunkSize)
+	if len(rs.unused) == 0 {
+		rs.unused = append(rs.unused, int32(len(rs.all)))
+		rs.all = append(rs.all, place{})
 	}
-	rs.flows[id/chunkSize][id%chunkSize] = f
-	r := rs.at(id)
+	last := len(rs.unused) - 1
+	id := rs.unused[last]
+	rs.unused = rs.unused[:last]
+	r := spareRecords.Get().(*record)
+	rs.all[id] = place{r, f}
 	r.state = connecting
 	for i := range r.half {
 		r.half[i].pipe = -1
@@ -135,10 +139,9 @@ func (rs *records) take(f *dispatch.Flow) (int32, *record) {
 
 // put gives a place back.
 func (rs *records) put(id int32) {
-	c := id / chunkSize
-	*rs.at(id) = record{}
-	rs.flows[c][id%chunkSize] = nil
-	if rs.places.put(id) {
-		rs.chunks[c], rs.flows[c] = noRecords, noFlows
-	}
+	r := rs.at(id)
+	*r = record{}
+	spareRecords.Put(r)
+	rs.all[id] = place{record: &noRecord}
+	rs.unused = append(rs.unused, id)
 }

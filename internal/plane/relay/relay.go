@@ -144,31 +144,20 @@ var table = [states][events]step{
 		Drained:    impossible,
 		Killed:     killed,
 	},
-	DrainClient: {
+	DrainClient:      finishing(step{Over, Close}),
+	DrainServer:      finishing(impossible),
+	ResetAfterClient: finishing(step{Over, Reset}),
+	ResetAfterServer: finishing(impossible),
+	Over:             finishing(ignored),
+}
+
+// finishing has the steps of a state in which nothing is carried any more.
+func finishing(drained step) [events]step {
+	return [events]step{
 		EOF: ignored, FinalEOF: ignored, Broken: ignored, Unwritable: ignored, Complete: ignored,
-		Drained: {Over, Close},
+		Drained: drained,
 		Killed:  killed,
-	},
-	DrainServer: {
-		EOF: ignored, FinalEOF: ignored, Broken: ignored, Unwritable: ignored, Complete: ignored,
-		Drained: impossible,
-		Killed:  killed,
-	},
-	ResetAfterClient: {
-		EOF: ignored, FinalEOF: ignored, Broken: ignored, Unwritable: ignored, Complete: ignored,
-		Drained: {Over, Reset},
-		Killed:  killed,
-	},
-	ResetAfterServer: {
-		EOF: ignored, FinalEOF: ignored, Broken: ignored, Unwritable: ignored, Complete: ignored,
-		Drained: impossible,
-		Killed:  killed,
-	},
-	Over: {
-		EOF: ignored, FinalEOF: ignored, Broken: ignored, Unwritable: ignored, Complete: ignored,
-		Drained: ignored,
-		Killed:  killed, // what is left of it
-	},
+	}
 }
 
 // exchanged is each state with the sides exchanged.
@@ -183,9 +172,8 @@ func (s State) on(side Side, e Event) step {
 		return table[s][e]
 	}
 	to := table[exchanged[s]][e]
-	ends := to.do & (EndClient | EndServer)
-	if ends != 0 {
-		to.do ^= EndClient | EndServer // there is never more than one of them
+	if to.do&(EndClient|EndServer) != 0 { // one of them
+		to.do ^= EndClient | EndServer
 	}
 	to.next = exchanged[to.next]
 	return to

@@ -185,7 +185,7 @@ func (x *exchange) await() error {
 		if goOn, atMost := x.hurry(); goOn {
 			return nil
 		} else if x.wait(atMost) {
-			err = await(x.link.client)
+			err = watch(x.link.client)
 		}
 		if err == nil && x.wait(0) {
 			err = errGone

@@ -1,9 +1,12 @@
 package stream
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -214,6 +217,24 @@ func (l *link) drain(last relay.Side) {
 	}
 }
 
+// watch waits until c fails; that is the error. It returns nil when a read deadline ends
+// it. Nothing is read: after the end of the stream that would report the end again, even
+// after a reset.
+func watch(c conn) error {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	werr := raw.Read(func(fd uintptr) bool {
+		err = sock.Failure(int(fd))
+		return err != nil
+	})
+	if errors.Is(werr, os.ErrDeadlineExceeded) {
+		return nil
+	}
+	return cmp.Or(err, werr)
+}
+
 // wasReset is [splice.WasReset] of a connection.
 func wasReset(c conn) (reset bool) {
 	onDescriptor(c, func(fd int) { reset = splice.WasReset(int32(fd)) })
@@ -262,7 +283,7 @@ func (l *link) stop() {
 // there. A read deadline in the past is what wakes: so nothing but the client's
 // connection is waited for.
 func (l *link) await() bool {
-	if err := await(l.client); err != nil {
+	if err := watch(l.client); err != nil {
 		l.machine.Note(endingOf(relay.Client, err))
 		l.broken.Store(true)
 		return false

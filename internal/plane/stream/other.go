@@ -2,11 +2,7 @@
 
 package stream
 
-import (
-	"errors"
-	"os"
-	"time"
-)
+import "time"
 
 // pumps reports that nothing is spliced here.
 func (h *half) pumps() bool { return false }
@@ -23,24 +19,6 @@ func (c *copier) bulk(int64) (moved int64, readErr, writeErr error) { return 0, 
 func (c *copier) newFollower() *follower { return nil }
 
 func (*follower) move(through int64) (left int64, readErr, writeErr error) { return through, nil, nil }
-
-// watch and drain need system calls that are Linux's here; without them a reset after
-// the end of a stream is noticed by keep-alive probes.
-func watch(conn) error { return nil }
-
-// await waits until c is closed, or a read deadline ends it; then it returns
-// nil.
-func await(c conn) error {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return err
-	}
-	err = raw.Read(func(uintptr) bool { return false })
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return nil
-	}
-	return err
-}
 
 // sendsNoMore would need poll: here a client that ends amid a header is noticed
 // when its time is over.

@@ -1,37 +1,11 @@
 package stream
 
 import (
-	"cmp"
-	"errors"
 	"net"
-	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"pen/internal/sock"
 )
-
-// watch waits, after the end of what c sends, until c fails; that is the error.
-// It returns nil when a read deadline ends it. Reading would not do: it reports
-// the end of the stream also after a reset.
-func watch(c conn) error {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return err
-	}
-	werr := raw.Read(func(fd uintptr) bool {
-		err = sock.Failure(int(fd))
-		return err != nil
-	})
-	if errors.Is(werr, os.ErrDeadlineExceeded) {
-		return nil
-	}
-	return cmp.Or(err, werr)
-}
-
-// await waits until c fails, or a read deadline ends it; then it returns nil.
-func await(c conn) error { return watch(c) }
 
 // silence returns how long ago the other side of a connection has last sent
 // something, as far as is known, and whether it has closed it.
