@@ -1,5 +1,5 @@
-// Package freeport finds ports of loopback for programs that have to be told where
-// to listen, for tests and for the benchmark.
+// Package freeport finds ports of loopback for programs that must be told where to
+// listen. Tests and the benchmark use it.
 package freeport
 
 import (
@@ -12,10 +12,10 @@ import (
 	"syscall"
 )
 
-// A Range hands out ports. It should be below those that systems give to
-// connections, and to listeners that ask for none in particular (32768 and more
-// with Linux): then nobody takes a port by chance before its program does. It may
-// be used by several goroutines.
+// A Range hands out ports. It should lie below the ephemeral ports, which systems give
+// to connections and to listeners on port 0 (32768 and up with Linux): then no other
+// program takes a port by chance before the one that it is for. A Range may be used
+// concurrently.
 type Range struct {
 	first, end int // from first to end-1
 
@@ -23,14 +23,14 @@ type Range struct {
 	next int // under mu
 }
 
-// New returns a range of the ports from first to end-1. It begins anywhere in it,
-// since several processes may have the same one.
+// New returns a range of the ports from first to end-1. It starts at a random one,
+// since several processes may use the same range.
 func New(first, end int) *Range {
 	return &Range{first: first, end: end, next: first + rand.IntN(end-first)}
 }
 
-// Next returns a port that is free for TCP and UDP on all addresses. No port is
-// returned again before all others were.
+// Next returns a port that is free for TCP and UDP on all addresses. It returns a port
+// again only after all others.
 func (r *Range) Next() (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -62,12 +62,12 @@ func try(port int) error {
 }
 
 // Refuse has a TCP listener refuse connections from now on, and frees its address.
-// To close it does not do that: a program that another goroutine starts has a copy
-// of it, between fork and exec.
+// Closing it is not enough: a program that another goroutine starts has a copy of it
+// between fork and exec.
 func Refuse(ln net.Listener) error {
 	raw, err := ln.(*net.TCPListener).SyscallConn()
 	if err == nil {
-		// Not every system knows this for listeners; the error says no more.
+		// Some systems can't shut down listeners; the error does not matter.
 		err = raw.Control(func(fd uintptr) { syscall.Shutdown(int(fd), syscall.SHUT_RDWR) })
 	}
 	return errors.Join(err, ln.Close())

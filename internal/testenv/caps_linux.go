@@ -7,21 +7,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// OnThread runs f on a thread of its own, which ends with f: what f does to its
-// thread stays there. A t.Fatal in f ends only f.
+// OnThread runs f on a thread of its own, which ends with f: changes that f makes to
+// its thread affect nothing else. A t.Fatal in f ends only f.
 func OnThread(f func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		runtime.LockOSThread() // for ever: Go ends such a thread with its goroutine
+		runtime.LockOSThread() // never unlocked: Go ends the thread with the goroutine
 		f()
 	}()
 	<-done
 }
 
-// WithCaps runs f on a thread that is root with these capabilities only, of the
-// first 32 (capabilities(7)). It is of use for what f does itself; goroutines
-// that f starts are not on that thread.
+// WithCaps runs f on a thread of root that has only these capabilities, of the first 32
+// (capabilities(7)). Goroutines that f starts run on other threads.
 func WithCaps(t testing.TB, caps uint32, f func()) {
 	t.Helper()
 	NeedRoot(t)

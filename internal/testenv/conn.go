@@ -18,20 +18,20 @@ type Conn interface {
 	CloseWrite() error
 }
 
-// Dial connects to an address. See [Own] for the connection's end.
+// Dial connects to an address. [Own] says when the connection is closed.
 func Dial(t testing.TB, addr net.Addr) Conn {
 	t.Helper()
 	return dial(t, net.Dialer{}, addr)
 }
 
-// DialFrom is Dial from an address of loopback.
+// DialFrom is [Dial] from an address of loopback.
 func DialFrom(t testing.TB, from string, addr net.Addr) Conn {
 	t.Helper()
 	return dial(t, net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}, addr)
 }
 
-// dial connects. A server that resets what it has accepted may do so before
-// connect has returned, which reports it then: here it is for the first read.
+// dial connects. A server may reset a connection before connect has returned, which
+// then reports the reset. Here the first read reports it.
 func dial(t testing.TB, d net.Dialer, addr net.Addr) Conn {
 	t.Helper()
 	d.Timeout = Limit
@@ -45,7 +45,7 @@ func dial(t testing.TB, d net.Dialer, addr net.Addr) Conn {
 	return Own(t, c)
 }
 
-// A wasReset is a connection that was reset before anybody had it.
+// A wasReset is a connection that was reset before connect returned.
 type wasReset struct {
 	net.TCPConn // nil: its other methods fail
 	err         error
@@ -56,8 +56,8 @@ func (c *wasReset) Write(b []byte) (int, error) { return len(b), nil }
 func (c *wasReset) CloseWrite() error           { return nil }
 func (c *wasReset) Close() error                { return nil }
 
-// Own makes a connection end with the test: it is closed then at the latest,
-// and until then no read or write blocks for longer than twice the Limit.
+// Own closes a connection at the end of the test, at the latest. Until then no read or
+// write blocks for longer than twice the Limit.
 func Own(t testing.TB, c net.Conn) Conn {
 	t.Helper()
 	return OwnPacket(t, c).(Conn)
@@ -74,7 +74,7 @@ func Reset(t testing.TB, c Conn) {
 	}
 }
 
-// WantBytes reads as many bytes as want has, which must be the same.
+// WantBytes reads len(want) bytes, which must be want.
 func WantBytes(t testing.TB, c Conn, want string) {
 	t.Helper()
 	got := make([]byte, len(want))
@@ -86,7 +86,7 @@ func WantBytes(t testing.TB, c Conn, want string) {
 	}
 }
 
-// WantEnd reads n bytes and then an orderly end of the stream.
+// WantEnd reads n bytes and then the end of the stream.
 func WantEnd(t testing.TB, c Conn, n int64) {
 	t.Helper()
 	if got, err := io.Copy(io.Discard, reader{c}); err != nil || got != n {
@@ -102,7 +102,7 @@ func WantReset(t testing.TB, c Conn, n int64) {
 	}
 }
 
-// WantClosed reads until the stream ends, in whatever way. No bytes may come.
+// WantClosed reads until the stream ends, by EOF or by a reset. No bytes may come.
 func WantClosed(t testing.TB, c Conn) {
 	t.Helper()
 	n, err := io.Copy(io.Discard, reader{c})
@@ -119,7 +119,7 @@ func Write(t testing.TB, c Conn, text string) {
 	}
 }
 
-// CloseWrite ends what c sends.
+// CloseWrite closes c for writing.
 func CloseWrite(t testing.TB, c Conn) {
 	t.Helper()
 	if err := c.CloseWrite(); err != nil {
@@ -127,8 +127,8 @@ func CloseWrite(t testing.TB, c Conn) {
 	}
 }
 
-// Error returns, and clears, the error that waits at a socket, or nil. After
-// the end of a stream a reset is not seen by reading: this is how it is.
+// Error returns and clears the pending error of a socket, or nil. It finds a reset that
+// comes after the end of a stream, which no read reports.
 func Error(t testing.TB, c Conn) error {
 	t.Helper()
 	errno := onSocket(t, c, func(fd int) (int, error) {
@@ -140,8 +140,8 @@ func Error(t testing.TB, c Conn) error {
 	return nil
 }
 
-// Unsent returns how many bytes were written to a TCP connection that the other
-// side's system does not have yet.
+// Unsent returns how many of the bytes written to a TCP connection the peer has not
+// acknowledged.
 func Unsent(t testing.TB, c Conn) int {
 	t.Helper()
 	return onSocket(t, c, func(fd int) (int, error) { return unix.IoctlGetInt(fd, unix.TIOCOUTQ) })
@@ -163,14 +163,14 @@ func onSocket(t testing.TB, c Conn, f func(fd int) (int, error)) (n int) {
 	return n
 }
 
-// A reader and a writer hide what else a connection can do: Go would splice,
-// and keep the pipe.
+// A reader and a writer hide that a connection is a TCP connection: io.Copy would
+// splice, and keep the pipe.
 type (
 	reader struct{ io.Reader }
 	writer struct{ io.Writer }
 )
 
-// OwnPacket is [Own] for what carries datagrams.
+// OwnPacket is [Own] for datagram sockets.
 func OwnPacket(t testing.TB, c net.Conn) net.Conn {
 	t.Helper()
 	t.Cleanup(func() { c.Close() })

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Refused returns an address of loopback that refuses connections. It is
-// bound, so that nobody else listens there meanwhile.
+// Refused returns an address of loopback that refuses connections. It is bound until
+// the end of the test, so that no other program listens there.
 func Refused(t testing.TB) netip.AddrPort {
 	t.Helper()
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
@@ -29,21 +29,21 @@ func Refused(t testing.TB) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom4(in.Addr), uint16(in.Port))
 }
 
-// Blackhole returns an address of loopback where a connect is never answered.
-// It is that of a listener that accepts nothing and whose queue, as short as
-// can be, is full: the system drops what else comes.
+// Blackhole returns an address of loopback where a connect is never answered. Its
+// listener accepts nothing and its queue, the shortest possible, is full: the system
+// drops further connects.
 func Blackhole(t testing.TB) netip.AddrPort {
 	t.Helper()
 	ln, _ := FullListener(t)
 	return ln.AddrPort()
 }
 
-// FullListener is the listener of a [Blackhole]. As soon as the connections in
-// its queue, of which there are so many, are accepted, it is like any other.
+// FullListener returns the listener of a [Blackhole], and the number of connections in
+// its queue. Once they are accepted it is like any other listener.
 func FullListener(t testing.TB) (ln *Listener, queued int) {
 	t.Helper()
 	const (
-		answer = 100 * time.Millisecond // more than the system takes on loopback
+		answer = 100 * time.Millisecond // longer than a connect takes on loopback
 		tries  = 100
 	)
 	ln = Listen(t, "tcp", Loopback)
@@ -66,7 +66,7 @@ func FullListener(t testing.TB) (ln *Listener, queued int) {
 	return nil, 0
 }
 
-// connects reports whether a connect is answered in time. The connection stays
+// connects reports whether a connect is answered in time. The connection stays open
 // until the end of the test.
 func connects(t testing.TB, addr net.Addr, limit time.Duration) bool {
 	t.Helper()

@@ -12,9 +12,9 @@ import (
 	"go.uber.org/goleak"
 )
 
-// CheckLeaks fails the test if, at its end, a goroutine runs or a descriptor is
-// open that was not there when CheckLeaks was called. Tests that use it must
-// not be parallel to others.
+// CheckLeaks fails the test if, at its end, a goroutine runs or a descriptor is open
+// that was not there when CheckLeaks was called. It is to be called before anything
+// else, and not in parallel tests.
 func CheckLeaks(t testing.TB) {
 	t.Helper()
 	wakePoller(t)
@@ -22,7 +22,7 @@ func CheckLeaks(t testing.TB) {
 	before := descriptors(t)
 	t.Cleanup(func() {
 		if t.Failed() {
-			return // what it left open is not what is wrong
+			return // leaks are not what is wrong
 		}
 		var leak error
 		if !Within(Limit, func() bool { leak = goleak.Find(goroutines); return leak == nil }) {
@@ -35,8 +35,8 @@ func CheckLeaks(t testing.TB) {
 	})
 }
 
-// Descriptors returns how many descriptors the process has open. Where the
-// system does not tell it fails the test.
+// Descriptors returns how many descriptors the process has open. It fails the test
+// where the system has no list of them.
 func Descriptors(t testing.TB) int {
 	t.Helper()
 	fds := descriptors(t)
@@ -46,8 +46,8 @@ func Descriptors(t testing.TB) int {
 	return len(fds)
 }
 
-// NeedDescriptors raises the limit of descriptors, and fails the test where the
-// process may not have n of them.
+// NeedDescriptors raises the limit of descriptors, and fails the test if the process
+// may not have n of them.
 func NeedDescriptors(t testing.TB, n uint64) {
 	t.Helper()
 	var limit syscall.Rlimit
@@ -63,8 +63,8 @@ func NeedDescriptors(t testing.TB, n uint64) {
 	}
 }
 
-// descriptors returns what every open descriptor is, or nil where there is no
-// list of them.
+// descriptors returns a description of every open descriptor, or nil where the system
+// has no list of them.
 func descriptors(t testing.TB) map[string]string {
 	t.Helper()
 	const dir = "/proc/self/fd"
@@ -79,7 +79,7 @@ func descriptors(t testing.TB) map[string]string {
 	}
 	fds := make(map[string]string, len(names))
 	for _, name := range names {
-		// One that is gone, as the one of dir is later, has no link.
+		// A descriptor that was closed meanwhile, such as that of dir, has no link.
 		if link, err := os.Readlink(dir + "/" + name); err == nil && name != fmt.Sprint(f.Fd()) {
 			fds[name] = link
 		}
@@ -97,7 +97,7 @@ func opened(before, after map[string]string) []string {
 	return left
 }
 
-// wakePoller makes the descriptors that Go's poller keeps for ever.
+// wakePoller has Go open the descriptors of its poller, which it never closes.
 func wakePoller(t testing.TB) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

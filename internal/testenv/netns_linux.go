@@ -9,13 +9,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Netns is a network namespace: interfaces, routes and rules that nobody else
-// sees. It has no name, so several tests may run at once, and the system drops
-// it when the test and what was started in it have ended.
+// A Netns is a network namespace: interfaces, routes and rules of its own. It has no
+// name, so several tests may run at once. The system removes it when the test and the
+// programs that were started in it have ended.
 type Netns struct{ file *os.File }
 
-// NewNetns makes a network namespace in which nothing but loopback is up. The
-// test needs root and the program ip of iproute2.
+// NewNetns makes a network namespace in which only loopback is up. It needs root, and
+// the program ip of iproute2.
 func NewNetns(t testing.TB) *Netns {
 	t.Helper()
 	NeedRoot(t)
@@ -31,15 +31,15 @@ func NewNetns(t testing.TB) *Netns {
 	}
 	t.Cleanup(func() { n.file.Close() })
 	n.Run(t, "ip", "link", "set", "lo", "up")
-	// Addresses are there at once: nobody else may have them (RFC 4862, 5.4).
+	// Use addresses at once, without a check for duplicates (RFC 4862, 5.4).
 	for _, dev := range []string{"all", "default"} {
 		n.Sysctl(t, "ipv6/conf/"+dev+"/accept_dad", "0")
 	}
 	return n
 }
 
-// In runs f on a thread that is in the namespace, and returns its error: the
-// sockets that f opens and the processes that it starts are in it, for ever.
+// In runs f on a thread that is in the namespace, and returns its error. Sockets that f
+// opens and processes that it starts belong to the namespace for good.
 func (n *Netns) In(f func() error) error {
 	var err error
 	OnThread(func() {
@@ -52,8 +52,8 @@ func (n *Netns) In(f func() error) error {
 	return err
 }
 
-// Run runs a program in the namespace and returns what it printed. The test
-// ends if the program fails.
+// Run runs a program in the namespace and returns what it prints. The program must
+// succeed.
 func (n *Netns) Run(t testing.TB, name string, args ...string) string {
 	t.Helper()
 	var out []byte
@@ -67,7 +67,7 @@ func (n *Netns) Run(t testing.TB, name string, args ...string) string {
 	return string(out)
 }
 
-// Sysctl sets a variable of the namespace, named as below /proc/sys/net.
+// Sysctl sets a variable of the namespace. The name is its path below /proc/sys/net.
 func (n *Netns) Sysctl(t testing.TB, name, value string) {
 	t.Helper()
 	err := n.In(func() error { return os.WriteFile("/proc/sys/net/"+name, []byte(value), 0) })
@@ -76,8 +76,8 @@ func (n *Netns) Sysctl(t testing.TB, name, value string) {
 	}
 }
 
-// Link joins two namespaces by a cable whose ends are interfaces of the given
-// names, both up.
+// Link joins two namespaces by a virtual cable. Its ends are interfaces of the given
+// names; both are up.
 func (n *Netns) Link(t testing.TB, dev string, peer *Netns, peerDev string) {
 	t.Helper()
 	end := fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), peer.file.Fd())

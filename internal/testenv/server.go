@@ -9,16 +9,16 @@ import (
 	"time"
 )
 
-// Loopback is an address for listeners: a port of 127.0.0.1 that is free.
+// Loopback is an address for listeners: any free port of 127.0.0.1.
 const Loopback = "127.0.0.1:0"
 
-// A Listener is where a test accepts the connections itself.
+// A Listener is a listener whose connections the test accepts itself.
 type Listener struct {
 	net.Listener
 }
 
-// Listen listens: for "tcp" on an address such as Loopback, for "unix" on a
-// path.
+// Listen listens until the end of the test: for "tcp" on an address such as Loopback,
+// for "unix" on a path.
 func Listen(t testing.TB, network, addr string) *Listener {
 	t.Helper()
 	ln, err := net.Listen(network, addr)
@@ -29,7 +29,7 @@ func Listen(t testing.TB, network, addr string) *Listener {
 	return &Listener{ln}
 }
 
-// Next accepts a connection. See [Own] for its end.
+// Next accepts a connection. [Own] says when it is closed.
 func (l *Listener) Next(t testing.TB) Conn {
 	t.Helper()
 	if err := l.Listener.(interface{ SetDeadline(time.Time) error }).SetDeadline(time.Now().Add(Limit)); err != nil {
@@ -42,12 +42,12 @@ func (l *Listener) Next(t testing.TB) Conn {
 	return Own(t, c)
 }
 
-// AddrPort is the address of a TCP listener.
+// AddrPort returns the address of a TCP listener.
 func (l *Listener) AddrPort() netip.AddrPort { return addrPort(l.Addr()) }
 
-// Serve listens on Loopback and calls handle for every connection, each in a
-// goroutine of its own; afterwards the connection is closed. At the end of the
-// test all connections are closed, and handle must return soon.
+// Serve listens on Loopback and calls handle for every connection in a goroutine of its
+// own. It closes the connection when handle returns. At the end of the test it closes
+// all connections, and handle must return soon.
 func Serve(t testing.TB, handle func(Conn)) netip.AddrPort {
 	t.Helper()
 	ln, err := net.Listen("tcp", Loopback)
@@ -60,19 +60,19 @@ func Serve(t testing.TB, handle func(Conn)) netip.AddrPort {
 	return addrPort(ln.Addr())
 }
 
-// Echo serves: it sends back what it gets.
+// Echo serves connections by sending back what it receives.
 func Echo(t testing.TB) netip.AddrPort {
 	t.Helper()
 	return Serve(t, func(c Conn) { io.Copy(writer{c}, reader{c}) })
 }
 
-// Sink serves: it reads and sends nothing.
+// Sink serves connections by reading until they end.
 func Sink(t testing.TB) netip.AddrPort {
 	t.Helper()
 	return Serve(t, func(c Conn) { io.Copy(io.Discard, reader{c}) })
 }
 
-// Source serves: it sends a text and ends.
+// Source serves connections by sending a text and closing them.
 func Source(t testing.TB, text string) netip.AddrPort {
 	t.Helper()
 	return Serve(t, func(c Conn) { io.WriteString(c, text) })
@@ -83,7 +83,7 @@ type server struct {
 	handle  func(Conn)
 	running sync.WaitGroup
 
-	mu      sync.Mutex // guards all below
+	mu      sync.Mutex // guards the following
 	conns   map[Conn]bool
 	stopped bool
 }

@@ -8,16 +8,16 @@ import (
 	"testing"
 )
 
-// A Smuggling is a stream of HTTP requests that proxies and servers have
-// understood differently, and what is to become of it.
+// A Smuggling is a stream of HTTP requests that proxies and servers have understood
+// differently, and what Pen must do with it.
 type Smuggling struct {
 	Name     string
 	Stream   []byte
-	Requests int  // that a server may see, whole
-	Refused  bool // afterwards the connection ends
+	Requests int  // whole requests that a server may see
+	Refused  bool // Pen closes the connection after them
 }
 
-// Smugglings reads the streams of a folder, whose README has their format.
+// Smugglings reads the streams of a folder. The README there documents their format.
 func Smugglings(t testing.TB, dir string) (all []Smuggling) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "*.txt"))

@@ -1,8 +1,6 @@
-// Package testenv is for tests only: servers and addresses on loopback that
-// behave in a known way, waits for conditions, and checks that nothing leaks.
-//
-// Everything is released at the end of the test that asked for it. Whoever
-// checks for leaks calls [CheckLeaks] before anything else.
+// Package testenv is for tests only: servers and addresses on loopback that behave in a
+// known way, certificates, network namespaces, waits for conditions, and checks for
+// leaks. Everything is released at the end of the test.
 package testenv
 
 import (
@@ -11,8 +9,8 @@ import (
 	"time"
 )
 
-// Limit is how long tests wait for what must happen. It is generous: only a
-// test that fails takes that long.
+// Limit is how long tests wait for a condition. It is generous: only a test that fails
+// waits that long.
 const Limit = 30 * time.Second
 
 // A Failer can end a test: a testing.TB, or a script of testscript.
