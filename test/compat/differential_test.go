@@ -1,5 +1,5 @@
-// Package compat_test compares Pen with C Pen, Debian's pen 0.34.1: the same commands, the
-// same answers, but for the rows of docs/differences.md.
+// Package compat_test compares Pen with C Pen, Debian's pen 0.34.1: the same commands
+// give the same answers, except for the rows of docs/differences.md.
 package compat_test
 
 import (
@@ -18,9 +18,8 @@ const (
 	cPenctl = "/usr/bin/penctl"
 )
 
-// A step is done with C Pen and with ours. The outcomes must be the same,
-// unless row names the row of docs/differences.md that says why not; then c
-// and ours are what each must give.
+// A step is taken with both programs. The results must be equal, unless row names a row
+// of docs/differences.md; then c and ours are the results of C Pen and of ours.
 type step struct {
 	do      string // see twin.do
 	row     string
@@ -35,7 +34,8 @@ func both(steps ...string) []step {
 	return all
 }
 
-// The scripts. stop and start name servers; they are done once for both.
+// differential are the scripts. The steps stop and start name servers, which both
+// programs share.
 var differential = []struct {
 	name  string
 	args  []string
@@ -105,9 +105,9 @@ var differential = []struct {
 		step{"say 4 " + strings.Repeat("long ", 300), "", "", ""}, step{"sunk", "", "", ""})},
 }
 
-// TestDifferential runs the same script against Debian's pen 0.34.1, with poll
-// since its default loses connections on a refused connect, and against ours.
-// Our penctl drives the C program, the C penctl drives ours.
+// TestDifferential runs each script against both programs. C Pen runs with poll, since
+// its default loses connections when a connect is refused. Our penctl controls C Pen,
+// and C penctl controls ours.
 func TestDifferential(t *testing.T) {
 	rows := lab.Document(t, "docs/differences.md")
 	for _, script := range differential {
@@ -143,8 +143,8 @@ func (s step) check(t *testing.T, c, ours, rows string) {
 	}
 }
 
-// What C Pen saves, ours saves as well, in the same order; and what C Pen has
-// saved starts an equal Pen.
+// Ours saves every line that C Pen saves, in the same order, and a file that C Pen has
+// saved configures ours in the same way.
 func TestDifferentialWrite(t *testing.T) {
 	servers := nameServers(t)
 	// Weights are saved by C Pen in weight mode only, as the table says.
@@ -170,7 +170,7 @@ func TestDifferentialWrite(t *testing.T) {
 			t.Errorf("%s: the file begins %.40q", tw.name, text)
 		}
 		return slices.DeleteFunc(strings.Split(text, "\n"), func(l string) bool {
-			// Words that are accepted without effect are not saved; -H is not built.
+			// Words without effect are not saved, and Debian builds C Pen without -H.
 			return l == "" || l[0] == '#' || strings.HasSuffix(l, "tcp_nodelay") || l == "no http"
 		})
 	}
@@ -193,7 +193,7 @@ func TestDifferentialWrite(t *testing.T) {
 	}
 }
 
-// The pages of both have the same text but for numbers.
+// The status pages of both have the same text, except for numbers.
 func TestDifferentialStatus(t *testing.T) {
 	servers := nameServers(t)
 	numbers := regexp.MustCompile(`-?\d+`)

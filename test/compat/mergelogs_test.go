@@ -14,10 +14,9 @@ import (
 
 const cMergelogs = "/usr/bin/mergelogs"
 
-// A mergeCase is done with C Pen's mergelogs and with ours, in a folder with
-// the files of mergeFiles. Output and exit code must be the same, unless row
-// names the row of docs/differences.md that says why not; then c and ours are
-// the clients, or "exit 1", that each must give.
+// A mergeCase is run with C Pen's mergelogs and with ours, in a folder with mergeFiles.
+// Output and exit code must be equal, unless row names a row of docs/differences.md;
+// then c and ours are the clients in the output of C Pen's and of ours, or "exit 1".
 type mergeCase struct {
 	args    string
 	zone    string // TZ
@@ -96,12 +95,11 @@ var mergeCases = []mergeCase{
 	{args: "-j x -p pen -t 0 10.0.0.1:empty", row: "mergelogs-errors", c: "", ours: "exit 1"},
 }
 
-// hour is what C Pen gets wrong by one, as it happens: it does not say to
-// mktime whether it is summer (row mergelogs-hour).
+// hour finds the hours in the output. C Pen may be off by one, since it does not tell
+// mktime whether daylight saving time applies (row mergelogs-hour).
 var hour = regexp.MustCompile(`(\[\d\d/\w{3}/\d{4}:)\d\d(:\d\d:\d\d \+0000\])`)
 
-// TestMergelogsDifferential joins the same logs with Debian's mergelogs and
-// with ours.
+// TestMergelogsDifferential merges the same logs with Debian's mergelogs and with ours.
 func TestMergelogsDifferential(t *testing.T) {
 	rows := lab.Document(t, "docs/differences.md")
 	dir := t.TempDir()
@@ -141,7 +139,7 @@ func (m mergeCase) run(t *testing.T, program, dir string) string {
 	return hour.ReplaceAllString(string(out), "${1}HH$2")
 }
 
-// firstWords are the clients of log lines.
+// firstWords returns the first word of each line, which is the client.
 func firstWords(out string) string {
 	var words []string
 	for line := range strings.Lines(out) {

@@ -53,9 +53,9 @@ func penctl(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
 }
 
-// C Pen's penctl works by TCP as well: on this machine as it is, for what sends
-// clients elsewhere with one line, and with a token as the beginning of the
-// command. No line lets it read or write files.
+// C Pen's penctl works by TCP as well. From this machine it may operate servers;
+// control_level allows less or more, and a token can be sent as the first words of a
+// command. No level lets it write files by TCP.
 func TestControlPort(t *testing.T) {
 	token := filepath.Join(t.TempDir(), "token")
 	lab.WriteFile(t, token, "0123456789abcdef0123\n")

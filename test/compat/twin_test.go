@@ -22,9 +22,9 @@ type twin struct {
 	listen  string
 	control string
 	pid     int
-	penctl  string         // the other one's, so that each drives the other's program
+	penctl  string         // the other program's, so that each controls the other
 	dir     string         // DIR in commands and replies
-	sink    net.PacketConn // SINK: where a network log goes
+	sink    net.PacketConn // SINK: receives the network log
 	servers map[string]*lab.NameServer
 	held    map[string]net.Conn
 }
@@ -73,12 +73,12 @@ func startTwinAt(t *testing.T, name, program, penctl string, servers, args []str
 			t.Logf("%s %v\n%s", program, args[:i], lab.ReadFile(log.Name()))
 		}
 	})
-	// The control socket is there before the other one, and answers after it.
+	// The control socket is bound before the listener, but answers only after it.
 	testenv.Eventually(t, name+" answers at its control port", func() bool { return strings.Contains(tw.do("mode"), "roundrobin") })
 	return tw
 }
 
-// socketDir is a folder with a short name, as paths of sockets have to be.
+// socketDir makes a folder with a short name: the paths of sockets are bounded.
 func socketDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "pen")
@@ -89,16 +89,16 @@ func socketDir(t *testing.T) string {
 	return dir
 }
 
-// do carries out a step and returns what came of it:
+// do takes a step and returns its result:
 //
-//	visit N         who answers client 127.0.0.N
-//	hold NAME N     the same, and the connection stays
-//	dig N           who answers the DNS query of client 127.0.0.N
-//	say N TEXT      who answers client 127.0.0.N, which has sent a line
-//	file NAME       what is in a file of DIR
+//	visit N         the server that answers client 127.0.0.N
+//	hold NAME N     the same, and the connection stays open
+//	dig N           the server that answers the DNS query of client 127.0.0.N
+//	say N TEXT      the server that answers client 127.0.0.N, which has sent a line
+//	file NAME       the text of a file in DIR
 //	sunk            the next datagram of the network log
-//	gone            waits for the program's end
-//	drop NAME       ends it, and waits until the server's count shows it
+//	gone            waits until the program has ended
+//	drop NAME       closes a held connection, and waits until the program has counted that
 //	anything else   the reply to a control command
 func (tw *twin) do(words string) string {
 	words = strings.NewReplacer("DIR", tw.dir, "SINK", tw.sink.LocalAddr().String()).Replace(words)
@@ -180,10 +180,10 @@ var changing = []struct{ what, with string }{
 	{`Time \d{4}-\d\d-\d\d \d\d:\d\d:\d\d`, "Time T"},
 	{`downfd = \d+, upfd = \d+`, "downfd = D, upfd = U"},
 	{`(?m)^(127\.0\.0\.\d+) \d{10} `, "$1 TIME "}, // a line of the log
-	{`(?m)^(.*sx \d+) rx \d+$`, "$1 rx R"},        // answers are counted when they are read
+	{`(?m)^(.*sx \d+) rx \d+$`, "$1 rx R"},        // C Pen counts answers when it reads them
 }
 
-// normal takes out what is different between two runs of one program.
+// normal replaces what differs between two runs of one program.
 func (tw *twin) normal(s string) string {
 	s = strings.NewReplacer(tw.listen, "LISTEN", tw.control, "CONTROL", tw.dir, "DIR", tw.sink.LocalAddr().String(), "SINK").Replace(s)
 	for _, c := range changing {

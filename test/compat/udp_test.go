@@ -7,8 +7,7 @@ import (
 	"pen/test/internal/lab"
 )
 
-// The same queries through C Pen and through ours, to the same two real
-// servers.
+// Both programs give the same answers to DNS queries, with the same two real servers.
 func TestDifferentialUDP(t *testing.T) {
 	rows := lab.Document(t, "docs/differences.md")
 	daemons := map[string]*exec.Cmd{}
@@ -56,7 +55,8 @@ func TestDifferentialUDP(t *testing.T) {
 		if s.do == "kill a" {
 			daemons["a"].Process.Kill()
 			daemons["a"].Wait()
-			// C Pen weighs; ours would as well, and 0 says no.
+			// A weight of 0 takes a server out of rotation in ours; C Pen would still
+			// use it.
 			ours.do("server 1 weight 1")
 			continue
 		}

@@ -9,8 +9,8 @@ import (
 	"pen/internal/testenv"
 )
 
-// A crowd is clients that ask a service again and again, each time by a new
-// connection. Every second time it is a client that was there before.
+// A crowd is clients that send requests to a service all the time, each by a new
+// connection. Every second request comes from an address that was seen before.
 type crowd struct {
 	svc   *service
 	limit time.Duration // for one answer
@@ -22,12 +22,12 @@ type crowd struct {
 	answers  map[string]int // by address of the server
 	failures int
 	first    error
-	longest  time.Duration // that one client had no answer
+	longest  time.Duration // longest time without an answer for one client
 }
 
 const crowdSize = 2
 
-// crowd begins to ask. It ends with the test at the latest.
+// crowd starts a crowd. It stops with the test at the latest.
 func (svc *service) crowd(t *testing.T, limit time.Duration) *crowd {
 	c := &crowd{svc: svc, limit: limit, quit: make(chan struct{}), answers: map[string]int{}}
 	for i := range crowdSize {
@@ -80,13 +80,13 @@ func (c *crowd) run(who int) {
 	}
 }
 
-// stop waits for what is under way.
+// stop stops the crowd and waits for its last requests.
 func (c *crowd) stop() {
 	c.once.Do(func() { close(c.quit) })
 	c.wg.Wait()
 }
 
-// of returns how many answers came from a server, and from all.
+// of returns the number of answers from a server, and from all servers.
 func (c *crowd) of(addr string) (n, all int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -99,10 +99,10 @@ func (c *crowd) of(addr string) (n, all int) {
 	return n, all
 }
 
-// enough is how many answers say that something works.
+// enough is the number of answers that shows that a service works.
 const enough = 10
 
-// wantMore waits for more answers and checks that none failed.
+// wantMore waits for more answers and checks that no request failed.
 func (c *crowd) wantMore(t *testing.T, when string) {
 	t.Helper()
 	_, before := c.of("")
@@ -110,7 +110,7 @@ func (c *crowd) wantMore(t *testing.T, when string) {
 	c.check(t, when)
 }
 
-// await waits for a condition while clients ask; a failed one ends the wait.
+// await waits for a condition. A request that fails ends the wait.
 func (c *crowd) await(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	testenv.Eventually(t, what, func() bool {

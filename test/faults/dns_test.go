@@ -20,8 +20,8 @@ var (
 	sentQueries = regexp.MustCompile(`Queries sent: +(\d+)`)
 )
 
-// dnsperf begins queries from n sockets, one outstanding for each, at a rate,
-// for some seconds. The function that it returns waits for the end.
+// dnsperf starts to send queries at a rate for some seconds, from n sockets, each with
+// at most one query outstanding. The function that it returns waits for the end.
 func dnsperf(t *testing.T, at string, n, rate, seconds int) func() (sent, lost int) {
 	t.Helper()
 	data := filepath.Join(t.TempDir(), "queries")
@@ -53,8 +53,8 @@ func dnsperf(t *testing.T, at string, n, rate, seconds int) func() (sent, lost i
 	}
 }
 
-// One of two DNS servers is killed under load: no more is lost than what it had
-// in hand, one query for each flow at most, and nothing afterwards.
+// When one of two DNS servers is killed under load, at most one query of each flow is
+// lost, and none afterwards.
 func TestDNSServerKilled(t *testing.T) {
 	for _, sticky := range []bool{true, false} {
 		t.Run(fmt.Sprintf("sticky=%v", sticky), func(t *testing.T) {

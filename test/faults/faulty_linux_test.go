@@ -16,11 +16,11 @@ import (
 	"pen/test/internal/lab"
 )
 
-// thorough has TestFaultyServers do more, which `make faults` wants.
+// thorough has TestFaultyServers do more. `make faults` sets it.
 var thorough = flag.Bool("thorough", false, "TestFaultyServers on every plane, with longer faults, and faults of PostgreSQL's primary")
 
-// How servers are checked here. The timeout is long, so that a server of a busy
-// machine is not taken for a faulty one.
+// How servers are checked here. The timeout is long: a server on a busy machine must
+// not be taken for a faulty one.
 const (
 	checkEvery   = 500 * time.Millisecond
 	checkTimeout = time.Second
@@ -28,11 +28,11 @@ const (
 	checkOptions = " interval 500ms timeout 1 rise 2 fall 2"
 )
 
-// bound is how long it may take to find a fault where nothing else delays the
-// checks: they follow each other, and the first may just have begun.
+// bound is how long it may take to detect a fault if nothing else delays the checks:
+// they follow each other, and the first one may have just started.
 const bound = (checkFall+1)*checkTimeout + checkEvery
 
-// A fault is what happens to a server. begin returns what ends it.
+// A fault is something that happens to a server. begin returns a function that ends it.
 type fault struct {
 	name  string
 	begin func(t *testing.T, s *site, d *lab.Daemon) (end func())
@@ -51,15 +51,14 @@ var faults = []fault{
 	{"blackholed", func(t *testing.T, s *site, d *lab.Daemon) func() { return s.cut(t, blackholed, d.Addr) }},
 }
 
-// resetting has connections to a server accepted and reset, and datagrams sent
-// back.
+// resetting has connections to a server accepted and reset, and datagrams rejected.
 func resetting(t *testing.T, s *site, d *lab.Daemon) (end func()) {
 	if d.Kind.Network == "udp" {
 		return s.cut(t, refusing, d.Addr)
 	}
 	d.Stop(syscall.SIGKILL)
-	// What the killed server has started, such as PostgreSQL's processes, may
-	// hold the address a little longer.
+	// Processes of the killed server, such as PostgreSQL's, may hold the address a
+	// little longer.
 	var ln net.Listener
 	testenv.Eventually(t, "the address of a killed server", func() bool {
 		return s.net.In(func() (err error) {
@@ -89,9 +88,9 @@ func resetting(t *testing.T, s *site, d *lab.Daemon) (end func()) {
 	}
 }
 
-// Real servers of many sorts are killed, frozen, made to reset, cut off, and up
-// and down all the time. As soon as Pen says that one is down no client fails
-// any more, until it is back and after that.
+// Real servers of many kinds are killed, frozen, made to reset, cut off, and made to
+// flap. As soon as Pen reports a server as down, no request fails, until the server is
+// back and after that.
 func TestFaultyServers(t *testing.T) {
 	t.Parallel()
 	planes := []string{"loop"}
@@ -107,7 +106,7 @@ func testFaultyServers(t *testing.T, plane string) {
 	s := newSite(t)
 	pg := lab.NewPostgres(t, s.place, "127.0.1.1")
 	pg.Replicate(t, "127.0.1.2")
-	// Each service has a victim, and all victims have their faults at a time.
+	// Each service has a victim, and all victims have their faults at the same time.
 	victims := []*victim{
 		{service: s.add(t, "web", lab.NginxKind, "roundrobin", "check http /"+checkOptions), slot: 0},
 		{service: s.add(t, "shop", lab.NginxKind, "check http /"+checkOptions, "outlier failures 2 resets 2", "on_down close"), slot: 1},
@@ -137,7 +136,7 @@ func testFaultyServers(t *testing.T, plane string) {
 	must(t, "promotion", func(t *testing.T) { promote(t, s, pg, primary) })
 }
 
-// must runs a part of a test without which there can't be the next one.
+// must runs a part of a test that the next parts depend on.
 func must(t *testing.T, name string, part func(t *testing.T)) {
 	t.Helper()
 	if !t.Run(name, part) {
@@ -152,15 +151,15 @@ type victim struct {
 
 	clients *crowd
 	end     func()        // ends the fault
-	took    time.Duration // until Pen knew of the last change; 0 before that
-	ignored bool          // a failed check did not count, since Pen was late
+	took    time.Duration // until Pen reported the last change; 0 before that
+	ignored bool          // Pen ignored a failed check, since it was late itself
 }
 
 func (v *victim) daemon() *lab.Daemon { return v.servers[v.slot] }
 
 func (v *victim) hasClients() bool { n, _ := v.clients.of(v.daemon().Addr); return n > 0 }
 
-// become waits until Pen says of all victims that they are in a state.
+// become waits until Pen reports all victims in a state.
 func become(t *testing.T, victims []*victim, state string) {
 	t.Helper()
 	begin := time.Now()
@@ -180,7 +179,7 @@ func become(t *testing.T, victims []*victim, state string) {
 	})
 }
 
-// withstand lets victims have a fault, and come back.
+// withstand gives all victims a fault, and then ends it.
 func withstand(t *testing.T, victims []*victim, f fault) {
 	t.Cleanup(func() {
 		for _, v := range victims {
@@ -228,25 +227,24 @@ func withstand(t *testing.T, victims []*victim, f fault) {
 	}
 }
 
-// crowds begins a crowd for each victim.
+// crowds starts a crowd for each victim.
 func crowds(t *testing.T, victims []*victim, limit time.Duration) {
 	for _, v := range victims {
 		v.clients = v.crowd(t, limit)
 	}
 }
 
-// flapTime is for how long a client may be without an answer when a server is
-// up and down.
+// flapTime is how long a client may be without an answer while a server flaps.
 const flapTime = 10 * time.Second
 
-// flapLines is how many lines of Pen's log one server may cost in a time: one
-// each time that it is left alone, and a few each minute for what checks find.
+// flapLines returns how many lines one server may add to Pen's log in a time: one each
+// time that it is blacklisted, and a few a minute for the results of checks.
 func flapLines(took time.Duration) int {
 	const ofChecks = 6
-	return 1 + int(took/leftAlone) + ofChecks*(1+int(took/time.Minute))
+	return 1 + int(took/blacklistTime) + ofChecks*(1+int(took/time.Minute))
 }
 
-// flap has victims refuse connections and accept them in quick turn.
+// flap has victims refuse and accept connections in quick succession.
 func flap(t *testing.T, victims []*victim) {
 	const down, up = 300 * time.Millisecond, 400 * time.Millisecond
 	times := 6
@@ -261,7 +259,7 @@ func flap(t *testing.T, victims []*victim) {
 	}
 	begin := time.Now()
 	crowds(t, victims, testenv.Limit)
-	// How long each time lasts is what this is about.
+	// The lengths of these times are what the test is about.
 	for range times {
 		end := victims[0].site.cut(t, refusing, addrs...)
 		time.Sleep(down)
@@ -287,13 +285,13 @@ func flap(t *testing.T, victims []*victim) {
 	}
 }
 
-// lines counts the lines of Pen's log about a server.
+// lines returns the number of lines in Pen's log that name a server.
 func (svc *service) lines(d *lab.Daemon) int {
 	return strings.Count(lab.ReadFile(svc.site.pen.Log), "="+d.Endpoint()+" ")
 }
 
-// loseOnly lets the only server that a service may use have a fault: clients
-// are turned away at once, none waits, until the server is back.
+// loseOnly gives the only server of a service a fault. Pen closes clients' connections
+// at once until the server is back.
 func (svc *service) loseOnly(t *testing.T, slot int, f fault) {
 	end := f.begin(t, svc.site, svc.servers[slot])
 	svc.await(t, slot, "down")
@@ -314,7 +312,7 @@ func (svc *service) loseOnly(t *testing.T, slot int, f fault) {
 	clients.stop()
 }
 
-// asksPrimary writes the program that tells a primary from a replica.
+// asksPrimary writes a program that succeeds for a primary and fails for a replica.
 func asksPrimary(t *testing.T, pg *lab.Postgres) string {
 	name := filepath.Join(t.TempDir(), "is-primary")
 	script := "#!/bin/sh\nexec " + filepath.Join(pg.Bin, "psql") +
@@ -325,7 +323,7 @@ func asksPrimary(t *testing.T, pg *lab.Postgres) string {
 	return name
 }
 
-// promote kills the primary and makes the replica the next one.
+// promote kills the primary and promotes the replica.
 func promote(t *testing.T, s *site, pg *lab.Postgres, primary *service) {
 	old, next := pg.Servers[0], pg.Servers[1]
 	old.Stop(syscall.SIGKILL)
@@ -340,7 +338,7 @@ func promote(t *testing.T, s *site, pg *lab.Postgres, primary *service) {
 	}
 }
 
-// escaped writes bytes as the check command reads them.
+// escaped encodes a text for the check command.
 func escaped(s string) string {
 	var b strings.Builder
 	for _, c := range []byte(s) {

@@ -1,5 +1,5 @@
-// Package faults_test has real servers fail in every way behind Pen, and Pen itself stand
-// still, while clients go on.
+// Package faults_test has real servers fail in many ways, and Pen itself stop, while
+// clients send requests.
 package faults_test
 
 import (
@@ -14,9 +14,9 @@ import (
 	"pen/test/internal/lab"
 )
 
-// A site is a Pen with several services, their real servers, and clients, all
-// in a network namespace of their own. Each server has an address of loopback
-// for itself, which can be cut off.
+// A site is a Pen with several services, their real servers, and clients, in a network
+// namespace of its own. Each server has its own address of loopback, which can be cut
+// off.
 type site struct {
 	net      *testenv.Netns
 	place    lab.Place
@@ -24,7 +24,7 @@ type site struct {
 	pen      *lab.Pen
 }
 
-// A service is one of Pen's, with its servers in the order of their slots.
+// A service is a service of Pen, with its servers in the order of their slots.
 type service struct {
 	site     *site
 	name     string
@@ -34,11 +34,11 @@ type service struct {
 	servers  []*lab.Daemon
 }
 
-// What faultRules can do to an address, by the names of its sets.
+// The sets of faultRules: what happens to packets to the addresses in them.
 const (
-	blackholed = "blackholed" // what is sent there disappears
-	unanswered = "unanswered" // no connect is answered; connections that there are go on
-	refusing   = "refusing"   // connects are refused, and datagrams come back
+	blackholed = "blackholed" // all packets are dropped
+	unanswered = "unanswered" // connects are dropped; open connections go on
+	refusing   = "refusing"   // connects are refused, and datagrams are rejected
 )
 
 const faultRules = `table inet faults {
@@ -65,7 +65,7 @@ func newSite(t *testing.T) *site {
 	return s
 }
 
-// add has two servers of a kind run behind a service, with these settings.
+// add adds a service with two servers of a kind.
 func (s *site) add(t *testing.T, name string, k *lab.Kind, settings ...string) *service {
 	t.Helper()
 	n := len(s.services) + 1
@@ -76,7 +76,7 @@ func (s *site) add(t *testing.T, name string, k *lab.Kind, settings ...string) *
 	return s.addBefore(name, k, servers, settings...)
 }
 
-// addBefore is the same for servers that are there.
+// addBefore adds a service in front of servers that run already.
 func (s *site) addBefore(name string, k *lab.Kind, servers []*lab.Daemon, settings ...string) *service {
 	listen := fmt.Sprintf("127.0.0.1:%d", 8001+len(s.services))
 	svc := &service{site: s, name: name, listen: listen, kind: k, settings: settings, servers: servers}
@@ -84,14 +84,14 @@ func (s *site) addBefore(name string, k *lab.Kind, servers []*lab.Daemon, settin
 	return svc
 }
 
-// leftAlone is how long a server is left alone to which no connect succeeds.
-const leftAlone = time.Second
+// blacklistTime is how long Pen blacklists a server after a failed connect.
+const blacklistTime = time.Second
 
-// config is Pen's configuration.
+// config returns Pen's configuration.
 func (s *site) config() string {
 	var b strings.Builder
 	for _, svc := range s.services {
-		fmt.Fprintf(&b, "service %s\nlisten %s\ntimeout 1\nblacklist %v\n%s\n", svc.name, svc.listen, leftAlone, strings.Join(svc.settings, "\n"))
+		fmt.Fprintf(&b, "service %s\nlisten %s\ntimeout 1\nblacklist %v\n%s\n", svc.name, svc.listen, blacklistTime, strings.Join(svc.settings, "\n"))
 		if svc.kind.Network == "udp" {
 			fmt.Fprintln(&b, "protocol udp")
 		}
@@ -102,8 +102,8 @@ func (s *site) config() string {
 	return b.String()
 }
 
-// start starts Pen and waits until it has found every server to be as it is:
-// up, but for those that down names as SERVICE/SLOT.
+// start starts Pen and waits until its checks have found all servers up, except those
+// that down names as SERVICE/SLOT.
 func (s *site) start(t *testing.T, plane string, down ...string) {
 	t.Helper()
 	s.pen = lab.StartPen(t, lab.Setup{Plane: plane, Config: s.config(), Args: []string{"127.0.0.1:8000"}, Place: s.place})
@@ -120,7 +120,7 @@ func (s *site) start(t *testing.T, plane string, down ...string) {
 	}
 }
 
-// state is a server's, in Pen's word, once it was checked; "" is unknown.
+// state returns the state of a server as Pen reports it, or "" before the first check.
 func (svc *service) state(slot int) string {
 	line := regexp.MustCompile(fmt.Sprintf(`(?m)^%d .* state (.+) check \w+ (up|down|\w+)`, slot))
 	m := line.FindStringSubmatch(svc.site.pen.Ask("service " + svc.name + " state"))
@@ -130,8 +130,7 @@ func (svc *service) state(slot int) string {
 	return m[1]
 }
 
-// await waits until Pen says of a server that it is in a state, and returns
-// how long that took.
+// await waits until Pen reports a server in a state, and returns how long that took.
 func (svc *service) await(t *testing.T, slot int, state string) time.Duration {
 	t.Helper()
 	begin := time.Now()
@@ -140,8 +139,8 @@ func (svc *service) await(t *testing.T, slot int, state string) time.Duration {
 	return time.Since(begin)
 }
 
-// cut puts addresses into one of the sets of faultRules. The function that it
-// returns takes them out again.
+// cut adds addresses to one of the sets of faultRules. The function that it returns
+// removes them.
 func (s *site) cut(t *testing.T, set string, addrs ...string) (end func()) {
 	t.Helper()
 	change := func(verb string) {

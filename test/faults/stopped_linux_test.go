@@ -18,9 +18,9 @@ import (
 // stopped is how long TestPenStopped stops Pen: `make faults` takes 30 s.
 var stopped = flag.Duration("stopped", 5*time.Second, "for how long TestPenStopped stops Pen")
 
-// Pen itself stands still for much longer than any of its timeouts, while it
-// checks, connects, and waits for answers. Nobody else is to blame for that: no
-// server is taken for down, none is left alone, no client fails.
+// Pen is stopped for much longer than any of its timeouts, while it checks, connects,
+// and waits for answers. It must not blame others: no server is marked down or
+// blacklisted, and no request fails.
 func TestPenStopped(t *testing.T) {
 	t.Parallel()
 	for _, plane := range []string{"loop", "stream"} {
@@ -30,8 +30,8 @@ func TestPenStopped(t *testing.T) {
 
 func testPenStopped(t *testing.T, plane string) {
 	s := newSite(t)
-	// The times are longer than it may take to stop Pen, and one failed check
-	// would be enough.
+	// The timeouts are longer than it may take to stop Pen. One failed check would be
+	// enough.
 	const options = " interval 500ms timeout 3 rise 2 fall 1"
 	web := s.add(t, "web", lab.NginxKind, "roundrobin", "timeout 3", "check http /"+options, "outlier failures 1 resets 1")
 	cache := s.add(t, "cache", lab.RedisKind, "roundrobin", "timeout 3", `check send PING\r\n expect +PONG`+options)
@@ -47,10 +47,10 @@ func testPenStopped(t *testing.T, plane string) {
 	}
 	logged := len(lab.ReadFile(s.pen.Log))
 
-	// What is on its way to a server when Pen is stopped arrives only afterwards.
+	// Connects that are under way when Pen is stopped are answered only afterwards.
 	// Open connections go on: a client that waits for an answer makes no new one.
 	end := s.cut(t, unanswered, web.servers[1].Addr, cache.servers[1].Addr)
-	// Those of all clients, and of a check at least.
+	// Wait for those of all clients, and of one check at least.
 	testenv.Eventually(t, "connects are under way", func() bool { return s.connecting(t) > 2*crowdSize })
 	s.pen.Cmd.Process.Signal(syscall.SIGSTOP)
 	end()
@@ -59,7 +59,7 @@ func testPenStopped(t *testing.T, plane string) {
 		return strings.Contains(status, "State:\tT")
 	})
 	under := s.connecting(t)
-	time.Sleep(*stopped) // the time that Pen misses is what this is about
+	time.Sleep(*stopped) // the time that Pen misses is what the test is about
 	before := web.checked(t)
 	s.pen.Cmd.Process.Signal(syscall.SIGCONT)
 
@@ -84,7 +84,7 @@ func testPenStopped(t *testing.T, plane string) {
 	t.Logf("%d connects were under way", under)
 }
 
-// connecting counts the connects in the site that nobody has answered.
+// connecting returns the number of connects in the site that are not answered yet.
 func (s *site) connecting(t *testing.T) int {
 	t.Helper()
 	var table []byte
@@ -98,11 +98,11 @@ func (s *site) connecting(t *testing.T) int {
 	return len(synSent.FindAll(table, -1))
 }
 
-// synSent is a line of proc_net_tcp(5) of a socket in that state.
+// synSent matches a line of proc_net_tcp(5) for a socket in the state SYN_SENT.
 var synSent = regexp.MustCompile(`(?m)^ *\d+: [0-9A-F]+:[0-9A-F]+ [0-9A-F]+:[0-9A-F]+ 02 `)
 
-// checked counts the checks that a service's servers, which are nginx, have
-// seen.
+// checked returns how many checks the servers of a service have seen. They must be
+// nginx.
 func (svc *service) checked(t *testing.T) (n int) {
 	t.Helper()
 	for _, d := range svc.servers {

@@ -24,10 +24,10 @@ import (
 	"pen/test/internal/lab"
 )
 
-// Streams that others have misunderstood go through Pen to real servers. These
-// must see as many requests as Pen has understood, each with the address of its
-// client and with no other, and nothing of what was refused. One server agrees to
-// all that it is asked, CONNECT too, and goes on with HTTP.
+// Streams that other programs have misunderstood go through Pen to real servers. A
+// server must see as many requests as Pen has understood, each with the address of its
+// client and no other, and nothing of what Pen refused. The eager server accepts every
+// request, even CONNECT, and goes on with HTTP.
 func TestSmuggledRequests(t *testing.T) {
 	itself := func(_ *testing.T, next string) *webServer { return &webServer{addr: next, end: func() {}} }
 	for _, s := range []struct {
@@ -62,17 +62,17 @@ func TestSmuggledRequests(t *testing.T) {
 	}
 }
 
-// An onslaught is a stream that was sent, and what came of it.
+// An onslaught is a stream that was sent, and its result.
 type onslaught struct {
 	testenv.Smuggling
-	how     string // it was sent
-	client  string // its address, which no other one has
+	how     string // how it was sent
+	client  string // its address, different for each onslaught
 	answers []*http.Response
-	err     error // of reading; nil is an orderly end
+	err     error // from reading; nil is EOF
 }
 
-// attack sends all streams through Pen to a server: at once, byte by byte, and
-// in TLS.
+// attack sends all streams through Pen to a server: in one write, byte by byte, and by
+// TLS.
 func attack(t *testing.T, server string) (all []*onslaught) {
 	dir := t.TempDir()
 	ca := testenv.NewAuthority(t, "Pen's tests")
@@ -93,7 +93,7 @@ func attack(t *testing.T, server string) (all []*onslaught) {
 	for i, s := range testenv.Smugglings(t, filepath.Join(lab.Root(), "internal/wire/testdata/smuggling")) {
 		for j, how := range []string{"at once", "byte by byte", "in TLS"} {
 			if how == "byte by byte" && len(s.Stream) > 1000 {
-				continue // these are the ones of which only the length matters
+				continue // only the length of these matters
 			}
 			o := &onslaught{Smuggling: s, how: how, client: fmt.Sprintf("127.%d.%d.%d", 20+j, i>>8, i&255)}
 			all = append(all, o)
@@ -105,8 +105,8 @@ func attack(t *testing.T, server string) (all []*onslaught) {
 	return all
 }
 
-// send sends the stream and reads the answers. When all have come that may, the
-// client ends its side; then no more must come.
+// send sends the stream and reads the answers. After the last expected answer the
+// client closes its side, and no more may come.
 func (o *onslaught) send(plain, secure string) error {
 	to := plain
 	if o.how == "in TLS" {
@@ -124,7 +124,7 @@ func (o *onslaught) send(plain, secure string) error {
 		CloseWrite() error
 	})
 	if to == secure {
-		c = tls.Client(raw, &tls.Config{InsecureSkipVerify: true}) // it is our own
+		c = tls.Client(raw, &tls.Config{InsecureSkipVerify: true}) // the certificate is the test's own
 	}
 	piece := len(o.Stream)
 	if o.how == "byte by byte" {
@@ -132,7 +132,7 @@ func (o *onslaught) send(plain, secure string) error {
 	}
 	for b := range slices.Chunk(o.Stream, piece) {
 		if _, err := c.Write(b); err != nil {
-			break // it may end before all is sent
+			break // Pen may close before all is sent
 		}
 	}
 	r := bufio.NewReader(c)
@@ -156,13 +156,13 @@ func (o *onslaught) send(plain, secure string) error {
 	}
 }
 
-// byPen returns whether Pen has answered and nobody else.
+// byPen reports whether the only answer is Pen's own.
 func (o *onslaught) byPen() bool {
 	return len(o.answers) == 1 && o.answers[0].StatusCode >= 400 && o.answers[0].Header.Get("Date") == ""
 }
 
-// check compares what came of it with what ought to. whole are the requests that
-// have arrived.
+// check compares the result with what was expected. whole is the number of whole
+// requests that the server has seen.
 func (o *onslaught) check(t *testing.T, whole int) {
 	t.Helper()
 	if whole != o.Requests {
@@ -177,8 +177,8 @@ func (o *onslaught) check(t *testing.T, whole int) {
 	}
 }
 
-// checkBegun compares with how many requests the server knows of, whole or not.
-// What Pen has refused in the body may have begun.
+// checkBegun checks how many requests the server knows of, whole or not. A request
+// whose body Pen refused may have started.
 func (o *onslaught) checkBegun(t *testing.T, begun int) {
 	t.Helper()
 	most := o.Requests
@@ -190,12 +190,12 @@ func (o *onslaught) checkBegun(t *testing.T, begun int) {
 	}
 }
 
-// A recorder is a server in Go that counts whole requests by what they say about
-// their client.
+// A recorder is a Go server that counts whole requests by the client that their headers
+// name.
 type recorder struct {
 	addr   string
 	server *httptest.Server
-	eager  bool // it answers before it has the body, with interim answers before that
+	eager  bool // it sends interim answers, and answers before it has read the body
 	mu     sync.Mutex
 	whole  map[string]int
 }
@@ -209,13 +209,13 @@ func newRecorder(t *testing.T) *recorder {
 }
 
 func (r *recorder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	// The client of this test takes HEAD for GET, and Go ends a connection on
-	// which a body was not asked for.
+	// The client of this test reads HEAD like GET, and Go closes a connection when a
+	// body comes that was not expected.
 	eager := r.eager && req.Method != "HEAD" && req.Header.Get("Expect") == ""
 	if eager {
 		const text = "HTTP/1.1 101 Switching Protocols\r\n\r\n"
 		if !req.ProtoAtLeast(1, 1) {
-			w.Header().Set("Content-Length", fmt.Sprint(len(text))) // else it ends with the connection
+			w.Header().Set("Content-Length", fmt.Sprint(len(text))) // otherwise the end of the connection ends it
 		}
 		c := http.NewResponseController(w)
 		c.EnableFullDuplex()
@@ -243,8 +243,7 @@ func (r *recorder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
-// end waits for requests that are under way, and returns how many have been
-// whole.
+// end waits for requests that are under way, and returns the numbers of whole requests.
 func (r *recorder) end(t *testing.T) map[string]int {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), testenv.Limit)
@@ -255,11 +254,11 @@ func (r *recorder) end(t *testing.T) map[string]int {
 	return r.whole
 }
 
-// A webServer is a program that hands requests on, or the recorder itself.
+// A webServer is a proxy in front of the recorder, or the recorder itself.
 type webServer struct {
 	addr string
-	log  string // has a line for each request that has begun: its X-Forwarded-For
-	end  func() // ends it, once requests that are under way are over
+	log  string // has the X-Forwarded-For of each request that has started, one a line
+	end  func() // stops it gracefully
 }
 
 // begun counts the lines of the log.
@@ -271,8 +270,9 @@ func (s *webServer) begun() map[string]int {
 	return n
 }
 
-// webProgram starts a program in a folder, with this configuration. The words
-// DIR, PORT and NEXT stand for what they say.
+// webProgram starts a program with a configuration, in a folder of its own. In
+// arguments and configuration DIR is the folder, PORT the program's port, and NEXT that
+// of the next server.
 func webProgram(t *testing.T, next, config string, end os.Signal, program string, args ...string) *webServer {
 	t.Helper()
 	dir, addr := t.TempDir(), testenv.Unused(t)

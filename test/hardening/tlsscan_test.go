@@ -18,8 +18,8 @@ import (
 
 var scanAll = flag.Bool("scan", false, "TestTLSScan with all that testssl looks at, some two minutes")
 
-// TestTLSScan has scanners look for what is wrong with the TLS of a Pen with a
-// certificate of each kind; docs/hardening-tls.md has what they say.
+// TestTLSScan has scanners examine the TLS of a Pen with an ECDSA and an RSA
+// certificate. docs/hardening-tls.md has their results.
 func TestTLSScan(t *testing.T) {
 	dir := t.TempDir()
 	ca := testenv.NewAuthority(t, "Pen's tests")
@@ -39,8 +39,7 @@ func TestTLSScan(t *testing.T) {
 	})
 }
 
-// What is spoken, as sslscan names it, without the suites of old that can be
-// asked for by name.
+// The versions and cipher suites of Pen's default, as sslscan names them.
 var (
 	spoken = []string{"tls 1.2", "tls 1.3"}
 	suites = []string{
@@ -97,14 +96,15 @@ func sslscan(t *testing.T, file, addr string) {
 	}
 }
 
-// notPens are findings that are not about Pen's TLS, by testssl's names.
+// notPens are findings that do not concern Pen's TLS, by the names of testssl.sh, with
+// the reason.
 var notPens = map[string]string{
 	"cert_revocation":  "the test's own authority has no lists of what it has revoked",
 	"security_headers": "headers are the web server's, a plain nginx here",
 	"engine_problem":   "Debian's OpenSSL knows no GOST",
 }
 
-// testssl requires that nothing is found of which it says that it matters.
+// testssl requires that testssl.sh finds nothing worse than LOW.
 func testssl(t *testing.T, dir, addr string) {
 	file := filepath.Join(dir, "testssl.json")
 	args := []string{"--quiet", "--color", "0", "--warnings", "off", "--nodns", "none", "--add-ca", filepath.Join(dir, "ca.pem"), "--jsonfile", file}
@@ -114,14 +114,14 @@ func testssl(t *testing.T, dir, addr string) {
 	} else {
 		args = append(args, "--fast", "--protocols", "--heartbleed", "--ccs-injection", "--renegotiation")
 	}
-	// Its exit code counts what is below MEDIUM, too.
+	// Its exit code counts minor findings, too.
 	out, err := exec.Command("testssl", append(args, addr)...).CombinedOutput()
 	var findings []struct{ ID, Severity, Finding string }
 	if jsonErr := json.Unmarshal([]byte(lab.ReadFile(file)), &findings); jsonErr != nil {
 		t.Fatalf("testssl: %v, %v\n%s", err, jsonErr, out)
 	}
 	for _, f := range findings {
-		// With several certificates an id has the number of one behind.
+		// With several certificates the number of one follows the id.
 		id, _, _ := strings.Cut(f.ID, " ")
 		looked = slices.DeleteFunc(looked, func(s string) bool { return s == id })
 		switch f.Severity {

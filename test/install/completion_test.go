@@ -16,8 +16,8 @@ import (
 	"pen/test/internal/lab"
 )
 
-// A shell is a program that completes a line with a script of ours. The driver
-// has it do so and prints what it offers.
+// A shell completes a line with one of our scripts. The driver has it do so and prints
+// what it offers.
 type shell struct {
 	name           string
 	args           []string
@@ -30,11 +30,11 @@ var shells = []shell{
 	{"zsh", []string{"-f"}, "testdata/zsh.zsh", "packaging/completions/pen.zsh"},
 }
 
-// A completion is a line, and what must be offered for it: exactly these words,
-// or, where "..." stands behind them, these and others.
+// A completion is a line, and the words that must be offered for it: exactly these or,
+// if the last is "...", these and others.
 type completion struct{ line, want string }
 
-// completions hold in all shells. CTL is the control socket of a running Pen.
+// completions are the same in all shells. CTL is the control socket of a running Pen.
 var completions = []completion{
 	{"pen --blackl", "--blacklist"},
 	{"pen --tcp-fastclose ", "up down both off"},
@@ -133,7 +133,7 @@ func offered(reply string) []string {
 	var words []string
 	for line := range strings.Lines(reply) {
 		word, _, _ := strings.Cut(strings.TrimSpace(line), "\t")
-		if word = strings.TrimSuffix(word, "/"); word != "" { // fish ends folders so
+		if word = strings.TrimSuffix(word, "/"); word != "" { // fish appends a slash to folders
 			words = append(words, word)
 		}
 	}
@@ -151,7 +151,7 @@ func offers(got []string, want string) bool {
 	return slices.Equal(got, words)
 }
 
-// bash splits a line at colons and equals signs, and its scripts must not.
+// bash splits a line at colons and equals signs. Our script must cope with that.
 func TestBashCompletionOfSplitWords(t *testing.T) {
 	addr := fakePen(t, "0 addr 2001:db8::1 port 80\n")
 	dir := t.TempDir()
@@ -159,13 +159,13 @@ func TestBashCompletionOfSplitWords(t *testing.T) {
 	shells[0].complete(t, dir, []completion{
 		{"penctl " + addr + " server ", "0"},
 		{"penctl " + addr + " server 0 address ", "2001:db8::1"},
-		{"penctl " + addr + " server 0 address 2001:db", "db8::1"}, // what stands behind the last colon
+		{"penctl " + addr + " server 0 address 2001:db", "db8::1"}, // bash replaces what follows the last colon
 		{"pen --config=ma", "main.conf"},
 		{"pen --tcp-fastclose=", "up down both off"},
 	})
 }
 
-// A program that answers in Pen's place can't make the shell run anything.
+// A program that answers in place of Pen can't make the shell run commands.
 func TestCompletionsDoNotTrustPen(t *testing.T) {
 	addr := fakePen(t, "0 addr $(touch${IFS}run) port 80\n1 addr `touch run` port 80\n$(touch${IFS}run) addr 192.0.2.1 port 80\n"+
 		"3 addr ;touch port 80\n4 addr (unknown address family 0 port 0\n5 addr --what\n6 addr 192.0.2.6 port 80\n")

@@ -15,8 +15,7 @@ import (
 	"pen/test/internal/lab"
 )
 
-// make install puts everything in its place, and make uninstall takes exactly
-// that away.
+// make install installs all files, and make uninstall removes exactly these.
 func TestInstall(t *testing.T) {
 	dest := t.TempDir()
 	other := filepath.Join(dest, "usr/bin/other")
@@ -60,8 +59,8 @@ func TestInstall(t *testing.T) {
 	}
 }
 
-// filesBelow returns what is no folder, by its path below dir. Programs can be
-// run by everybody, and all can be read.
+// filesBelow returns the paths of all files below dir. It checks that every user can
+// read them, and run the programs.
 func filesBelow(t *testing.T, dir string) []string {
 	t.Helper()
 	var names []string
@@ -69,7 +68,7 @@ func filesBelow(t *testing.T, dir string) []string {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		st, err := os.Stat(path) // a link must lead somewhere
+		st, err := os.Stat(path) // a link must not dangle
 		if err != nil {
 			return err
 		}

@@ -14,8 +14,8 @@ import (
 	dnswire "github.com/miekg/dns"
 )
 
-// haproxySenders are proxies in front of Pen, to which they connect from
-// 127.0.0.5, and the server behind it.
+// haproxySenders are proxies in front of Pen, which connect from 127.0.0.5, and the
+// server behind it.
 const haproxySenders = `
 listen v1
 	mode tcp
@@ -44,8 +44,8 @@ frontend server
 	http-request return status 200 content-type text/plain lf-string "%[src] asked %[dst]:%[dst_port], authority %[fc_pp_authority], id %[fc_pp_unique_id]\n"
 `
 
-// accepting is the configuration of a Pen behind proxies, whose own addresses are
-// denied.
+// accepting is the configuration of a Pen behind proxies. Its access list denies the
+// proxies' own addresses.
 const accepting = `acl 1 deny 127.0.0.66
 acl 1 deny 2001:db8::66
 acl 1 deny 127.0.0.5
@@ -83,13 +83,13 @@ accept_proxy 127.0.0.8
 server 0 address 127.0.1.1 port 80
 `
 
-// A sender has a proxy tell Pen of its client.
+// A sender is a client that reaches Pen by a proxy, which sends a PROXY header.
 type sender struct {
 	name, client string
 	service      string // of Pen's; "" is the first one
 	url          string // of the proxy
 	args         []string
-	says         string // what Pen's server is told of it
+	says         string // what Pen's server learns of the client
 }
 
 func senders(ca, mine string) []sender {
@@ -108,8 +108,8 @@ func senders(ca, mine string) []sender {
 	}
 }
 
-// Pen learns from the headers of others who the client is: for its access list,
-// its table of clients, its log of requests, and the header that it sends on.
+// Pen takes the client from the PROXY headers of other programs: for its access list,
+// client table, request log, and the header that it sends itself.
 func TestHeadersFromPeers(t *testing.T) {
 	t.Parallel()
 	p := newPeers(t)
@@ -153,7 +153,7 @@ func TestHeadersFromPeers(t *testing.T) {
 	})
 }
 
-// command is a control command for a service; "" is the first one.
+// command returns a control command for a service; "" is the first one.
 func command(service, words string) string {
 	if service == "" {
 		return words
@@ -161,7 +161,8 @@ func command(service, words string) string {
 	return "service " + service + " " + words
 }
 
-// check has the client visit, and one that Pen's access list denies.
+// check sends a request of the client, and one of a client that Pen's access list
+// denies.
 func (s *sender) check(t *testing.T, p *peers) {
 	out, err := p.run(t, "", "curl", append([]string{"-sS", "--interface", s.client, s.url}, s.args...)...)
 	if err != nil || !regexp.MustCompile("^"+s.says+"\n$").MatchString(out) {
@@ -182,8 +183,9 @@ func (s *sender) check(t *testing.T, p *peers) {
 	})
 }
 
-// The same for datagrams: of each one, and of the first one of a flow, from Pen
-// to Pen; and nginx, whose header is one for connections, and is refused.
+// Pen takes the client from headers of datagrams: in each one, or in the first of a
+// flow, both sent by another Pen. It refuses nginx's header, which is one for
+// connections.
 func TestHeadersOfDatagrams(t *testing.T) {
 	t.Parallel()
 	p := newPeers(t)
@@ -237,7 +239,7 @@ access-control: 127.0.0.77/32 allow`)
 	})
 }
 
-// sendOnly sends a datagram to which there is no answer.
+// sendOnly sends a datagram without waiting for an answer.
 func (p *peers) sendOnly(t *testing.T, from, to string) {
 	t.Helper()
 	_, err := p.visit("udp", from, to, func(c net.Conn) (string, error) {

@@ -13,8 +13,7 @@ import (
 	"pen/test/internal/lab"
 )
 
-// Checks of real servers: good ones, and what is wrong with one in its own
-// words.
+// Checks of real servers pass, or fail with a reason in the server's own words.
 func TestChecksOfRealServers(t *testing.T) {
 	web := lab.Nginx(t)
 	redis := testenv.Unused(t)

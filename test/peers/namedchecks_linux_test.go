@@ -8,8 +8,8 @@ import (
 	"pen/test/internal/lab"
 )
 
-// Checks by name ask real servers: a mail server, databases, a directory. MariaDB
-// would refuse this host after the first check that breaks off its login.
+// Named checks work with real servers: a mail server, databases, a directory. MariaDB
+// would block this host after the first check that breaks off a login.
 func TestNamedChecks(t *testing.T) {
 	p := newPeers(t)
 	p.postfix(t, "127.0.1.1:25", "")
@@ -20,13 +20,13 @@ func TestNamedChecks(t *testing.T) {
 	conf := ""
 	checks := []string{
 		"smtp", "postgresql user postgres", "mysql", "ldap", "redis",
-		"postgresql", `script expect 220 send EHLO\spen\r\n expect 250\s send QUIT\r\n expect 221`, // by other means
+		"postgresql", `script expect 220 send EHLO\spen\r\n expect 250\s send QUIT\r\n expect 221`, // the same servers, by other checks
 	}
 	ports := []string{"127.0.1.1 port 25", "127.0.1.2 port 5432", "127.0.1.3 port 3306", "127.0.1.4 port 389", "127.0.1.5 port 6379", "127.0.1.2 port 5432", "127.0.1.1 port 25"}
 	for i, c := range checks {
 		conf += fmt.Sprintf("service s%d\nlisten 127.0.0.1:%d\nserver 0 address %s\ncheck %s interval 200ms timeout 10 start down\n", i, 7000+i, ports[i], c)
 	}
-	// And what nobody speaks there.
+	// And protocols that the server does not speak.
 	for i, c := range []string{"redis", "mysql", "postgresql", "ldap"} {
 		conf += fmt.Sprintf("service no%d\nlisten 127.0.0.1:%d\nserver 0 address 127.0.1.1 port 25\ncheck %s interval 200ms timeout 2\n", i, 7100+i, c)
 	}
@@ -39,7 +39,7 @@ func TestNamedChecks(t *testing.T) {
 	}
 }
 
-// mariadb starts a MariaDB server that refuses a host after its first broken login.
+// mariadb starts a MariaDB server that blocks a host after its first broken login.
 func (p *peers) mariadb(t *testing.T, addr string) {
 	t.Helper()
 	dir := p.file("mariadb")
@@ -54,7 +54,7 @@ func (p *peers) mariadb(t *testing.T, addr string) {
 		"--bind-address="+addr, "--max-connect-errors=1")
 }
 
-// slapd starts OpenLDAP's server without any data.
+// slapd starts OpenLDAP's server, without data.
 func (p *peers) slapd(t *testing.T, addr string) {
 	t.Helper()
 	conf := p.write(t, "slapd.conf", "pidfile "+p.file("slapd.pid")+"\n")

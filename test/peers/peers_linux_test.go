@@ -1,5 +1,5 @@
-// Package peers_test has Pen work with programs of others: TLS, PROXY protocol, routes,
-// and health checks. docs/peers.md says what each of these programs does.
+// Package peers_test has Pen work with other programs: TLS, PROXY protocol, routes, and
+// health checks. docs/peers.md says what each of these programs does.
 package peers_test
 
 import (
@@ -20,23 +20,22 @@ import (
 	"pen/test/internal/lab"
 )
 
-// Peers are a Pen and programs of others, in a network namespace of their own:
-// every address of loopback, and every port, is theirs. docs/peers.md says what
-// each of these programs does.
+// Peers are a Pen and other programs in a network namespace of their own, where all
+// addresses of loopback and all ports are free.
 type peers struct {
 	net   *testenv.Netns
-	dir   string // of their files; every user may look into it
+	dir   string // of their files, which every user can read
 	place lab.Place
 	// requests is the file with the requests that Pen logged.
 	requests string
-	running  *lab.Pen // once it is started
+	running  *lab.Pen // nil until it is started
 }
 
 func newPeers(t *testing.T) *peers {
 	t.Helper()
 	p := &peers{net: testenv.NewNetns(t)}
 	var err error
-	// The folders of tests are for their owner only.
+	// Other users can't read the test's own folder.
 	if p.dir, err = os.MkdirTemp("", "pen-peers-"); err == nil {
 		err = os.Chmod(p.dir, 0o755)
 	}
@@ -50,14 +49,14 @@ func newPeers(t *testing.T) *peers {
 
 func (p *peers) file(name string) string { return filepath.Join(p.dir, name) }
 
-// write makes a file of the peers and returns its path.
+// write writes a file to the folder and returns its path.
 func (p *peers) write(t *testing.T, name, text string) string {
 	t.Helper()
 	lab.WriteFile(t, p.file(name), text)
 	return p.file(name)
 }
 
-// A signer is an authority with its files among those of the peers.
+// A signer is an authority that writes certificates to the folder.
 type signer struct {
 	*testenv.Authority
 	peers      *peers
@@ -71,8 +70,7 @@ func (p *peers) authority(t *testing.T, name string) *signer {
 	return s
 }
 
-// issue makes a certificate for a name and returns the file with it and its key,
-// AUTHORITY-NAME.pem.
+// issue writes a certificate for a name, and its key, to a file and returns its path.
 func (s *signer) issue(t *testing.T, name string) string {
 	t.Helper()
 	file := s.peers.file(s.name + "-" + name + ".pem")
@@ -89,7 +87,7 @@ func (p *peers) pen(t *testing.T, conf string) {
 // ask returns the reply to a control command.
 func (p *peers) ask(command string) string { return p.running.Ask("%s", command) }
 
-// await waits until the reply to a control command has something in it.
+// await waits until the reply to a control command matches a pattern.
 func (p *peers) await(t *testing.T, command, pattern string) {
 	t.Helper()
 	re := regexp.MustCompile(pattern)
@@ -105,7 +103,7 @@ func (p *peers) await(t *testing.T, command, pattern string) {
 	})
 }
 
-// visit connects from an address, talks, and returns what came of that.
+// visit connects from an address and returns the result of talk.
 func (p *peers) visit(network, from, to string, talk func(net.Conn) (string, error)) (answer string, err error) {
 	k := lab.Kind{Network: network, Talk: talk}
 	err = p.net.In(func() (err error) {
@@ -115,8 +113,8 @@ func (p *peers) visit(network, from, to string, talk func(net.Conn) (string, err
 	return answer, err
 }
 
-// run runs a program to its end, and returns all that it says. Its input stays
-// open after what is given.
+// run runs a program and returns its output. Its standard input stays open after the
+// text given.
 func (p *peers) run(t *testing.T, input, name string, args ...string) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), testenv.Limit)
@@ -140,7 +138,7 @@ func (p *peers) run(t *testing.T, input, name string, args ...string) (string, e
 	return string(out), err
 }
 
-// talkLine reads a line, as of those who speak first.
+// talkLine reads the line of a server that speaks first.
 func talkLine(c net.Conn) (string, error) {
 	var line []byte
 	for b := make([]byte, 1); ; line = append(line, b[0]) {
@@ -166,8 +164,8 @@ stream { %s }
 	p.place.Start(t, addr, "nginx", "-p", p.dir, "-e", p.dir+"/nginx.log", "-c", conf)
 }
 
-// haproxy starts HAProxy with proxies, which listen on addr last. A connection that
-// ends after its PROXY header and before its data is one that it would try again.
+// haproxy starts HAProxy with proxies, which listen on addr last. Without retries,
+// since it would repeat a connection that Pen closes after the PROXY header.
 func (p *peers) haproxy(t *testing.T, addr, proxies string) {
 	t.Helper()
 	conf := p.write(t, "haproxy.conf", `global
@@ -182,8 +180,8 @@ defaults
 	p.place.Start(t, addr, "haproxy", "-db", "-f", conf)
 }
 
-// postfix starts Postfix's master with one SMTP server. Its files are in a folder
-// of its own; nothing of the system's is read.
+// postfix starts Postfix's master with one SMTP server. It uses a folder of its own,
+// and no file of the system's Postfix.
 func (p *peers) postfix(t *testing.T, addr, settings string) {
 	t.Helper()
 	u, err := user.Lookup("postfix")

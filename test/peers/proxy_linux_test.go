@@ -14,24 +14,24 @@ import (
 	dnswire "github.com/miekg/dns"
 )
 
-// A told is a server that is told of its clients by a PROXY header.
-type told struct {
+// An informed is a server that learns of its clients by a PROXY header.
+type informed struct {
 	name  string
 	at    string // where it listens
 	check string
 	talk  func(net.Conn) (string, error)
-	says  string // to client $ip:$port, which asked Pen at $asked
+	says  string // its answer to client $ip:$port, which connected to Pen at $asked
 }
 
-var toldServers = []told{
+var informedServers = []informed{
 	{"nginx http", "127.0.1.1 port 80", "http /", lab.TalkHTTP, `^$ip:$port asked $asked$`},
 	{"nginx stream", "127.0.1.1 port 81", "tcp", talkLine, `^$ip:$port asked $asked$`},
 	{"HAProxy", "127.0.1.2 port 80", "http /", lab.TalkHTTP, `^$ip:$port asked $asked, id( [0-9A-Z]{26})?$`},
 	{"Postfix", "127.0.1.3 port 25", "expect 554", talkLine, `^554 5.7.1 <unknown\[$ip\]>: Client host rejected: Access denied$`},
 }
 
-// Servers of others learn from Pen's header who the client is, whatever the
-// families of the addresses, and take health checks for what they are.
+// Real servers take the client from Pen's PROXY header, for both address families, and
+// recognise health checks.
 func TestHeadersToPeers(t *testing.T) {
 	t.Parallel()
 	p := newPeers(t)
@@ -45,14 +45,14 @@ func TestHeadersToPeers(t *testing.T) {
 	p.postfix(t, "127.0.1.3:25", "smtpd_upstream_proxy_protocol = haproxy\nsmtpd_delay_reject = no\nsmtpd_client_restrictions = reject\n")
 	var conf strings.Builder
 	for v, header := range []string{"v1", "v2 unique_id"} {
-		for i, s := range toldServers {
+		for i, s := range informedServers {
 			fmt.Fprintf(&conf, "service s%d%d\nlisten 127.0.0.1:1%d%d0 :::1%d%d1\nsend_proxy %s\nserver 0 address %s\ncheck %s interval 200ms timeout 20\n",
 				v, i, v, i, v, i, header, s.at, s.check)
 		}
 	}
 	p.pen(t, conf.String())
 	for v, header := range []string{"v1", "v2"} {
-		for i, s := range toldServers {
+		for i, s := range informedServers {
 			t.Run(s.name+" "+header, func(t *testing.T) {
 				for _, client := range []struct{ from, ip, port string }{
 					{"127.0.0.77", "127.0.0.1", fmt.Sprintf("1%d%d0", v, i)},
@@ -67,8 +67,8 @@ func TestHeadersToPeers(t *testing.T) {
 	}
 }
 
-// visit asks the server by way of Pen from an address, and compares what it says.
-func (s *told) visit(t *testing.T, p *peers, from, ip, port string) {
+// visit sends a request through Pen from an address, and compares the answer.
+func (s *informed) visit(t *testing.T, p *peers, from, ip, port string) {
 	t.Helper()
 	want := ""
 	got, err := p.visit("tcp", from, net.JoinHostPort(ip, port), func(c net.Conn) (string, error) {
@@ -83,7 +83,7 @@ func (s *told) visit(t *testing.T, p *peers, from, ip, port string) {
 	}
 }
 
-// talkUnbound asks for who.test, and returns the answer or how it was refused.
+// talkUnbound queries who.test and returns the response code.
 func talkUnbound(c net.Conn) (string, error) {
 	conn := dnswire.Conn{Conn: c}
 	if err := conn.WriteMsg(new(dnswire.Msg).SetQuestion("who.test.", dnswire.TypeTXT)); err != nil {
@@ -96,15 +96,15 @@ func talkUnbound(c net.Conn) (string, error) {
 	return dnswire.RcodeToString[m.Rcode], nil
 }
 
-// unbound starts unbound at an address; those that may not ask are refused.
+// unbound starts unbound at an address.
 func (p *peers) unbound(t *testing.T, addr, settings string) {
 	t.Helper()
 	conf := p.write(t, "unbound.conf", lab.UnboundConfig(addr, p.dir, "unbound", strings.ReplaceAll(settings, "\n", "\n\t")))
 	p.place.Start(t, addr+":53", "unbound", "-d", "-c", conf)
 }
 
-// unbound believes a header in each datagram. It applies its access list to who
-// sends the header as well, so that Pen must be allowed.
+// unbound expects a header in each datagram. It applies its access list to the sender
+// of the header as well, so Pen must be allowed.
 func TestHeadersToUnbound(t *testing.T) {
 	t.Parallel()
 	p := newPeers(t)
@@ -148,7 +148,7 @@ server 0 address 127.0.1.4 port 53
 	if said := lab.ReadFile(p.file("unbound.log")); strings.Contains(said, "proxy_protocol") {
 		t.Errorf("unbound said %s", said)
 	}
-	// Without a header the second one is not answered, but said in unbound's log.
+	// Without a header unbound does not answer the second one, but logs it.
 	p.visit("udp", "127.0.0.77", "127.0.0.1:1002", func(c net.Conn) (string, error) {
 		if got, err := talkUnbound(c); got != "NOERROR" {
 			t.Errorf("first datagram of a flow: %s %v", got, err)

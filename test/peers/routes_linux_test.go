@@ -11,8 +11,8 @@ import (
 	"pen/test/internal/lab"
 )
 
-// startRouted starts servers with TLS of which each has names of its own, and
-// returns the file of their authority.
+// startRouted starts TLS servers, each for other names, and returns the file of their
+// authority.
 func (p *peers) startRouted(t *testing.T) string {
 	t.Helper()
 	ca := p.authority(t, "ca")
@@ -58,8 +58,8 @@ service other
 server 0 address 127.0.2.4 port 443
 `
 
-// Connections go to servers of others by the name or protocol that clients ask
-// for; the TLS is the servers' own.
+// Pen routes connections by the name or protocol in the ClientHello. The servers
+// terminate TLS.
 func TestRoutesToPeers(t *testing.T) {
 	t.Parallel()
 	p := newPeers(t)
@@ -88,15 +88,15 @@ func TestRoutesToPeers(t *testing.T) {
 		}
 	}
 	for _, c := range tlsClients[1:] {
-		out, err := p.run(t, getPage, c.name, c.args(asking{"raw.test", "444", "1.3", "", "imap"}, ca)...)
+		out, err := p.run(t, getPage, c.name, c.args(tlsRequest{"raw.test", "444", "1.3", "", "imap"}, ca)...)
 		if !regexp.MustCompile(`(?i)(ALPN|application) protocol: imap`).MatchString(out) || !strings.Contains(out, "s_server -accept 127.0.2.3:443 ") {
 			t.Errorf("%s with imap: %v, %s", c.name, err, out)
 		}
 	}
 }
 
-// Protocols in which TLS comes later pass untouched: PostgreSQL's, also by a
-// route for what is no TLS, and SMTP, in which the server speaks first.
+// Protocols that start TLS later pass unchanged: PostgreSQL, also by the default route,
+// and SMTP, where the server speaks first.
 func TestStartTLSToPeers(t *testing.T) {
 	t.Parallel()
 	p := newPeers(t)
@@ -140,7 +140,7 @@ server 0 address 127.0.1.3 port 25
 	}
 }
 
-// keyFirst is the same certificate in the order that Postfix wants.
+// keyFirst writes a certificate and its key in the order that Postfix wants.
 func keyFirst(t *testing.T, p *peers, file string) string {
 	t.Helper()
 	cert, key, _ := strings.Cut(lab.ReadFile(file), "-----BEGIN PRIVATE KEY")

@@ -10,28 +10,28 @@ import (
 	"pen/test/internal/lab"
 )
 
-// An asking is how a program asks for a page over TLS.
-type asking struct {
-	name    string // which the certificate must be for
+// A tlsRequest is a request for a page over TLS.
+type tlsRequest struct {
+	name    string // of the certificate
 	port    string
 	version string // of TLS: 1.2 or 1.3
 	cert    string // file with the client's certificate, if any
 	alpn    string // protocol to offer
 }
 
-// A tlsClient is a program that asks.
+// A tlsClient is a program that makes such requests.
 type tlsClient struct {
 	name     string
-	args     func(a asking, ca string) []string
-	version  string            // what it says of the version agreed on
-	protocol map[string]string // and of the protocol, by what it offers
-	wrong    string            // and of a certificate with another name
+	args     func(a tlsRequest, ca string) []string
+	version  string            // its output before the negotiated version
+	protocol map[string]string // its output about the negotiated protocol, by the protocol that it offers
+	wrong    string            // its output about a certificate with a wrong name
 }
 
 const getPage = "GET / HTTP/1.0\r\n\r\n"
 
 var tlsClients = []tlsClient{
-	{"curl", func(a asking, ca string) []string {
+	{"curl", func(a tlsRequest, ca string) []string {
 		args := []string{
 			"-sSv", "--cacert", ca, "--resolve", a.name + ":" + a.port + ":127.0.0.1", "https://" + a.name + ":" + a.port,
 			"--tlsv" + a.version, "--tls-max", a.version,
@@ -44,7 +44,7 @@ var tlsClients = []tlsClient{
 		}
 		return args
 	}, "SSL connection using TLSv", map[string]string{"http/1.1": "ALPN: server accepted http/1.1"}, "no alternative certificate subject name matches target host name"},
-	{"openssl", func(a asking, ca string) []string {
+	{"openssl", func(a tlsRequest, ca string) []string {
 		args := []string{
 			"s_client", "-connect", "127.0.0.1:" + a.port, "-servername", a.name, "-verify_hostname", a.name, "-verify_return_error", "-CAfile", ca,
 			"-ign_eof", "-tls" + strings.ReplaceAll(a.version, ".", "_"),
@@ -57,7 +57,7 @@ var tlsClients = []tlsClient{
 		}
 		return args
 	}, "New, TLSv", map[string]string{"http/1.1": "ALPN protocol: http/1.1", "": "No ALPN negotiated"}, "hostname mismatch"},
-	{"gnutls-cli", func(a asking, ca string) []string {
+	{"gnutls-cli", func(a tlsRequest, ca string) []string {
 		args := []string{
 			"-p", a.port, "--sni-hostname", a.name, "--verify-hostname", a.name, "--x509cafile", ca,
 			"--priority", "NORMAL:-VERS-ALL:+VERS-TLS" + a.version,
@@ -72,7 +72,7 @@ var tlsClients = []tlsClient{
 	}, "Description: (TLS", map[string]string{"http/1.1": "Application protocol: http/1.1"}, "The name in the certificate does not match the expected"},
 }
 
-// Programs of others speak TLS to Pen.
+// Real TLS clients connect to Pen, or are refused.
 func TestTLSClients(t *testing.T) {
 	t.Parallel()
 	p := newPeers(t)
@@ -90,7 +90,7 @@ func TestTLSClients(t *testing.T) {
 		service("required", "1002", "ssl_ca_file "+clients.file, "ssl_require_client")+
 		service("newest", "1003", "ssl_protocol tls1.3")+
 		service("mail", "1004", "ssl_alpn imap"))
-	answered := []asking{
+	answered := []tlsRequest{
 		{"www.test", "1001", "1.2", "", "http/1.1"},
 		{"www.test", "1001", "1.3", "", "http/1.1"},
 		{"shop.test", "1001", "1.2", mine, ""},
@@ -101,13 +101,13 @@ func TestTLSClients(t *testing.T) {
 		{"www.test", "1004", "1.3", "", ""},
 	}
 	refused := []refusal{
-		{asking{"other.test", "1001", "1.3", "", ""}, ""}, // gets the certificate of www.test
-		{asking{"www.test", "1001", "1.2", strange, ""}, "certificate signed by unknown authority"},
-		{asking{"www.test", "1001", "1.3", strange, ""}, "certificate signed by unknown authority"},
-		{asking{"www.test", "1002", "1.2", "", ""}, "client didn't provide a certificate"},
-		{asking{"www.test", "1002", "1.3", "", ""}, "client didn't provide a certificate"},
-		{asking{"www.test", "1003", "1.2", "", ""}, "client offered only unsupported versions"},
-		{asking{"www.test", "1004", "1.3", "", "http/1.1"}, "client requested unsupported application protocols"},
+		{tlsRequest{"other.test", "1001", "1.3", "", ""}, ""}, // gets the certificate of www.test
+		{tlsRequest{"www.test", "1001", "1.2", strange, ""}, "certificate signed by unknown authority"},
+		{tlsRequest{"www.test", "1001", "1.3", strange, ""}, "certificate signed by unknown authority"},
+		{tlsRequest{"www.test", "1002", "1.2", "", ""}, "client didn't provide a certificate"},
+		{tlsRequest{"www.test", "1002", "1.3", "", ""}, "client didn't provide a certificate"},
+		{tlsRequest{"www.test", "1003", "1.2", "", ""}, "client offered only unsupported versions"},
+		{tlsRequest{"www.test", "1004", "1.3", "", "http/1.1"}, "client requested unsupported application protocols"},
 	}
 	for _, c := range tlsClients {
 		t.Run(c.name, func(t *testing.T) {
@@ -126,22 +126,22 @@ func TestTLSClients(t *testing.T) {
 	}
 }
 
-// A refusal is an asking that gets nowhere.
+// A refusal is a request that is refused.
 type refusal struct {
-	asking
-	reason string // Pen's, if it is Pen that refuses: that the certificate has another name is found by the client
+	tlsRequest
+	reason string // in Pen's log; "" if the client refuses Pen's certificate
 }
 
 func (r refusal) check(t *testing.T, p *peers, c tlsClient, ca string) {
 	t.Helper()
 	before := len(lab.ReadFile(p.running.Log))
-	out, err := p.run(t, getPage, c.name, c.args(r.asking, ca)...)
+	out, err := p.run(t, getPage, c.name, c.args(r.tlsRequest, ca)...)
 	if err == nil || strings.Contains(out, "page for") || r.reason == "" && !strings.Contains(out, c.wrong) {
-		t.Errorf("%+v: %v: %s", r.asking, err, out)
+		t.Errorf("%+v: %v: %s", r.tlsRequest, err, out)
 	}
 	if r.reason == "" {
 		return
 	}
 	why := regexp.MustCompile(`no TLS with client .*(` + r.reason + ")")
-	testenv.Eventually(t, fmt.Sprintf("Pen refuses %+v: %s", r.asking, r.reason), func() bool { return why.MatchString(lab.ReadFile(p.running.Log)[before:]) })
+	testenv.Eventually(t, fmt.Sprintf("Pen refuses %+v: %s", r.tlsRequest, r.reason), func() bool { return why.MatchString(lab.ReadFile(p.running.Log)[before:]) })
 }

@@ -10,19 +10,19 @@ import (
 	"pen/test/internal/lab"
 )
 
-// Where servers with TLS listen. The first four want a certificate of Pen.
+// Addresses of TLS servers. The first four require a client certificate.
 const (
 	nginxTLS   = "127.0.2.1"
 	haproxyTLS = "127.0.2.2"
-	opensslTLS = "127.0.2.3" // of version 1.2 only
-	gnutlsTLS  = "127.0.2.4" // its own port
-	openTLS    = "127.0.2.5" // nginx, asks for no certificate
+	opensslTLS = "127.0.2.3" // TLS 1.2 only
+	gnutlsTLS  = "127.0.2.4" // on its default port
+	openTLS    = "127.0.2.5" // nginx, requires no certificate
 	wrongTLS   = "127.0.2.6" // nginx, for other.test
-	strangeTLS = "127.0.2.7" // nginx, for www.test by an authority that nobody knows
-	headTLS    = "127.0.2.8" // nginx, wants a PROXY header before TLS
+	strangeTLS = "127.0.2.7" // nginx, for www.test, by an unknown authority
+	headTLS    = "127.0.2.8" // nginx, expects a PROXY header before TLS
 )
 
-// startTLSServers starts them all and returns the authority's file, and one with
+// startTLSServers starts them and returns the file of their authority, and a file with
 // a certificate for Pen.
 func (p *peers) startTLSServers(t *testing.T) (ca, mine string) {
 	t.Helper()
@@ -47,7 +47,7 @@ func (p *peers) startTLSServers(t *testing.T) (ca, mine string) {
 	return good.file, mine
 }
 
-// Pen speaks TLS to servers of others: it shows its certificate, and verifies
+// Pen connects to real servers with TLS: it presents its certificate, and verifies
 // theirs by name.
 func TestTLSServers(t *testing.T) {
 	t.Parallel()
@@ -76,13 +76,13 @@ func TestTLSServers(t *testing.T) {
 	}
 }
 
-// A tlsService is a service of Pen's with servers that speak TLS.
+// A tlsService is a service of Pen with TLS servers.
 type tlsService struct {
 	name, tls string
 	servers   []string
 	answer    string
-	checked   bool     // checks work as well
-	failures  []string // to connect, of Pen's log
+	checked   bool     // health checks pass as well
+	failures  []string // failed connects in Pen's log
 }
 
 const noAnswer = "curl: \\(.*"
@@ -114,8 +114,8 @@ func tlsServices(mine string) []tlsService {
 		{"failover", www, []string{wrongTLS, strangeTLS, openTLS}, open, false, wrong},
 		{"wrong", www, []string{wrongTLS, strangeTLS}, noAnswer, false, wrong},
 		{"noverify", www + " noverify", []string{strangeTLS}, "nginx at 127.0.2.7:  asked www.test by TLSv1.2\n", true, nil},
-		// Without a certificate of Pen's: refused in the handshake of 1.2, when that of
-		// 1.3 is over, and by an answer to the request.
+		// Without a certificate of Pen, TLS 1.2 refuses in the handshake, TLS 1.3 after
+		// it, and nginx by its answer to the request.
 		{"bare-openssl", www, []string{opensslTLS, openTLS}, open, false, []string{"remote error: tls: handshake failure"}},
 		{"bare-haproxy", www, []string{haproxyTLS, openTLS}, noAnswer, false, nil},
 		{"bare-nginx", www, []string{nginxTLS, openTLS}, "400 No required SSL certificate was sent", false, nil},

@@ -17,21 +17,20 @@ import (
 	"golang.org/x/net/ipv4"
 )
 
-// manyClients is how many clients TestManyClients sends through Pen, and how many
-// Pen remembers in TestRestoredClients: `make faults` takes a million.
+// manyClients is the number of clients in TestManyClients and TestRestoredClients.
+// `make faults` sets a million.
 var manyClients = flag.Int("clients", 40_000, "clients in TestManyClients and TestRestoredClients")
 
 const (
-	// What a flow may cost in Pen's memory, and what Pen itself may.
+	// Bounds of Pen's memory: for each flow, and for Pen itself.
 	memoryPerFlow = 12 << 10
 	memoryBase    = 64 << 20
 	conversations = 20
 	stranger      = "stranger"
 )
 
-// A great many UDP clients that send once come through a bounded table: Pen's
-// memory stays under its bound, and those who talk all the time are answered
-// all the time, over the same flow.
+// Many UDP clients send one datagram each: Pen's memory stays bounded, and other
+// clients that send all the time are always answered, over the same flow.
 func TestManyClients(t *testing.T) {
 	server, got := countingServer(t)
 	listen := testenv.Unused(t)
@@ -59,8 +58,8 @@ func TestManyClients(t *testing.T) {
 	}
 }
 
-// countingServer echoes strangers and counts them; anybody else is told the
-// address that his datagram came from.
+// countingServer echoes datagrams of strangers and counts them. It answers other
+// datagrams with the address that they came from.
 func countingServer(t *testing.T) (addr string, got *atomic.Int64) {
 	t.Helper()
 	c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -93,8 +92,8 @@ func countingServer(t *testing.T) (addr string, got *atomic.Int64) {
 	return c.LocalAddr().String(), got
 }
 
-// sendMany sends one datagram from each of n addresses of loopback. It keeps
-// pace with the server.
+// sendMany sends one datagram from each of n addresses of loopback, no faster than the
+// server counts them.
 func sendMany(t *testing.T, to string, n int, got *atomic.Int64) {
 	t.Helper()
 	const window = 256
@@ -122,9 +121,9 @@ func sendMany(t *testing.T, to string, n int, got *atomic.Int64) {
 	}
 }
 
-// converse asks and is answered again and again until stop is closed. It
-// returns how often. A missing answer is an error, and so is one over another
-// flow, once this one has come back after an answer.
+// converse sends datagrams and waits for the answers until stop is closed, and returns
+// the number of answers. A missing answer is an error. So is an answer over another
+// flow, once the flow has been answered twice.
 func converse(t *testing.T, at, from string, stop <-chan struct{}) (answers int) {
 	c, err := (&net.Dialer{LocalAddr: &net.UDPAddr{IP: net.ParseIP(from)}}).Dial("udp", at)
 	if err != nil {
@@ -157,7 +156,7 @@ func converse(t *testing.T, at, from string, stop <-chan struct{}) (answers int)
 
 var connCount = regexp.MustCompile(` conn (\d+) `)
 
-// connections is the sum of what servers tells.
+// connections returns the number of connections of all servers.
 func connections(t *testing.T, p *lab.Pen) int {
 	t.Helper()
 	total := 0

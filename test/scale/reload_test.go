@@ -21,10 +21,10 @@ const (
 	rememberedThere = 300  // clients
 )
 
-// While new connections come at a high rate, the file is changed and read again
-// and again: servers come and go and get other weights, a service comes and
-// goes, the algorithm changes. No connection fails, and no client is forgotten
-// or sent elsewhere whose server stays.
+// While new connections come at a high rate, the configuration is changed and reloaded
+// many times: servers and a service come and go, weights and the algorithm change. No
+// connection fails, and clients whose server stays are neither forgotten nor sent
+// elsewhere.
 func TestReloadUnderLoad(t *testing.T) {
 	for _, plane := range []string{"loop", "stream"} {
 		t.Run(plane, func(t *testing.T) { testReloadUnderLoad(t, plane) })
@@ -74,13 +74,13 @@ func testReloadUnderLoad(t *testing.T, plane string) {
 	}
 }
 
-// A reloadFile is what the file of a turn is made from.
+// A reloadFile makes the configuration file of each turn.
 type reloadFile struct {
 	listen, other string
 	servers       []string // the first four stay, the others come and go
 }
 
-// text is the file of a turn.
+// text returns the configuration file of a turn.
 func (f reloadFile) text(turn int) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "service web\nlisten %s\nclients_max 4096\n", f.listen)
@@ -102,13 +102,13 @@ func (f reloadFile) text(turn int) string {
 	return b.String()
 }
 
-// clientOf is the address of the i-th client that is to be remembered.
+// clientOf returns the address of the i-th client.
 func clientOf(i int) string { return fmt.Sprintf("127.2.%d.%d", i/200, 1+i%200) }
 
 var rememberedAt = regexp.MustCompile(`remembered at server (\d+)`)
 
-// remembered is what explain tells of the clients: their servers' slots, "" for
-// one that is not known.
+// remembered returns the slot of each client's server as explain reports it, or "" for
+// an unknown client.
 func remembered(p *lab.Pen) map[string]string {
 	out := map[string]string{}
 	for i := range rememberedThere {
@@ -121,8 +121,8 @@ func remembered(p *lab.Pen) map[string]string {
 	return out
 }
 
-// httpServer answers one request a connection with its name, and returns its
-// address.
+// httpServer starts a server that answers one request a connection with its name, and
+// returns its address.
 func httpServer(t *testing.T, name string) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -151,7 +151,7 @@ func httpServer(t *testing.T, name string) string {
 	return ln.Addr().String()
 }
 
-// answerTo is the name of the server that answers a client's request.
+// answerTo returns the name of the server that answers a client's request.
 func answerTo(t *testing.T, at, from string) string {
 	t.Helper()
 	body, err := lab.Fetch(at, &net.TCPAddr{IP: net.ParseIP(from)})

@@ -15,15 +15,15 @@ import (
 )
 
 const (
-	// What a remembered client may cost in Pen's memory.
+	// memoryPerClient bounds Pen's memory for each remembered client.
 	memoryPerClient = 256
-	// stopAtMost is for the end without a table to save, which takes a tenth of a
-	// second where the machine is not busy.
+	// stopAtMost bounds a stop without a table to save, which takes a tenth of a second
+	// on an idle machine.
 	stopAtMost = 5 * time.Second
 )
 
-// A Pen with a large client table starts with what it has saved, serves, and saves
-// it again at its end; without a file to save it ends at once.
+// A Pen with a large client table restores it at the start, serves, and saves it when
+// it stops. Without a table file it stops at once.
 func TestRestoredClients(t *testing.T) {
 	server := httpServer(t, "server")
 	listen := testenv.Unused(t)
@@ -69,12 +69,12 @@ func TestRestoredClients(t *testing.T) {
 	}
 }
 
-// restoredClient is the address of the i-th client.
+// restoredClient returns the address of the i-th client.
 func restoredClient(i int) netip.Addr {
 	return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
 }
 
-// saveClients makes the file of a Pen that has seen many clients at a server.
+// saveClients writes the table file of a Pen that remembers many clients of one server.
 func saveClients(t *testing.T, name, server string) {
 	t.Helper()
 	table := client.New(*manyClients)

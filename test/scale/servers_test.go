@@ -16,13 +16,12 @@ import (
 const (
 	manyServices  = 100
 	serversEach   = 100
-	reloadAtMost  = 10 * time.Second // a second is wanted; this machine may be busy
+	reloadAtMost  = 10 * time.Second // a second is the aim; this machine may be busy
 	memoryForMany = 300 << 20
 )
 
-// Ten thousand servers in a hundred services, or in a single one: a change in
-// each service is soon made, memory stays under its bound, and clients are
-// served. So it is while each server is checked.
+// With ten thousand servers in a hundred services, or in one, Pen reloads quickly,
+// stays below a bound of memory, and serves clients, also while it checks each server.
 func TestManyServers(t *testing.T) {
 	for _, c := range []struct {
 		name     string
@@ -84,8 +83,8 @@ func testManyServers(t *testing.T, services int, check string) {
 	}
 }
 
-// manyServersText is the file of ten thousand servers at addresses of their own.
-// In each service the one of a slot has another weight.
+// manyServersText returns a configuration of ten thousand servers, each at an address
+// of its own. In each service the server with slot heavy has another weight.
 func manyServersText(listen []string, port, check string, heavy int) string {
 	var b strings.Builder
 	each := manyServices * serversEach / len(listen)

@@ -14,9 +14,9 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// pen [-plain] ARG... starts Pen in the foreground on a free address, $PEN, with
-// a control socket, $CTL, and waits until it listens. Operands are servers.
-// -plain is the program without the race detector.
+// pen [-plain] ARG... starts Pen in the foreground on a free address, $PEN, with a
+// control socket, $CTL, and waits until it listens. Operands are servers. With -plain
+// it is the program without the race detector.
 func startPen(ts *testscript.TestScript, neg bool, args []string) {
 	w := worldOf(ts)
 	program := lab.Program
@@ -60,7 +60,7 @@ func signalPen(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(worldOf(ts).pen.Process.Signal(s))
 }
 
-// ended [CODE] waits for Pen's end and checks its exit code, 0 if none is given.
+// ended [CODE] waits until Pen has ended, and checks its exit code, 0 by default.
 func penEnded(ts *testscript.TestScript, _ bool, args []string) {
 	w := worldOf(ts)
 	testenv.Eventually(ts, "Pen's end", func() bool { return hasEnded(w) })
@@ -73,8 +73,8 @@ func penEnded(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// logged TEXT waits until Pen's log contains a text. ! logged ends Pen, so that
-// its log is whole, and checks that it does not.
+// logged TEXT waits until Pen's log contains a text. ! logged TEXT stops Pen, so that
+// its log is complete, and checks that it does not contain the text.
 func logged(ts *testscript.TestScript, neg bool, args []string) {
 	has := func() bool { return strings.Contains(lab.ReadFile(worldOf(ts).log), args[0]) }
 	if neg {
@@ -108,12 +108,12 @@ func eventually(ts *testscript.TestScript, neg bool, args []string) {
 	})
 }
 
-// until COMMAND runs a command of the shell until it succeeds.
+// until COMMAND runs a shell command until it succeeds.
 func until(ts *testscript.TestScript, neg bool, args []string) {
 	testenv.Eventually(ts, strings.Join(args, " "), func() bool { return ts.Exec("sh", "-c", strings.Join(args, " ")) == nil })
 }
 
-// endpid FILE ends the process of a pid file and waits for its end.
+// endpid FILE terminates the process of a pid file and waits until it has ended.
 func endPid(ts *testscript.TestScript, neg bool, args []string) {
 	pid, err := strconv.Atoi(strings.TrimSpace(ts.ReadFile(args[0])))
 	ts.Check(err)

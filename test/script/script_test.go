@@ -18,9 +18,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestScripts runs testdata: each starts servers and a Pen, and says
-// what must happen, on every plane. The commands are documented at the functions
-// below.
+// TestScripts runs each script on every plane. A script starts servers and a Pen, and
+// says what must happen. The functions in Cmds document the commands.
 func TestScripts(t *testing.T) {
 	for _, plane := range []string{"loop", "stream"} {
 		t.Run(plane, func(t *testing.T) { runScripts(t, plane) })
@@ -59,7 +58,7 @@ func runScripts(t *testing.T, plane string) {
 
 type worldKey struct{}
 
-// A world is what a script has started. Everything ends with the script.
+// A world is what a script has started. It is stopped at the end of the script.
 type world struct {
 	plane   string
 	servers map[string]*lab.NameServer
@@ -69,9 +68,9 @@ type world struct {
 	wrk     *wrkLoad
 	pen     *exec.Cmd
 	penDone chan error
-	log     string // file with what Pen said
+	log     string // file with Pen's log
 	listen  string
-	ca      *testenv.Authority // who signs certificates, once there is one
+	ca      *testenv.Authority // signs certificates; nil until it is needed
 }
 
 func newWorld() *world {
@@ -104,8 +103,8 @@ func (w *world) close() {
 	}
 }
 
-// endDaemons ends what a script has sent to the background and, since it
-// failed, did not end itself: whose pid file is still there.
+// endDaemons kills the programs in the background that a failed script has left behind.
+// Their pid files are still there.
 func endDaemons(dir string) {
 	for _, name := range []string{"pid", "cpid", "jail/pid"} {
 		pid, err := strconv.Atoi(strings.TrimSpace(lab.ReadFile(filepath.Join(dir, name))))

@@ -15,9 +15,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// visit [-at ADDRESS] [-from IP] [-n COUNT] connects to Pen and prints who
-// answered, on one line if several times; "closed" is a connection without an
-// answer.
+// visit [-at ADDRESS] [-from IP] [-n COUNT] connects to Pen and prints the name of the
+// server that answers, or "closed" without an answer; several on one line.
 func visit(ts *testscript.TestScript, neg bool, args []string) {
 	at := worldOf(ts).listen
 	if len(args) >= 2 && args[0] == "-at" {
@@ -35,8 +34,7 @@ func visit(ts *testscript.TestScript, neg bool, args []string) {
 	fmt.Fprintln(ts.Stdout(), strings.Join(names, " "))
 }
 
-// tell [-from IP] TEXT sends Pen a text, with escapes as Go has them, and prints
-// all that comes back.
+// tell [-from IP] TEXT sends Pen a text, with Go's escapes, and prints the answer.
 func tell(ts *testscript.TestScript, neg bool, args []string) {
 	from, _ := visitFrom(ts, args[:len(args)-1])
 	text, err := strconv.Unquote(`"` + args[len(args)-1] + `"`)
@@ -69,7 +67,7 @@ func visitFrom(ts *testscript.TestScript, args []string) (from *net.TCPAddr, n i
 	return from, n
 }
 
-// hold NAME [-from IP] is a visit that stays; it prints who answered.
+// hold NAME [-from IP] is a visit whose connection stays open.
 func hold(ts *testscript.TestScript, neg bool, args []string) {
 	from, _ := visitFrom(ts, args[1:])
 	c, name := lab.Call(worldOf(ts).listen, from)
@@ -79,7 +77,7 @@ func hold(ts *testscript.TestScript, neg bool, args []string) {
 	fmt.Fprintln(ts.Stdout(), name)
 }
 
-// drop NAME ends a held visit; drop -ended NAME waits until Pen has ended it.
+// drop NAME closes a held connection; drop -ended NAME waits until Pen has closed it.
 func drop(ts *testscript.TestScript, neg bool, args []string) {
 	w := worldOf(ts)
 	if args[0] == "-ended" {

@@ -51,14 +51,14 @@ unix 1000000000 10.0.0.1 GET /
 	cache := filepath.Join(t.TempDir(), "cache")
 	for _, args := range [][]string{
 		{"-n", server.Addr.String(), "-c", cache},
-		{"-n", server.Addr.String(), "-c", cache}, // all is known by now
+		{"-n", server.Addr.String(), "-c", cache}, // all names are in the cache now
 		{"-n", server.Addr.String(), "-j", "1"},
 	} {
 		if out, errs := webresolve(t, in, args...); out != want || errs != "" {
 			t.Errorf("%v: %q, got\n%s\nwant\n%s", args, errs, out, want)
 		}
 	}
-	// Five addresses, asked for once without the cache and once with it.
+	// Five addresses, queried once without the cache and once with it.
 	if n := server.Asked(); n != 10 {
 		t.Errorf("%d questions, want 10", n)
 	}
@@ -69,8 +69,8 @@ unix 1000000000 10.0.0.1 GET /
 	}
 }
 
-// A DNS that does not answer costs a few questions, however many addresses
-// there are.
+// When DNS does not answer, webresolve sends few queries, however many addresses there
+// are.
 func TestWebresolveOffline(t *testing.T) {
 	server := testenv.DNS(t, func(netip.Addr) ([]string, bool) { return nil, false })
 	var in strings.Builder
@@ -84,7 +84,7 @@ func TestWebresolveOffline(t *testing.T) {
 	if !strings.Contains(errs, "webresolve: DNS did not answer; questions that were not asked: 99") {
 		t.Errorf("it says %q", errs)
 	}
-	// Twenty at once, each repeated once or twice, and one after a pause.
+	// Twenty at once, each repeated once or twice, and another one after a pause.
 	if n := server.Asked(); n > 500 {
 		t.Errorf("%d questions", n)
 	}

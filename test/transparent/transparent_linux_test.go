@@ -1,4 +1,4 @@
-// Package transparent_test wires machines as docs/transparent.md says, and tests that
+// Package transparent_test builds the network of docs/transparent.md, and tests that
 // servers see the addresses of clients.
 package transparent_test
 
@@ -38,7 +38,7 @@ type wiring struct {
 	rules, command, routes, checks string // what the document says
 }
 
-// newWiring makes the machines. The rules on Pen's are still to be made.
+// newWiring makes the machines, without the rules on Pen's.
 func newWiring(t *testing.T) *wiring {
 	t.Helper()
 	blocks := regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(lab.Document(t, "docs/transparent.md"), -1)
@@ -59,8 +59,9 @@ func newWiring(t *testing.T) *wiring {
 	return w
 }
 
-// serve has a server answer each connection, and each datagram, with its name
-// and the client that it sees, and wait for the connection's end.
+// serve starts a server that answers each connection, and each datagram, with its name
+// and the client's address as it sees it. It keeps connections open until the client
+// closes them.
 func (w *wiring) serve(t *testing.T, name, host string) {
 	t.Helper()
 	var ln net.Listener
@@ -105,8 +106,8 @@ func (w *wiring) serve(t *testing.T, name, host string) {
 	})
 }
 
-// ask connects to Pen from an address and returns what the server says. The
-// connection stays until the end of the test.
+// ask connects to Pen from an address and returns the server's answer. The connection
+// stays open until the end of the test.
 func (w *wiring) ask(t *testing.T, from, pen string) string {
 	t.Helper()
 	return w.askBy(t, "tcp", &net.TCPAddr{IP: net.ParseIP(from)}, pen)
@@ -140,8 +141,7 @@ func (w *wiring) askBy(t *testing.T, network string, from net.Addr, pen string) 
 	return strings.TrimSpace(line)
 }
 
-// wantSeen asks from addresses, all connected at once, and compares the
-// answers.
+// wantSeen connects from addresses, all at the same time, and compares the answers.
 func (w *wiring) wantSeen(t *testing.T, answers map[string]string) {
 	t.Helper()
 	for from, want := range answers {
@@ -155,13 +155,13 @@ func (w *wiring) wantSeen(t *testing.T, answers map[string]string) {
 	}
 }
 
-// A penAsUser is a Pen in the foreground.
+// A penAsUser is a Pen that runs as a user.
 type penAsUser struct {
 	plain bool
 	user  string
 }
 
-// With -u Pen must be without cgo, as the race detector is not.
+// With -u Pen must be built without cgo, which the race detector needs.
 var penUsers = []penAsUser{{false, ""}, {true, "nobody"}}
 
 // start starts Pen on its machine and waits until it listens.
@@ -173,8 +173,8 @@ func (p penAsUser) start(t *testing.T, w *wiring, args ...string) *lab.Pen {
 	return lab.StartPen(t, lab.Setup{Plain: p.plain, Args: append([]string{"-r"}, args...), Place: lab.Place{In: w.pen.In}})
 }
 
-// A transparentCase is a command line after --transparent, and which server
-// answers each client and what it sees.
+// A transparentCase is a command line after --transparent, and the answer to each
+// client: the server, and the address that it sees.
 type transparentCase struct {
 	name string
 	args []string
@@ -287,7 +287,7 @@ func transparentUDP6(t *testing.T, w *wiring) {
 	}
 }
 
-// Transparent mode at run time.
+// Transparent mode can be changed at run time, if Pen has the privilege.
 func TestTransparentAtRunTime(t *testing.T) {
 	w := newWiring(t)
 	w.pen.Run(t, "sh", "-ec", w.rules)
