@@ -245,20 +245,6 @@ func (d *Dispatcher) publish() {
 	}
 }
 
-// Blacklist leaves the server of a slot alone for a time from now, or takes it
-// back if that is 0. It reports whether there is such a server.
-func (d *Dispatcher) Blacklist(slot int, t time.Duration) bool {
-	d.mu.Lock()
-	defer d.unlock()
-	s := d.pool.At(slot)
-	if s != nil {
-		now := d.now()
-		d.pool.Blacklist(s, t, now)
-		d.offer(s, now)
-	}
-	return s != nil
-}
-
 // Kill ends a live flow. It reports whether there is one of this number.
 func (d *Dispatcher) Kill(id int) bool {
 	d.mu.Lock()
@@ -277,12 +263,13 @@ func (d *Dispatcher) Kill(id int) bool {
 // KillAll ends all live flows, as at the end of the time for draining.
 func (d *Dispatcher) KillAll() {
 	var all []Carrier
-	d.mu.Lock()
-	for f := range d.flows.live {
+	d.inSlices(func(f *Flow) bool {
 		all = append(all, f.carrier)
-	}
-	d.unlock()
-	for _, c := range all {
-		c.Kill(ByStop)
-	}
+		return true
+	}, func() {
+		for _, c := range all {
+			c.Kill(ByStop)
+		}
+		all = all[:0]
+	})
 }

@@ -195,3 +195,49 @@ func TestReserveConcurrently(t *testing.T) {
 		}
 	}
 }
+
+// A traced carrier notes during which hold of the lock its flow was visited.
+type traced struct {
+	carrier
+	visit func()
+}
+
+func (c *traced) Traffic() Traffic {
+	c.visit()
+	return c.moved
+}
+
+// Whatever walks over all flows visits at most a slice of them in one hold of the lock.
+func TestWalksHoldTheLockForASlice(t *testing.T) {
+	const n = 5000
+	cfg := config(3)
+	cfg.ConnMax, cfg.ClientsMax, cfg.IdleTimeout = n, n, time.Hour
+	clk := &clock{}
+	d := New(cfg, clk.now)
+	visits := map[uint64]int{} // by hold
+	visit := func() { visits[d.mu.locked]++ }
+	for i := range n {
+		f, err := d.Admit(from(i), &traced{visit: visit})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Next()
+		f.Up()
+	}
+	for name, walk := range map[string]func(){
+		"Sweep": d.Sweep, "Servers": func() { d.Servers() }, "Status": func() { d.Status() },
+	} {
+		clear(visits)
+		walk()
+		all, most := 0, 0
+		for _, visited := range visits {
+			all, most = all+visited, max(most, visited)
+		}
+		if all < n || most > 2*sliceChunks*chunkFlows { // Status asks each flow twice
+			t.Errorf("%s: %d visits, up to %d in one hold of the lock", name, all, most)
+		}
+	}
+	if holds := locks(d, d.KillAll); holds < n/(sliceChunks*chunkFlows) {
+		t.Errorf("KillAll takes the lock %d times", holds)
+	}
+}

@@ -91,12 +91,12 @@ func TestSweepInSlices(t *testing.T) {
 	}
 	clk.t = 2 * time.Second
 	s := &sweep{d: d}
-	if !s.begin() {
+	if !s.start() {
 		t.Fatal("there is nothing to look at")
 	}
 	first := true
-	d.inSlices(s.look, func() {
-		s.act()
+	d.inSlices(s.visit, func() {
+		s.apply()
 		if first {
 			first = false
 			cfg.IdleTimeout = time.Hour
