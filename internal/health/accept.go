@@ -12,9 +12,9 @@ import (
 	"pen/internal/wire"
 )
 
-// Serve takes the connections of agents until ctx is done, and closes the
-// listener. When it returns, every connection is closed and nothing that it
-// started is running. It blocks, and can be called once.
+// Serve accepts connections of agents until ctx is done, and closes the listener. When it
+// returns, every connection is closed and all its goroutines have ended. It blocks, and
+// must be called only once.
 func (r *Receiver) Serve(ctx context.Context, ln net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
@@ -68,8 +68,8 @@ func (r *Receiver) admit(c net.Conn) *reporter {
 	return p
 }
 
-// serve reads lines until the connection ends, or is silent for the time in
-// which a line should have come.
+// serve reads lines until the connection closes, or brings no line for as long as the
+// server may be silent.
 func (r *Receiver) serve(ctx context.Context, p *reporter, c net.Conn) {
 	stop := context.AfterFunc(ctx, func() { c.Close() })
 	defer func() {
@@ -91,7 +91,7 @@ func (r *Receiver) serve(ctx context.Context, p *reporter, c net.Conn) {
 		line, err := readAgentLine(lines)
 		switch {
 		case errors.Is(err, errLongLine), errors.Is(err, errNoEnd), wire.IsHTTPLine(line):
-			r.bad(p)
+			r.countBad(p)
 			return
 		case err != nil || line != "" && !r.line(p, line):
 			return

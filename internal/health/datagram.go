@@ -12,8 +12,7 @@ import (
 	"pen/internal/names"
 )
 
-// sendExpectDatagram sends a datagram and reads others until what is expected
-// is in one of them.
+// sendExpectDatagram sends a datagram and reads replies until one has the expected text.
 func sendExpectDatagram(c net.Conn, s check.Spec) (string, error) {
 	if _, err := io.WriteString(c, s.Send); err != nil {
 		return "", err
@@ -35,8 +34,8 @@ func sendExpectDatagram(c net.Conn, s check.Spec) (string, error) {
 	}
 }
 
-// askDNS asks for the IPv4 addresses of a name. An answer that there are none
-// is good: what is checked is the server, not the name.
+// askDNS queries the IPv4 addresses of a name. A reply without any is fine: the check is of
+// the server, not of the name.
 func askDNS(c net.Conn, name string) (string, error) {
 	question := new(dns.Msg).SetQuestion(dns.Fqdn(name), dns.TypeA)
 	packet, err := question.Pack()

@@ -16,14 +16,14 @@ import (
 
 const (
 	maxOutput = 4 << 10 // bytes of a program's output that are kept
-	// leftover is how long the output of a program that has ended is waited
-	// for, when others that it started still hold it.
-	leftover = 100 * time.Millisecond
+	// outputDelay bounds the wait for the output of a program that has ended while
+	// programs that it started still have it open.
+	outputDelay = 100 * time.Millisecond
 )
 
-// runProgram runs the operator's program with the server's address and port.
-// It has no input, and an environment of its own. Programs that it starts, but
-// for those that leave its process group, end with it.
+// runProgram runs the operator's program with the server's address and port. The program
+// has no input, and a minimal environment. The programs that it starts are killed with it,
+// except those that leave its process group.
 func runProgram(ctx context.Context, t Target) (string, error) {
 	address, port := t.Path, "0"
 	if t.Path == "" {
@@ -40,7 +40,7 @@ func runProgram(ctx context.Context, t Target) (string, error) {
 	cmd.Stdout, cmd.Stderr = &out, &out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return killGroup(cmd) }
-	cmd.WaitDelay = leftover
+	cmd.WaitDelay = outputDelay
 	if err := cmd.Start(); err != nil {
 		return "", err
 	}
@@ -58,7 +58,7 @@ func runProgram(ctx context.Context, t Target) (string, error) {
 	return out.line(), nil
 }
 
-// killGroup ends a program with all that it started.
+// killGroup kills a program and all programs of its group.
 func killGroup(cmd *exec.Cmd) error {
 	if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL); err != nil {
 		return os.ErrProcessDone
@@ -66,7 +66,7 @@ func killGroup(cmd *exec.Cmd) error {
 	return nil
 }
 
-// head keeps the beginning of what is written to it.
+// head keeps the first maxOutput bytes written to it.
 type head struct{ kept []byte }
 
 func (h *head) Write(b []byte) (int, error) {

@@ -1,10 +1,9 @@
-// Package health asks servers whether they work, and tells who wants to know
-// when the answer changes. What to ask, and what to conclude, is decided by
-// package check.
+// Package health runs the health checks of servers and reports changes of their state.
+// Package check decides what a check sends and what its result means.
 //
-// A failure counts against a server only if it is the server's: not when this
-// process was stopped or starved while it waited, and not when this machine
-// lacked what a check needs.
+// A failed check counts against a server only if the server is at fault: not when this
+// process was stopped or starved while it waited, and not when this machine lacked
+// something that the check needs.
 package health
 
 import (
@@ -21,13 +20,13 @@ import (
 type Key struct {
 	Addr netip.AddrPort // where Path is empty
 	Path string         // of a Unix socket
-	Host string         // the server's name, where that has several addresses
+	Host string         // the server's name, if that has several addresses
 	Spec check.Spec
-	// Preamble is what the server expects on a connection before anything else.
+	// Preamble is what the server expects first on a connection.
 	Preamble edge.Preamble
 }
 
-// at is where the check connects to.
+// at is the address that the check connects to.
 func (k Key) at() netip.AddrPort {
 	if k.Spec.Port != 0 {
 		return netip.AddrPortFrom(k.Addr.Addr(), uint16(k.Spec.Port))
@@ -35,7 +34,7 @@ func (k Key) at() netip.AddrPort {
 	return k.Addr
 }
 
-// address is at, or the path, for people.
+// address is at, or the path, for messages.
 func (k Key) address() string {
 	if k.Path != "" {
 		return k.Path
@@ -43,32 +42,32 @@ func (k Key) address() string {
 	return k.at().String()
 }
 
-// A Subscriber is a server of a service, under its names there.
+// A Subscriber is a server of a service, by its names there.
 type Subscriber struct {
 	Service, Server string
 }
 
-// A Target is a check with those who share it.
+// A Target is a check and the servers that share it.
 type Target struct {
 	Key
-	// Others are more addresses of the same server, with Key's port: it works if
-	// one of them does.
+	// Others are more addresses of the same server, at Key's port: the server is up if
+	// one of them answers.
 	Others      []netip.Addr
 	Subscribers []Subscriber
 }
 
-// services are the names of the services, separated by commas; that of the
-// service without a name is default.
+// services are the names of the services, separated by commas; the one without a name is
+// called default.
 func (t Target) services() string {
 	return join(t.Subscribers, func(s Subscriber) string { return cmp.Or(s.Service, "default") })
 }
 
-// servers are the server's names in them, likewise.
+// servers are the server's names in the services, separated by commas.
 func (t Target) servers() string {
 	return join(t.Subscribers, func(s Subscriber) string { return s.Server })
 }
 
-// join writes names, each once.
+// join lists names, each once.
 func join(all []Subscriber, name func(Subscriber) string) string {
 	var names []string
 	for _, s := range all {

@@ -8,27 +8,27 @@ import (
 	"pen/internal/check"
 )
 
-// slack is how much longer than its timeout a check may take that was not
-// delayed: programs are waited for.
-const slack = 2*leftover + 50*time.Millisecond
+// slack is how much longer than its timeout a check may take without having been delayed:
+// programs are given time to exit.
+const slack = 2*outputDelay + 50*time.Millisecond
 
-// patience is for how long this machine may lack something without a word, and
-// the time between words.
-const patience = time.Minute
+// shortageTime is how long a shortage on this machine must last before it is logged, and
+// the time between two such lines.
+const shortageTime = time.Minute
 
-// news is what there is to tell after a check.
+// news is what must be reported after a check.
 type news struct {
-	changed bool
-	passed  bool // and the server is up
-	state   check.State
-	report  *check.Report // a new one
-	log     bool
-	leftOut int // changes of which no line told
-	short   bool
-	result  check.Result
+	changed  bool
+	passed   bool // and the server is up
+	state    check.State
+	report   *check.Report // a new one, or nil
+	log      bool
+	leftOut  int  // changes that were not logged
+	shortage bool // must be logged
+	result   check.Result
 }
 
-// judge takes an outcome and returns what is new.
+// judge records an outcome and returns what is new.
 func (m *Monitor) judge(t *target, o Outcome) (n news) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -49,7 +49,7 @@ func (m *Monitor) judge(t *target, o Outcome) (n news) {
 	case o.Verdict == check.Silent:
 	case o.Verdict == check.Local:
 		s.Local++
-		n.short = m.shortage(t, now)
+		n.shortage = m.shortage(t, now)
 	case o.Verdict == check.Failed && o.Report == nil && m.wasLate(t, now):
 		s.Ignored++
 		s.Reason += "; ignored, since this process was late"
@@ -70,28 +70,28 @@ func (m *Monitor) judge(t *target, o Outcome) (n news) {
 	return n
 }
 
-// wasLate reports whether a check may have failed since this process did not
-// get to it in time.
+// wasLate reports whether a check may have failed because this process did not run in
+// time.
 func (m *Monitor) wasLate(t *target, now time.Time) bool {
 	tolerance := t.Spec.Timeout / 5
 	return m.pulse.lost-t.lost >= tolerance || now.Sub(t.began) > t.Spec.Timeout+tolerance+slack
 }
 
-// shortage reports whether it is time to speak of a lack on this machine.
+// shortage reports whether a shortage on this machine must be logged now.
 func (m *Monitor) shortage(t *target, now time.Time) bool {
 	if t.short.IsZero() {
 		t.short = now
 	}
-	if now.Sub(t.short) < patience || now.Sub(m.said) < patience {
+	if now.Sub(t.short) < shortageTime || now.Sub(m.shortageLogged) < shortageTime {
 		return false
 	}
-	m.said = now
+	m.shortageLogged = now
 	return true
 }
 
-// tell calls the functions of the Options, and logs.
-func (m *Monitor) tell(t Target, n news) {
-	if n.short {
+// publish logs what is new and calls the functions of the Options.
+func (m *Monitor) publish(t Target, n news) {
+	if n.shortage {
 		m.opt.Log.Warn("server checks can't be made, for want of something on this machine",
 			"services", t.services(), "address", t.address(), "reason", n.result.Reason)
 	}
@@ -123,7 +123,7 @@ func logChange(log *slog.Logger, t Target, n news) {
 	logState(log, n.state, n.leftOut, args)
 }
 
-// logState writes that the checks of a server say something else now.
+// logState logs a change of a server's state.
 func logState(log *slog.Logger, s check.State, leftOut int, args []any) {
 	if leftOut > 0 {
 		args = append(args, "left_out", leftOut)
@@ -140,24 +140,23 @@ const (
 	journalLines = 6
 )
 
-// A journal bounds the lines of a server that is up and down all the time: so
-// many in a time. When that is over, one line tells of the present state and
-// how much was left out.
+// A journal bounds the log lines about a server that goes up and down all the time, to
+// journalLines in each journalTime. After that time one line gives the present state and
+// how many changes were left out.
 type journal struct {
-	begun   time.Time
+	started time.Time
 	lines   int
 	leftOut int
 }
 
-// admit reports whether a line is to be written now, and how many were left out
-// before it.
+// admit reports whether to write a line now, and how many were left out before it.
 func (j *journal) admit(now time.Time, changed bool) (write bool, leftOut int) {
-	over := now.Sub(j.begun) >= journalTime
+	over := now.Sub(j.started) >= journalTime
 	switch {
 	case !changed && (j.leftOut == 0 || !over):
 		return false, 0
 	case over:
-		j.begun, j.lines = now, 0
+		j.started, j.lines = now, 0
 	case j.lines == journalLines:
 		j.leftOut++
 		return false, 0

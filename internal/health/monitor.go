@@ -14,30 +14,29 @@ import (
 
 const defaultParallel = 128
 
-// Options say how a Monitor works.
+// Options configure a Monitor.
 type Options struct {
 	Log *slog.Logger
-	// OnChange is told of each change of a check's state, and OnReport of each
-	// report of an agent that differs from its last one; either may be nil. Of a
-	// check that is dry_run they are told nothing. The calls for one key come
-	// one after the other, those for several keys from several goroutines. They
-	// must return soon, and must not wait for Set or Close.
+	// OnChange is called with each change of a check's state, and OnReport with each
+	// report of an agent that differs from its last one. Either may be nil. Neither is
+	// called for a check that is dry_run. Calls for one key come one after the other,
+	// calls for several keys from several goroutines. They must return soon, and must
+	// not wait for Set or Close.
 	OnChange func(Key, check.State)
-	// OnPass is told of each check that passes while its state is up.
+	// OnPass is called with each check that passes while its state is up.
 	OnPass   func(Key)
 	OnReport func(Key, check.Report)
 	Probe    Prober           // nil is the function Probe
 	Now      func() time.Time // nil is time.Now
-	Parallel int              // checks under way at once; 0 is 128
+	Parallel int              // checks that run at once; 0 is 128
 }
 
-// A Monitor checks servers, each in its interval. One goroutine keeps the time
-// for all; there is one more for each check that is under way. Its methods may
-// be called from any goroutine.
+// A Monitor checks servers, each at its interval. One goroutine schedules all checks; each
+// running check has one more. Its methods may be called from any goroutine.
 type Monitor struct {
-	opt     Options
-	wake    chan struct{}
-	running sync.WaitGroup
+	opt        Options
+	wake       chan struct{}
+	goroutines sync.WaitGroup
 
 	setting sync.Mutex // held by Set and Close; guards the next two
 	cancel  context.CancelFunc
@@ -47,17 +46,18 @@ type Monitor struct {
 	targets map[Key]*target
 	order   []*target          // as they were set
 	waiting heap.Heap[*target] // the one that is due first on top
-	busy    int                // checks under way
+	running int                // checks
 	pulse   pulse
-	said    time.Time // when a shortage of ours was last logged
+
+	shortageLogged time.Time // the last time
 }
 
-// A target is a check and what is known. It is in the queue, or under way.
+// A target is a check and what is known of it. It is waiting or running.
 type target struct {
 	Target
 	machine check.Machine
-	status  Status    // without what is above
-	short   time.Time // since when this machine has lacked what the check needs
+	status  Status    // without the fields above
+	short   time.Time // since when this machine has lacked something that the check needs
 	journal journal
 
 	due    time.Time
@@ -65,8 +65,8 @@ type target struct {
 	began  time.Time
 	lost   time.Duration // of the pulse when it began
 	cancel context.CancelFunc
-	ended  chan struct{} // closed when the check is over; nil while none is under way
-	gone   bool          // nobody wants to know any more
+	ended  chan struct{} // closed when the running check has ended; nil if none runs
+	gone   bool          // removed by Set
 }
 
 // A Status is what is known of a target.
@@ -74,15 +74,15 @@ type Status struct {
 	Target
 	State    check.State
 	Since    time.Time     // of the state
-	Checked  time.Time     // when the last check ended; zero before there was one
+	Checked  time.Time     // when the last check ended; zero before the first one
 	Reason   string        // of its result
 	Duration time.Duration // of the last check
-	Report   *check.Report // an agent's last; nil if there was none. Not to be changed
+	Report   *check.Report // the last one of an agent, or nil; must not be changed
 
 	Checks      uint64
 	Failures    uint64 // that counted
-	Ignored     uint64 // failures that did not, since this process was late
-	Local       uint64 // checks that could not be made, for lack of something on this machine
+	Ignored     uint64 // failures that did not count, since this process was late
+	Local       uint64 // checks that this machine lacked something for
 	Transitions uint64 // changes of state
 }
 
@@ -103,12 +103,11 @@ func New(o Options) *Monitor {
 	}
 }
 
-// Set makes the targets the ones that are checked. Those whose keys were there
-// before go on as they are, with the new subscribers; new ones begin at some
-// time in their first interval; of those that are not there any more nothing is
-// heard once Set has returned, so it waits for their checks, which are broken
-// off, and for the functions of the Options. Targets with equal keys become
-// one. After Close it does nothing.
+// Set replaces the targets. Those whose keys were set before keep their state and get the
+// new subscribers. New ones are first checked at a random time in their first interval.
+// The others are removed: Set cancels their checks and waits for them and for the functions
+// of the Options, which are not called for them any more once Set has returned. Targets with
+// equal keys become one. After Close it does nothing.
 func (m *Monitor) Set(targets []Target) {
 	m.setting.Lock()
 	defer m.setting.Unlock()
@@ -121,12 +120,12 @@ func (m *Monitor) Set(targets []Target) {
 	if m.cancel == nil {
 		ctx, cancel := context.WithCancel(context.Background())
 		m.cancel = cancel
-		m.running.Go(func() { m.run(ctx) })
+		m.goroutines.Go(func() { m.run(ctx) })
 	}
-	m.poke()
+	m.wakeUp()
 }
 
-// replace does what Set says, and returns what to wait for.
+// replace does the work of Set, and returns what Set must wait for.
 func (m *Monitor) replace(targets []Target) (ending []chan struct{}) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -162,7 +161,7 @@ func (m *Monitor) replace(targets []Target) (ending []chan struct{}) {
 	return ending
 }
 
-// Close breaks off all checks and waits for them.
+// Close cancels all checks and waits for them.
 func (m *Monitor) Close() {
 	m.setting.Lock()
 	defer m.setting.Unlock()
@@ -170,11 +169,10 @@ func (m *Monitor) Close() {
 	if m.cancel != nil {
 		m.cancel()
 	}
-	m.running.Wait()
+	m.goroutines.Wait()
 }
 
-// States returns what is known of the targets, in the order in which they were
-// set.
+// States returns what is known of the targets, in the order of Set.
 func (m *Monitor) States() []Status {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -185,7 +183,7 @@ func (m *Monitor) States() []Status {
 	return all
 }
 
-// Status returns what is known of one target; ok is whether there is one.
+// Status returns what is known of one target; ok is false if there is none.
 func (m *Monitor) Status(k Key) (s Status, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -203,8 +201,8 @@ func (t *target) known() Status {
 	return s
 }
 
-// poke has the scheduler look again at what there is to do.
-func (m *Monitor) poke() {
+// wakeUp makes the scheduler look for due checks again.
+func (m *Monitor) wakeUp() {
 	select {
 	case m.wake <- struct{}{}:
 	default:

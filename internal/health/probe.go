@@ -18,21 +18,21 @@ import (
 	"pen/internal/wire"
 )
 
-// maxBytes is how much is read of what a server says in one check.
+// maxBytes bounds what is read from a server in one check.
 const maxBytes = 64 << 10
 
-// An Outcome is a check's result, and what an agent said.
+// An Outcome is a check's result, and an agent's report.
 type Outcome struct {
 	check.Result
-	Report *check.Report // of an agent that answered; otherwise nil
+	Report *check.Report // of an agent that replied; otherwise nil
 }
 
-// A Prober makes one check. It blocks until the check has ended: that is soon
-// after its timeout, or after ctx is done. It is called from many goroutines.
+// A Prober runs one check. It blocks until the check has ended, which is soon after its
+// timeout, or after ctx is done. Many goroutines may call it at once.
 type Prober func(ctx context.Context, t Target) Outcome
 
-// Probe is the [Prober] that asks the server. When it returns it has closed and
-// ended all that it made.
+// Probe is the [Prober] for real servers. When it returns, all its connections are closed
+// and its programs have ended.
 func Probe(ctx context.Context, t Target) Outcome {
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, t.Spec.Timeout)
@@ -59,8 +59,8 @@ func Probe(ctx context.Context, t Target) Outcome {
 	return o
 }
 
-// result judges how a check ended. An agent that can't be asked says nothing:
-// whether the server answers is for other checks.
+// result judges how a check ended. An agent that does not reply says nothing about its
+// server: that is for other checks.
 func result(spec check.Spec, report *check.Report, reason string, err error) check.Result {
 	switch {
 	case err != nil && isLocal(err, spec.Kind):
@@ -82,9 +82,9 @@ func result(spec check.Spec, report *check.Report, reason string, err error) che
 	return r
 }
 
-// eachAddress asks at the addresses of a server until one can be connected to, or,
-// by datagrams, answers. The error is that of the last one. Each has its share of
-// the time.
+// eachAddress tries the addresses of a server until one accepts a connection, or, with
+// datagrams, replies. Each gets an equal share of the time. The error is that of the last
+// one tried.
 func eachAddress(ctx context.Context, t Target, ask func(ctx context.Context, t Target) error) error {
 	var unreachable *connectError
 	others := t.Others
@@ -104,12 +104,12 @@ func eachAddress(ctx context.Context, t Target, ask func(ctx context.Context, t 
 	}
 }
 
-// A connectError is why there is no connection to check.
+// A connectError is the reason why there is no connection.
 type connectError struct{ error }
 
 func (e *connectError) Unwrap() error { return e.error }
 
-// ask makes a check by one connection. reason is what is good about it.
+// ask runs a check over one connection. reason describes its success.
 func ask(ctx context.Context, t Target) (reason string, err error) {
 	c, err := dial(ctx, t)
 	if err != nil {
@@ -144,8 +144,8 @@ func ask(ctx context.Context, t Target) (reason string, err error) {
 	return "connected", nil
 }
 
-// dial connects, and begins the connection as the server expects it. It gives no
-// more than maxBytes, and nothing once ctx is done.
+// dial connects and sends the preamble that the server expects. At most maxBytes can be
+// read from the connection, and nothing once ctx is done.
 func dial(ctx context.Context, t Target) (net.Conn, error) {
 	c, err := sock.Dial(ctx, sock.Target{Addr: t.at(), Path: t.Path, Datagram: t.Spec.IsDatagram(), Timeout: t.Spec.Timeout})
 	if err != nil {
@@ -159,13 +159,13 @@ func dial(ctx context.Context, t Target) (net.Conn, error) {
 	if deadline, ok := ctx.Deadline(); ok {
 		c.SetDeadline(deadline)
 	}
-	over := time.Unix(1, 0)
-	stop := context.AfterFunc(ctx, func() { c.SetDeadline(over) })
+	past := time.Unix(1, 0)
+	stop := context.AfterFunc(ctx, func() { c.SetDeadline(past) })
 	return &limited{Conn: c, left: maxBytes, stop: stop}, nil
 }
 
-// open sends the PROXY header and begins TLS, if the server expects these. The
-// header says that this is the sender's own connection.
+// open sends the PROXY header and starts TLS, if the server expects these. The header
+// says that the connection is the sender's own (LOCAL).
 func open(ctx context.Context, c net.Conn, t Target) (net.Conn, error) {
 	if t.Preamble == (edge.Preamble{}) {
 		return c, nil
@@ -181,7 +181,7 @@ func open(ctx context.Context, c net.Conn, t Target) (net.Conn, error) {
 	return secure, nil
 }
 
-// headed puts a header before each datagram.
+// headed prepends a header to each datagram.
 type headed struct {
 	net.Conn
 	header []byte
@@ -194,7 +194,7 @@ func (h *headed) Write(b []byte) (int, error) {
 
 var errTooMuch = fmt.Errorf("more than %d bytes", maxBytes)
 
-// limited is a connection that gives a limited number of bytes.
+// limited is a connection from which only a limited number of bytes can be read.
 type limited struct {
 	net.Conn
 	left int
@@ -215,17 +215,16 @@ func (l *limited) Close() error {
 	return l.Conn.Close()
 }
 
-// isLocal reports whether it was for lack of something on this machine that a
-// check could not be made.
+// isLocal reports whether a check failed because this machine lacked something.
 func isLocal(err error, kind check.Kind) bool {
 	if errors.Is(err, syscall.EAGAIN) || errors.Is(err, sock.ErrBusy) {
-		// Too many processes; or a server that has accepted nobody all the time.
+		// Too many processes, or a Unix server whose queue was full all the time.
 		return kind == check.Exec
 	}
 	return sock.IsLocal(err) || errors.Is(err, syscall.ENETDOWN)
 }
 
-// explain says in a few words why a check failed.
+// explain returns in a few words why a check failed.
 func explain(err error, timeout time.Duration) string {
 	var mismatch *unexpected
 	var errno syscall.Errno
@@ -242,7 +241,7 @@ func explain(err error, timeout time.Duration) string {
 	return check.Reason(err.Error())
 }
 
-// unexpected is the error that a server said something else.
+// unexpected is the error for a reply that differs from what was expected.
 type unexpected struct {
 	want string
 	got  []byte

@@ -14,11 +14,11 @@ import (
 	"pen/internal/sock"
 )
 
-// anybody logs in to databases where the operator names no user. Whether it is
-// let in does not matter.
-const anybody = "pen"
+// defaultUser logs in to databases where the operator names no user. The check passes even
+// if the login is refused.
+const defaultUser = "pen"
 
-// askSMTP greets a mail server (RFC 5321, sections 3.1 and 3.2) and takes its leave.
+// askSMTP greets a mail server (RFC 5321, sections 3.1 and 3.2) and quits.
 func askSMTP(c net.Conn, hello string) (string, error) {
 	if hello == "" {
 		hello = literal(c)
@@ -33,13 +33,13 @@ func askSMTP(c net.Conn, hello string) (string, error) {
 	if _, _, err := r.ReadResponse(250); err != nil {
 		return "", err
 	}
-	io.WriteString(c, "QUIT\r\n") // lest the server logs a lost connection
+	io.WriteString(c, "QUIT\r\n") // else the server logs a lost connection
 	r.ReadResponse(221)
 	return "250", nil
 }
 
-// literal is this side's address as a mail server takes it in the place of a
-// name (RFC 5321, section 4.1.3).
+// literal is this side's address as an address literal, which a mail server accepts
+// instead of a name (RFC 5321, section 4.1.3).
 func literal(c net.Conn) string {
 	switch addr := sock.AddrPort(c.LocalAddr()).Addr().Unmap().WithZone(""); {
 	case addr.Is4():
@@ -50,8 +50,8 @@ func literal(c net.Conn) string {
 	return "localhost"
 }
 
-// askRedis sends PING, as an inline command. A server that wants a password first
-// works as well.
+// askRedis sends PING as an inline command. A server that wants a password first passes
+// too.
 func askRedis(c net.Conn) (string, error) {
 	if _, err := io.WriteString(c, "PING\r\n"); err != nil {
 		return "", err
@@ -68,14 +68,14 @@ func askRedis(c net.Conn) (string, error) {
 	return "", &unexpected{"+PONG", []byte(line)}
 }
 
-// askPostgreSQL begins to log in (PostgreSQL manual, "Message Flow", Start-up) and
-// leaves when the server asks for a password, or has none to ask for. Without a user
-// it need not be let in.
+// askPostgreSQL starts to log in (PostgreSQL manual, "Message Flow", Start-up) and leaves
+// when the server asks for a password or wants none. If the operator names no user, a
+// refusal passes too.
 func askPostgreSQL(c net.Conn, user string) (string, error) {
 	const version = 3 << 16
 	name := user
 	if name == "" {
-		name = anybody
+		name = defaultUser
 	}
 	params := "user\x00" + name + "\x00application_name\x00pen\x00\x00"
 	start := binary.BigEndian.AppendUint32(nil, uint32(8+len(params)))
@@ -105,9 +105,8 @@ func askPostgreSQL(c net.Conn, user string) (string, error) {
 	return "", &unexpected{"an answer to the start of a session", head[:]}
 }
 
-// postgreSQLError judges an error message: fields, each of a letter and a text with
-// a zero byte behind it. That a login is refused (class 28) is what a server says
-// that works.
+// postgreSQLError judges an error message, whose fields are a letter and a zero-terminated
+// text each. A server that refuses a login (class 28) works.
 func postgreSQLError(body []byte, user string) (string, error) {
 	code, message := "", ""
 	for field := range strings.SplitSeq(string(body), "\x00") {
@@ -123,7 +122,7 @@ func postgreSQLError(body []byte, user string) (string, error) {
 	return "", fmt.Errorf("error %s: %s", code, message)
 }
 
-// What a MySQL server's packets begin with, and capabilities of the client (MySQL
+// The first bytes of a MySQL server's packets, and the client's capabilities (MySQL
 // internals, "Connection Phase").
 const (
 	mysqlOK      = 0x00
@@ -136,12 +135,12 @@ const (
 	mysqlNative       = "mysql_native_password"
 )
 
-// refusedLogins are the errors by which a MySQL server refuses a user: it works.
+// refusedLogins are the error codes of a MySQL server that works and refuses a user.
 var refusedLogins = []uint16{1044, 1045, 1251, 1524, 1698, 1862, 3118, 4151}
 
-// askMySQL logs in without a password and leaves. A check that went away before that
-// would have the server refuse this host after max_connect_errors of them. Without
-// a user it need not be let in.
+// askMySQL logs in without a password and leaves. It must try to log in: after
+// max_connect_errors connections without an attempt the server would refuse this host. If
+// the operator names no user, a refusal passes too.
 func askMySQL(c net.Conn, user string) (string, error) {
 	greeting, seq, err := mysqlPacket(c)
 	if err != nil {
@@ -152,7 +151,7 @@ func askMySQL(c net.Conn, user string) (string, error) {
 	}
 	name := user
 	if name == "" {
-		name = anybody
+		name = defaultUser
 	}
 	login := binary.LittleEndian.AppendUint32(nil, mysqlCapabilities)
 	login = binary.LittleEndian.AppendUint32(login, 1<<24) // longest packet
@@ -173,7 +172,7 @@ func askMySQL(c net.Conn, user string) (string, error) {
 			writeMySQL(c, 0, []byte{1}) // COM_QUIT
 			return "login succeeded", nil
 		case mysqlSwitch, mysqlMore:
-			// Another way to log in, for which no password is a zero byte.
+			// Another authentication method, in which a zero byte means no password.
 			login = []byte{0}
 			if plugin, _, _ := strings.Cut(string(answer[1:]), "\x00"); plugin == mysqlNative {
 				login = nil
@@ -187,10 +186,10 @@ func askMySQL(c net.Conn, user string) (string, error) {
 		}
 		return "", err
 	}
-	return "", errors.New("the login has no end")
+	return "", errors.New("the login does not end")
 }
 
-// mysqlPacket reads a packet, which is not empty, and its number.
+// mysqlPacket reads a packet, which must not be empty, and its sequence number.
 func mysqlPacket(c net.Conn) (body []byte, seq byte, err error) {
 	var head [4]byte
 	if _, err := io.ReadFull(c, head[:]); err != nil {
@@ -219,7 +218,7 @@ type mysqlRefusal struct {
 
 func (e *mysqlRefusal) Error() string { return fmt.Sprintf("error %d: %s", e.code, e.message) }
 
-// mysqlProblem is what a packet says that is not what was expected.
+// mysqlProblem is the error for a packet other than the expected one.
 func mysqlProblem(packet []byte, want string) error {
 	if packet[0] != mysqlError || len(packet) < 3 {
 		return &unexpected{want, packet}
@@ -231,16 +230,16 @@ func mysqlProblem(packet []byte, want string) error {
 	return &mysqlRefusal{binary.LittleEndian.Uint16(packet[1:]), message}
 }
 
-// LDAP messages (RFC 4511): an anonymous bind of version 3, and its end.
+// LDAP messages (RFC 4511): an anonymous bind of version 3, and an unbind.
 var (
 	ldapBind   = []byte{0x30, 12, 0x02, 1, 1, 0x60, 7, 0x02, 1, 3, 0x04, 0, 0x80, 0}
 	ldapUnbind = []byte{0x30, 5, 0x02, 1, 2, 0x42, 0}
 )
 
-// ldapAway are the results of a server that can't serve: busy, unavailable, other.
-var ldapAway = []byte{51, 52, 80}
+// ldapDown are the result codes of a server that can't serve: busy, unavailable, other.
+var ldapDown = []byte{51, 52, 80}
 
-// askLDAP binds as nobody. Whether that is permitted does not matter.
+// askLDAP binds anonymously. A server that does not permit that passes too.
 func askLDAP(c net.Conn) (string, error) {
 	if _, err := c.Write(ldapBind); err != nil {
 		return "", err
@@ -252,7 +251,7 @@ func askLDAP(c net.Conn) (string, error) {
 		return "", err
 	}
 	in := strings.NewReader(string(message))
-	if _, err := berElement(in, 0x02); err != nil { // its number
+	if _, err := berElement(in, 0x02); err != nil { // the message's ID
 		return "", malformed
 	}
 	response, err := berElement(in, 0x61)
@@ -264,20 +263,20 @@ func askLDAP(c net.Conn) (string, error) {
 		return "", malformed
 	}
 	c.Write(ldapUnbind)
-	if slices.Contains(ldapAway, code[0]) {
+	if slices.Contains(ldapDown, code[0]) {
 		return "", fmt.Errorf("result code %d", code[0])
 	}
 	return fmt.Sprintf("result code %d", code[0]), nil
 }
 
-// byteReader is what berElement reads from.
+// A byteReader is what berElement reads from.
 type byteReader interface {
 	io.Reader
 	io.ByteReader
 }
 
-// berElement reads an element of a type and returns what is in it. Its length may
-// be written in more bytes than need be, as Active Directory does.
+// berElement reads an element of a type and returns its contents. Its length may be
+// written in more bytes than needed, as Active Directory does.
 func berElement(r byteReader, tag byte) ([]byte, error) {
 	got, err := r.ReadByte()
 	if err != nil {

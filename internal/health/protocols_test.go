@@ -70,7 +70,7 @@ func TestProtocols(t *testing.T) {
 		{"mysql", dialogues(t, mysqlGreeting, denied), check.Passed, "login is refused"},
 		{"mysql user app", dialogues(t, mysqlGreeting, denied), check.Failed, "error 1045: Access denied"},
 		{"mysql", dialogues(t, mysqlGreeting, "\x07\x00\x00\x02\xfesha2\x00x", "\x07\x00\x00\x04\x00\x00\x00\x02\x00\x00\x00"), check.Passed, "login succeeded"},
-		{"mysql", dialogues(t, mysqlGreeting, "\x02\x00\x00\x02\x01\x04", "\x02\x00\x00\x04\x01\x04", "\x02\x00\x00\x06\x01\x04", "\x02\x00\x00\x08\x01\x04"), check.Failed, "the login has no end"},
+		{"mysql", dialogues(t, mysqlGreeting, "\x02\x00\x00\x02\x01\x04", "\x02\x00\x00\x04\x01\x04", "\x02\x00\x00\x06\x01\x04", "\x02\x00\x00\x08\x01\x04"), check.Failed, "the login does not end"},
 		{"mysql", dialogues(t, mysqlErr(0, 1040, "Too many connections")), check.Failed, "error 1040: Too many connections"},
 		{"mysql", dialogues(t, mysqlGreeting, mysqlErr(2, 1053, "#08S01shutdown")), check.Failed, "error 1053: shutdown"},
 		{"mysql", dialogues(t, "\x01\x00\x00\x00\x09"), check.Failed, `expected "a greeting of protocol version 10"`},

@@ -2,22 +2,22 @@ package health
 
 import "time"
 
-// unpunctual is how late a process may wake up that is well.
-const unpunctual = 10 * time.Millisecond
+// normalDelay is how late a timer may fire in a process that is not starved.
+const normalDelay = 10 * time.Millisecond
 
-// A pulse measures the time in which this process did not run though it should
-// have: it was stopped, its machine was, or others had the processor. Whoever
-// has one calls beat when next has come, and at any other time.
+// A pulse measures the time in which this process should have run and did not: it or its
+// machine was stopped, or other processes had the processor. Its owner must call beat at
+// the time next, and may call it at any other time.
 //
-// The monotonic clock goes on while a process is stopped, so a server that
-// answers at once seems to have taken all that time.
+// The monotonic clock goes on while a process is stopped, so a server that replied at once
+// seems to have taken all that time.
 type pulse struct {
 	every time.Duration
 	next  time.Time // zero while nothing is measured
 	lost  time.Duration
 }
 
-// start begins to measure, and stop ends it.
+// start starts measuring, and stop stops it.
 func (p *pulse) start(now time.Time) { p.next = now.Add(p.every) }
 func (p *pulse) stop()               { p.next = time.Time{} }
 
@@ -26,7 +26,7 @@ func (p *pulse) beat(now time.Time) {
 	if p.next.IsZero() || late < 0 {
 		return
 	}
-	if late >= unpunctual {
+	if late >= normalDelay {
 		p.lost += late
 	}
 	p.start(now)

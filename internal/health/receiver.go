@@ -14,46 +14,45 @@ import (
 
 const (
 	maxReporters   = 1024 // connections of agents, of all servers
-	maxOfOneServer = 4    // then its oldest goes
-	// linesPerSecond is how many lines of an agent are read, after as many at
-	// once: what it sends beyond that waits in its own queue.
+	maxOfOneServer = 4    // then the oldest one is closed
+	// linesPerSecond is how many lines of an agent are read in a second, and at once.
+	// What it sends beyond that waits in its socket.
 	linesPerSecond = 10
-	// sweep is how often a receiver looks for reports that are missing.
+	// sweep is how often a receiver looks for missing reports.
 	sweep = 100 * time.Millisecond
 )
 
-// A Reporter is a server whose agent reports by itself.
+// A Reporter is a server whose agent connects and reports.
 type Reporter struct {
 	Addr netip.Addr
-	// Every is the longest time between two of its lines; a server that is
-	// silent for longer is down until its next.
+	// Every is the longest time between two of its lines. A server that is silent for
+	// longer is down until its next line.
 	Every       time.Duration
 	Subscribers []Subscriber
 }
 
-// ReceiverOptions say how a Receiver works.
+// ReceiverOptions configure a Receiver.
 type ReceiverOptions struct {
 	Log *slog.Logger
-	// OnChange is told when a server goes up or down, because its agent says so
-	// or says nothing; OnReport is told of each report that differs from the
-	// last one. Either may be nil. The calls come one after the other, must
-	// return soon, and must not wait for Set.
+	// OnChange is called when a server goes up or down, because its agent says so or is
+	// silent; OnReport with each report that differs from the last one. Either may be
+	// nil. The calls come one after the other, must return soon, and must not wait for
+	// Set.
 	OnChange func(netip.Addr, check.State)
 	OnReport func(netip.Addr, check.Report)
 	Now      func() time.Time // nil is time.Now
-	MaxConns int              // of agents, at a time; 0 is 1024, the most
+	MaxConns int              // connections of agents at once; 0 is 1024, the maximum
 }
 
-// A Receiver takes the reports of agents that connect to it. A connection is a
-// server's if it comes from its address, and carries lines of the language of
-// [check.ParseAgent], one or many. Its methods may be called from any
-// goroutine.
+// A Receiver receives the reports of agents that connect to it. A connection belongs to
+// the server at whose address it comes from, and carries one or more lines for
+// [check.ParseAgent]. Its methods may be called from any goroutine.
 type Receiver struct {
 	opt ReceiverOptions
 
-	telling sync.Mutex // held from a change to the end of the calls for it
+	publishing sync.Mutex // held from a change to the end of the calls for it
 
-	mu        sync.Mutex // guards all below; taken under telling
+	mu        sync.Mutex // guards all below; taken with publishing held
 	reporters map[netip.Addr]*reporter
 	order     []*reporter
 	conns     int
@@ -62,14 +61,14 @@ type Receiver struct {
 
 type reporter struct {
 	Reporter
-	status  ReporterStatus // without what is above
+	status  ReporterStatus // without the fields above
 	journal journal
-	heard   time.Time   // in time that this process has run
-	due     time.Time   // of the next line, if lines came evenly
+	heard   time.Time   // when the last line came, on the clock of ranTime
+	due     time.Time   // when the next line may be read, at linesPerSecond
 	spoken  bool        // there was a line
-	says    check.State // Up or Down, what the last line said that spoke of it
-	missed  bool
-	conns   []closer // oldest first
+	says    check.State // Up or Down: the last state in a line
+	missed  bool        // its last report is missing
+	conns   []closer    // oldest first
 }
 
 // A closer is a connection.
@@ -80,12 +79,12 @@ type ReporterStatus struct {
 	Reporter
 	State  check.State
 	Since  time.Time
-	Heard  time.Time     // zero if no line has come
-	Report *check.Report // the last; nil if there was none. Not to be changed
+	Heard  time.Time     // when the last line came; zero before the first one
+	Report *check.Report // the last one, or nil; must not be changed
 
-	Lines       uint64 // that were understood
-	Bad         uint64 // and that were not
-	Missed      uint64 // times that no line came
+	Lines       uint64 // valid ones
+	Bad         uint64 // invalid ones
+	Missed      uint64 // times that a line was missing
 	Transitions uint64
 }
 
@@ -98,13 +97,13 @@ func NewReceiver(o ReceiverOptions) *Receiver {
 	return &Receiver{opt: o, reporters: map[netip.Addr]*reporter{}, pulse: pulse{every: sweep}}
 }
 
-// Set makes these the servers that may report, one for each address. Those that
-// were there before keep their states; the time of new ones begins now. The
-// connections of those that are gone are closed, and nothing more is told of
-// them once Set has returned.
+// Set replaces the servers that may report, one for each address. Those that were set
+// before keep their states; the time of new ones starts now. The connections of the
+// others are closed, and the functions of the options are not called for them any more
+// once Set has returned.
 func (r *Receiver) Set(servers []Reporter) {
-	r.telling.Lock()
-	defer r.telling.Unlock()
+	r.publishing.Lock()
+	defer r.publishing.Unlock()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.opt.Now()
@@ -119,7 +118,7 @@ func (r *Receiver) Set(servers []Reporter) {
 		}
 		p := old[want.Addr]
 		if p == nil {
-			p = &reporter{heard: r.lived(now), status: ReporterStatus{Since: now}}
+			p = &reporter{heard: r.ranTime(now), status: ReporterStatus{Since: now}}
 		}
 		p.Reporter = want
 		delete(old, want.Addr)
@@ -133,12 +132,11 @@ func (r *Receiver) Set(servers []Reporter) {
 	}
 }
 
-// lived is the time less that in which this process did not run: a server is
-// not silent because nobody listened.
-func (r *Receiver) lived(now time.Time) time.Time { return now.Add(-r.pulse.lost) }
+// ranTime is a clock that stands still while this process does not run: a server is not
+// silent while nobody listens.
+func (r *Receiver) ranTime(now time.Time) time.Time { return now.Add(-r.pulse.lost) }
 
-// States returns what is known of the servers, in the order in which they were
-// set.
+// States returns what is known of the servers, in the order of Set.
 func (r *Receiver) States() []ReporterStatus {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -151,25 +149,25 @@ func (r *Receiver) States() []ReporterStatus {
 	return all
 }
 
-// line takes a line of a server's agent and reports whether to read on.
+// line processes a line of a server's agent and reports whether to read on.
 func (r *Receiver) line(p *reporter, text string) bool {
 	report, err := check.ParseAgent(text)
 	if err != nil {
-		r.bad(p)
+		r.countBad(p)
 		return false
 	}
-	r.telling.Lock()
-	defer r.telling.Unlock()
+	r.publishing.Lock()
+	defer r.publishing.Unlock()
 	r.mu.Lock()
 	if r.reporters[p.Addr] != p {
 		r.mu.Unlock()
-		return false // gone
+		return false // it was removed
 	}
 	now := r.opt.Now()
 	r.pulse.beat(now)
 	s := &p.status
 	s.Lines++
-	s.Heard, p.heard, p.spoken, p.missed = now, r.lived(now), true, false
+	s.Heard, p.heard, p.spoken, p.missed = now, r.ranTime(now), true, false
 	if report.State != check.Unknown {
 		p.says = report.State
 	}
@@ -179,7 +177,7 @@ func (r *Receiver) line(p *reporter, text string) bool {
 	}
 	who := p.Reporter
 	r.mu.Unlock()
-	r.tell(who, n)
+	r.publish(who, n)
 	return true
 }
 
@@ -196,14 +194,14 @@ func (r *Receiver) pace(p *reporter) time.Duration {
 	return p.due.Sub(now) - linesPerSecond*each
 }
 
-// bad counts a line that nobody understands.
-func (r *Receiver) bad(p *reporter) {
+// countBad counts an invalid line.
+func (r *Receiver) countBad(p *reporter) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p.status.Bad++
 }
 
-// judge says what follows from what a server's agent says, or does not say.
+// judge sets a server's state by what its agent says, or by its silence.
 func (p *reporter) judge(now time.Time, reason string) (n news) {
 	n.state = check.Unknown
 	switch {
@@ -221,7 +219,8 @@ func (p *reporter) judge(now time.Time, reason string) (n news) {
 	return n
 }
 
-func (r *Receiver) tell(p Reporter, n news) {
+// publish logs what is new and calls the functions of the options.
+func (r *Receiver) publish(p Reporter, n news) {
 	if n.log {
 		t := Target{Subscribers: p.Subscribers}
 		logState(r.opt.Log, n.state, n.leftOut, []any{
@@ -248,15 +247,15 @@ func (r *Receiver) watch(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			r.look()
+			r.findMissing()
 		}
 	}
 }
 
-// look finds the servers whose reports are missing.
-func (r *Receiver) look() {
-	r.telling.Lock()
-	defer r.telling.Unlock()
+// findMissing sets the servers down whose reports are missing.
+func (r *Receiver) findMissing() {
+	r.publishing.Lock()
+	defer r.publishing.Unlock()
 	type item struct {
 		who Reporter
 		n   news
@@ -266,7 +265,7 @@ func (r *Receiver) look() {
 	now := r.opt.Now()
 	r.pulse.beat(now)
 	for _, p := range r.order {
-		if !p.missed && r.lived(now).Sub(p.heard) > p.Every {
+		if !p.missed && r.ranTime(now).Sub(p.heard) > p.Every {
 			p.missed = true
 			p.status.Missed++
 			found = append(found, item{p.Reporter, p.judge(now, "missed report")})
@@ -274,6 +273,6 @@ func (r *Receiver) look() {
 	}
 	r.mu.Unlock()
 	for _, f := range found {
-		r.tell(f.who, f.n)
+		r.publish(f.who, f.n)
 	}
 }

@@ -16,7 +16,7 @@ import (
 	"pen/internal/check"
 )
 
-// handshake begins TLS on a connection.
+// handshake makes a TLS handshake on a connection.
 func handshake(c net.Conn, t Target) (net.Conn, error) {
 	cfg := &tls.Config{ServerName: hostname(t.Key), InsecureSkipVerify: !t.Spec.Verify}
 	if t.Spec.Kind == check.HTTPS {
@@ -35,7 +35,7 @@ func handshake(c net.Conn, t Target) (net.Conn, error) {
 	return tc, nil
 }
 
-// hostname is what a certificate must be for.
+// hostname is the name that the server's certificate must have.
 func hostname(k Key) string {
 	host := k.Spec.Host
 	switch {
@@ -50,7 +50,7 @@ func hostname(k Key) string {
 	return strings.Trim(host, "[]")
 }
 
-// hostHeader is what an HTTP request is for (RFC 9112, section 3.2).
+// hostHeader is the Host header of an HTTP request (RFC 9112, section 3.2).
 func hostHeader(k Key) string {
 	at := k.at()
 	switch {
@@ -62,8 +62,8 @@ func hostHeader(k Key) string {
 	return netip.AddrPortFrom(at.Addr().WithZone(""), at.Port()).String()
 }
 
-// askHTTP sends a request and reads the head of the answer, and as much of its
-// body, which may be endless, as it takes to find what is expected there.
+// askHTTP sends a request and reads the head of the response, and as much of its body,
+// which may be endless, as it needs to find the expected text.
 func askHTTP(c net.Conn, t Target) (string, error) {
 	s := t.Spec
 	var b strings.Builder
@@ -85,14 +85,14 @@ func askHTTP(c net.Conn, t Target) (string, error) {
 	for {
 		resp, err := http.ReadResponse(r, &http.Request{Method: s.Method})
 		if err != nil && in.err != nil {
-			err = in.err // net/http would say that what came until then is malformed
+			err = in.err // net/http would report a malformed response
 		}
 		if err != nil {
 			return "", err
 		}
 		code := resp.StatusCode
 		if code < 200 && code != http.StatusSwitchingProtocols {
-			continue // an interim answer
+			continue // an interim response
 		}
 		if code < s.StatusMin || code > s.StatusMax {
 			return "", fmt.Errorf("status %d", code)
@@ -119,7 +119,7 @@ func (f *failing) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// talk goes through the steps of a check.
+// talk carries out the steps of a check.
 func talk(c net.Conn, s check.Spec) (string, error) {
 	d := dialogue{conn: c}
 	said := ""
@@ -138,13 +138,13 @@ func talk(c net.Conn, s check.Spec) (string, error) {
 	return fmt.Sprintf("got %q", said), nil
 }
 
-// A dialogue is what a server says, of which some was expected already.
+// A dialogue reads expected texts from a server, one after the other.
 type dialogue struct {
 	conn io.Reader
-	got  []byte // since what was expected last
+	got  []byte // after the last expected text
 }
 
-// expect reads until a text has come, after the one that was expected before.
+// expect reads until a text has come, after the one that was expected before it.
 func (d *dialogue) expect(text string) error {
 	want := []byte(text)
 	buf := make([]byte, 4<<10)
@@ -166,7 +166,7 @@ func (d *dialogue) expect(text string) error {
 	}
 }
 
-// askAgent connects to a server's agent and reads a line.
+// askAgent connects to a server's agent and reads one line.
 func askAgent(ctx context.Context, t Target) (*check.Report, error) {
 	c, err := dial(ctx, t)
 	if err != nil {
@@ -177,7 +177,7 @@ func askAgent(ctx context.Context, t Target) (*check.Report, error) {
 		return nil, err
 	}
 	line, err := readAgentLine(newAgentReader(c))
-	if err != nil && !errors.Is(err, errNoEnd) { // the agent's end ends its line
+	if err != nil && !errors.Is(err, errNoEnd) { // the connection's end may end the line
 		return nil, err
 	}
 	report, err := check.ParseAgent(line)
@@ -193,11 +193,11 @@ func newAgentReader(r io.Reader) *bufio.Reader {
 
 var (
 	errLongLine = fmt.Errorf("a line of more than %d bytes", check.MaxAgentLine)
-	errNoEnd    = errors.New("the connection ended within a line")
+	errNoEnd    = errors.New("the connection closed within a line")
 )
 
-// readAgentLine reads a line, without its end. The error is errNoEnd for a last
-// one that has none.
+// readAgentLine reads a line and returns it without its end. The error is errNoEnd for a
+// last line that has none.
 func readAgentLine(r *bufio.Reader) (string, error) {
 	b, err := r.ReadSlice('\n')
 	if errors.Is(err, bufio.ErrBufferFull) {
