@@ -122,16 +122,14 @@ func serve(inv config.Invocation, logger *process.Logger, ready func() error) in
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR1)
 
 	loops := runtime.GOMAXPROCS(0)
-	if app.UsesLoops(inv.Config) {
-		runtime.GOMAXPROCS(loops + 1) // see loop.New
-	}
 	memory := process.OwnMemory()
 	defer memory.Close()
 	if memory != nil && os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memory.Limit / 4 * 3) // the rest is the kernel's, for sockets
 	}
 	a, err := app.New(inv, app.Options{
-		Memory: memory, Context: ctx, Log: logger.Logger, Report: logger.Report, SetDebug: setDebug(logger.Level), Output: os.Stdout, Loops: loops, EndTime: endTime,
+		Memory: memory, Context: ctx, Log: logger.Logger, Report: logger.Report, SetDebug: setDebug(logger.Level), Output: os.Stdout, EndTime: endTime,
+		Loops: loops, OnLoops: func() { runtime.GOMAXPROCS(loops + 1) }, // see loop.New
 	})
 	if ctx.Err() != nil && err != nil {
 		return 0 // a signal has ended the wait for something

@@ -54,6 +54,9 @@ type Options struct {
 	// loop.New. 0 is one fewer than the processors that Go may use, one at
 	// least. Where there are many listeners each has fewer.
 	Loops int
+	// OnLoops, unless it is nil, is called when the first event loop begins to run: from
+	// then on Go should use a processor more than Loops.
+	OnLoops func()
 	// Memory is what the process may use of it; nil has no limit.
 	Memory *process.Memory
 	// Names says how addresses are looked up, if not as the system does.
@@ -138,7 +141,7 @@ func New(inv config.Invocation, opt Options) (*App, error) {
 	a.names = names.New(opt.Names)
 	a.builder = build.New(build.Options{Log: opt.Log, Names: a.names, Files: a.nofile, LogRequest: a.logRequest})
 	a.checks = a.newChecks(a.agentConns(inv.Config))
-	a.processors = loop.NewProcessors(cmp.Or(opt.Loops, defaultLoops()))
+	a.processors = loop.NewProcessors(cmp.Or(opt.Loops, defaultLoops()), opt.OnLoops)
 	a.budget = dispatch.NewBudget(a.nofile.ForConnections() - a.agentConns(inv.Config))
 	a.budgetUDP = a.budget.Share((a.nofile.ForConnections() - a.agentConns(inv.Config)) / 2)
 	if opt.Context == nil {
@@ -173,18 +176,18 @@ func (a *App) setup(cfg config.Config) error {
 	if err := a.openAgents(cfg); err != nil {
 		return err
 	}
-	bound, err := a.bind(cfg, nil)
-	if err != nil {
+	d := a.draft(cfg, b, nil)
+	if err := a.bind(d); err != nil {
 		return err
 	}
 	a.cleanup.add("listeners", func() error {
 		if !a.started {
-			discard(bound)
+			d.discard()
 		}
 		return nil // Serve has closed them
 	})
 	a.opt.SetDebug(cfg.Debug)
-	a.use(draft{cfg, b, nil, bound})
+	a.use(d)
 	a.names.Set(b.Queries)
 	return nil
 }

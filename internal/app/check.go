@@ -35,16 +35,14 @@ func Check(cfg config.Config) (warnings []string, err error) {
 	if _, err := controlTokens(cfg); err != nil {
 		errs = append(errs, err)
 	}
-	if _, err := new(App).loopsEach(cfg); err != nil {
-		errs = append(errs, err)
-	}
 	db, err := checkCountries(cfg)
 	var built *build.Built
 	if err == nil {
 		built, err = b.Build(context.Background(), cfg, db, func(string, string) net.Addr { return nil })
 	}
 	if err == nil {
-		warnings, err = built.Warnings(cfg), built.Itself
+		_, tooMany := new(App).loopsEach(cfg, endsOf(cfg, built, nil))
+		warnings, err = built.Warnings(cfg), errors.Join(tooMany, built.Itself)
 	}
 	return warnings, errors.Join(append(errs, err, checkHosts(cfg), checkPlaces(cfg))...)
 }

@@ -6,25 +6,24 @@ import (
 	"pen/internal/build"
 	"pen/internal/config"
 	"pen/internal/edge"
-	"pen/internal/plane"
-	"pen/internal/plane/datagram"
-	"pen/internal/plane/stream"
+	"pen/internal/pool"
 )
 
-// tlsBacklog is how many connections may wait to be accepted where there is a
-// handshake to be done for each, unless the configuration says otherwise: what can
-// be done within a second. In a longer queue clients would give up, and be served
-// when they have.
-const tlsBacklog = 128
-
-// edgesOf is what planes do at the begin of connections, by service.
-func edgesOf(cfg config.Config, tls build.TLS, services map[string]*service) map[string]*stream.Edge {
-	out := map[string]*stream.Edge{}
-	for _, s := range cfg.Services {
-		e := &stream.Edge{TLS: tls.Server(s.Name)}
-		e.Accept, e.AcceptUnix = config.Networks(s.AcceptProxy), hasWord(s.AcceptProxy, config.AcceptUnix)
+// endsOf returns what planes do before and behind the relaying of bytes, by service.
+func endsOf(cfg config.Config, b *build.Built, services map[string]*service) map[string]*edge.Ends {
+	out := map[string]*edge.Ends{}
+	for i, s := range cfg.Services {
+		e := &edge.Ends{
+			Proxies: edge.Proxies{
+				Networks: config.Networks(s.AcceptProxy), Unix: hasWord(s.AcceptProxy, config.AcceptUnix), First: hasWord(s.AcceptProxy, config.AcceptFirst),
+			},
+			TLS: b.TLS.Server(s.Name), Preambles: hasPreamble(b.Policies[i].Pool),
+		}
 		if s.HTTP {
-			e.HTTP = &stream.HTTP{Forwarded: s.HTTPForwarded, Trust: config.Networks(s.HTTPTrust), MaxHead: s.HTTPHead}
+			e.HTTP = &edge.HTTP{Forwarded: s.HTTPForwarded, Trust: config.Networks(s.HTTPTrust), MaxHead: s.HTTPHead}
+		}
+		if s.UDP {
+			e.Datagrams = &edge.Datagrams{Unproven: s.UDPUnproven, Responses: s.UDPResponses, Requests: s.UDPRequests, PerDatagram: build.PerDatagram(s)}
 		}
 		out[s.Name] = e
 	}
@@ -32,24 +31,26 @@ func edgesOf(cfg config.Config, tls build.TLS, services map[string]*service) map
 		if len(s.Routes) == 0 {
 			continue
 		}
-		routes := &edge.Routes[stream.Service]{}
+		out[s.Name].Routes = &edge.Routes[edge.Service]{}
 		for _, r := range s.Routes {
-			routes.Add(r.By, r.Pattern, stream.Service{Dispatcher: services[r.Service].d, Edge: out[r.Service]})
+			to := edge.Service{Ends: out[r.Service]}
+			if running := services[r.Service]; running != nil {
+				to.Dispatcher = running.d
+			}
+			out[s.Name].Routes.Add(r.By, r.Pattern, to)
 		}
-		out[s.Name].Routes = routes
 	}
 	return out
 }
 
-// setEdges tells a plane what to do at the begin of connections.
-func setEdges(p plane.Plane, s config.Service, e *stream.Edge) {
-	switch p := p.(type) {
-	case *stream.Plane:
-		p.SetEdge(e)
-	case *datagram.Plane:
-		p.SetAccept(&datagram.Accept{Networks: e.Accept, Unix: e.AcceptUnix, First: hasWord(s.AcceptProxy, config.AcceptFirst)})
-		p.SetRules(&datagram.Rules{Unproven: s.UDPUnproven, Responses: s.UDPResponses, Requests: s.UDPRequests, PerDatagram: build.PerDatagram(s)})
+// hasPreamble reports whether connections to some server begin with a Preamble.
+func hasPreamble(p pool.Settings) bool {
+	for _, servers := range [][]pool.Config{p.Servers, p.Emergency, {p.Abuse}} {
+		if slices.ContainsFunc(servers, func(c pool.Config) bool { return c.Preamble != nil }) {
+			return true
+		}
 	}
+	return false
 }
 
 func hasWord(list, word string) bool { return slices.Contains(config.Words(list), word) }

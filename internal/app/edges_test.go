@@ -14,6 +14,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -21,6 +22,7 @@ import (
 	"time"
 
 	"pen/internal/config"
+	"pen/internal/plane/loop"
 	"pen/internal/plane/stream"
 	"pen/internal/stats"
 	"pen/internal/testenv"
@@ -43,9 +45,9 @@ func says(t *testing.T, addr, text string) string {
 	return string(buf[:n])
 }
 
-// TestEdgesAtRunTime has a listener learn, and forget, what stands at the ends
-// of connections. A plane that can't do it is replaced behind the same socket:
-// no client finds the door closed, and whoever is there goes on.
+// TestEdgesAtRunTime changes what is done before and behind relaying. A plane that
+// can't do it is replaced behind the same socket, and so is one that does more than is
+// wanted: no client is refused, and connections that are there go on.
 func TestEdgesAtRunTime(t *testing.T) {
 	for _, listen := range []string{testenv.Loopback, filepath.Join(t.TempDir(), "pen.sock")} {
 		server := testenv.Echo(t).String()
@@ -96,6 +98,10 @@ func TestEdgesAtRunTime(t *testing.T) {
 		}
 		for _, cmd := range []string{"send_proxy v1", "no send_proxy", "send_proxy v2", "send_proxy v1"} {
 			change(t, a, cmd)
+			_, relays := a.services[config.DefaultService].listeners[listen].plane.(*loop.Plane)
+			if want := cmd == "no send_proxy" && runtime.GOOS == "linux"; relays != want {
+				t.Errorf("after %s event loops carry connections: %v, want %v", cmd, relays, want)
+			}
 			c, err := net.Dial(network, addr)
 			if err != nil {
 				t.Fatal(err)
@@ -113,6 +119,62 @@ func TestEdgesAtRunTime(t *testing.T) {
 		}
 		ask(old, "still here", "still here")
 	}
+}
+
+// TestTLSAtRunTime switches TLS on and off, many times, while clients of both kinds
+// come. Each gets an orderly answer: nobody is refused or reset, and after a change
+// nobody gets what was configured before.
+func TestTLSAtRunTime(t *testing.T) {
+	testenv.CheckLeaks(t)
+	file := filepath.Join(t.TempDir(), "both.pem")
+	keyPair(t, file, 1)
+	const word = "long enough for a record's head"
+	a := start(t, testenv.Loopback, named(t, word))
+	stop := make(chan struct{})
+	var visitors sync.WaitGroup
+	for range 3 {
+		visitors.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				// Its handshake fails while TLS is off, in the same words each time.
+				err := handshake(a.Addr())
+				if err != nil && !strings.Contains(err.Error(), "first record does not look like a TLS handshake") {
+					t.Errorf("a client was turned away: %v", err)
+					return
+				}
+			}
+		})
+	}
+	for range 20 {
+		change(t, a, "ssl "+file)
+		if n := serial(t, a.Addr()); n != 1 {
+			t.Errorf("certificate %d, want 1", n)
+		}
+		change(t, a, "no ssl")
+		if got := visit(t, a.Addr()); got != word {
+			t.Errorf("got %q, want %q", got, word)
+		}
+	}
+	close(stop)
+	visitors.Wait()
+	if n := a.services[config.DefaultService].d.Status().Refused; n != [len(n)]uint64{} {
+		t.Errorf("refused: %v", n)
+	}
+}
+
+// handshake has a client begin TLS.
+func handshake(addr string) error {
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(testenv.Limit))
+	return tls.Client(c, &tls.Config{InsecureSkipVerify: true, ServerName: "www.example.com"}).Handshake()
 }
 
 func change(t *testing.T, a *App, line string) {

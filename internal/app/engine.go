@@ -136,22 +136,21 @@ func (a *App) commit(ctx context.Context, next config.Config, countries *geoip.D
 			return err
 		}
 	}
-	heirs := a.heirs(next)
-	bound, err := a.bind(next, heirs)
-	if err != nil {
+	d := a.draft(next, b, a.heirs(next))
+	if err := a.bind(d); err != nil {
 		if next.Log != old.Log {
 			closeLog(log)
 		}
 		return err
 	}
 	if ctx.Err() != nil {
-		discard(bound)
+		d.discard()
 		if next.Log != old.Log {
 			closeLog(log)
 		}
 		return errStopping
 	}
-	a.use(draft{next, b, heirs, bound})
+	a.use(d)
 	a.names.Set(b.Queries)
 	if a.started {
 		a.restoreNew(old, next)

@@ -4,9 +4,9 @@ import (
 	"cmp"
 	"fmt"
 	"runtime"
-	"slices"
 
 	"pen/internal/config"
+	"pen/internal/edge"
 )
 
 const (
@@ -20,24 +20,15 @@ const (
 	maxOnLoops = 4096
 )
 
-// UsesLoops reports whether connections are carried by event loops.
-func UsesLoops(cfg config.Config) bool { return slices.ContainsFunc(cfg.Services, usesLoops) }
-
-// usesLoops reports whether event loops carry a service's connections. They only
-// relay: what has edges is carried otherwise, whatever plane says.
-func usesLoops(s config.Service) bool {
-	return !s.UDP && !s.HasEdges() && (s.Plane == "loop" || s.Plane == "" && runtime.GOOS == "linux")
-}
-
 // defaultLoops is how many event loops a listener has that is alone.
 func defaultLoops() int { return max(1, runtime.GOMAXPROCS(0)-1) }
 
 // loopsEach is how many event loops a new listener of a configuration gets.
 // Those that listen already keep theirs.
-func (a *App) loopsEach(cfg config.Config) (int, error) {
+func (a *App) loopsEach(cfg config.Config, ends map[string]*edge.Ends) (int, error) {
 	n := 0
 	for _, s := range cfg.Services {
-		if usesLoops(s) {
+		if k, _ := choose(s, ends[s.Name]); k.name == loopKind {
 			n += len(s.Listeners())
 		}
 	}

@@ -5,7 +5,9 @@ import (
 	"strings"
 	"testing"
 
+	"pen/internal/build"
 	"pen/internal/config"
+	"pen/internal/dispatch"
 )
 
 func TestLoopsOf(t *testing.T) {
@@ -46,11 +48,14 @@ func TestTooManyListenersOnLoops(t *testing.T) {
 		cfg.Services = append(cfg.Services, config.Service{Name: fmt.Sprint(i), Listen: listen, Plane: "loop"})
 	}
 	a := &App{}
-	if _, err := a.loopsEach(cfg); err == nil || !strings.Contains(err.Error(), "4100 listeners on event loops") {
+	loopsEach := func() (int, error) {
+		return a.loopsEach(cfg, endsOf(cfg, &build.Built{Policies: make([]dispatch.Config, len(cfg.Services))}, nil))
+	}
+	if _, err := loopsEach(); err == nil || !strings.Contains(err.Error(), "4100 listeners on event loops") {
 		t.Errorf("error %v", err)
 	}
 	cfg.Services[1].Plane = "stream"
-	if _, err := a.loopsEach(cfg); err != nil {
+	if _, err := loopsEach(); err != nil {
 		t.Error(err)
 	}
 }

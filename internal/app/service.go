@@ -2,22 +2,16 @@ package app
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
-	"strings"
-	"syscall"
+	"slices"
 
 	"pen/internal/build"
 	"pen/internal/client"
 	"pen/internal/config"
 	"pen/internal/dispatch"
+	"pen/internal/edge"
 	"pen/internal/plane"
-	"pen/internal/plane/datagram"
-	"pen/internal/plane/loop"
-	"pen/internal/plane/stream"
-	"pen/internal/sock"
 	"pen/internal/store"
 )
 
@@ -33,24 +27,34 @@ type service struct {
 	endTick   context.CancelFunc // nil before Start
 }
 
-// A listener is a socket and the plane that has it on loan. retire ends the plane:
-// it takes no more clients.
-type listener struct {
-	ln     *sock.Listener
-	plane  plane.Plane
-	retire context.CancelFunc
-}
-
-// A planeKey tells listeners apart.
-type planeKey struct{ service, address string }
-
-// A draft is a configuration that is ready to be used: all that can fail is
-// done.
+// A draft is a configuration that is ready to be used, once its listeners are bound:
+// then all that can fail is done.
 type draft struct {
 	cfg config.Config
 	*build.Built
-	heirs map[string]*service
-	bound map[planeKey]listener
+	policies []dispatch.Config        // of services, in their order, with what these share
+	heirs    map[string]*service      // those that run, by their names in cfg
+	services map[string]*service      // all of cfg
+	ends     map[string]*edge.Ends    // of services
+	bound    map[listenerKey]listener // that are new, or have a new plane
+}
+
+// draft makes a draft of a configuration. Nothing runs of new services yet. Called by
+// a change.
+func (a *App) draft(cfg config.Config, b *build.Built, heirs map[string]*service) *draft {
+	next := &draft{cfg: cfg, Built: b, policies: slices.Clone(b.Policies), heirs: heirs, services: map[string]*service{}}
+	shared := build.IsShared(cfg)
+	for i, s := range cfg.Services {
+		policy := &next.policies[i]
+		policy.Clients, policy.Budget = a.table(s), a.budgetOf(s, shared)
+		running := heirs[s.Name]
+		if running == nil {
+			running = &service{d: dispatch.New(*policy, a.now)}
+		}
+		next.services[s.Name] = &service{a, s.Name, running.d, running.listeners, running.endTick}
+	}
+	next.ends = endsOf(cfg, b, next.services)
+	return next
 }
 
 // heirs returns what runs already of the services of a configuration, by their
@@ -77,132 +81,30 @@ func (a *App) heirs(cfg config.Config) map[string]*service {
 	return out
 }
 
-// bind makes the listeners of a configuration that are not there, and planes for
-// those whose plane can't do what is wanted. After an error none of them is left.
-// Called by a change.
-func (a *App) bind(cfg config.Config, heirs map[string]*service) (map[planeKey]listener, error) {
-	loops, err := a.loopsEach(cfg)
-	if err == nil {
-		err = a.wantsNoOthers(cfg, heirs)
-	}
-	if err != nil {
-		return nil, err
-	}
-	bound := map[planeKey]listener{}
-	for _, s := range cfg.Services {
-		for _, addr := range s.Listeners() {
-			var old listener
-			if running := heirs[s.Name]; running != nil {
-				old = running.listeners[addr]
-			}
-			if old.plane != nil && !outgrown(old.plane, s) {
-				continue
-			}
-			l, err := a.listen(s, addr, loops, old)
-			if err != nil {
-				discard(bound)
-				return nil, config.InService(s.Name, err)
-			}
-			bound[planeKey{s.Name, addr}] = l
-		}
-	}
-	return bound, nil
-}
-
-// wantsNoOthers reports an address that a service wants while another one has it.
-// Called within change.
-func (a *App) wantsNoOthers(cfg config.Config, heirs map[string]*service) error {
-	for _, s := range cfg.Services {
-		for _, addr := range s.Listeners() {
-			running := heirs[s.Name]
-			if running != nil && running.listeners[addr].plane != nil || addr == "0" || strings.HasSuffix(addr, ":0") {
-				continue
-			}
-			for name, other := range a.services {
-				if l, ok := other.listeners[addr]; ok && l.ln.IsDatagram() == s.UDP {
-					return config.InService(s.Name, fmt.Errorf("can't bind local address %s: %w: %s listens there, and must give it up before", addr, syscall.EADDRINUSE, config.Describe(name)))
-				}
-			}
-		}
-	}
-	return nil
-}
-
-// discard closes listeners that are not served.
-func discard(listeners map[planeKey]listener) {
-	for _, l := range listeners {
-		l.retire()
-	}
-}
-
-// outgrown reports whether a plane can't do what a service needs now.
-func outgrown(p plane.Plane, s config.Service) bool {
-	_, loops := p.(*loop.Plane)
-	return loops && s.HasEdges()
-}
-
 // log is where a service logs.
 func (a *App) log(service string) *slog.Logger {
 	return a.opt.Log.With("service", service)
 }
 
-// listen makes a plane, behind the socket of the one that it takes the place of, if
-// there is one: so no client is refused.
-func (a *App) listen(s config.Service, addr string, loops int, old listener) (listener, error) {
-	listen := a.sockets.Listen
-	switch {
-	case old.plane != nil:
-		listen = func(string) (*sock.Listener, error) { return old.ln.Lend(), nil }
-	case s.UDP:
-		listen = a.sockets.ListenDatagram
-	}
-	ln, err := listen(addr)
-	if err != nil {
-		return listener{}, err
-	}
-	p, err := a.newPlane(s, ln, loops)
-	if err != nil {
-		return listener{}, errors.Join(err, ln.Release())
-	}
-	return listener{ln, p, func() { p.Close() }}, nil
-}
-
-func (a *App) newPlane(s config.Service, ln *sock.Listener, loops int) (plane.Plane, error) {
-	log := a.log(s.Name)
-	if s.UDP {
-		return datagram.New(ln, log)
-	}
-	if usesLoops(s) {
-		return loop.New(ln, loops, a.processors, log)
-	}
-	return stream.New(ln, log)
-}
-
 // use makes a draft effective: services that are new begin, those that are gone
 // take nothing new and end with their last connection. Called by a change.
-func (a *App) use(next draft) {
-	services, shared := map[string]*service{}, build.IsShared(next.cfg)
+func (a *App) use(next *draft) {
+	next.retireReplaced()
 	for i, s := range next.cfg.Services {
-		policy := next.Policies[i]
-		policy.Clients, policy.Budget = a.table(s), a.budgetOf(s, shared)
-		running := next.heirs[s.Name]
-		if running == nil {
-			running = &service{app: a, name: s.Name, d: dispatch.New(policy, a.now)}
+		running := next.services[s.Name]
+		switch {
+		case next.heirs[s.Name] == nil:
 			running.endTick = a.tick(running.d)
-		} else {
-			if next.Fresh[s.Name] {
-				running.d.Configure(policy)
-			}
+		case next.Fresh[s.Name]:
+			running.d.Configure(next.policies[i])
 		}
 		if next.Fresh[s.Name] {
-			a.sayMissing(s, policy.Pool)
+			a.sayMissing(s, next.policies[i].Pool)
 		}
-		services[s.Name] = &service{a, s.Name, running.d, running.listeners, running.endTick}
 	}
 	a.useTLS(next.TLS)
-	ends := edgesOf(next.cfg, next.TLS, services)
 	for _, s := range next.cfg.Services {
-		a.useListeners(services[s.Name], s, ends[s.Name], next.bound)
+		a.useListeners(next.services[s.Name], s, next)
 	}
 	stay := map[*service]bool{}
 	for _, s := range next.heirs {
@@ -214,52 +116,14 @@ func (a *App) use(next draft) {
 			a.ending.add(s)
 		}
 	}
-	a.services = services
+	a.services = next.services
 	a.fitTables(next.cfg)
-	a.cfg.Store(&inForce{next.cfg, next.Lists, services, next.TLS})
+	a.cfg.Store(&inForce{next.cfg, next.Lists, next.services, next.TLS})
 	a.builder.Use(next.Built)
 	a.built += len(next.Fresh)
 	a.warnObsolete(next.cfg)
 	if a.started {
-		a.checks.set(rosterOf(next.cfg, next.Policies, services))
-	}
-}
-
-// useListeners has a service listen where its configuration says.
-func (a *App) useListeners(running *service, s config.Service, e *stream.Edge, bound map[planeKey]listener) {
-	listeners := map[string]listener{}
-	for _, addr := range s.Listeners() {
-		old := running.listeners[addr]
-		l, ok := bound[planeKey{s.Name, addr}]
-		if !ok {
-			l = old
-		}
-		setEdges(l.plane, s, e)
-		a.setBacklog(l.ln, s, e.TLS != nil)
-		if ok && old.plane != nil {
-			old.retire()
-			<-old.ln.Released() // from now on no client gets what was configured before
-		}
-		if ok {
-			l = a.serve(l, running.d)
-		}
-		listeners[addr] = l
-	}
-	running.retire(listeners)
-	running.listeners = listeners
-}
-
-// setBacklog sets how many connections may wait to be accepted.
-func (a *App) setBacklog(ln *sock.Listener, s config.Service, tls bool) {
-	if ln.IsDatagram() {
-		return
-	}
-	n := s.Backlog
-	if tls && n == 0 && ln.Addr().Network() == "tcp" {
-		n = tlsBacklog
-	}
-	if err := ln.SetBacklog(n); err != nil {
-		a.log(s.Name).Warn("can't change how many connections may wait", "listener", ln.Addr(), "error", err)
+		a.checks.set(rosterOf(next.cfg, next.Policies, next.services))
 	}
 }
 
@@ -272,22 +136,6 @@ func (a *App) tick(d *dispatch.Dispatcher) context.CancelFunc {
 	ctx, end := context.WithCancel(a.ticking)
 	a.ticks.Go(func() { plane.Tick(ctx, d) })
 	return end
-}
-
-// serve has a listener's plane carry traffic until it is retired or the App is
-// stopped; before Start it only keeps it.
-func (a *App) serve(l listener, d *dispatch.Dispatcher) listener {
-	if !a.started {
-		return l
-	}
-	ctx, retire := context.WithCancel(a.stopping)
-	a.serving.Go(func() {
-		defer retire()
-		if err := l.plane.Serve(ctx, d); err != nil {
-			a.opt.Log.Error("listener ended", "error", err)
-		}
-	})
-	return listener{l.ln, l.plane, retire}
 }
 
 // serveAll begins to serve the listeners that were made before Start. Called
@@ -306,15 +154,6 @@ func (a *App) serveAll() {
 	cfg.services = services
 	a.cfg.Store(&cfg)
 	a.checks.set(rosterOf(cfg.Config, a.builder.Used().Policies, services))
-}
-
-// retire ends the listeners at addresses that are not among those that stay.
-func (s *service) retire(stay map[string]listener) {
-	for addr, l := range s.listeners {
-		if _, ok := stay[addr]; !ok {
-			l.retire()
-		}
-	}
 }
 
 // table is the client table of a service, or nil if it has one of its own.

@@ -145,17 +145,6 @@ func (c Config) CheckEdges() error {
 	return nil
 }
 
-// HasEdges reports whether connections are more than relayed: something is read
-// off or put on them.
-func (s Service) HasEdges() bool {
-	return s.TLS.On() || s.ServerTLS.On || s.HTTP || len(s.Routes) > 0 || s.AcceptProxy != "" || s.SendProxy.Version != 0 ||
-		slices.ContainsFunc(append(append(s.Emergencies(), s.Abuse), s.Servers...), Server.hasEdges)
-}
-
-func (s Server) hasEdges() bool {
-	return s.SendProxy != "" && s.SendProxy != "off" || s.TLS == "on"
-}
-
 // Networks are the networks of a list of words; words that are none are left out.
 func Networks(words string) (networks []netip.Prefix) {
 	for _, word := range splitWords(words) {

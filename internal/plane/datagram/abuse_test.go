@@ -11,6 +11,7 @@ import (
 
 	"pen/internal/acl"
 	"pen/internal/dispatch"
+	"pen/internal/edge"
 	"pen/internal/testenv"
 )
 
@@ -140,7 +141,7 @@ func TestFreshFlowsAreBounded(t *testing.T) {
 	mute := listenPacket(t)
 	cfg := config(udp(t, "a").addr(), mute.LocalAddr().String())
 	s := start(t, "127.0.0.1:0", cfg)
-	s.plane.SetRules(&Rules{Unproven: 5, Responses: -1})
+	s.configure(t, edge.Ends{Datagrams: &edge.Datagrams{Unproven: 5, Responses: -1}})
 	c := dial(t, "127.0.0.1", s.addr)
 	ask(t, c, "once", "a")
 	id := s.Status().Flows[0].ID

@@ -35,7 +35,7 @@ func (p *Plane) flowOf(from peer, h wire.Header) *flow {
 		p.drop(from)
 		return nil
 	}
-	r := p.rules.Load()
+	r := p.rules()
 	if !r.PerDatagram && (f.answers.Load() > 0 || f.sent < oneWay) {
 		return f
 	}
@@ -169,7 +169,7 @@ func (p *Plane) displace(f *flow) {
 // trim keeps a group of flows within its bound. Two at a time are enough to
 // bring it there: every new flow calls it.
 func (p *Plane) trim(g group) {
-	most, now := p.rules.Load().Unproven, time.Now()
+	most, now := p.rules().Unproven, time.Now()
 	for range 2 {
 		f := p.flows.surplus(g, most, now)
 		if f == nil {
@@ -213,7 +213,7 @@ func (p *Plane) hear(f *flow, c net.Conn) {
 	}
 	if f.group == silent {
 		p.flows.promote(f, answered)
-		if !p.rules.Load().PerDatagram && p.flows.isBound(f) {
+		if !p.rules().PerDatagram && p.flows.isBound(f) {
 			p.flows.only(f) // where its client's datagrams went to several servers
 		}
 		p.trim(answered)
@@ -232,7 +232,7 @@ func (p *Plane) conclude(f *flow, c net.Conn) {
 // settle ends a flow that has all of its answers, and has nothing more go to one
 // that has had all of its datagrams.
 func (p *Plane) settle(f *flow) {
-	r := p.rules.Load()
+	r := p.rules()
 	if f.ended.Load() || r.Requests > 0 && f.sent < r.Requests {
 		return
 	}

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"pen/internal/dispatch"
+	"pen/internal/edge"
 	"pen/internal/plane"
 	"pen/internal/sock"
 )
@@ -46,8 +47,7 @@ type Plane struct {
 	unread  plane.Sometimes // errors of the listener
 	lost    plane.Sometimes // servers that could not be reached
 
-	accept atomic.Pointer[Accept]
-	rules  atomic.Pointer[Rules]
+	ends atomic.Pointer[edge.Ends] // with Datagrams
 
 	mu       sync.Mutex // guards all below, and the flows; never held while waiting
 	d        *dispatch.Dispatcher
@@ -60,29 +60,27 @@ type Plane struct {
 
 var _ plane.Plane = (*Plane)(nil)
 
-// Rules are what the operator says of flows. They are not changed once a plane
-// has them.
-type Rules struct {
-	// Unproven bounds the flows that have no answer yet, and likewise those whose
-	// client has not come back after one; 0: no bound.
-	Unproven int
-	// Responses is how many answers each datagram gets: a flow that has all of
-	// them ends. Negative: nobody knows.
-	Responses int
-	// Requests is after how many datagrams of a client a flow takes no more: the
-	// next one begins another flow; 0: never.
-	Requests int
-	// PerDatagram has the datagrams of a client go to servers in turn, also where
-	// they are answered; see [dispatch.Config].
-	PerDatagram bool
+// Unable returns why Ends are refused by Configure, or nil.
+func Unable(e *edge.Ends) error {
+	switch {
+	case e.Datagrams == nil:
+		return plane.Unable("datagram", "connections")
+	case e.TLS != nil || e.HTTP != nil || e.Routes != nil:
+		return plane.Unable("datagram", "TLS, HTTP or routes")
+	}
+	return nil
 }
 
-// DefaultUnproven is Rules.Unproven, unless the operator says otherwise.
-const DefaultUnproven = 4096
+// Configure implements [plane.Plane].
+func (p *Plane) Configure(e *edge.Ends) error {
+	if err := Unable(e); err != nil {
+		return err
+	}
+	p.ends.Store(e)
+	return nil
+}
 
-// SetRules makes rules effective for flows from now on. It may be called at any
-// time.
-func (p *Plane) SetRules(r *Rules) { p.rules.Store(r) }
+func (p *Plane) rules() *edge.Datagrams { return p.ends.Load().Datagrams }
 
 // New returns a plane for a listener of datagrams.
 func New(ln *sock.Listener, log *slog.Logger) (*Plane, error) {
@@ -98,8 +96,7 @@ func New(ln *sock.Listener, log *slog.Logger) (*Plane, error) {
 		ln: ln, socket: s, log: log, woken: woken{kick: make(chan struct{}, 1)},
 		flows: newTable(), suspects: map[serverKey]*suspect{}, empty: make(chan struct{}),
 	}
-	p.SetAccept(&Accept{})
-	p.SetRules(&Rules{Unproven: DefaultUnproven, Responses: -1})
+	p.ends.Store(&edge.Ends{Datagrams: &edge.Datagrams{Responses: -1}})
 	listeners.add(ln.Addr())
 	return p, nil
 }

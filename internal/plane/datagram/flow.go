@@ -317,7 +317,7 @@ func (f *flow) receive(c net.Conn, raw syscall.RawConn, t dispatch.Target, serve
 		}
 		f.answer(in.b)
 		in.give()
-		if f.plane.rules.Load().Responses >= 0 {
+		if f.plane.rules().Responses >= 0 {
 			f.plane.conclude(f, c)
 		}
 	}

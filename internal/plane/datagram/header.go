@@ -10,32 +10,14 @@ import (
 	"pen/internal/wire"
 )
 
-// An Accept says whose datagrams begin with a PROXY header, which tells who the
-// client is. From nobody else is a header looked for. It is not changed once a
-// plane has it.
-type Accept struct {
-	Networks []netip.Prefix
-	Unix     bool // whoever sends to a Unix socket
-	// First says that only the first datagram of a flow has a header, and all
-	// that a proxy sends from one port is one flow. Otherwise each one must.
-	First bool
-}
-
-// SetAccept has datagrams that come from now on be read as a says. It may be
-// called at any time.
-func (p *Plane) SetAccept(a *Accept) { p.accept.Store(a) }
-
 var errNoHeader = errors.New("no PROXY header of version 2 for datagrams")
 
 // identify takes the PROXY header off a datagram, if it must have one, and notes
 // in from whose it is. It returns what is known of the client, and its bytes.
 func (p *Plane) identify(from *peer, b []byte) (wire.Header, []byte, error) {
 	own := wire.Header{Datagram: true, Source: from.addr, Destination: p.asked(*from)}
-	a := p.accept.Load()
-	if from.addr.IsValid() && !edge.Contains(a.Networks, from.addr.Addr()) || !from.addr.IsValid() && !a.Unix {
-		return own, b, nil
-	}
-	if a.First && p.flows.of[*from] != nil {
+	proxies := &p.ends.Load().Proxies
+	if !proxies.Include(from.addr.Addr()) || proxies.First && p.flows.of[*from] != nil {
 		return own, b, nil
 	}
 	h, n, err := wire.ParseHeader(b)
@@ -47,7 +29,7 @@ func (p *Plane) identify(from *peer, b []byte) (wire.Header, []byte, error) {
 			return own, nil, errNoHeader
 		}
 		own = h
-		if !a.First {
+		if !proxies.First {
 			from.client = h.Source
 		}
 	}

@@ -30,7 +30,10 @@ func from(client string) string {
 func accepting(t *testing.T, first bool, cfg dispatch.Config) *service {
 	t.Helper()
 	s := start(t, testenv.Loopback, cfg)
-	s.plane.SetAccept(&Accept{Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.2/32")}, First: first})
+	s.configure(t, edge.Ends{
+		Proxies:   edge.Proxies{Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.2/32")}, First: first},
+		Datagrams: &edge.Datagrams{Responses: -1},
+	})
 	return s
 }
 

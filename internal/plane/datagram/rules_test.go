@@ -10,6 +10,7 @@ import (
 
 	"pen/internal/acl"
 	"pen/internal/dispatch"
+	"pen/internal/edge"
 	"pen/internal/pool"
 	"pen/internal/testenv"
 )
@@ -107,7 +108,7 @@ func TestOneWayTakesTurns(t *testing.T) {
 			cfg := config(addrs...)
 			cfg.NoTracking, cfg.PerDatagram = !each, each
 			s := start(t, "127.0.0.1:0", cfg)
-			s.plane.SetRules(&Rules{Responses: -1, PerDatagram: each})
+			s.configure(t, edge.Ends{Datagrams: &edge.Datagrams{Responses: -1, PerDatagram: each}})
 			c := dial(t, "127.0.0.1", s.addr)
 			const many = 90
 			for i := range many {
@@ -181,7 +182,7 @@ func TestPerDatagramAnswers(t *testing.T) {
 	cfg := config(udp(t, "a").addr(), udp(t, "b").addr())
 	cfg.PerDatagram = true
 	s := start(t, "127.0.0.1:0", cfg)
-	s.plane.SetRules(&Rules{Responses: -1, PerDatagram: true})
+	s.configure(t, edge.Ends{Datagrams: &edge.Datagrams{Responses: -1, PerDatagram: true}})
 	c := dial(t, "127.0.0.1", s.addr)
 	for i := range 10 {
 		ask(t, c, "x", string("ab"[i%2]))
@@ -197,7 +198,7 @@ func TestResponses(t *testing.T) {
 	testenv.CheckLeaks(t)
 	two := listenPacket(t)
 	s := start(t, "127.0.0.1:0", config(two.LocalAddr().String()))
-	s.plane.SetRules(&Rules{Responses: 2})
+	s.configure(t, edge.Ends{Datagrams: &edge.Datagrams{Responses: 2}})
 	c := dial(t, "127.0.0.1", s.addr)
 	buf := make([]byte, 100)
 	send(t, c, "x")
@@ -239,7 +240,7 @@ func TestNoResponses(t *testing.T) {
 			defer server.Close()
 			server.SetDeadline(time.Now().Add(testenv.Limit))
 			s := start(t, "127.0.0.1:0", config(server.LocalAddr().String()))
-			s.plane.SetRules(&Rules{Responses: 0})
+			s.configure(t, edge.Ends{Datagrams: &edge.Datagrams{Responses: 0}})
 			c := dial(t, "127.0.0.1", s.addr)
 			for i := range 30 {
 				send(t, c, fmt.Sprint(i))
@@ -268,7 +269,7 @@ func TestRequests(t *testing.T) {
 	server := listenPacket(t)
 	cfg := config(server.LocalAddr().String())
 	s := start(t, "127.0.0.1:0", cfg)
-	s.plane.SetRules(&Rules{Requests: 1, Responses: 1})
+	s.configure(t, edge.Ends{Datagrams: &edge.Datagrams{Requests: 1, Responses: 1}})
 	c := dial(t, "127.0.0.1", s.addr)
 	buf := make([]byte, 100)
 	var from []net.Addr

@@ -15,6 +15,7 @@ import (
 
 	"pen/internal/acl"
 	"pen/internal/dispatch"
+	"pen/internal/edge"
 	"pen/internal/pool"
 	"pen/internal/sock"
 	"pen/internal/testenv"
@@ -71,6 +72,13 @@ func listen(t *testing.T, addr string, log *slog.Logger) *Plane {
 		t.Fatal(err)
 	}
 	return p
+}
+
+func (s *service) configure(t *testing.T, e edge.Ends) {
+	t.Helper()
+	if err := s.plane.Configure(&e); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (s *service) isOver() bool {

@@ -3,6 +3,7 @@ package loop
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"syscall"
@@ -297,8 +298,15 @@ func (l *loop) outOfTime(id int32, r *record) {
 	l.next(id, r, os.ErrDeadlineExceeded)
 }
 
+// errPreamble ends a connect for a client that waited when its servers began to
+// want a Preamble: the loop can't send it.
+var errPreamble = fmt.Errorf("%w: the server wants a PROXY header or TLS first", dispatch.ErrLocal)
+
 // reach takes an idler, or begins to connect.
 func (l *loop) reach(t dispatch.Target) (fd int, done bool, err error) {
+	if t.Preamble != nil {
+		return -1, false, errPreamble
+	}
 	if c := l.p.idlers.Take(t); c != nil {
 		fd, err := sock.TakeOver(c)
 		return fd, true, err

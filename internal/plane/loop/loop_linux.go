@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"pen/internal/dispatch"
+	"pen/internal/edge"
 	"pen/internal/plane"
 	"pen/internal/plane/idlers"
 	"pen/internal/plane/relay"
@@ -55,6 +56,17 @@ func New(ln *sock.Listener, n int, processors *Processors, log *slog.Logger) (*P
 	}
 	return p, nil
 }
+
+// Unable returns why Ends are refused by Configure, or nil: event loops only relay.
+func Unable(e *edge.Ends) error {
+	if extra := e.Extra(); extra != "" {
+		return plane.Unable("loop", extra)
+	}
+	return nil
+}
+
+// Configure implements [plane.Plane]. There is nothing to be configured.
+func (p *Plane) Configure(e *edge.Ends) error { return Unable(e) }
 
 // Close implements [plane.Plane].
 func (p *Plane) Close() error {

@@ -3,14 +3,17 @@
 package loop
 
 import (
-	"errors"
 	"log/slog"
 
+	"pen/internal/edge"
 	"pen/internal/plane"
 	"pen/internal/sock"
 )
 
-// New fails: there are no event loops on this system.
+// Unable is an error: there are no event loops on this system.
+func Unable(*edge.Ends) error { return plane.Unable("loop", "anything on this system") }
+
+// New fails as Unable does.
 func New(*sock.Listener, int, *Processors, *slog.Logger) (plane.Plane, error) {
-	return nil, errors.New("plane loop: not possible on this system, want plane stream")
+	return nil, Unable(nil)
 }

@@ -23,7 +23,7 @@ type New func(t *testing.T, ln *sock.Listener) plane.Plane
 
 // Run runs the suite as sub-tests of t.
 func Run(t *testing.T, build New) {
-	for _, group := range [][]conformance{closing, failing, misbehaving, admitting, addressing, ending, moving, keeping, limiting, metering, standing, lending} {
+	for _, group := range [][]conformance{closing, failing, misbehaving, admitting, addressing, ending, moving, keeping, limiting, metering, standing, lending, configuring} {
 		for _, c := range group {
 			t.Run(c.name, func(t *testing.T) {
 				testenv.CheckLeaks(t)
@@ -42,6 +42,7 @@ type conformance struct {
 // A service is a plane that serves, and the policy that it asks.
 type service struct {
 	ln     *sock.Listener
+	plane  plane.Plane
 	d      *dispatch.Dispatcher
 	cancel context.CancelFunc
 	over   chan struct{} // closed when Serve has returned
@@ -58,7 +59,7 @@ func start(t *testing.T, build New, addr string, cfg dispatch.Config) *service {
 		ln: bind(t, addr), cancel: cancel, over: make(chan struct{}),
 		d: dispatch.New(cfg, func() time.Duration { return time.Since(begin) }),
 	}
-	p := build(t, s.ln)
+	s.plane = build(t, s.ln)
 	ticking, endTicks := context.WithCancel(context.Background())
 	ticks := make(chan struct{})
 	go func() {
@@ -67,7 +68,7 @@ func start(t *testing.T, build New, addr string, cfg dispatch.Config) *service {
 	}()
 	go func() {
 		defer close(s.over)
-		s.err = p.Serve(ctx, s.d)
+		s.err = s.plane.Serve(ctx, s.d)
 		endTicks()
 		<-ticks
 	}()

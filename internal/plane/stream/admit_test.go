@@ -16,14 +16,14 @@ func TestJudgedBeforeHello(t *testing.T) {
 	testenv.CheckLeaks(t)
 	const bad, good = "127.0.0.5", "127.0.0.9"
 	backend := newDispatcher(config(edge.Preamble{}, testenv.Source(t, "served")))
-	routes := new(edge.Routes[Service])
-	routes.Add("default", "", Service{backend, &Edge{}})
+	routes := new(edge.Routes[edge.Service])
+	routes.Add("default", "", edge.Service{Dispatcher: backend, Ends: &edge.Ends{}})
 	cfg := config(edge.Preamble{})
 	cfg.ConnMax, cfg.ClientACL = 4, 1
 	cfg.ACLs.List[1] = acl.List{{Addr: netip.MustParseAddr(bad), Mask: 0xffffffff}}
 	cfg.Limits.ClientConns = 2
 	trusted := netip.MustParsePrefix("127.0.0.77/32")
-	s := serve(t, testenv.Loopback, &Edge{Routes: routes, Accept: []netip.Prefix{trusted}}, endless, cfg)
+	s := serve(t, testenv.Loopback, &edge.Ends{Routes: routes, Proxies: edge.Proxies{Networks: []netip.Prefix{trusted}}}, endless, cfg)
 	for range 2 * cfg.ConnMax {
 		testenv.WantClosed(t, s.dialFrom(t, bad, "\x16\x03"))
 	}
@@ -46,9 +46,9 @@ func TestRoutedWaitsForPlace(t *testing.T) {
 	cfg := config(edge.Preamble{}, ln.AddrPort())
 	cfg.ConnMax = 1
 	backend := newDispatcher(cfg)
-	routes := new(edge.Routes[Service])
-	routes.Add("default", "", Service{backend, &Edge{}})
-	s := serve(t, testenv.Loopback, &Edge{Routes: routes}, endless, config(edge.Preamble{}))
+	routes := new(edge.Routes[edge.Service])
+	routes.Add("default", "", edge.Service{Dispatcher: backend, Ends: &edge.Ends{}})
+	s := serve(t, testenv.Loopback, &edge.Ends{Routes: routes}, endless, config(edge.Preamble{}))
 	first := s.dial(t, "first")
 	server := ln.Next(t)
 	testenv.WantBytes(t, server, "first")

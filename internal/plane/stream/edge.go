@@ -6,64 +6,42 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"net/netip"
 	"strings"
 	"time"
 
 	"pen/internal/dispatch"
 	"pen/internal/edge"
+	"pen/internal/plane"
 	"pen/internal/tlsterm"
 	"pen/internal/wire"
 )
-
-// An Edge is what a plane does between accepting a connection and relaying its
-// bytes. It is not changed once a plane has it; the zero Edge does nothing.
-type Edge struct {
-	// Accept are the networks of proxies, which must begin each connection with
-	// a PROXY header: the client is who that says. From nobody else is a header
-	// looked for.
-	Accept     []netip.Prefix
-	AcceptUnix bool // from whoever comes by a Unix socket
-	// Routes give connections to other services, by what their ClientHello asks
-	// for, unless it is nil. Where none says the connection stays.
-	Routes *edge.Routes[Service]
-	// TLS ends the client's TLS here, unless it is nil.
-	TLS *tlsterm.Server
-	// HTTP tells servers about the client in each HTTP request, unless it is nil.
-	HTTP *HTTP
-}
-
-// HTTP is how requests tell their servers about their client.
-type HTTP struct {
-	Forwarded bool           // in RFC 7239's field as well
-	Trust     []netip.Prefix // clients that are proxies, whose own fields are kept
-	MaxHead   int            // bytes of a request's head; 0 is [wire.DefaultHead]
-}
 
 // patience is how long a client may take for a header or a hello, for a
 // handshake, for the head of a request, and to see that one was refused: what [edge]
 // and lingerTime say, but in tests.
 type patience struct{ header, handshake, head, linger time.Duration }
 
-// A Service is whom a connection belongs to: a policy, with what is done before
-// that gets to see the bytes. Accept and Routes are those of the service that
-// listens, and of no other.
-type Service struct {
-	Dispatcher *dispatch.Dispatcher
-	Edge       *Edge
+// Unable returns why Ends are refused by Configure, or nil.
+func Unable(e *edge.Ends) error {
+	if e.Datagrams != nil {
+		return plane.Unable("stream", "datagrams")
+	}
+	return nil
+}
+
+// Configure implements [plane.Plane].
+func (p *Plane) Configure(e *edge.Ends) error {
+	if err := Unable(e); err != nil {
+		return err
+	}
+	p.ends.Store(e)
+	return nil
 }
 
 // asks reports whether a connection's client has to say something before there
 // is a server for it: who it is, what it wants, or its part of a handshake.
-func (e *Edge) asks(l *link) bool { return e.Routes != nil || e.TLS != nil || e.accepts(l) }
-
-// accepts reports whether a connection must begin with a PROXY header.
-func (e *Edge) accepts(l *link) bool {
-	if _, unix := l.client.(*net.UnixConn); unix {
-		return e.AcceptUnix
-	}
-	return edge.Contains(e.Accept, l.from.Addr())
+func asks(e *edge.Ends, l *link) bool {
+	return e.Routes != nil || e.TLS != nil || e.Proxies.Include(l.from.Addr())
 }
 
 // errNoPlace ends a connection whose service had no place in time.
@@ -72,8 +50,8 @@ var errNoPlace = errors.New("no place in its service")
 // open finds out whose connection it is, and for which service, and admits it
 // there, after the service that listens has. f is its flow there; the flow that
 // open returns is to be ended in its stead, also after an error.
-func (p *Plane) open(f *dispatch.Flow, l *link, s Service) (*dispatch.Flow, Service, error) {
-	if s.Edge.accepts(l) {
+func (p *Plane) open(f *dispatch.Flow, l *link, s edge.Service) (*dispatch.Flow, edge.Service, error) {
+	if s.Ends.Proxies.Include(l.from.Addr()) {
 		if err := l.readHeader(); err != nil {
 			l.refuse(s, dispatch.BadHeader)
 			return f, s, err
@@ -82,13 +60,13 @@ func (p *Plane) open(f *dispatch.Flow, l *link, s Service) (*dispatch.Flow, Serv
 			return f, s, err
 		}
 	}
-	if s.Edge.Routes != nil && !f.Diverted() {
+	if s.Ends.Routes != nil && !f.Diverted() {
 		hello, err := l.readHello()
 		if err != nil {
 			l.refuse(s, dispatch.BadHello)
 			return f, s, err
 		}
-		if to, ok := s.Edge.Routes.Find(hello); ok && to.Dispatcher != s.Dispatcher {
+		if to, ok := s.Ends.Routes.Find(hello); ok && to.Dispatcher != s.Dispatcher {
 			if f, err = l.move(f, to); err != nil {
 				return f, s, err
 			}
@@ -101,7 +79,7 @@ func (p *Plane) open(f *dispatch.Flow, l *link, s Service) (*dispatch.Flow, Serv
 
 // move takes a connection to another service. It waits for a place there, for as
 // long as a client may take for its hello: it has one in the service that listens.
-func (l *link) move(f *dispatch.Flow, to Service) (*dispatch.Flow, error) {
+func (l *link) move(f *dispatch.Flow, to edge.Service) (*dispatch.Flow, error) {
 	ctx, cancel := l.cancelled()
 	defer cancel()
 	ctx, cancel = context.WithTimeout(ctx, l.plane.patience.header)
@@ -126,7 +104,7 @@ func (l *link) move(f *dispatch.Flow, to Service) (*dispatch.Flow, error) {
 
 // refuse says why a service refuses the client, or its request, unless the link was
 // killed.
-func (l *link) refuse(by Service, why dispatch.Refusal) {
+func (l *link) refuse(by edge.Service, why dispatch.Refusal) {
 	if !l.broken.Load() {
 		l.machine.Note(dispatch.Refused)
 		l.flow.Refuse(by.Dispatcher, why)
@@ -218,7 +196,7 @@ func (l *link) secure(server *tlsterm.Server) error {
 }
 
 // forwarding says what a client's requests are to tell their server.
-func (h *HTTP) forwarding(l *link) wire.Forwarding {
+func (l *link) forwarding(h *edge.HTTP) wire.Forwarding {
 	f := wire.Forwarding{Client: l.from.Addr(), Proto: "http", Forwarded: h.Forwarded, Trusted: edge.Contains(h.Trust, l.from.Addr()), MaxHead: h.MaxHead}
 	if l.clientTLS != nil {
 		f.Proto = "https"

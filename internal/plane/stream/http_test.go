@@ -126,7 +126,7 @@ func TestHTTP(t *testing.T) {
 	people := newCast(t)
 	for i := range 4 {
 		secure, secureServer := i&1 != 0, i&2 != 0
-		e, preamble := &Edge{HTTP: &HTTP{}}, edge.Preamble{}
+		e, preamble := &edge.Ends{HTTP: &edge.HTTP{}}, edge.Preamble{}
 		proto := "http"
 		var ends func(*noting) *tls.Conn
 		if secure {
@@ -180,7 +180,7 @@ func TestHTTP(t *testing.T) {
 func TestLastWordIsNotOvertaken(t *testing.T) {
 	testenv.CheckLeaks(t)
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
-	s := serve(t, testenv.Loopback, &Edge{HTTP: &HTTP{}}, impatient, config(edge.Preamble{}, ln.AddrPort()))
+	s := serve(t, testenv.Loopback, &edge.Ends{HTTP: &edge.HTTP{}}, impatient, config(edge.Preamble{}, ln.AddrPort()))
 	rest := strings.Repeat("x", 200<<10)
 	bad := s.dial(t, "GET  / HTTP/1.1\r\n"+rest)
 	ln.Next(t)
@@ -204,7 +204,7 @@ func plain(t *testing.T) (s *service, ln *testenv.Listener) {
 	t.Helper()
 	testenv.CheckLeaks(t)
 	ln = testenv.Listen(t, "tcp", testenv.Loopback)
-	return serve(t, testenv.Loopback, &Edge{HTTP: &HTTP{}}, endless, config(edge.Preamble{}, ln.AddrPort())), ln
+	return serve(t, testenv.Loopback, &edge.Ends{HTTP: &edge.HTTP{}}, endless, config(edge.Preamble{}, ln.AddrPort())), ln
 }
 
 const (
@@ -349,7 +349,7 @@ func TestUpgradeBehindOddAnswers(t *testing.T) {
 func TestGoneWhileItUpgrades(t *testing.T) {
 	testenv.CheckLeaks(t)
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
-	s := serve(t, testenv.Loopback, &Edge{HTTP: &HTTP{}}, impatient, config(edge.Preamble{}, ln.AddrPort()))
+	s := serve(t, testenv.Loopback, &edge.Ends{HTTP: &edge.HTTP{}}, impatient, config(edge.Preamble{}, ln.AddrPort()))
 	for _, rest := range []string{"", "frame"} {
 		for _, reset := range []bool{false, true} {
 			for _, before := range []string{"", upgrade + "\r\n"} {
@@ -529,7 +529,7 @@ func TestRefusedBehindOddAnswers(t *testing.T) {
 func TestServerThatStays(t *testing.T) {
 	testenv.CheckLeaks(t)
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
-	s := serve(t, testenv.Loopback, &Edge{HTTP: &HTTP{}}, impatient, config(edge.Preamble{}, ln.AddrPort()))
+	s := serve(t, testenv.Loopback, &edge.Ends{HTTP: &edge.HTTP{}}, impatient, config(edge.Preamble{}, ln.AddrPort()))
 	c := s.dial(t, upgrade+"Connection: close\r\n\r\n")
 	server := ln.Next(t)
 	testenv.WantBytes(t, server, upgrade+"Connection: close\r\n"+about)
@@ -544,7 +544,7 @@ func TestServerThatStays(t *testing.T) {
 func TestLateHead(t *testing.T) {
 	testenv.CheckLeaks(t)
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
-	s := serve(t, testenv.Loopback, &Edge{HTTP: &HTTP{}}, impatient, config(edge.Preamble{}, ln.AddrPort()))
+	s := serve(t, testenv.Loopback, &edge.Ends{HTTP: &edge.HTTP{}}, impatient, config(edge.Preamble{}, ln.AddrPort()))
 	c := s.dial(t, upgrade+"\r\nGET")
 	server := ln.Next(t)
 	testenv.WantBytes(t, server, upgrade+about)

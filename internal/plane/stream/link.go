@@ -25,7 +25,7 @@ import (
 // carries one flow.
 type link struct {
 	plane     *Plane
-	service   Service
+	service   edge.Service
 	client    conn
 	clientFD  int            // its descriptor
 	clientTLS *edge.Secure   // on it, or nil
@@ -132,8 +132,8 @@ func (l *link) relay(t dispatch.Target) {
 	client, server := side{l.client, l.clientTLS}, side{l.server, l.serverTLS}
 	l.up.link, l.up.from, l.up.src, l.up.dst = l, relay.Client, client, server
 	l.down.link, l.down.from, l.down.src, l.down.dst = l, relay.Server, server, client
-	if http := l.service.Edge.HTTP; http != nil {
-		l.http = newExchange(l, http.forwarding(l))
+	if http := l.service.Ends.HTTP; http != nil {
+		l.http = newExchange(l, l.forwarding(http))
 	}
 	l.up.final, l.down.final = t.EndWithClient, t.EndWithServer
 	l.up.log, l.down.log = t.Log, t.LogAnswer

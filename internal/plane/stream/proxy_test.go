@@ -47,7 +47,7 @@ func TestProxyProtocol(t *testing.T) {
 const line = "PROXY TCP4 192.0.2.1 192.0.2.2 1000 2000\r\n"
 
 var (
-	fromLoopback = &Edge{Accept: networks("127.0.0.0/8")}
+	fromLoopback = &edge.Ends{Proxies: edge.Proxies{Networks: networks("127.0.0.0/8")}}
 	told         = wire.Header{
 		Source: netip.MustParseAddrPort("192.0.2.1:1000"), Destination: netip.MustParseAddrPort("192.0.2.2:2000"),
 		ALPN: "h2", Authority: "www.example.com", UniqueID: "one of its kind",
@@ -61,7 +61,7 @@ var allTLVs = wire.TLVs{ALPN: true, Authority: true, UniqueID: true, TLS: true, 
 func block(h wire.Header) string { return string(h.Append(nil, 2)) }
 
 func neverGuessed(t *testing.T) {
-	for _, e := range []*Edge{{}, {AcceptUnix: true}, {Accept: networks("192.0.2.0/24", "::/0")}} {
+	for _, e := range []*edge.Ends{{}, {Proxies: edge.Proxies{Unix: true}}, {Proxies: edge.Proxies{Networks: networks("192.0.2.0/24", "::/0")}}} {
 		ln := testenv.Listen(t, "tcp", testenv.Loopback)
 		s := serve(t, testenv.Loopback, e, endless, config(edge.Preamble{}, ln.AddrPort()))
 		for _, header := range []string{line, block(told)} {
@@ -103,7 +103,7 @@ func required(t *testing.T) {
 
 func listedSenders(t *testing.T) {
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
-	e := &Edge{Accept: networks("127.0.0.2/32", "127.0.1.0/24")}
+	e := &edge.Ends{Proxies: edge.Proxies{Networks: networks("127.0.0.2/32", "127.0.1.0/24")}}
 	s := serve(t, testenv.Loopback, e, endless, config(edge.Preamble{}, ln.AddrPort()))
 	for from, listed := range map[string]bool{"127.0.0.1": false, "127.0.0.2": true, "127.0.0.3": false, "127.0.1.255": true, "127.0.2.0": false} {
 		s.dialFrom(t, from, line+from)
@@ -116,7 +116,7 @@ func listedSenders(t *testing.T) {
 	// Unix sockets have no address: they are listed as such, and need not be.
 	for _, listed := range []bool{false, true} {
 		path := filepath.Join(t.TempDir(), "s")
-		s := serve(t, path, &Edge{Accept: networks("0.0.0.0/0", "::/0"), AcceptUnix: listed}, endless, config(edge.Preamble{}, ln.AddrPort()))
+		s := serve(t, path, &edge.Ends{Proxies: edge.Proxies{Networks: networks("0.0.0.0/0", "::/0"), Unix: listed}}, endless, config(edge.Preamble{}, ln.AddrPort()))
 		s.dial(t, line+"x")
 		want := line + "x"
 		if listed {
@@ -152,7 +152,7 @@ func patient(t *testing.T) {
 	}
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
 	s := serve(t, testenv.Loopback, fromLoopback, endless, config(edge.Preamble{}, ln.AddrPort()))
-	unix := serve(t, filepath.Join(t.TempDir(), "s"), &Edge{AcceptUnix: true}, endless, config(edge.Preamble{}, ln.AddrPort()))
+	unix := serve(t, filepath.Join(t.TempDir(), "s"), &edge.Ends{Proxies: edge.Proxies{Unix: true}}, endless, config(edge.Preamble{}, ln.AddrPort()))
 	for _, header := range []string{line, block(told)} {
 		for _, s := range []*service{s, unix} {
 			c := s.dial(t, "")
@@ -246,7 +246,7 @@ func sentFirst(t *testing.T) {
 			continue
 		}
 		ln := testenv.Listen(t, "tcp", testenv.Loopback)
-		s := serve(t, testenv.Loopback, &Edge{}, endless, config(edge.Preamble{Header: version}, ln.AddrPort()))
+		s := serve(t, testenv.Loopback, &edge.Ends{}, endless, config(edge.Preamble{Header: version}, ln.AddrPort()))
 		c := s.dial(t, "")
 		server := ln.Next(t)
 		if h := wantHeader(t, server); h != (wire.Header{Source: local(c), Destination: remote(c)}) {
@@ -309,7 +309,7 @@ func oneClient(t *testing.T) {
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
 	cfg := config(edge.Preamble{Header: 2, TLVs: wire.TLVs{UniqueID: true}}, ln.AddrPort())
 	cfg.Idlers = 3
-	s := serve(t, testenv.Loopback, &Edge{}, endless, cfg)
+	s := serve(t, testenv.Loopback, &edge.Ends{}, endless, cfg)
 	ids := map[string]bool{}
 	for range 5 {
 		c := s.dial(t, "mine")
@@ -328,7 +328,7 @@ func layers(t *testing.T) {
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
 	next := ln.AddrPort()
 	for range 3 {
-		e := &Edge{Accept: networks("127.0.0.1/32")}
+		e := &edge.Ends{Proxies: edge.Proxies{Networks: networks("127.0.0.1/32")}}
 		next = serve(t, testenv.Loopback, e, endless, config(edge.Preamble{Header: 2, TLVs: allTLVs}, next)).Addr().(*net.TCPAddr).AddrPort()
 	}
 	c, err := net.Dial("tcp", next.String())

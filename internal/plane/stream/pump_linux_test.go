@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"pen/internal/dispatch"
+	"pen/internal/edge"
 	"pen/internal/plane/splice"
 	"pen/internal/testenv"
 )
@@ -28,7 +29,7 @@ func newRig(t testing.TB) *rig {
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
 	r.client = testenv.Dial(t, ln.Addr())
 	r.link = newLink(&Plane{pipes: pipes}, ln.Next(t))
-	r.link.service.Edge = new(Edge)
+	r.link.service.Ends = new(edge.Ends)
 	toServer := testenv.Dial(t, ln.Addr())
 	r.server = ln.Next(t)
 	r.link.connected(side{conn: toServer})

@@ -51,17 +51,17 @@ func TestAnyEdge(t *testing.T) {
 }
 
 // anyEdge is an edge of any kind.
-func (p *cast) anyEdge(t *testing.T, rnd *rand.Rand) (*Edge, edge.Preamble) {
+func (p *cast) anyEdge(t *testing.T, rnd *rand.Rand) (*edge.Ends, edge.Preamble) {
 	coin := func() bool { return rnd.IntN(2) == 0 }
-	e, preamble := &Edge{}, edge.Preamble{Header: rnd.IntN(3), TLVs: wire.TLVs{UniqueID: coin(), Authority: coin(), ALPN: coin(), TLS: coin(), CRC32C: coin()}}
+	e, preamble := &edge.Ends{}, edge.Preamble{Header: rnd.IntN(3), TLVs: wire.TLVs{UniqueID: coin(), Authority: coin(), ALPN: coin(), TLS: coin(), CRC32C: coin()}}
 	if coin() {
-		e.Accept = fromLoopback.Accept
+		e.Proxies = fromLoopback.Proxies
 	}
 	if coin() {
 		e.TLS = p.server
 	}
 	if coin() {
-		e.HTTP = &HTTP{Forwarded: coin()}
+		e.HTTP = &edge.HTTP{Forwarded: coin()}
 	}
 	if coin() {
 		preamble.TLS = p.client
@@ -69,8 +69,8 @@ func (p *cast) anyEdge(t *testing.T, rnd *rand.Rand) (*Edge, edge.Preamble) {
 	if coin() {
 		other := newDispatcher(config(edge.Preamble{}, testenv.Echo(t)))
 		t.Cleanup(func() { wantNothing(t, other) })
-		e.Routes = new(edge.Routes[Service])
-		e.Routes.Add("sni", "www.example.com", Service{other, &Edge{TLS: e.TLS}})
+		e.Routes = new(edge.Routes[edge.Service])
+		e.Routes.Add("sni", "www.example.com", edge.Service{Dispatcher: other, Ends: &edge.Ends{TLS: e.TLS}})
 	}
 	return e, preamble
 }
@@ -133,8 +133,8 @@ func (p *cast) anyClient(s *service, rnd *rand.Rand) {
 	}
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(2 * time.Second))
-	e := s.edge.Load()
-	if e.Accept != nil && rnd.IntN(4) > 0 {
+	e := s.ends.Load()
+	if e.Proxies.Networks != nil && rnd.IntN(4) > 0 {
 		io.WriteString(c, line)
 	}
 	if (e.TLS != nil || e.Routes != nil) && rnd.IntN(4) > 0 {

@@ -77,7 +77,7 @@ func (e end) wantReset(t *testing.T, text string) {
 func (p *cast) pair(t *testing.T, clientTLS, serverTLS bool) (client, server end) {
 	t.Helper()
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
-	e, preamble := &Edge{}, edge.Preamble{}
+	e, preamble := &edge.Ends{}, edge.Preamble{}
 	var secureClient, secureServer func(*noting) *tls.Conn
 	if clientTLS {
 		e.TLS, secureClient = p.server, func(n *noting) *tls.Conn { return tls.Client(n, p.outside) }
@@ -185,7 +185,7 @@ func TestServerBreaks(t *testing.T) {
 			testenv.CheckLeaks(t)
 			cfg := config(edge.Preamble{TLS: people.client}, testenv.Serve(t, breaks))
 			cfg.EarlyEnd = time.Hour
-			s := serve(t, testenv.Loopback, &Edge{}, endless, cfg)
+			s := serve(t, testenv.Loopback, &edge.Ends{}, endless, cfg)
 			if c, err := net.Dial("tcp", s.Addr().String()); err == nil { // it may be reset at once
 				io.Copy(io.Discard, testenv.Own(t, c))
 				c.Close()
@@ -224,7 +224,7 @@ func TestServerWithoutTLS(t *testing.T) {
 			if name == "stalls" {
 				cfg.ConnectTimeout = time.Second
 			}
-			s := serve(t, testenv.Loopback, &Edge{}, endless, cfg)
+			s := serve(t, testenv.Loopback, &edge.Ends{}, endless, cfg)
 			for range 2 {
 				testenv.WantBytes(t, s.dial(t, ""), "good")
 			}
@@ -240,22 +240,22 @@ func TestServerWithoutTLS(t *testing.T) {
 func TestKill(t *testing.T) {
 	people := newCast(t)
 	hello := recorded(t, handshakes(people.outside, tls.VersionTLS13))
-	routes := new(edge.Routes[Service])
+	routes := new(edge.Routes[edge.Service])
 	const upgrade = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"
 	for name, tt := range map[string]struct {
-		edge     *Edge
+		edge     *edge.Ends
 		preamble edge.Preamble
 		text     string
 	}{
 		"header":         {edge: fromLoopback, text: line[:20]},
-		"hello":          {edge: &Edge{Routes: routes}, text: hello[:20]},
-		"handshake":      {edge: &Edge{TLS: people.server}, text: hello[:20]},
-		"late handshake": {edge: &Edge{TLS: people.server}, text: hello},
-		"server":         {edge: &Edge{}, preamble: edge.Preamble{Header: 2, TLS: people.client}},
-		"nothing said":   {edge: &Edge{HTTP: &HTTP{}}},
-		"head":           {edge: &Edge{HTTP: &HTTP{}}, text: upgrade[:20]},
-		"body":           {edge: &Edge{HTTP: &HTTP{}}, text: "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello"},
-		"answer awaited": {edge: &Edge{HTTP: &HTTP{}}, text: upgrade},
+		"hello":          {edge: &edge.Ends{Routes: routes}, text: hello[:20]},
+		"handshake":      {edge: &edge.Ends{TLS: people.server}, text: hello[:20]},
+		"late handshake": {edge: &edge.Ends{TLS: people.server}, text: hello},
+		"server":         {edge: &edge.Ends{}, preamble: edge.Preamble{Header: 2, TLS: people.client}},
+		"nothing said":   {edge: &edge.Ends{HTTP: &edge.HTTP{}}},
+		"head":           {edge: &edge.Ends{HTTP: &edge.HTTP{}}, text: upgrade[:20]},
+		"body":           {edge: &edge.Ends{HTTP: &edge.HTTP{}}, text: "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello"},
+		"answer awaited": {edge: &edge.Ends{HTTP: &edge.HTTP{}}, text: upgrade},
 	} {
 		t.Run(name, func(t *testing.T) {
 			testenv.CheckLeaks(t)

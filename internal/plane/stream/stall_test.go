@@ -118,13 +118,13 @@ func TestStall(t *testing.T) {
 	testenv.NeedDescriptors(t, 8000)
 	people := newCast(t)
 	hello := recorded(t, handshakes(people.outside, tls.VersionTLS13))
-	routes := new(edge.Routes[Service])
-	routes.Add("sni", "none.example.com", Service{})
+	routes := new(edge.Routes[edge.Service])
+	routes.Add("sni", "none.example.com", edge.Service{})
 	get := "GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n"
 	chunk := "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n5;x=\"y\"\r\n"
 	for _, tt := range []struct {
 		name        string
-		edge        *Edge
+		edge        *edge.Ends
 		say         talk
 		first, last int // bytes to stop after
 		step        int
@@ -132,15 +132,15 @@ func TestStall(t *testing.T) {
 	}{
 		{"PROXY header of version 1", fromLoopback, says(line), 0, len(line) - 1, 1, dispatch.BadHeader},
 		{"PROXY header of version 2", fromLoopback, says(block(told)), 0, len(block(told)) - 1, 1, dispatch.BadHeader},
-		{"hello", &Edge{Routes: routes}, says(hello), 0, len(hello) - 1, 1, dispatch.BadHello},
-		{"hello in pieces", &Edge{Routes: routes}, says(inPieces(hello)), 0, 6*(len(hello)-5) - 1, 7, dispatch.BadHello},
-		{"hello after a header", &Edge{Accept: fromLoopback.Accept, Routes: routes}, says(line + hello), len(line), len(line+hello) - 1, 5, dispatch.BadHello},
-		{"handshake after a header", &Edge{Accept: fromLoopback.Accept, TLS: people.server}, says(line + hello), len(line), len(line+hello) - 1, 5, dispatch.BadHello},
-		{"handshake of TLS 1.2", &Edge{TLS: people.server}, handshakes(people.outside, tls.VersionTLS12), 0, 0, 3, dispatch.BadHello},
-		{"handshake of TLS 1.3", &Edge{TLS: people.server}, handshakes(people.outside, tls.VersionTLS13), 0, 0, 3, dispatch.BadHello},
-		{"head", &Edge{HTTP: &HTTP{}}, says(get + "\r\n"), 1, len(get) + 1, 1, dispatch.BadRequest},
-		{"second head", &Edge{HTTP: &HTTP{}}, says(get + "\r\n" + get + "\r\n"), len(get) + 3, 2*len(get) + 3, 1, dispatch.BadRequest},
-		{"chunk", &Edge{HTTP: &HTTP{}}, says(chunk), len(chunk) - 8, len(chunk) - 1, 1, dispatch.BadRequest},
+		{"hello", &edge.Ends{Routes: routes}, says(hello), 0, len(hello) - 1, 1, dispatch.BadHello},
+		{"hello in pieces", &edge.Ends{Routes: routes}, says(inPieces(hello)), 0, 6*(len(hello)-5) - 1, 7, dispatch.BadHello},
+		{"hello after a header", &edge.Ends{Proxies: fromLoopback.Proxies, Routes: routes}, says(line + hello), len(line), len(line+hello) - 1, 5, dispatch.BadHello},
+		{"handshake after a header", &edge.Ends{Proxies: fromLoopback.Proxies, TLS: people.server}, says(line + hello), len(line), len(line+hello) - 1, 5, dispatch.BadHello},
+		{"handshake of TLS 1.2", &edge.Ends{TLS: people.server}, handshakes(people.outside, tls.VersionTLS12), 0, 0, 3, dispatch.BadHello},
+		{"handshake of TLS 1.3", &edge.Ends{TLS: people.server}, handshakes(people.outside, tls.VersionTLS13), 0, 0, 3, dispatch.BadHello},
+		{"head", &edge.Ends{HTTP: &edge.HTTP{}}, says(get + "\r\n"), 1, len(get) + 1, 1, dispatch.BadRequest},
+		{"second head", &edge.Ends{HTTP: &edge.HTTP{}}, says(get + "\r\n" + get + "\r\n"), len(get) + 3, 2*len(get) + 3, 1, dispatch.BadRequest},
+		{"chunk", &edge.Ends{HTTP: &edge.HTTP{}}, says(chunk), len(chunk) - 8, len(chunk) - 1, 1, dispatch.BadRequest},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -185,17 +185,17 @@ func TestTrickle(t *testing.T) {
 	long := told
 	long.Authority = string(make([]byte, 3000))
 	hello := recorded(t, handshakes(people.outside, tls.VersionTLS13))
-	routes := new(edge.Routes[Service])
-	routes.Add("sni", "none.example.com", Service{})
+	routes := new(edge.Routes[edge.Service])
+	routes.Add("sni", "none.example.com", edge.Service{})
 	for name, tt := range map[string]struct {
-		edge *Edge
+		edge *edge.Ends
 		text string
 		why  dispatch.Refusal
 	}{
 		"header":    {fromLoopback, block(long), dispatch.BadHeader},
-		"hello":     {&Edge{Routes: routes}, inPieces(hello), dispatch.BadHello},
-		"handshake": {&Edge{TLS: people.server}, inPieces(hello), dispatch.BadHello},
-		"head":      {&Edge{HTTP: &HTTP{}}, "GET / HTTP/1.1\r\nHost: a\r\nX: " + strings.Repeat("x", 3000), dispatch.BadRequest},
+		"hello":     {&edge.Ends{Routes: routes}, inPieces(hello), dispatch.BadHello},
+		"handshake": {&edge.Ends{TLS: people.server}, inPieces(hello), dispatch.BadHello},
+		"head":      {&edge.Ends{HTTP: &edge.HTTP{}}, "GET / HTTP/1.1\r\nHost: a\r\nX: " + strings.Repeat("x", 3000), dispatch.BadRequest},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -229,11 +229,11 @@ func TestTrickle(t *testing.T) {
 func TestNoDeadlineIsLeft(t *testing.T) {
 	testenv.CheckLeaks(t)
 	people := newCast(t)
-	routes := new(edge.Routes[Service])
+	routes := new(edge.Routes[edge.Service])
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
 	cfg := config(edge.Preamble{Header: 2, TLS: people.client}, ln.AddrPort())
 	cfg.ConnectTimeout = short
-	s := serve(t, testenv.Loopback, &Edge{Accept: fromLoopback.Accept, Routes: routes, TLS: people.server, HTTP: &HTTP{}}, impatient, cfg)
+	s := serve(t, testenv.Loopback, &edge.Ends{Proxies: fromLoopback.Proxies, Routes: routes, TLS: people.server, HTTP: &edge.HTTP{}}, impatient, cfg)
 	conn := s.dial(t, line)
 	c := tls.Client(conn, people.outside)
 	server := make(chan net.Conn, 1)
@@ -273,7 +273,7 @@ func TestStalledHandshakesKeepNobodyOut(t *testing.T) {
 	defer cancel()
 	cfg := config(edge.Preamble{}, testenv.Echo(t))
 	cfg.PendingMax = 1
-	s := serve(t, testenv.Loopback, &Edge{TLS: people.server}, endless, cfg)
+	s := serve(t, testenv.Loopback, &edge.Ends{TLS: people.server}, endless, cfg)
 	early := people.dial(t, s)
 	pass(t, early, early, "early")
 	var stalls sync.WaitGroup

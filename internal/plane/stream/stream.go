@@ -42,7 +42,7 @@ type Plane struct {
 	pipes *splice.Pipes // set by Serve
 	conns sync.WaitGroup
 
-	edge     atomic.Pointer[Edge]
+	ends     atomic.Pointer[edge.Ends]
 	patience patience
 
 	givenUp plane.Sometimes // clients for whom there was no server
@@ -56,15 +56,11 @@ var _ plane.Plane = (*Plane)(nil)
 // New returns a plane for a listener of connections.
 func New(ln *sock.Listener, log *slog.Logger) (*Plane, error) {
 	p := &Plane{log: log, patience: patience{edge.HeaderTime, edge.HandshakeTime, edge.HeadTime, lingerTime}, drain: relay.DrainTime}
-	p.edge.Store(&Edge{})
+	p.ends.Store(&edge.Ends{})
 	var err error
 	p.ln, err = ln.Connections()
 	return p, err
 }
-
-// SetEdge has connections that are accepted from now on begin as e says. It may
-// be called at any time.
-func (p *Plane) SetEdge(e *Edge) { p.edge.Store(e) }
 
 // Close implements [plane.Plane].
 func (p *Plane) Close() error { return p.ln.Close() }
@@ -131,7 +127,7 @@ func (p *Plane) accept(ctx context.Context, d *dispatch.Dispatcher) error {
 // room returns nil, or what is closed when it is time to look again whether there
 // is room for another connection and, where it wants one, for a handshake.
 func (p *Plane) room(d *dispatch.Dispatcher) <-chan struct{} {
-	if room := d.Room(); room != nil || p.edge.Load().TLS == nil {
+	if room := d.Room(); room != nil || p.ends.Load().TLS == nil {
 		return room
 	}
 	runtime.Gosched() // the client that was accepted last may have a hello to count
@@ -141,14 +137,14 @@ func (p *Plane) room(d *dispatch.Dispatcher) <-chan struct{} {
 // admit begins a client's flow, or refuses the client. It is part of the accept
 // loop, which must know of this flow when it asks for room for the next.
 func (p *Plane) admit(ctx context.Context, d *dispatch.Dispatcher, client conn) {
-	l, s := newLink(p, client), Service{d, p.edge.Load()}
+	l, s := newLink(p, client), edge.Service{Dispatcher: d, Ends: p.ends.Load()}
 	place, ok := reserve(ctx, d)
 	if !ok {
 		l.broken.Store(true)
 		l.close()
 		return
 	}
-	start, err := admitTo(place, l, s.Edge)
+	start, err := admitTo(place, l, s.Ends)
 	f := start.Flow
 	l.flow = f
 	if err != nil {
@@ -164,18 +160,18 @@ func (p *Plane) admit(ctx context.Context, d *dispatch.Dispatcher, client conn) 
 			l.close() // before: the flow's descriptors are lent to the next one
 			f.Done(l.machine.Ending())
 		}()
-		asks := s.Edge.asks(l)
-		if asks {
+		asked := asks(s.Ends, l)
+		if asked {
 			if f, s, err = p.open(f, l, s); err != nil {
 				p.refused(l, err)
 				return
 			}
 		}
 		l.service = s
-		if tls := s.Edge.TLS; tls != nil && !p.secure(l, tls) {
+		if tls := s.Ends.TLS; tls != nil && !p.secure(l, tls) {
 			return
 		}
-		if asks {
+		if asked {
 			start = f.Begin()
 		}
 		p.serve(start, l)
@@ -185,12 +181,12 @@ func (p *Plane) admit(ctx context.Context, d *dispatch.Dispatcher, client conn) 
 // admitTo judges a client before anything is waited for. A proxy that is trusted to
 // say who the client is has a place only. A flow that comes with an error is to be
 // ended.
-func admitTo(place dispatch.Place, l *link, e *Edge) (dispatch.Start, error) {
-	if !e.asks(l) {
+func admitTo(place dispatch.Place, l *link, e *edge.Ends) (dispatch.Start, error) {
+	if !asks(e, l) {
 		return place.Begin(l.from, l)
 	}
 	f := place.Open(l)
-	if e.accepts(l) {
+	if e.Proxies.Include(l.from.Addr()) {
 		return dispatch.Start{Flow: f}, nil
 	}
 	return dispatch.Start{Flow: f}, f.Admit(l.from)

@@ -35,11 +35,13 @@ type service struct {
 var endless = patience{time.Hour, time.Hour, time.Hour, time.Hour}
 
 // serve has a plane serve with an edge. At the end nothing may be left.
-func serve(t *testing.T, addr string, e *Edge, patience patience, cfg dispatch.Config) *service {
+func serve(t *testing.T, addr string, e *edge.Ends, patience patience, cfg dispatch.Config) *service {
 	t.Helper()
 	s := &service{Plane: listen(t, addr), d: newDispatcher(cfg)}
 	s.patience = patience
-	s.SetEdge(e)
+	if err := s.Configure(e); err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	over := make(chan struct{})
 	go func() {
