@@ -164,8 +164,8 @@ stream { %s }
 	p.place.Start(t, addr, "nginx", "-p", p.dir, "-e", p.dir+"/nginx.log", "-c", conf)
 }
 
-// haproxy starts HAProxy with proxies, which listen on addr last. Without retries,
-// since it would repeat a connection that Pen closes after the PROXY header.
+// haproxy starts HAProxy with proxies, which listen on addr last. It does not retry, or
+// it would repeat connections that Pen closes after the PROXY header.
 func (p *peers) haproxy(t *testing.T, addr, proxies string) {
 	t.Helper()
 	conf := p.write(t, "haproxy.conf", `global
