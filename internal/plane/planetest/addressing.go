@@ -52,8 +52,8 @@ var addressing = []conformance{
 	}},
 }
 
-// listener connects from an address of loopback to a listener; policy sees
-// that address.
+// listener connects to a listener from an address of loopback. Policy must see that
+// address.
 func listener(t *testing.T, build New, addr, from string) {
 	s := start(t, build, addr, config(testenv.Echo(t)))
 	echo(t, testenv.Dial(t, port(s.ln.Addr(), from)))
@@ -73,7 +73,7 @@ func needIPv6(t *testing.T) {
 	ln.Close()
 }
 
-// socketPath is short: a Unix socket's path has at most some 100 bytes.
+// socketPath returns a short path: that of a Unix socket has at most about 100 bytes.
 func socketPath(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "pen")

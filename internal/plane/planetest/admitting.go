@@ -13,7 +13,7 @@ import (
 	"pen/internal/testenv"
 )
 
-// Who is served, and when.
+// Which clients are served, and when.
 var admitting = []conformance{
 	{"denied client", func(t *testing.T, build New) {
 		ln := testenv.Listen(t, "tcp", testenv.Loopback)
@@ -41,8 +41,8 @@ func denyAll(cfg dispatch.Config) dispatch.Config {
 	return cfg
 }
 
-// Listeners that share a limit refuse nobody when a place is free: only one of
-// them may have it.
+// Listeners that share a limit refuse no client when a place becomes free, although
+// only one of them gets it.
 func twoListeners(t *testing.T, build New) {
 	const clients, each = 6, 20
 	cfg := config(testenv.Source(t, "served"))
@@ -67,7 +67,7 @@ func twoListeners(t *testing.T, build New) {
 	all.Wait()
 }
 
-// fetch returns all that is sent to a new client until the connection ends.
+// fetch connects and returns everything that is sent until the connection ends.
 func fetch(at net.Addr) ([]byte, error) {
 	c, err := net.Dial(at.Network(), at.String())
 	if err != nil {
@@ -78,8 +78,8 @@ func fetch(at net.Addr) ([]byte, error) {
 	return io.ReadAll(c)
 }
 
-// Those above the limit wait in the kernel and are served when others end,
-// instead of being refused.
+// Clients above the limit are not refused. They wait in the kernel and are served when
+// other connections end.
 func connMax(t *testing.T, build New) {
 	const most, more = 2, 5
 	cfg := config(testenv.Echo(t))
@@ -96,7 +96,7 @@ func connMax(t *testing.T, build New) {
 		if n := len(s.d.Status().Flows); n > most {
 			t.Errorf("%d flows, want at most %d", n, most)
 		}
-		if i+1 >= most { // the earlier ones stay, and are served none the less
+		if i+1 >= most { // earlier clients stay connected, and are served nevertheless
 			clients[i+1-most].Close()
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"pen/internal/sock"
 )
 
-// playSeeds is how many random scripts TestPlanesAgree plays.
+// playSeeds is the number of random scripts that TestPlanesAgree plays.
 var playSeeds = flag.Int("plays", 60, "random scripts of traffic that are played through both planes")
 
 var planes = map[string]planetest.New{
@@ -39,7 +39,7 @@ func TestPlanesAreExchanged(t *testing.T) {
 	planetest.Exchange(t, planes["loop"], planes["stream"])
 }
 
-// Whatever clients and servers do, both planes make the same of it.
+// Whatever clients and servers do, both planes give the same results.
 func TestPlanesAgree(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4)) // for two loops and the rest
 	for seed := range uint64(*playSeeds) {

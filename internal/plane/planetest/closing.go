@@ -9,8 +9,8 @@ import (
 	"pen/internal/testenv"
 )
 
-// How one side ends is what the other side sees: an orderly end of one way
-// leaves the other way alone, and a reset is passed on as a reset.
+// What one side does at its end, the other side sees: EOF in one direction leaves the
+// other direction open, and a reset is passed on as a reset.
 var closing = []conformance{
 	{"half-close by the client", func(t *testing.T, build New) {
 		_, client, server := one(t, build)
@@ -72,7 +72,7 @@ var closing = []conformance{
 	{"resets at random stages", resetStorm},
 }
 
-// halfClose ends one way; 1 MiB follows the other way.
+// halfClose closes one direction; then 1 MiB goes in the other direction.
 func halfClose(t *testing.T, a, b testenv.Conn) {
 	const size = 1 << 20
 	testenv.Write(t, a, "the last")
@@ -106,8 +106,7 @@ func reset(t *testing.T, a, b testenv.Conn) {
 	testenv.WantReset(t, b, 0)
 }
 
-// A side that has seen the end of the stream sees no reset by reading: the
-// error waits at its socket.
+// After the end of a stream no read reports a reset: it is pending at the socket.
 func ownHalfCloseThenReset(t *testing.T, a, b testenv.Conn) {
 	testenv.CloseWrite(t, a)
 	testenv.WantEnd(t, b, 0)
@@ -126,7 +125,7 @@ func othersHalfCloseThenReset(t *testing.T, a, b testenv.Conn) {
 	testenv.WantReset(t, b, 0)
 }
 
-// resetUnderLoad resets while the other side writes without end.
+// resetUnderLoad resets while the other side writes all the time.
 func resetUnderLoad(t *testing.T, a, b testenv.Conn) {
 	written := make(chan error, 1)
 	go func() {
@@ -147,9 +146,9 @@ func resetUnderLoad(t *testing.T, a, b testenv.Conn) {
 	}
 }
 
-// A client gets everything that its server sent before it died, and then a
-// reset: a stream that was cut off must not look complete. A client that sends
-// meanwhile may be told of the reset there.
+// A client gets everything that its server sent before it died, and then a reset: a
+// truncated stream must not look complete. A client that is sending may get the reset
+// from its write.
 func lastBytes(t *testing.T, build New, sending bool) {
 	_, client, server := one(t, build)
 	written := make(chan error, 1)
@@ -164,7 +163,7 @@ func lastBytes(t *testing.T, build New, sending bool) {
 	if _, err := server.Write(sent); err != nil {
 		t.Fatal(err)
 	}
-	// A reset throws away what is still on the way.
+	// A reset discards bytes that are still under way.
 	testenv.Eventually(t, "the bytes have left the server", func() bool { return testenv.Unsent(t, server) == 0 })
 	testenv.Reset(t, server)
 	got, err := io.ReadAll(client)

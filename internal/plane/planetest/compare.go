@@ -13,13 +13,11 @@ import (
 	"pen/internal/testenv"
 )
 
-// Play plays a random script of traffic, which the seed determines, through a
-// plane, and returns what came of it: the bytes that arrived at each side, how
-// each side's stream ended, and what was counted. Every plane must return the
-// same. One server in three has a Unix socket, and some of these misbehave.
-//
-// Where two things happen at once, the script waits until their outcome does
-// not depend on which one was first.
+// Play plays a random script of traffic through a plane, and returns the results: the
+// bytes that arrived at each side, how each side's stream ended, and the counters. The
+// seed determines the script. Every plane must return the same. One server in three has
+// a Unix socket, and some of these misbehave. Where two events happen at the same time,
+// the script waits until the result does not depend on their order.
 func Play(t *testing.T, build New, seed uint64) string {
 	t.Helper()
 	rnd := rand.New(rand.NewPCG(seed, 0))
@@ -60,7 +58,7 @@ type play struct {
 	s    *service
 	unix bool // the server has a Unix socket
 	side [2]testenv.Conn
-	shut [2]bool // which side has ended what it sends
+	shut [2]bool // whether each side has closed for writing
 	got  [2]int
 	sum  [2]interface {
 		io.Writer
@@ -73,7 +71,7 @@ func (p *play) say(format string, args ...any) {
 	p.said = append(p.said, fmt.Sprintf(format, args...))
 }
 
-// step sends one way, both ways at once, or ends one way.
+// step sends in one direction or in both at once, or closes one.
 func (p *play) step(rnd *rand.Rand) {
 	from := rnd.IntN(2)
 	switch choice := rnd.IntN(10); {
@@ -94,10 +92,10 @@ func (p *play) halfClose(from int) {
 	p.say("%d ends, %d sees %s", from, 1-from, p.read(1-from))
 }
 
-// move sends from one side, in one or several writes, and waits for all of it.
+// move sends from one side, in one or several writes, and waits until all has arrived.
 func (p *play) move(rnd *rand.Rand, from int) { p.moving(rnd, from)() }
 
-// moving begins to send; the function that it returns waits for the end.
+// moving starts to send. The function that it returns waits until all has arrived.
 func (p *play) moving(rnd *rand.Rand, from int) (wait func()) {
 	if p.shut[from] {
 		return func() {}
@@ -135,7 +133,8 @@ func (p *play) moving(rnd *rand.Rand, from int) (wait func()) {
 	}
 }
 
-// randomSize has all orders of magnitude up to some megabytes alike.
+// randomSize returns a size of up to some megabytes, each order of magnitude with the
+// same probability.
 func randomSize(rnd *rand.Rand) int { return 1 + rnd.IntN(4<<20>>rnd.IntN(22)) }
 
 // end ends both sides in one of the ways there are.
@@ -162,8 +161,7 @@ func (p *play) end(rnd *rand.Rand) {
 	}
 }
 
-// misbehave has a server on a Unix socket take no more of what its client sends,
-// and answer.
+// misbehave has a server on a Unix socket stop reading, and answer.
 func (p *play) misbehave(rnd *rand.Rand) {
 	client, server := p.side[0], p.side[1]
 	const waste = "nobody reads this"
@@ -185,7 +183,8 @@ func (p *play) misbehave(rnd *rand.Rand) {
 	p.say("1 stops reading and answers, 0 sees %s", p.read(0))
 }
 
-// read reads to the end, which must come without a byte, and says what it is.
+// read reads to the end of a stream, before which no byte may come, and describes the
+// end.
 func (p *play) read(side int) string {
 	n, err := io.Copy(io.Discard, struct{ io.Reader }{p.side[side]})
 	switch {

@@ -27,15 +27,15 @@ func noDescriptors(t *testing.T, build New) {
 	startChild(t, childEnv, "1").wantPass(t)
 }
 
-// While no descriptor is to be had, flows go on and the accept loop keeps
-// still; then the clients that have waited are served.
+// While the process is out of descriptors, flows go on and the accept loop does not
+// spin. Afterwards the clients that have waited are served.
 func outOfDescriptors(t *testing.T, build New) {
 	s := start(t, build, testenv.Loopback, config(testenv.Echo(t)))
 	early := s.dial(t)
 	echo(t, early)
 
-	// The limit falls when the late client has its socket and nobody has yet
-	// seen it come. That it is below what is in use is no trouble.
+	// The limit is lowered when the late client has its socket but has not connected
+	// yet. It may be lower than the number of open descriptors.
 	var old syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &old); err != nil {
 		t.Fatal(err)
@@ -69,7 +69,7 @@ func outOfDescriptors(t *testing.T, build New) {
 	s.wantFailed(t, false)
 }
 
-// cpuTime returns what the process uses in a while.
+// cpuTime returns the CPU time that the process uses in a while.
 func cpuTime(t *testing.T, while time.Duration) time.Duration {
 	used := func() time.Duration {
 		var ru syscall.Rusage
@@ -83,17 +83,16 @@ func cpuTime(t *testing.T, while time.Duration) time.Duration {
 	return used() - before
 }
 
-// scarceEnv has the address of the server for the process whose descriptors are
-// few.
+// scarceEnv marks the process that has few descriptors. It has the address of the
+// server.
 const scarceEnv = "PEN_PLANETEST_SCARCE"
 
-// scarce is how many connections there may be in that process.
+// scarce is the limit of connections in that process.
 const scarce = 40
 
-// bulkAtTheLimit runs a plane in a process of its own that has descriptors for so
-// many connections and little else. Its clients take bulk for a while and then read
-// nothing more: what their pipes take must not be what others are to have. Later
-// ones come and go, and none of them is lost.
+// bulkAtTheLimit runs a plane in a process that has descriptors for these connections
+// and few others. Its clients read bulk for a while and then stop: their pipes must not
+// take the descriptors of later clients, which come and go, and must all be served.
 func bulkAtTheLimit(t *testing.T, build New) {
 	if addr := os.Getenv(scarceEnv); addr != "" {
 		serveScarce(t, build, netip.MustParseAddrPort(addr))
@@ -134,7 +133,7 @@ func bulkAtTheLimit(t *testing.T, build New) {
 	child.wantPass(t)
 }
 
-// serveScarce is what happens in the process whose descriptors are few.
+// serveScarce runs in the process that has few descriptors.
 func serveScarce(t *testing.T, build New, server netip.AddrPort) {
 	const (
 		cost  = 2
@@ -157,5 +156,5 @@ func serveScarce(t *testing.T, build New, server netip.AddrPort) {
 	s.wantRefused(t, dispatch.NoServer, 0)
 }
 
-// setCur sets a limit, which has a sign on some systems.
+// setCur sets a limit, which is signed on some systems.
 func setCur[T int64 | uint64](cur *T, n int) { *cur = T(n) }

@@ -11,7 +11,7 @@ import (
 	"pen/internal/testenv"
 )
 
-// How flows and planes end on demand.
+// How flows and planes are stopped.
 var ending = []conformance{
 	{"kill one flow", killOne},
 	{"drain", drain},
@@ -62,8 +62,7 @@ func killOne(t *testing.T, build New) {
 	}
 }
 
-// After the context's end the listener is closed and flows go on until they
-// are killed.
+// When the context is done the listener is closed. Flows go on until they are killed.
 func drain(t *testing.T, build New) {
 	s, client, server := one(t, build)
 	exchange(t, client, server)
@@ -85,8 +84,7 @@ func drain(t *testing.T, build New) {
 	testenv.Eventually(t, "Serve returns", s.isOver)
 }
 
-// endsWith has a flow end as a whole with one side, after the other one got
-// every byte.
+// endsWith closes a whole flow with one side, after the other side has got every byte.
 func endsWith(t *testing.T, build New, cfg dispatch.Config, order func(client, server testenv.Conn) (first, second testenv.Conn)) {
 	const size = 1 << 20
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
@@ -109,8 +107,7 @@ func endsWith(t *testing.T, build New, cfg dispatch.Config, order func(client, s
 	s.flows(t, 0)
 }
 
-// drains has a server break its connection when its client has yet to take
-// the last bytes.
+// drains resets a server's connection while the client has not read the last bytes yet.
 func drains(t *testing.T, build New, patience relay.Patience) (client testenv.Conn, s *service) {
 	const size = 100_000
 	defer func(was relay.Patience) { relay.DrainTime = was }(relay.DrainTime)
@@ -128,7 +125,7 @@ func drains(t *testing.T, build New, patience relay.Patience) (client testenv.Co
 	return client, s
 }
 
-// idle flows are ended, others are not.
+// idle flows are closed, others are not.
 func idle(t *testing.T, build New) {
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
 	cfg := config(ln.AddrPort())

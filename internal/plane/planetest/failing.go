@@ -10,7 +10,7 @@ import (
 	"pen/internal/testenv"
 )
 
-// Whatever way a connect fails, the next server is tried.
+// However a connect fails, the next server is tried.
 var failing = []conformance{
 	{"failover from a server that refuses", func(t *testing.T, build New) {
 		failover(t, build, server(testenv.Refused(t)), testenv.Limit)
@@ -37,7 +37,7 @@ var failing = []conformance{
 	{"kill while connecting", killConnecting},
 }
 
-// failover has a dead server before one that answers.
+// failover has a dead server, and one that answers.
 func failover(t *testing.T, build New, dead pool.Config, timeout time.Duration) {
 	cfg := config(testenv.Echo(t))
 	cfg.ConnectTimeout = timeout
@@ -50,7 +50,7 @@ func failover(t *testing.T, build New, dead pool.Config, timeout time.Duration) 
 	}
 }
 
-// From the one chosen first the servers are tried once around.
+// Each server is tried once, in order, starting with the chosen one.
 func failoverOrder(t *testing.T, build New) {
 	dead, name := testenv.Refused(t), []string{"zero", "one", "two", "three", "four"}
 	for _, tt := range []struct {
@@ -101,8 +101,8 @@ func emergency(t *testing.T, build New) {
 	s.wantFailed(t, true, true)
 }
 
-// A server that was away for a moment serves as soon as it is back, whether it is
-// the only one, or all are restarted in turn: the time of a blacklist is an hour.
+// A server that was away for a moment serves as soon as it is back, whether it is the
+// only one or all are restarted in turn, although the blacklist time is an hour.
 func restarted(t *testing.T, build New) {
 	for n := 1; n <= 3; n++ {
 		var servers []*testenv.Listener
@@ -132,8 +132,7 @@ func restarted(t *testing.T, build New) {
 	}
 }
 
-// A flow can be ended while its server does not answer, which is then not the
-// server's fault.
+// A flow can be killed while its server does not answer. The server is not blamed.
 func killConnecting(t *testing.T, build New) {
 	cfg := config(testenv.Blackhole(t))
 	cfg.ConnectTimeout = time.Hour

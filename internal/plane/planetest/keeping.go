@@ -10,7 +10,7 @@ import (
 	"pen/internal/testenv"
 )
 
-// Connections that are kept ready.
+// Idle connections that are kept ready for clients (idlers).
 var keeping = []conformance{
 	{"idlers are kept, used and replaced", useIdlers},
 	{"idlers are the service's", sharedIdlers},
@@ -25,8 +25,8 @@ var keeping = []conformance{
 		ln := testenv.Listen(t, "tcp", testenv.Loopback)
 		s := start(t, build, testenv.Loopback, withIdlers(config(ln.AddrPort()), 1))
 		ln.Next(t).Close()
-		// The client gets a connection of its own, or the new idler, which is
-		// replaced as well: two connections come, in whatever order.
+		// The client gets a new connection, or the new idler, which is replaced as
+		// well: two connections come, in either order.
 		testenv.Write(t, s.dial(t), "hello")
 		got := make(chan string, 2)
 		for _, c := range []testenv.Conn{ln.Next(t), ln.Next(t)} {
@@ -62,8 +62,8 @@ var keeping = []conformance{
 	}},
 }
 
-// sharedIdlers has two planes of one service: they keep idlers together, within
-// what their server takes, and when one plane ends the other one keeps them.
+// sharedIdlers has two planes of one service. They share its idlers, within the
+// server's limit, and when one plane stops, the other keeps them.
 func sharedIdlers(t *testing.T, build New) {
 	const idlers, most = 5, 4
 	var came atomic.Int32
@@ -100,14 +100,14 @@ func withIdlers(cfg dispatch.Config, n int) dispatch.Config {
 	return cfg
 }
 
-// ready waits until so many idlers are ready.
+// ready waits until n idlers are ready.
 func (s *service) ready(t *testing.T, n int) {
 	t.Helper()
 	testenv.Eventually(t, "idlers are ready", func() bool { return s.d.ReadySpares() == n })
 }
 
-// A client gets a connection that was there before; nothing is counted or
-// remembered of those that wait. Another one takes its place.
+// A client gets an idler, and another idler replaces it. Idlers are neither counted nor
+// remembered.
 func useIdlers(t *testing.T, build New) {
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
 	s := start(t, build, testenv.Loopback, withIdlers(config(ln.AddrPort()), 1))

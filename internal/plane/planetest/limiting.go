@@ -11,7 +11,7 @@ import (
 	"pen/internal/testenv"
 )
 
-// Clients over a limit, and clients that wait for a place.
+// Clients over a limit, and clients in the queue.
 var limiting = []conformance{
 	{"a client over a limit is reset", func(t *testing.T, build New) {
 		cfg := config(testenv.Echo(t))
@@ -154,7 +154,7 @@ var limiting = []conformance{
 			}
 		}
 		for _, end := range []func(client, server testenv.Conn){
-			func(client, server testenv.Conn) { // the client is first
+			func(client, server testenv.Conn) { // the client speaks first
 				testenv.CloseWrite(t, client)
 				testenv.WantEnd(t, server, 0)
 				server.Close()
@@ -183,8 +183,8 @@ func (s *service) wantRefused(t *testing.T, why dispatch.Reason, n uint64) {
 	}
 }
 
-// wantDialReset connects a client that is reset at once, perhaps before it knows
-// that it is connected.
+// wantDialReset connects a client that is reset at once, perhaps before connect
+// returns.
 func (s *service) wantDialReset(t *testing.T) {
 	t.Helper()
 	c, err := net.Dial("tcp", s.ln.Addr().String())
@@ -211,8 +211,8 @@ func (s *service) waiting(t *testing.T, n int) (waiting []dispatch.FlowStatus) {
 	return waiting
 }
 
-// fullServer starts a service with a queue, and one server whose only place is
-// taken by a client.
+// fullServer starts a service with a queue and one server, whose only place a client
+// has taken.
 func fullServer(t *testing.T, build New, change func(*dispatch.Config)) (s *service, held testenv.Conn) {
 	t.Helper()
 	cfg := oneAtATime(testenv.Echo(t))

@@ -10,8 +10,8 @@ import (
 	"pen/internal/testenv"
 )
 
-// What is limited takes its time. Only the least time is checked: the most
-// depends on the machine.
+// Limited traffic takes time. Only the minimum is checked: the maximum depends on the
+// machine.
 var metering = []conformance{
 	{"a client's bandwidth is limited", func(t *testing.T, build New) {
 		_, client, server := limited(t, build, dispatch.Limits{ConnBandwidth: bandwidth})
@@ -86,7 +86,7 @@ var metering = []conformance{
 		}
 		paused := s.d.Status().Flows[0].ID
 		cfg := config(s.ln.AddrPort())
-		cfg.IdleTimeout = time.Second // more than the plane needs to pause
+		cfg.IdleTimeout = time.Second // longer than the plane pauses
 		cfg.Limits.ConnBandwidth = 1
 		s.d.Configure(cfg)
 		s.dial(t)
@@ -102,7 +102,7 @@ var metering = []conformance{
 	}},
 }
 
-// bandwidth takes a second, but for a burst of a tenth and the last piece.
+// bandwidth sends what takes a second, less a burst of a tenth and the last piece.
 const bandwidth = 4 << 20
 
 func takesTime(t *testing.T, f func()) {
@@ -122,7 +122,7 @@ type limitedService struct {
 
 func (s limitedService) next(t *testing.T) testenv.Conn { return s.ln.Next(t) }
 
-// limited starts a service with limits and makes a connection through it.
+// limited starts a service with limits and connects through it.
 func limited(t *testing.T, build New, limits dispatch.Limits) (s limitedService, client, server testenv.Conn) {
 	t.Helper()
 	s.ln = testenv.Listen(t, "tcp", testenv.Loopback)
@@ -135,7 +135,7 @@ func limited(t *testing.T, build New, limits dispatch.Limits) (s limitedService,
 	return s, client, server
 }
 
-// bothWays sends n bytes each way at once.
+// bothWays sends n bytes in each direction at the same time.
 func bothWays(t *testing.T, a, b testenv.Conn, n int) {
 	var all sync.WaitGroup
 	for _, way := range [][2]testenv.Conn{{a, b}, {b, a}} {

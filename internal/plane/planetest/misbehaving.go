@@ -14,7 +14,7 @@ import (
 	"pen/internal/testenv"
 )
 
-// Servers on Unix sockets may do what none can do by TCP.
+// Servers on Unix sockets can do what is impossible by TCP.
 var misbehaving = []conformance{
 	{"a server stops reading and answers", func(t *testing.T, build New) { stopsReading(t, build, 0) }},
 	{"a server stops reading and answers a slow reader", func(t *testing.T, build New) { stopsReading(t, build, 32<<10) }},
@@ -33,7 +33,7 @@ func unixServer(t *testing.T, build New) (*service, *testenv.Listener) {
 	return start(t, build, testenv.Loopback, cfg), ln
 }
 
-// closeRead has a server read no more.
+// closeRead closes a server's connection for reading.
 func closeRead(t *testing.T, c testenv.Conn) {
 	t.Helper()
 	if err := c.(*net.UnixConn).CloseRead(); err != nil {
@@ -41,7 +41,7 @@ func closeRead(t *testing.T, c testenv.Conn) {
 	}
 }
 
-// wasted waits until n more bytes of the client's were read, in vain.
+// wasted waits until the plane has read n more bytes of the client, for nothing.
 func (s *service) wasted(t *testing.T, n uint64) {
 	t.Helper()
 	testenv.Eventually(t, "the server does not take what the client sends", func() bool {
@@ -50,8 +50,8 @@ func (s *service) wasted(t *testing.T, n uint64) {
 	})
 }
 
-// dialSmall connects a client with a buffer of so many bytes for what it receives;
-// 0 is what the system gives it.
+// dialSmall connects a client with a receive buffer of some bytes; 0 is the system's
+// default.
 func (s *service) dialSmall(t *testing.T, size int) testenv.Conn {
 	t.Helper()
 	d := net.Dialer{Control: func(_, _ string, c syscall.RawConn) (err error) {
@@ -90,7 +90,7 @@ func stopsReading(t *testing.T, build New, receiveBuffer int) {
 	s.flows(t, 0)
 }
 
-// closesUnread has a server close while bytes of the client's are unread.
+// closesUnread has a server close while it has not read all bytes of the client.
 func closesUnread(t *testing.T, build New) {
 	s, ln := unixServer(t, build)
 	client, server := s.dial(t), ln.Next(t)
@@ -106,8 +106,8 @@ func closesUnread(t *testing.T, build New) {
 	s.flows(t, 0)
 }
 
-// fullQueue is a server on a Unix socket with the shortest queue there is, which
-// is full. It returns how many connections are in it.
+// fullQueue starts a server on a Unix socket with the shortest possible queue, which is
+// full. It returns the number of connections in the queue.
 func fullQueue(t *testing.T, path string) (ln *testenv.Listener, queued int) {
 	t.Helper()
 	ln = testenv.Listen(t, "unix", path)
@@ -162,8 +162,8 @@ func busyServer(t *testing.T, build New) {
 	s.wantFailed(t, false)
 }
 
-// busyForLong has the queue stay full for longer than a connect may take: the
-// client goes to another server, and new clients do not shun this one.
+// busyForLong keeps the queue full for longer than a connect may take: the client goes
+// to another server, but this one is not blacklisted.
 func busyForLong(t *testing.T, build New) {
 	path := filepath.Join(t.TempDir(), "server")
 	fullQueue(t, path)
@@ -175,7 +175,7 @@ func busyForLong(t *testing.T, build New) {
 	s.wantFailed(t, false, false)
 }
 
-// connecting waits until n flows are on their way to a server.
+// connecting waits until n flows are connecting to a server.
 func (s *service) connecting(t *testing.T, n int) {
 	t.Helper()
 	testenv.Eventually(t, "the flows connect", func() bool {

@@ -16,7 +16,7 @@ import (
 	"pen/internal/testenv"
 )
 
-// Bytes arrive as they were sent, are counted, and are not piled up.
+// Bytes arrive as they were sent, are counted, and do not accumulate in memory.
 var moving = []conformance{
 	{"integrity of bulk both ways at once", integrity},
 	{"slow reader", slowReader},
@@ -28,7 +28,7 @@ func isReset(err error) bool {
 	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
-// echoMuch sends n bytes to a server that sends them back.
+// echoMuch sends n bytes to an echo server and reads them back.
 func echoMuch(t *testing.T, client testenv.Conn, n int) {
 	t.Helper()
 	written := make(chan error, 1)
@@ -69,7 +69,7 @@ func integrity(t *testing.T, build New) {
 
 const longestChunk = 1 << 20
 
-// sendRandom sends random bytes, in chunks of random length, and then the end.
+// sendRandom sends random bytes in chunks of random length, and closes for writing.
 func sendRandom(t *testing.T, c testenv.Conn, size int, seed byte) (d digest) {
 	rnd := rand.NewChaCha8([32]byte{seed})
 	pick := rand.New(rnd)
@@ -93,7 +93,7 @@ func sendRandom(t *testing.T, c testenv.Conn, size int, seed byte) (d digest) {
 	return d
 }
 
-// receive reads, in chunks of random length, to the end.
+// receive reads to the end, in chunks of random length.
 func receive(t *testing.T, c testenv.Conn, size int, seed byte) (d digest) {
 	pick := rand.New(rand.NewChaCha8([32]byte{seed}))
 	buf := make([]byte, longestChunk)
@@ -118,20 +118,21 @@ func receive(t *testing.T, c testenv.Conn, size int, seed byte) (d digest) {
 	return d
 }
 
-// randomLength has all orders of magnitude up to the longest chunk alike.
+// randomLength returns a length up to the longest chunk, each order of magnitude with
+// the same probability.
 func randomLength(pick *rand.Rand) int { return 1 + pick.IntN(longestChunk>>pick.IntN(12)) }
 
-// A server that sends without end to a client that reads nothing is held up,
-// in the kernel's buffers and not in the program's memory.
+// A server that sends all the time to a client that reads nothing is blocked by the
+// kernel's buffers. The bytes do not accumulate in the program's memory.
 func slowReader(t *testing.T, build New) {
-	// The queues of two connections; systems let one grow to 32 MiB.
+	// The buffers of two connections. Some systems let one grow to 32 MiB.
 	const mostInFlight, mostHeap = 128 << 20, 16 << 20
 	_, client, server := one(t, build)
 	before := heap()
 	chunk := make([]byte, 64<<10)
 	written := 0
 	for written < mostInFlight {
-		// Stuck is who makes no progress for a while. A false alarm on a slow
+		// Without progress for a while the server is blocked. A wrong guess on a slow
 		// machine makes the test weaker, not wrong.
 		if err := server.SetWriteDeadline(time.Now().Add(time.Second)); err != nil {
 			t.Fatal(err)
@@ -194,7 +195,7 @@ func idleCost(t *testing.T, build New) {
 	testenv.Eventually(t, "the connections are idle", func() bool { return testenv.Descriptors(t) <= most })
 }
 
-// Counts are exact while a flow is live and after it, and who has ended shows.
+// Counters are exact during a flow and after it, and show which sides have ended.
 func status(t *testing.T, build New) {
 	s, client, server := one(t, build)
 	const up, down = 100_000, 3 << 20

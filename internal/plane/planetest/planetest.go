@@ -1,6 +1,5 @@
-// Package planetest is the suite that every data plane must pass: what clients
-// and servers see of it, over real sockets on loopback, and that it leaves
-// nothing behind.
+// Package planetest is the suite that every data plane must pass: what clients and
+// servers see, over real sockets on loopback, and that nothing leaks.
 package planetest
 
 import (
@@ -18,7 +17,7 @@ import (
 	"pen/internal/testenv"
 )
 
-// A New makes the plane under test for a listener, or fails the test.
+// A New returns the plane under test for a listener, or fails the test.
 type New func(t *testing.T, ln *sock.Listener) plane.Plane
 
 // Run runs the suite as sub-tests of t.
@@ -39,7 +38,7 @@ type conformance struct {
 	run  func(*testing.T, New)
 }
 
-// A service is a plane that serves, and the policy that it asks.
+// A service is a plane that serves, and its policy.
 type service struct {
 	ln     *sock.Listener
 	plane  plane.Plane
@@ -49,8 +48,8 @@ type service struct {
 	err    error         // what it returned
 }
 
-// start serves on an address in Pen's notation. At the end of the test the service is
-// stopped, and nothing may be counted any more.
+// start serves on an address in Pen's notation. It stops the service at the end of the
+// test, when no connection may be counted any more.
 func start(t *testing.T, build New, addr string, cfg dispatch.Config) *service {
 	t.Helper()
 	begin := time.Now()
@@ -86,7 +85,7 @@ func bind(t *testing.T, addr string) *sock.Listener {
 	return ln
 }
 
-// join has another plane serve with the same policy, until the end of the test. It
+// join has another plane serve with the same policy until the end of the test, and
 // returns its address.
 func (s *service) join(t *testing.T, build New, addr string) net.Addr {
 	t.Helper()
@@ -151,7 +150,7 @@ func (s *service) dial(t *testing.T) testenv.Conn {
 	return testenv.Dial(t, s.ln.Addr())
 }
 
-// flows waits until there are n flows that are up, and returns them.
+// flows waits until n flows are up, and returns them.
 func (s *service) flows(t *testing.T, n int) []dispatch.FlowStatus {
 	t.Helper()
 	var flows []dispatch.FlowStatus
@@ -167,7 +166,7 @@ func (s *service) flows(t *testing.T, n int) []dispatch.FlowStatus {
 	return flows
 }
 
-// wantFailed checks which servers a connect has failed at.
+// wantFailed checks to which servers connects have failed.
 func (s *service) wantFailed(t *testing.T, want ...bool) {
 	t.Helper()
 	for i, server := range s.d.Servers() {
@@ -177,7 +176,7 @@ func (s *service) wantFailed(t *testing.T, want ...bool) {
 	}
 }
 
-// config is a policy with servers by TCP address, all alike.
+// config returns a policy with servers at TCP addresses, all alike.
 func config(servers ...netip.AddrPort) dispatch.Config {
 	cfg := dispatch.Config{
 		ACLs: &acl.Lists{}, ClientsMax: 100, ConnMax: 2000, ConnectTimeout: testenv.Limit,
@@ -191,9 +190,9 @@ func config(servers ...netip.AddrPort) dispatch.Config {
 
 func server(addr netip.AddrPort) pool.Config { return pool.Config{Addr: addr, Weight: 1} }
 
-// one starts a service with one server, where the test accepts itself, and
-// makes a connection through it. It is up: a server that resets before the
-// plane knows that it is connected counts as one that refuses.
+// one starts a service with one server, whose connections the test accepts itself, and
+// connects through it. It waits until the flow is up: a server that resets earlier
+// counts as one that refuses.
 func one(t *testing.T, build New) (s *service, client, server testenv.Conn) {
 	t.Helper()
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
@@ -213,14 +212,14 @@ func exchange(t *testing.T, client, server testenv.Conn) {
 	testenv.WantBytes(t, client, "from the server")
 }
 
-// echo sends a message to a server that sends it back.
+// echo sends a message to an echo server and reads it back.
 func echo(t *testing.T, client testenv.Conn) {
 	t.Helper()
 	testenv.Write(t, client, "echo")
 	testenv.WantBytes(t, client, "echo")
 }
 
-// port is an address's TCP port on one of loopback's addresses.
+// port returns the TCP address with this address's port on another address of loopback.
 func port(addr net.Addr, host string) *net.TCPAddr {
 	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(host), addr.(*net.TCPAddr).AddrPort().Port()))
 }

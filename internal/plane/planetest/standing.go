@@ -13,10 +13,10 @@ import (
 	"pen/internal/testenv"
 )
 
-// serverEnv has the address of the server for the process that is stopped.
+// serverEnv marks the process that is stopped. It has the address of the server.
 const serverEnv = "PEN_PLANETEST_SERVER"
 
-// standing is a plane whose process stands still.
+// standing are the tests of a plane whose process is stopped.
 var standing = []conformance{
 	{"stopped while connecting", stopped},
 }
@@ -24,8 +24,8 @@ var standing = []conformance{
 // connectTime is how long a connect may take in the process that is stopped.
 const connectTime = 3 * time.Second
 
-// stopped stops a process with a plane while it connects, for longer than a
-// connect may take. The server accepts meanwhile; it is not to be blamed.
+// stopped stops a process with a plane while it connects, for longer than a connect may
+// take. The server accepts meanwhile, and must not be blamed.
 func stopped(t *testing.T, build New) {
 	if addr := os.Getenv(serverEnv); addr != "" {
 		connectAndStop(t, build, netip.MustParseAddrPort(addr))
@@ -41,14 +41,14 @@ func stopped(t *testing.T, build New) {
 		server.Next(t).Close()
 	}
 	conn := server.Next(t)
-	// The time that the process misses is what this is about: a little more than
-	// a connect may take.
+	// The time that the process misses is what the test is about: a little more than a
+	// connect may take.
 	time.Sleep(connectTime + time.Second)
 	if err := child.cmd.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
 	io.WriteString(child.in, "goes on\n")
-	// A plane may have given up this connection, unseen, and made another.
+	// The plane may have given up this connection and made another one.
 	buf := make([]byte, len("hello"))
 	for _, err := io.ReadFull(conn, buf); err != nil; _, err = io.ReadFull(conn, buf) {
 		conn = server.Next(t)
@@ -57,7 +57,7 @@ func stopped(t *testing.T, build New) {
 	child.wantPass(t)
 }
 
-// connectAndStop is what happens in the process that is stopped.
+// connectAndStop runs in the process that is stopped.
 func connectAndStop(t *testing.T, build New, server netip.AddrPort) {
 	cfg := config(server)
 	cfg.ConnectTimeout = connectTime
