@@ -13,17 +13,17 @@ import (
 	"github.com/miekg/dns"
 )
 
-// An Exchange asks a server, at an address with its port, one question by
-// "udp" or "tcp" and returns its reply, which may be truncated. It blocks until
-// ctx is done at most.
+// An Exchange sends one question to a server, at an address with a port, by "udp" or
+// "tcp", and returns the reply, which may be truncated. It blocks at most until ctx is
+// done.
 type Exchange func(ctx context.Context, network, server string, question *dns.Msg) (*dns.Msg, error)
 
-// maxDatagram is how long a reply by UDP may be; without EDNS it is to be of
-// 512 bytes (RFC 1035, section 4.2.1).
+// maxDatagram bounds a reply by UDP, in bytes. Without EDNS servers must keep to 512 (RFC
+// 1035, section 4.2.1).
 const maxDatagram = 4096
 
-// exchange is the Exchange over the network. Each question has a socket, and
-// so a port, of its own.
+// exchange is the Exchange over the network. Each question has its own socket, and so its
+// own port.
 func exchange(ctx context.Context, network, server string, question *dns.Msg) (*dns.Msg, error) {
 	packed, err := question.Pack()
 	if err != nil {
@@ -43,8 +43,8 @@ func exchange(ctx context.Context, network, server string, question *dns.Msg) (*
 	return byUDP(c, question, packed)
 }
 
-// byUDP waits for the reply to a question. Whatever else comes, which may be
-// another's attempt to be the first to answer, is passed over.
+// byUDP waits for the reply to a question. It ignores all other datagrams, which may be
+// attempts to forge a reply.
 func byUDP(c net.Conn, question *dns.Msg, packed []byte) (*dns.Msg, error) {
 	if _, err := c.Write(packed); err != nil {
 		return nil, err
@@ -61,8 +61,7 @@ func byUDP(c net.Conn, question *dns.Msg, packed []byte) (*dns.Msg, error) {
 	}
 }
 
-// byTCP puts a question and its reply behind their lengths (RFC 1035, section
-// 4.2.2).
+// byTCP prefixes a question with its length, as the reply is (RFC 1035, section 4.2.2).
 func byTCP(c net.Conn, question *dns.Msg, packed []byte) (*dns.Msg, error) {
 	if _, err := c.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(packed))), packed...)); err != nil {
 		return nil, err
@@ -82,7 +81,7 @@ func byTCP(c net.Conn, question *dns.Msg, packed []byte) (*dns.Msg, error) {
 	return reply, err
 }
 
-// unpack reads a message. Of one that is truncated the beginning is enough.
+// unpack reads a message. The beginning of a truncated one is enough.
 func unpack(b []byte) (*dns.Msg, error) {
 	m := new(dns.Msg)
 	if err := m.Unpack(b); err != nil && !m.Truncated {
@@ -100,8 +99,8 @@ func IsReply(m, question *dns.Msg) bool {
 	return got.Qtype == want.Qtype && got.Qclass == want.Qclass && strings.EqualFold(got.Name, want.Name)
 }
 
-// ask asks all servers, as often as is to be tried, until one knows: that there
-// are answers, none of this type, or no such name, which is errNoName.
+// ask queries the servers in turn, as often as the configuration says, until one replies:
+// with records, with none of this type, or that there is no such name (errNoName).
 func (r *resolver) ask(ctx context.Context, c *resolvConf, name string, kind uint16) (*dns.Msg, error) {
 	servers := c.servers
 	if len(r.servers) > 0 {
@@ -123,7 +122,7 @@ func (r *resolver) ask(ctx context.Context, c *resolvConf, name string, kind uin
 	return nil, last
 }
 
-// askOne asks a server by UDP, and by TCP if the reply is truncated.
+// askOne queries a server by UDP, and by TCP if the reply is truncated.
 func (r *resolver) askOne(ctx context.Context, limit time.Duration, server, name string, kind uint16) (*dns.Msg, error) {
 	question := new(dns.Msg).SetQuestion(name, kind)
 	for _, network := range []string{"udp", "tcp"} {

@@ -24,9 +24,8 @@ const (
 	maxFile     = 16 << 20         // bytes; lists of unwanted hosts are long
 )
 
-// A file is one that is read again when it has changed. While it is not there,
-// can't be read, or is too long, what was read last stays. It may be used from any
-// goroutine.
+// A file is read again when it has changed. While it is missing, unreadable, or too long,
+// the last good contents stay in use. It may be used from any goroutine.
 type file[T any] struct {
 	path  string
 	parse func([]byte) T
@@ -37,13 +36,12 @@ type file[T any] struct {
 	value T
 }
 
-// newFile returns a file that was not looked at yet: until it is there, it
-// counts as empty.
+// newFile returns a file that is not read yet: until it exists, it counts as empty.
 func newFile[T any](path string, parse func([]byte) T) *file[T] {
 	return &file[T]{path: path, parse: parse, value: parse(nil), size: -1}
 }
 
-// get returns what the file says. It blocks as the file system does.
+// get returns the contents of the file. It blocks as the file system does.
 func (f *file[T]) get() T {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -71,7 +69,7 @@ func readFile(path string) ([]byte, error) {
 	return b, err
 }
 
-// hosts are the addresses of names, in canonical form, by hosts(5).
+// hosts are the addresses of a hosts(5) file, by name in canonical form.
 type hosts map[string][]netip.Addr
 
 func parseHosts(b []byte) hosts {
@@ -96,8 +94,8 @@ func parseHosts(b []byte) hosts {
 	return h
 }
 
-// A resolvConf says who is asked and how, by resolv.conf(5). It is not changed
-// once it is made.
+// A resolvConf is what a resolv.conf(5) file says: which servers to query, and how. It is
+// immutable.
 type resolvConf struct {
 	servers  []string // with their ports
 	timeout  time.Duration
@@ -105,8 +103,7 @@ type resolvConf struct {
 	search   *dns.ClientConfig // for its list of names only
 }
 
-// parseResolvConf returns what a file says, within bounds; what is missing is
-// as if there were no file.
+// parseResolvConf parses a file, within bounds. Missing settings have their defaults.
 func parseResolvConf(b []byte) resolvConf {
 	read, err := dns.ClientConfigFromReader(bytes.NewReader(b))
 	if err != nil {
@@ -133,7 +130,7 @@ func parseResolvConf(b []byte) resolvConf {
 	return c
 }
 
-// candidates returns the names to ask for, in canonical form, in their order.
+// candidates returns the names to query for a name, in canonical form and in order.
 func (c *resolvConf) candidates(name string) []string {
 	var list []string
 	for _, s := range c.search.NameList(name) {

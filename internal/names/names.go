@@ -1,12 +1,11 @@
-// Package names keeps the addresses of servers that are given by name up to
-// date. It asks the DNS servers of /etc/resolv.conf itself, since the system's
-// resolver does not tell how long an answer holds, and /etc/hosts before them.
+// Package names resolves the names of servers and keeps their addresses up to date. It
+// reads /etc/hosts, and queries the DNS servers of /etc/resolv.conf itself, since the
+// system's resolver does not return TTLs.
 //
-// A name that had an answer once never goes without: while DNS is away, says
-// that there is no such name, or answers with nothing, the last good answer
-// stays, for as long as it takes. And an answer that has been chosen stays
-// while it is among the answers of DNS, so that one that gives them in another
-// order each time does not move connections.
+// A name that has been resolved once keeps its last good answer for as long as DNS does
+// not reply, reports that there is no such name, or replies with nothing useful. And an
+// address in use stays in use while DNS lists it, so that a DNS server that shuffles its
+// replies does not move connections.
 package names
 
 import (
@@ -22,15 +21,15 @@ import (
 
 const maxPlaces = 4096
 
-// A Query is a name of which the answer is wanted.
+// A Query is a name to resolve.
 type Query struct {
-	// Name is that of a host, such as web.example.org, or of a service (RFC
-	// 2782), such as _http._tcp.example.org: its first two labels begin with
-	// an underscore. A literal address is its own answer, and nobody is asked.
+	// Name is the name of a host, such as web.example.org, or of a service (RFC 2782),
+	// such as _http._tcp.example.org, whose first two labels start with an underscore.
+	// A literal address is its own answer.
 	Name string
-	// Places is how many servers are wanted, 1 to 4096: those of a service, or the
-	// addresses of a host, one in each place. 0 is for a host that is one server
-	// with all its addresses.
+	// Places is how many servers are wanted, 1 to 4096: servers of a service, or
+	// addresses of a host, one in each place. 0 is for a host that is one server with
+	// all its addresses.
 	Places int
 }
 
@@ -39,8 +38,8 @@ type Answer struct {
 	Addr netip.Addr // invalid: the place is free
 	// Others are the other addresses of the same server, the best first.
 	Others []netip.Addr
-	// Of a service only (RFC 2782): the lowest priority is to be used first,
-	// weights are relative within a priority.
+	// Of a service only (RFC 2782): the lowest priority is used first, weights are
+	// relative within a priority.
 	Port, Priority, Weight uint16
 }
 
@@ -48,13 +47,13 @@ func (a Answer) equal(b Answer) bool {
 	return a.Addr == b.Addr && a.Port == b.Port && a.Priority == b.Priority && a.Weight == b.Weight && slices.Equal(a.Others, b.Others)
 }
 
-// IsService reports whether the name is that of a service.
+// IsService reports whether the name is the name of a service.
 func (q Query) IsService() bool {
 	_, proto, ok := strings.Cut(q.Name, ".")
 	return ok && strings.HasPrefix(q.Name, "_") && strings.HasPrefix(proto, "_")
 }
 
-// Check returns what is wrong with a query that nobody could answer.
+// Check returns the error of a query that can have no answer.
 func (q Query) Check() error {
 	switch _, literal := q.literal(); {
 	case !literal && !isName(q.Name):
@@ -65,7 +64,7 @@ func (q Query) Check() error {
 	return nil
 }
 
-// literal returns the address that stands in the place of a name.
+// literal returns the address that is given instead of a name.
 func (q Query) literal() (netip.Addr, bool) {
 	addr, err := netip.ParseAddr(q.Name)
 	return addr.Unmap(), err == nil

@@ -13,14 +13,14 @@ import (
 	"github.com/miekg/dns"
 )
 
-// A place is one of those that the answers to a query have: a server, or free.
+// A place holds one answer to a query: a server, or nothing.
 type place struct {
 	target string // the server's name, of a service only
-	from   string // the candidate that the answer was given for
+	from   string // the candidate name that had the answer
 	Answer
 }
 
-// candidate is the one that has answered before, "" if there was no answer.
+// candidate is the name that had the answer before, or "" if there was none.
 func candidate(held []place) string {
 	for _, p := range held {
 		if p.from != "" {
@@ -30,7 +30,8 @@ func candidate(held []place) string {
 	return ""
 }
 
-// A server is who a place of a service is kept for. Its address may change.
+// A server identifies a server of a service, which keeps its place even if its address
+// changes.
 type server struct {
 	target string
 	port   uint16
@@ -48,8 +49,8 @@ func answers(places []place) []Answer {
 	return list
 }
 
-// service finds the servers of a service and their addresses, one after the
-// other. Those that have a place keep it; the others take free ones.
+// service resolves the servers of a service and then their addresses, one after the other.
+// Servers that have a place keep it; the others get free places.
 func (r *resolver) service(ctx context.Context, q Query, held []place) outcome {
 	all, ttl, err := r.serviceByDNS(ctx, q.Name, candidate(held))
 	if err != nil {
@@ -100,7 +101,7 @@ func (r *resolver) service(ctx context.Context, q Query, held []place) outcome {
 	return out
 }
 
-// serviceByDNS returns the servers of a service, at least one.
+// serviceByDNS returns the servers of a service, at least one, or an error.
 func (r *resolver) serviceByDNS(ctx context.Context, name, before string) (all []place, ttl time.Duration, err error) {
 	conf := r.conf.get()
 	from, err := firstOf(ctx, conf.candidates(name), before, func(ctx context.Context, candidate string) error {
@@ -119,8 +120,8 @@ func (r *resolver) serviceByDNS(ctx context.Context, name, before string) (all [
 	return all, ttl, err
 }
 
-// spread gives each place one address of a host. Those that have a place keep
-// it while they are among those found, or nobody knows of their family.
+// spread gives each place one address of a host. Addresses that have a place keep it while
+// DNS lists them, or while their family could not be resolved.
 func (r *resolver) spread(found hostAnswer, q Query, held []place) outcome {
 	list := r.sorted(found.addrs)
 	if reachable := slices.IndexFunc(list, func(a netip.Addr) bool { return !r.usable(a) }); reachable > 0 {
@@ -145,8 +146,8 @@ func (r *resolver) spread(found hostAnswer, q Query, held []place) outcome {
 	return out
 }
 
-// sorted returns addresses, the best first, in an order that does not depend on
-// that of the reply.
+// sorted returns addresses, the best first, in an order that does not depend on the order
+// of the reply.
 func (r *resolver) sorted(addrs []netip.Addr) []netip.Addr {
 	type ranked struct {
 		addr netip.Addr
@@ -164,8 +165,8 @@ func (r *resolver) sorted(addrs []netip.Addr) []netip.Addr {
 	return out
 }
 
-// chooseAll returns the address to use and the others, the best first. Where
-// nobody knows of a family, what was known of it stays.
+// chooseAll returns the address to use and the others, the best first. Old addresses of a
+// family that could not be resolved stay.
 func (r *resolver) chooseAll(found hostAnswer, old Answer) (netip.Addr, []netip.Addr) {
 	first := r.choose(found, old.Addr)
 	all := slices.Clone(found.addrs)
@@ -181,8 +182,8 @@ func (r *resolver) chooseAll(found hostAnswer, old Answer) (netip.Addr, []netip.
 	return first, others
 }
 
-// choose returns the address to use: the one in use while it is among those
-// found, or its family is missing; else the first of the best kind.
+// choose returns the address to use: the old one if DNS still lists it or could not
+// resolve its family, or else the first of the best kind.
 func (r *resolver) choose(found hostAnswer, old netip.Addr) netip.Addr {
 	lost := found.missing != nil && old.IsValid() && old.Is4() == found.missing4
 	if lost || slices.Contains(found.addrs, old) {
@@ -197,9 +198,9 @@ func (r *resolver) choose(found hostAnswer, old netip.Addr) netip.Addr {
 	return best
 }
 
-// rank is lower for addresses that are better: those that this machine has a
-// route to, and of these IPv6 before IPv4 before IPv6 of the site. That is what
-// Go's resolver does by and large (RFC 6724, section 2.1).
+// rank is lower for better addresses: first those that this machine has a route to, and
+// among them IPv6 before IPv4 before private IPv6. That is roughly what Go's resolver does
+// (RFC 6724, section 2.1).
 func (r *resolver) rank(addr netip.Addr) int {
 	n := 0
 	switch {
@@ -214,8 +215,8 @@ func (r *resolver) rank(addr netip.Addr) int {
 	return n
 }
 
-// hasRoute reports whether this machine has a route to an address, and one of
-// its own of the same kind to come from. It sends nothing.
+// hasRoute reports whether this machine has a route to an address, and a source address of
+// the same kind. It sends nothing.
 func hasRoute(addr netip.Addr) bool {
 	c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(addr, 9)))
 	if err != nil {

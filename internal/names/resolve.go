@@ -18,20 +18,20 @@ import (
 const (
 	maxAliases = 16  // one after the other (CNAME)
 	maxAddrs   = 256 // of a host
-	// hostsTTL is how long what /etc/hosts says holds.
+	// hostsTTL is the TTL of what /etc/hosts says.
 	hostsTTL = 5 * time.Second
 )
 
-// What DNS may know.
+// What DNS may reply instead of an answer.
 var (
 	errNoName = errors.New("no such name")
 	errEmpty  = errors.New("no answer that is of use")
 )
 
-// errNoReply says that there was none yet.
+// errNoReply is the error of a query without a reply so far.
 var errNoReply = errors.New("no reply yet")
 
-// A resolver finds answers. It may be used from any goroutine.
+// A resolver resolves queries. It may be used from any goroutine.
 type resolver struct {
 	exchange Exchange
 	usable   func(netip.Addr) bool
@@ -40,8 +40,8 @@ type resolver struct {
 	conf     *file[resolvConf]
 }
 
-// An outcome is what a look-up has found. places is nil if that is nothing; err
-// is what was missing, also where places are not nil.
+// An outcome is the result of a look-up. places is nil if nothing was found. err is what was
+// missing; it may be set although places is not nil.
 type outcome struct {
 	places  []place
 	ttl     time.Duration
@@ -49,8 +49,8 @@ type outcome struct {
 	err     error
 }
 
-// resolve looks a query up. held is the answer in use, or nil. It blocks until
-// ctx is done at most.
+// resolve looks a query up. held is the answer in use, or nil. It blocks at most until ctx
+// is done.
 func (r *resolver) resolve(ctx context.Context, q Query, held []place) outcome {
 	if q.IsService() {
 		return r.service(ctx, q, held)
@@ -70,19 +70,19 @@ func (r *resolver) resolve(ctx context.Context, q Query, held []place) outcome {
 	return outcome{places: []place{p}, ttl: found.ttl, err: found.missing}
 }
 
-// A hostAnswer is what was found of a host: one address at least.
+// A hostAnswer is what was found of a host: at least one address.
 type hostAnswer struct {
 	addrs []netip.Addr
 	ttl   time.Duration
-	from  string // the candidate that has them
-	// missing is why nobody knew the addresses of one family, IPv4 if missing4
-	// is set; nil if both are known.
+	from  string // the candidate name that has them
+	// missing is why one family could not be resolved, IPv4 if missing4 is set; nil if
+	// both could.
 	missing  error
 	missing4 bool
 }
 
-// host returns the addresses of a host. before is the candidate that had them
-// the last time.
+// host returns the addresses of a host. before is the candidate name that had them the last
+// time.
 func (r *resolver) host(ctx context.Context, name, before string) (found hostAnswer, err error) {
 	if addrs := r.hosts.get()[canonical(name)]; len(addrs) > 0 {
 		return hostAnswer{addrs: addrs, ttl: hostsTTL}, nil
@@ -96,10 +96,10 @@ func (r *resolver) host(ctx context.Context, name, before string) (found hostAns
 	return found, err
 }
 
-// firstOf returns the first candidate for which ask has an answer. One of which
-// nobody knows, such as a search domain whose servers fail, is passed over, as
-// glibc and Go do it; but not the one that had the answer before, since another
-// candidate is another host. Each has its share of the time.
+// firstOf returns the first candidate name for which ask has an answer. One that can't be
+// resolved, as in a search domain whose servers fail, is passed over, as in glibc and Go;
+// but not the one that had the answer before, since another candidate is another host.
+// Each gets an equal share of the time.
 func firstOf(ctx context.Context, candidates []string, before string, ask func(ctx context.Context, candidate string) error) (string, error) {
 	err := errNoName
 	for i, candidate := range candidates {
@@ -113,16 +113,16 @@ func firstOf(ctx context.Context, candidates []string, before string, ask func(c
 		switch {
 		case aerr == nil:
 			return candidate, nil
-		case unknown(aerr) && candidate == before, ctx.Err() != nil:
+		case unresolved(aerr) && candidate == before, ctx.Err() != nil:
 			return "", aerr
-		case !unknown(err) && !errors.Is(aerr, errNoName):
+		case !unresolved(err) && !errors.Is(aerr, errNoName):
 			err = aerr
 		}
 	}
 	return "", err
 }
 
-// hostByDNS asks for both families at once.
+// hostByDNS queries both families at once.
 func (r *resolver) hostByDNS(ctx context.Context, conf *resolvConf, name string) (hostAnswer, error) {
 	kinds := [2]uint16{dns.TypeAAAA, dns.TypeA}
 	var lists [2][]dns.RR
@@ -140,7 +140,7 @@ func (r *resolver) hostByDNS(ctx context.Context, conf *resolvConf, name string)
 			found.addrs = append(found.addrs, addrs...)
 			found.ttl = min(found.ttl, ttls[i])
 		}
-		if unknown(errs[i]) {
+		if unresolved(errs[i]) {
 			found.missing = fmt.Errorf("%s: %w", dns.TypeToString[kinds[i]], errs[i])
 			found.missing4 = kinds[i] == dns.TypeA
 		}
@@ -159,12 +159,12 @@ func (r *resolver) hostByDNS(ctx context.Context, conf *resolvConf, name string)
 	return hostAnswer{}, errNoName
 }
 
-// unknown reports whether an error says that nobody knew.
-func unknown(err error) bool {
+// unresolved reports whether an error means that no server gave an answer either way.
+func unresolved(err error) bool {
 	return err != nil && !errors.Is(err, errNoName) && !errors.Is(err, errEmpty)
 }
 
-// records returns the records of a name, at least one, and how long they hold.
+// records returns the records of a name, at least one, and their TTL.
 func (r *resolver) records(ctx context.Context, conf *resolvConf, name string, kind uint16) ([]dns.RR, time.Duration, error) {
 	m, err := r.ask(ctx, conf, name, kind)
 	if err != nil {
@@ -173,7 +173,7 @@ func (r *resolver) records(ctx context.Context, conf *resolvConf, name string, k
 	return records(m, name, kind)
 }
 
-// records follows aliases within a reply. Only what the name leads to is taken.
+// records follows aliases within a reply, and ignores records of other names.
 func records(m *dns.Msg, name string, kind uint16) ([]dns.RR, time.Duration, error) {
 	ttl := time.Duration(math.MaxInt64)
 	for range maxAliases {
@@ -203,8 +203,8 @@ func records(m *dns.Msg, name string, kind uint16) ([]dns.RR, time.Duration, err
 	return nil, 0, fmt.Errorf("%w: more than %d aliases, or a circle of them", errEmpty, maxAliases)
 }
 
-// ttlOf is how long a record holds; a number with its first bit set is zero
-// (RFC 2181, section 8).
+// ttlOf is the TTL of a record; a number with its first bit set counts as zero (RFC 2181,
+// section 8).
 func ttlOf(rr dns.RR) time.Duration {
 	s := rr.Header().Ttl
 	if s > math.MaxInt32 {
@@ -213,8 +213,8 @@ func ttlOf(rr dns.RR) time.Duration {
 	return time.Duration(s) * time.Second
 }
 
-// addresses returns those that a connection can be made to. The unspecified
-// address would be this machine, of which others have not to speak.
+// addresses returns the addresses that a connection can be made to, each once. The
+// unspecified address would lead to this machine.
 func addresses(list []dns.RR) []netip.Addr {
 	var addrs []netip.Addr
 	for _, rr := range list {
@@ -233,14 +233,14 @@ func addresses(list []dns.RR) []netip.Addr {
 	return addrs
 }
 
-// targets returns the servers that a service has, the first ones to use first,
-// in an order that does not depend on that of the reply.
+// targets returns the servers of a service, the preferred ones first, in an order that does
+// not depend on the order of the reply.
 func targets(list []dns.RR) []place {
 	var all []place
 	for _, rr := range list {
 		srv, ok := rr.(*dns.SRV)
 		if !ok || !isName(srv.Target) || srv.Port == 0 {
-			continue // a dot as the target says that there is no such service
+			continue // a dot as the target means that there is no such service
 		}
 		all = append(all, place{
 			target: canonical(srv.Target),

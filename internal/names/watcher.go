@@ -15,35 +15,34 @@ import (
 const (
 	// maxBackoff is the longest time between attempts while there is no answer.
 	maxBackoff = 30 * time.Second
-	// refreshTime is how often Refresh asks at most.
+	// refreshTime is the least time between two queries because of Refresh.
 	refreshTime = time.Second
-	// maxRemembered is how many answers to Lookup, that Set has not asked for,
-	// are remembered.
+	// maxRemembered bounds the remembered answers to Lookup that Set has not asked for.
 	maxRemembered = 4096
 )
 
-// Options say how a Watcher works. The zero value of each is its default.
+// Options configure a Watcher. The zero value of each is its default.
 type Options struct {
-	// OnChange is told of each change of an answer, also of its coming to be,
-	// that Lookup has not returned before: the list has as many servers as the
-	// query has places, or one for a host without. It is called
-	// from one goroutine of the Watcher, one call after the other, and must not
-	// call Close. The list is the caller's.
+	// OnChange is called with each new answer to a query, the first one included, that
+	// Lookup has not returned before. The list has as many servers as the query has
+	// places, or one for a host without places, and belongs to the callee. The calls
+	// come from one goroutine of the Watcher, one after the other, and must not call
+	// Close.
 	OnChange func(Query, []Answer)
 	Log      *slog.Logger // default: none
 
-	// MinTTL and MaxTTL bound how long an answer holds, whatever DNS says: 1 s
-	// and 5 min. It is asked for again up to a tenth later than that.
+	// MinTTL and MaxTTL bound the TTL of an answer, whatever DNS says: 1 s and 5 min.
+	// The answer is refreshed up to a tenth later than that.
 	MinTTL, MaxTTL time.Duration
-	Timeout        time.Duration // of a look-up with all its questions: 30 s
-	Parallel       int           // look-ups at once, of two questions each: 8
+	Timeout        time.Duration // of a look-up with all its queries: 30 s
+	Parallel       int           // look-ups at once, of two queries each: 8
 
 	Hosts      string           // /etc/hosts
 	ResolvConf string           // /etc/resolv.conf
-	Servers    []netip.AddrPort // those of ResolvConf
+	Servers    []netip.AddrPort // DNS servers; the ones of ResolvConf
 	Exchange   Exchange         // by UDP and TCP
-	// Usable reports whether this machine can reach an address; the default
-	// looks for a route.
+	// Usable reports whether this machine can reach an address; by default it looks for
+	// a route.
 	Usable func(netip.Addr) bool
 }
 
@@ -87,28 +86,28 @@ func (o Options) withDefaults() Options {
 type Watcher struct {
 	opt      Options
 	resolver *resolver
-	wake     chan struct{} // holds one: look at the entries again
+	wake     chan struct{} // holds one request to run the scheduler
 	stop     func()        // set by Start
 	running  sync.WaitGroup
 
-	mu      sync.Mutex // guards what follows, and all entries
+	mu      sync.Mutex // guards entries, and all fields of each
 	entries map[Query]*entry
 }
 
-// An entry is a query and what is known of it.
+// An entry is a query and its answer.
 type entry struct {
 	query  Query
-	wanted bool    // by Set; others are answers to Lookup
-	places []place // the last good answer, nil before the first; never changed
-	news   bool    // OnChange has not been told yet
+	wanted bool    // by Set; the other entries are answers to Lookup
+	places []place // the last good answer, nil before the first; immutable
+	news   bool    // OnChange must be called
 
-	due      time.Time
-	asked    time.Time // when it last began
-	asking   bool
-	err      error    // of the last time
-	failures int      // in a row
-	told     []string // the troubles of this row that were logged
-	surplus  bool     // more servers than places, which was logged
+	due      time.Time // of the next look-up
+	asked    time.Time // when the last one started
+	asking   bool      // one is running
+	err      error     // of the last one
+	failures int       // in a row
+	logged   []string  // problems, since the last answer
+	surplus  bool      // more servers than places, which was logged
 }
 
 // New returns a Watcher. It starts nothing.
@@ -126,24 +125,22 @@ func New(o Options) *Watcher {
 	return &Watcher{opt: o, resolver: r, wake: make(chan struct{}, 1), stop: func() {}, entries: map[Query]*entry{}}
 }
 
-// Start begins to keep answers up to date. It is called once, before Close.
+// Start starts keeping answers up to date. It must be called once, before Close.
 func (w *Watcher) Start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	w.stop = cancel
 	w.running.Go(func() { w.run(ctx) })
 }
 
-// Close ends what Start has begun and waits for it; OnChange is not called any
-// more then.
+// Close stops what Start has started, and waits for it: OnChange is not called after that.
 func (w *Watcher) Close() {
 	w.stop()
 	w.running.Wait()
 }
 
-// Set says which queries are to be kept up to date; those before it that are
-// not among them are forgotten. What Lookup has just returned is where it goes
-// on from. Literal addresses need no care, and queries that Check refuses get
-// none. It does not block.
+// Set replaces the queries to keep up to date, and forgets all others. An answer that
+// Lookup has returned is kept. Literal addresses, and queries that Check refuses, are
+// ignored. Set does not block.
 func (w *Watcher) Set(wanted []Query) {
 	w.mu.Lock()
 	next := make(map[Query]*entry, len(wanted))
@@ -160,12 +157,12 @@ func (w *Watcher) Set(wanted []Query) {
 	}
 	w.entries = next
 	w.mu.Unlock()
-	w.look()
+	w.wakeUp()
 }
 
-// Lookup returns the answer to a query: the one that is kept up to date, if
-// there is one, or it asks, and blocks for that until ctx is done at most. The
-// error is why there is no answer. It works also before Start.
+// Lookup returns the answer to a query: the one that is kept up to date, if there is one,
+// or that of a look-up, for which it blocks at most until ctx is done. The error is why
+// there is no answer. It may be called before Start.
 func (w *Watcher) Lookup(ctx context.Context, q Query) ([]Answer, error) {
 	if err := q.Check(); err != nil {
 		return nil, err
@@ -189,11 +186,11 @@ func (w *Watcher) Lookup(ctx context.Context, q Query) ([]Answer, error) {
 	if out.places == nil {
 		return nil, fmt.Errorf("look up %s: %w", q.Name, out.err)
 	}
-	return answers(w.learn(q, out)), nil
+	return answers(w.remember(q, out)), nil
 }
 
-// Known returns the answer to a query that Set has asked for, or why there is
-// none yet. It does not block, and reports false where nobody has asked for it.
+// Known returns the answer to a query of Set, or why there is none yet. wanted is false if
+// Set was not called with the query. Known does not block.
 func (w *Watcher) Known(q Query) (list []Answer, wanted bool, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -207,8 +204,8 @@ func (w *Watcher) Known(q Query) (list []Answer, wanted bool, err error) {
 	return answers(e.places), true, nil
 }
 
-// Refresh asks again at once for those of the queries that are kept up to date,
-// but no more often than every refreshTime. It does not block.
+// Refresh looks up again at once those of the queries that are kept up to date, but each at
+// most once in refreshTime. It does not block.
 func (w *Watcher) Refresh(queries ...Query) {
 	w.mu.Lock()
 	now := time.Now()
@@ -224,7 +221,7 @@ func (w *Watcher) Refresh(queries ...Query) {
 		}
 	}
 	w.mu.Unlock()
-	w.look()
+	w.wakeUp()
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -234,14 +231,14 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
-// current reports whether an entry has an answer that need not be asked for.
+// current reports whether an entry has an answer that needs no look-up.
 func (e *entry) current(now time.Time) bool {
 	return e.places != nil && (e.wanted || now.Before(e.due))
 }
 
-// learn remembers what Lookup has found, unless somebody was quicker, and
-// returns the answer in force.
-func (w *Watcher) learn(q Query, out outcome) []place {
+// remember records what Lookup has found, unless another look-up was quicker, and returns
+// the answer in use.
+func (w *Watcher) remember(q Query, out outcome) []place {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	e, now := w.entries[q], time.Now()
@@ -254,31 +251,31 @@ func (w *Watcher) learn(q Query, out outcome) []place {
 	case e.current(now):
 		return e.places
 	}
-	w.take(e, out, now)
-	e.news = e.wanted // whoever waits for OnChange hears of it as well
+	w.update(e, out, now)
+	e.news = e.wanted // OnChange must be called for it as well
 	if e.wanted {
-		w.look()
+		w.wakeUp()
 	}
 	return e.places
 }
 
-// look has the entries looked at again.
-func (w *Watcher) look() {
+// wakeUp makes the scheduler run.
+func (w *Watcher) wakeUp() {
 	select {
 	case w.wake <- struct{}{}:
-	default: // it will be anyway
+	default: // it will run anyway
 	}
 }
 
-// A result is what a look-up has found for an entry that had held.
+// A result is the outcome of a look-up for an entry whose answer was held.
 type result struct {
 	entry *entry
 	held  []place
 	out   outcome
 }
 
-// run is the scheduler. It ends, with all look-ups it has begun, when ctx is
-// done.
+// run is the scheduler. It returns when ctx is done and all look-ups that it has started
+// have ended.
 func (w *Watcher) run(ctx context.Context) {
 	results := make(chan result)
 	timer := time.NewTimer(0)
@@ -288,7 +285,7 @@ func (w *Watcher) run(ctx context.Context) {
 		begin, wait := w.next(time.Now(), w.opt.Parallel-asking)
 		for _, r := range begin {
 			asking++
-			go func() { // its result is waited for, here or below
+			go func() { // run waits for its result, here or below
 				limited, cancel := context.WithTimeout(ctx, w.opt.Timeout)
 				defer cancel()
 				r.out = w.resolver.resolve(limited, r.entry.query, r.held)
@@ -304,16 +301,15 @@ func (w *Watcher) run(ctx context.Context) {
 			asking--
 			w.put(r)
 		}
-		w.tell(ctx)
+		w.publish(ctx)
 	}
 	for ; asking > 0; asking-- {
 		<-results
 	}
 }
 
-// next returns what is due now, the longest waiting first, at most n of it, and
-// the time until more is. There are some hundreds of entries at most, so a look
-// at all of them costs nothing that matters.
+// next returns at most n look-ups that are due, the longest overdue first, and the time
+// until more are due. It goes through all entries, of which there are a few hundred at most.
 func (w *Watcher) next(now time.Time, n int) (begin []result, wait time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -329,26 +325,26 @@ func (w *Watcher) next(now time.Time, n int) (begin []result, wait time.Duration
 		}
 	}
 	slices.SortFunc(due, func(a, b *entry) int { return a.due.Compare(b.due) })
-	for _, e := range due[:min(n, len(due))] { // the others when one of these has its result
+	for _, e := range due[:min(n, len(due))] { // the others start when one of these ends
 		e.asking, e.asked = true, now
 		begin = append(begin, result{entry: e, held: e.places})
 	}
 	return begin, wait
 }
 
-// put takes a result, unless the query is not wanted any more, or Lookup was
-// quicker with the first answer.
+// put records a result, unless the query was removed, or Lookup was quicker with the first
+// answer.
 func (w *Watcher) put(r result) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	r.entry.asking = false
 	if w.entries[r.entry.query] == r.entry && (r.held != nil || r.entry.places == nil) {
-		w.take(r.entry, r.out, time.Now())
+		w.update(r.entry, r.out, time.Now())
 	}
 }
 
-// take makes an outcome the state of an entry. w.mu is held.
-func (w *Watcher) take(e *entry, out outcome, now time.Time) {
+// update records an outcome in an entry. Called with w.mu held.
+func (w *Watcher) update(e *entry, out outcome, now time.Time) {
 	if out.places != nil {
 		e.news = e.news || !slices.EqualFunc(e.places, out.places, func(a, b place) bool { return a.Answer.equal(b.Answer) })
 		e.places = out.places
@@ -365,7 +361,7 @@ func (w *Watcher) take(e *entry, out outcome, now time.Time) {
 		if e.failures > 0 {
 			w.opt.Log.Info("name is answered again", "name", e.query.Name, "failures", e.failures)
 		}
-		e.failures, e.told = 0, nil
+		e.failures, e.logged = 0, nil
 	} else {
 		w.warn(e, out.err)
 		pause := w.backoff(e.failures)
@@ -377,7 +373,7 @@ func (w *Watcher) take(e *entry, out outcome, now time.Time) {
 	e.due = now.Add(hold + rand.N(hold/10+1))
 }
 
-// backoff is the pause after so many failures and one more.
+// backoff is the pause after one more failure than failures in a row.
 func (w *Watcher) backoff(failures int) time.Duration {
 	return min(w.opt.MinTTL<<min(failures, 10), max(maxBackoff, w.opt.MinTTL), w.opt.MaxTTL)
 }

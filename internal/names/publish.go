@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// tell calls OnChange for all news, without the lock.
-func (w *Watcher) tell(ctx context.Context) {
+// publish calls OnChange for all changed answers, without the lock.
+func (w *Watcher) publish(ctx context.Context) {
 	var list []*entry
 	var news [][]Answer
 	w.mu.Lock()
@@ -25,19 +25,18 @@ func (w *Watcher) tell(ctx context.Context) {
 	}
 }
 
-// warn logs a trouble with a name, each kind once until there is an answer
-// again.
+// warn logs a problem with a name, each kind once until there is an answer again.
 func (w *Watcher) warn(e *entry, err error) {
-	kind := trouble(err)
-	if slices.Contains(e.told, kind) {
+	kind := problem(err)
+	if slices.Contains(e.logged, kind) {
 		w.opt.Log.Debug(kind, "name", e.query.Name, "err", err, "failures", e.failures+1)
 		return
 	}
-	e.told = append(e.told, kind)
+	e.logged = append(e.logged, kind)
 	w.opt.Log.Warn(kind, "name", e.query.Name, "err", err, "kept", e.places != nil)
 }
 
-func trouble(err error) string {
+func problem(err error) string {
 	switch {
 	case errors.Is(err, errNoName):
 		return "DNS knows no such name"
