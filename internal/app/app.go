@@ -14,7 +14,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -119,6 +118,8 @@ type inForce struct {
 	acls     *acl.Lists
 	services map[string]*service
 	tls      build.TLS
+	// sweepTurn is how often all services are swept; see sweepTurnOf.
+	sweepTurn time.Duration
 }
 
 // certificates are those of a service's TLS.
@@ -275,38 +276,6 @@ func (a *App) Start() error {
 		}
 	}
 	return nil
-}
-
-const (
-	// sweepTurn is how often flows are looked at, at least, and evenTurn where
-	// what ends is to end evenly.
-	sweepTurn = time.Second
-	evenTurn  = 100 * time.Millisecond
-)
-
-// sweep ends what is over, until the App is stopped. What is idle is seen late by
-// a quarter of the time-out, or by sweepTurn.
-func (a *App) sweep() {
-	for {
-		turn := sweepTurn
-		for _, s := range a.Config().Services {
-			if idle := build.IdleTimeout(s); idle > 0 {
-				turn = min(turn, max(idle/4, 10*time.Millisecond))
-			}
-		}
-		all := a.dispatchers()
-		if slices.ContainsFunc(all, (*dispatch.Dispatcher).Sweeps) {
-			turn = min(turn, evenTurn)
-		}
-		select {
-		case <-a.stopping.Done():
-			return
-		case <-time.After(turn):
-			for _, d := range all {
-				d.Sweep()
-			}
-		}
-	}
 }
 
 // Addr is the address on which the first service is served, the first one if

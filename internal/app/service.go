@@ -118,7 +118,7 @@ func (a *App) use(next *draft) {
 	}
 	a.services = next.services
 	a.fitTables(next.cfg)
-	a.cfg.Store(&inForce{next.cfg, next.Lists, next.services, next.TLS})
+	a.cfg.Store(&inForce{next.cfg, next.Lists, next.services, next.TLS, sweepTurnOf(next.cfg)})
 	a.builder.Use(next.Built)
 	a.built += len(next.Fresh)
 	a.warnObsolete(next.cfg)

@@ -183,7 +183,7 @@ func circlesOf(o ownListeners, cfg config.Config) *circles {
 
 // add takes the address of a service's server, and returns why it must not be
 // one. An address that is refused is not taken.
-func (c *circles) add(s config.Service, addr netip.AddrPort, path string) error {
+func (c *circles) add(s *config.Service, addr netip.AddrPort, path string) error {
 	var all []ownListener
 	at := path
 	if path != "" {

@@ -18,18 +18,18 @@ func (b *Builder) tellOf(service string) func(dispatch.Target, string) {
 
 // policy makes the policy of one service.
 func (b *Builder) policy(in inputs, tls TLS) dispatch.Config {
-	s := in.service
+	s := &in.service
 	out := dispatch.Config{
 		ACLs:           in.acls,
 		Tell:           b.tellOf(s.Name),
 		Lost:           b.lostOf(in.servers.names),
 		ClientACL:      s.ClientACL,
 		NoTracking:     s.RoundRobin,
-		PerDatagram:    PerDatagram(s),
+		PerDatagram:    PerDatagram(*s),
 		Stubborn:       s.Stubborn,
 		Tracking:       s.Tracking,
 		ClientsMax:     s.ClientsMax,
-		ConnMax:        b.opt.Files.ConnMax(s, in.shared),
+		ConnMax:        b.opt.Files.ConnMax(*s, in.shared),
 		PendingMax:     s.PendingMax,
 		ConnectTimeout: s.Timeout,
 		Dummy:          s.Dummy,
@@ -42,7 +42,7 @@ func (b *Builder) policy(in inputs, tls TLS) dispatch.Config {
 		MaxAge:         s.MaxAge,
 		CloseDown:      s.CloseDown,
 		Rebalance:      s.Rebalance,
-		FlowCost:       flowCost(s),
+		FlowCost:       flowCost(*s),
 		Limits:         dispatch.Limits(s.Limits),
 		Prefix4:        s.Prefix4,
 		Prefix6:        s.Prefix6,
@@ -54,7 +54,7 @@ func (b *Builder) policy(in inputs, tls TLS) dispatch.Config {
 		out.Source, _ = netip.ParseAddr(s.Source) // checked when it was set
 	}
 	out.Pool = pool.Settings{
-		Algorithm: algorithm(s), Bound: s.Bound, Blacklist: s.Blacklist, SlowStart: s.SlowStart, Panic: s.Panic,
+		Algorithm: algorithm(*s), Bound: s.Bound, Blacklist: s.Blacklist, SlowStart: s.SlowStart, Panic: s.Panic,
 		Outlier: pool.Outlier{Failures: s.Outlier.Failures, Resets: s.Outlier.Resets, Max: s.Outlier.Max, Share: s.Outlier.Share},
 	}
 	if in.log {
@@ -63,16 +63,17 @@ func (b *Builder) policy(in inputs, tls TLS) dispatch.Config {
 	if in.dump {
 		out.Dump = b.dump(in.ascii)
 	}
-	for slot, server := range s.Servers {
-		out.Pool.Servers = append(out.Pool.Servers, in.servers.at(slot, server, tls.preamble(s, server)))
+	out.Pool.Servers = make([]pool.Config, 0, len(s.Servers))
+	for slot := range s.Servers {
+		out.Pool.Servers = append(out.Pool.Servers, in.servers.at(slot, s.Servers[slot], tls.preamble(s, &s.Servers[slot])))
 	}
 	if out.Pool.Algorithm == pool.Maglev {
 		out.Pool.Maglev = pool.NewMaglev(out.Pool.Servers)
 	}
 	for i, server := range s.Emergencies() {
-		out.Pool.Emergency = append(out.Pool.Emergency, in.servers.at(pool.EmergencySlotOf(i), server, tls.preamble(s, server)))
+		out.Pool.Emergency = append(out.Pool.Emergency, in.servers.at(pool.EmergencySlotOf(i), server, tls.preamble(s, &server)))
 	}
-	out.Pool.Abuse = in.servers.at(pool.AbuseSlot, s.Abuse, tls.preamble(s, s.Abuse))
+	out.Pool.Abuse = in.servers.at(pool.AbuseSlot, s.Abuse, tls.preamble(s, &s.Abuse))
 	return out
 }
 
@@ -91,7 +92,7 @@ const flowTimeout = 30 * time.Second
 
 // IdleTimeout is how long a connection may go without a byte before it is closed; 0
 // is for ever.
-func IdleTimeout(s config.Service) time.Duration {
+func IdleTimeout(s *config.Service) time.Duration {
 	if s.UDP && s.IdleTimeout == 0 {
 		return flowTimeout
 	}

@@ -43,7 +43,7 @@ func (s *servers) find(c config.Service, answers map[names.Query]answer) error {
 			s.found[slot] = a.list[n.place]
 		}
 	}
-	eachSlot(c, func(slot int, server config.Server) {
+	eachSlot(&c, func(slot int, server *config.Server) {
 		if _, perr := s.portOf(slot, server); perr != nil && err == nil {
 			err = fmt.Errorf("%s: %w", whichServer(slot), perr)
 		}
@@ -52,7 +52,7 @@ func (s *servers) find(c config.Service, answers map[names.Query]answer) error {
 }
 
 // portOf is the port of a server that is reached by address.
-func (s *servers) portOf(slot int, server config.Server) (port int, err error) {
+func (s *servers) portOf(slot int, server *config.Server) (port int, err error) {
 	switch {
 	case !server.Used() || server.IsPath():
 		return 0, nil
@@ -69,7 +69,7 @@ func (s *servers) portOf(slot int, server config.Server) (port int, err error) {
 }
 
 // addrs are the addresses of a server, none where none is known.
-func (s *servers) addrs(slot int, server config.Server) []netip.AddrPort {
+func (s *servers) addrs(slot int, server *config.Server) []netip.AddrPort {
 	if !server.Used() || server.IsPath() {
 		return nil
 	}
@@ -99,7 +99,7 @@ func (s *servers) addrs(slot int, server config.Server) []netip.AddrPort {
 func (b *Built) Warnings(cfg config.Config) (out []string) {
 	for _, s := range cfg.Services {
 		in := b.made[s.Name].inputs.servers
-		eachSlot(s, func(slot int, server config.Server) {
+		eachSlot(&s, func(slot int, server *config.Server) {
 			if _, named := in.names[slot]; named && in.missing[slot] != "" {
 				out = append(out, config.InService(s.Name, fmt.Errorf("%s: %s is down: %s", whichServer(slot), server.Host, in.missing[slot])).Error())
 			}
@@ -120,14 +120,14 @@ func whichServer(slot int) string {
 }
 
 // eachSlot calls f with all servers of a service.
-func eachSlot(s config.Service, f func(slot int, server config.Server)) {
-	for slot, server := range s.Servers {
-		f(slot, server)
+func eachSlot(s *config.Service, f func(slot int, server *config.Server)) {
+	for slot := range s.Servers {
+		f(slot, &s.Servers[slot])
 	}
 	for i, server := range s.Emergencies() {
-		f(pool.EmergencySlotOf(i), server)
+		f(pool.EmergencySlotOf(i), &server)
 	}
-	f(pool.AbuseSlot, s.Abuse)
+	f(pool.AbuseSlot, &s.Abuse)
 }
 
 // admins are the words of a server's state.
@@ -151,7 +151,7 @@ func (s *servers) at(slot int, server config.Server, preamble pool.Preamble) poo
 		Max: server.Max, Hard: server.Hard, Weight: server.EffectiveWeight(), Prio: server.Prio, ACL: server.ACL,
 		Name: server.Name, Identity: server.Identity(), Admin: admins[server.State], Preamble: preamble,
 	}
-	switch addrs := s.addrs(slot, server); {
+	switch addrs := s.addrs(slot, &server); {
 	case missing:
 		c.Host, c.Missing = server.Host, why
 	case server.IsPath():
@@ -171,8 +171,9 @@ func (s *servers) at(slot int, server config.Server, preamble pool.Preamble) poo
 // services.
 func (c *circles) refuse(all []config.Service, found []servers) (err error) {
 	for _, named := range []bool{false, true} {
-		for i, s := range all {
-			eachSlot(s, func(slot int, server config.Server) {
+		for i := range all {
+			s := &all[i]
+			eachSlot(s, func(slot int, server *config.Server) {
 				if rerr := found[i].refuse(c, s, slot, server, named); rerr != nil && err == nil {
 					err = config.InService(s.Name, fmt.Errorf("%s: %w", whichServer(slot), rerr))
 				}
@@ -184,7 +185,7 @@ func (c *circles) refuse(all []config.Service, found []servers) (err error) {
 
 // refuse takes away the addresses of one server, if it is one of the kind. It
 // returns why it did of one that has no name.
-func (s *servers) refuse(c *circles, of config.Service, slot int, server config.Server, named bool) error {
+func (s *servers) refuse(c *circles, of *config.Service, slot int, server *config.Server, named bool) error {
 	if _, is := s.names[slot]; is != named || !server.Used() {
 		return nil
 	}

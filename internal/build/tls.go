@@ -41,8 +41,8 @@ func (was TLS) prepare(log *slog.Logger, cfg config.Config) (TLS, error) {
 			return next, config.InService(s.Name, err)
 		}
 		var err error
-		eachSlot(s, func(slot int, server config.Server) {
-			if cerr := next.prepareClient(was, s, server); cerr != nil && err == nil {
+		eachSlot(&s, func(slot int, server *config.Server) {
+			if cerr := next.prepareClient(was, &s, server); cerr != nil && err == nil {
 				err = config.InService(s.Name, fmt.Errorf("%s: %w", whichServer(slot), cerr))
 			}
 		})
@@ -91,7 +91,7 @@ func serverConfig(t config.TLS) tlsterm.ServerConfig {
 }
 
 // prepareClient makes the client for one server's TLS.
-func (t TLS) prepareClient(was TLS, s config.Service, server config.Server) error {
+func (t TLS) prepareClient(was TLS, s *config.Service, server *config.Server) error {
 	key, ok := clientOf(s, server)
 	if !ok || t.clients[key] != nil {
 		return nil
@@ -112,8 +112,8 @@ func (t TLS) prepareClient(was TLS, s config.Service, server config.Server) erro
 
 // clientOf is what TLS towards a server is made from. It reports false where
 // there is none.
-func clientOf(s config.Service, server config.Server) (tlsClient, bool) {
-	if !server.Used() || cmp.Or(server.TLS, map[bool]string{true: "on"}[s.ServerTLS.On]) != "on" {
+func clientOf(s *config.Service, server *config.Server) (tlsClient, bool) {
+	if on := server.TLS == "on" || server.TLS == "" && s.ServerTLS.On; !on || !server.Used() {
 		return tlsClient{}, false
 	}
 	return tlsClient{s.ServerTLS, cmp.Or(server.TLSName, s.ServerTLS.Name)}, true
@@ -121,7 +121,7 @@ func clientOf(s config.Service, server config.Server) (tlsClient, bool) {
 
 // preamble is what precedes a client's bytes on connections to a server, nil for
 // nothing.
-func (t TLS) preamble(s config.Service, server config.Server) pool.Preamble {
+func (t TLS) preamble(s *config.Service, server *config.Server) pool.Preamble {
 	p := edge.Preamble{Header: s.SendProxy.Version, Each: s.SendProxy.Each, TLVs: s.SendProxy.TLVs}
 	if server.SendProxy != "" {
 		p.Header = map[string]int{"v1": 1, "v2": 2}[server.SendProxy]
@@ -129,7 +129,7 @@ func (t TLS) preamble(s config.Service, server config.Server) pool.Preamble {
 	if key, ok := clientOf(s, server); ok {
 		p.TLS = t.clients[key]
 		if !server.IsPath() {
-			p.Host = certificateName(server)
+			p.Host = certificateName(*server)
 		}
 	}
 	if p.Header == 0 && p.TLS == nil {

@@ -120,11 +120,14 @@ func (c Config) checkEdges(s Service) error {
 	if s.HTTP && slices.Contains(splitWords(s.TLS.ALPN), "h2") {
 		return errors.New("http: HTTP/2 can't be told about clients, want ssl_alpn without h2")
 	}
+	if !s.UDP {
+		return nil
+	}
 	for what, server := range s.EveryServer() {
-		if s.UDP && (server.SendProxy == "v1" || server.SendProxy == "" && s.SendProxy.Version == 1) && server.Used() {
+		if (server.SendProxy == "v1" || server.SendProxy == "" && s.SendProxy.Version == 1) && server.Used() {
 			return fmt.Errorf("%s: send_proxy v1 is for connections, want v2 for datagrams", what)
 		}
-		if s.UDP && server.TLS == "on" {
+		if server.TLS == "on" {
 			return fmt.Errorf("%s: tls is for connections, and this service balances datagrams", what)
 		}
 	}
