@@ -12,14 +12,12 @@ import (
 	"pen/internal/sock"
 )
 
-// unpunctual is how late a process notices the time that is not well: it stood
-// still, or starves.
-const unpunctual = 250 * time.Millisecond
+// stallThreshold: a timer this late means that the process was stopped, or starves.
+const stallThreshold = 250 * time.Millisecond
 
-// IsLate reports whether a connect that ran out of time was looked at so late
-// that nothing can be said of the server: this process stood still. Its answer
-// may be here already, and have been overlooked.
-func IsLate(took, timeout time.Duration) bool { return took > timeout+unpunctual }
+// IsLate reports whether a connect's time-out was noticed so late that it says nothing
+// about the server: this process stood still, and the answer may have come in time.
+func IsLate(took, timeout time.Duration) bool { return took > timeout+stallThreshold }
 
 // Attempt returns a failure for which a client may be to blame, as
 // [dispatch.Flow.Failed] wants it: it takes more than one to eject a server.

@@ -71,8 +71,8 @@ func (a *acceptor) room(l *loop) {
 // wait in the kernel's queue.
 func (l *loop) accept(ctx context.Context) {
 	a := &l.accepting
-	// An attempt in vain costs as much as a short read: as many are made as
-	// were of use the last time, and one more.
+	// A failed accept costs as much as a short read, so try one more than
+	// succeeded last time.
 	batch := min(a.last+1, acceptBatch)
 	a.last = 0
 	for range batch {
@@ -191,8 +191,8 @@ func (l *loop) adopt(fd int32, start *dispatch.Start, c *carrier) {
 	}
 }
 
-// register makes a descriptor one side of a connection. It reports false where
-// the kernel will not tell of it.
+// register makes a descriptor one side of a connection. It reports false where there
+// can't be events for it.
 func (l *loop) register(r *record, id int32, side relay.Side, fd int32) bool {
 	l.gen++
 	s := &r.side[side]
@@ -205,8 +205,8 @@ func (l *loop) register(r *record, id int32, side relay.Side, fd int32) bool {
 	return true
 }
 
-// connect goes through the servers that the flow offers until a connect is
-// under way, or there is an idler.
+// connect tries the servers that the flow offers until a connect is under way, or there
+// is an idler.
 func (l *loop) connect(id int32, r *record) {
 	t, ok := l.rs.flow(id).Next()
 	l.connectTo(id, r, t, ok)
@@ -217,7 +217,7 @@ func (l *loop) connectTo(id int32, r *record, t dispatch.Target, ok bool) {
 	f := l.rs.flow(id)
 	for ; ; t, ok = f.Next() {
 		if !ok {
-			if l.waits(id, r) {
+			if l.waitForServer(id, r) {
 				return
 			}
 			if n := l.p.givenUp.Due(); n > 0 {
@@ -240,7 +240,7 @@ func (l *loop) connectTo(id int32, r *record, t dispatch.Target, ok bool) {
 	}
 }
 
-// begun goes on with a connect that is under way, or done.
+// begun continues with a connect that is under way, or done.
 func (l *loop) begun(id int32, r *record, t dispatch.Target, fd int32, done bool) {
 	l.prepare(id, r, t)
 	switch registered := l.register(r, id, relay.Server, fd); {
@@ -253,9 +253,8 @@ func (l *loop) begun(id int32, r *record, t dispatch.Target, fd int32, done bool
 	}
 }
 
-// retry connects again to a server whose queue was full, which the kernel does
-// not tell of when it has room. It goes on to other servers when the time of a
-// connect is over.
+// retry connects again to a server whose queue was full: the kernel has no event for room
+// in it. After the time that a connect may take, other servers are tried.
 func (l *loop) retry(id int32, r *record) {
 	f := l.rs.flow(id)
 	t := f.Target()
@@ -280,9 +279,9 @@ func (l *loop) armConnect(id int32, r *record, timeout time.Duration) {
 	r.due, r.late = r.timer.due, false
 }
 
-// outOfTime ends a connect that took too long. The kernel is asked once more: its
-// answer may wait among events that this loop has not come to. Where that is
-// noticed very late, since all stood still, the connect gets its time once more.
+// outOfTime gives up a connect that took too long. The result may be among events that
+// this loop has not come to, so the kernel is asked first. Where this is noticed very
+// late, since the process stood still, the connect gets its time once more.
 func (l *loop) outOfTime(id int32, r *record) {
 	if isDecided(r.side[relay.Server].fd.Load()) {
 		r.side[relay.Server].ready |= canWrite | failed
@@ -314,7 +313,7 @@ func (l *loop) reach(t dispatch.Target) (fd int, done bool, err error) {
 	return sock.Connect(plane.Target(t))
 }
 
-// failed says that a server could not be reached.
+// failed reports that a server could not be reached.
 func (p *Plane) failed(f *dispatch.Flow, t dispatch.Target, err error) {
 	why, doubt := p.doubts.Blame(t, err)
 	if doubt {
@@ -327,7 +326,7 @@ func (p *Plane) failed(f *dispatch.Flow, t dispatch.Target, err error) {
 	p.log.Debug("can't connect to server", "server", t.Slot, "address", t, "error", err)
 }
 
-// next tries another server, since the one that was tried has failed.
+// next tries another server after one has failed.
 func (l *loop) next(id int32, r *record, err error) {
 	l.wheel.disarm(id)
 	closeFD(r.side[relay.Server].fd.Load())

@@ -43,12 +43,12 @@ type record struct {
 	wait  relay.Wait // draining
 }
 
-// A side is a descriptor; gen is what its events are known by.
+// A side is a descriptor. Its events carry gen.
 type side struct {
 	fd    atomic.Int32
 	gen   uint32
 	ready uint8
-	quiet bool // bytes to be read are not told
+	quiet bool // no events for bytes to be read
 }
 
 // A half moves bytes from its side to the other one.

@@ -20,9 +20,9 @@ import (
 const (
 	eventBatch = 256
 	bufferSize = 64 << 10
-	// maxBehind is how many ticks timers may be behind while there are events.
+	// maxBehind is by how many ticks timers may be late while there are events.
 	maxBehind = 4
-	// Tokens of what is no connection.
+	// Tokens of descriptors that are not connections.
 	tokenListener = -1
 	tokenWake     = -2
 )
@@ -35,9 +35,9 @@ type loop struct {
 	wake     int // eventfd
 	listener int
 	begin    time.Time
-	// untold: it may wait without telling Go's scheduler, which is able to end
-	// that wait.
-	untold bool
+	// waitsRaw: epoll_wait may be a raw system call. Go's scheduler can still end
+	// it, with a signal.
+	waitsRaw bool
 
 	accepting acceptor
 	live      atomic.Int32 // connections, and those on their way here
@@ -61,7 +61,7 @@ type loop struct {
 	closed bool
 }
 
-// A note is what another goroutine wants of a loop.
+// A note is a request of another goroutine to a loop.
 type note struct {
 	kind  uint8
 	why   dispatch.Ending // noteKill
@@ -84,8 +84,8 @@ const (
 func newLoop(p *Plane) (*loop, error) {
 	l := &loop{
 		p: p, begin: time.Now(), taps: map[int32]*tap{}, tails: map[int32][]byte{}, buf: make([]byte, bufferSize),
-		untold: !strings.Contains(os.Getenv("GODEBUG"), "asyncpreemptoff=1"),
-		ep:     -1, wake: -1, listener: p.ln.FD(),
+		waitsRaw: !strings.Contains(os.Getenv("GODEBUG"), "asyncpreemptoff=1"),
+		ep:       -1, wake: -1, listener: p.ln.FD(),
 	}
 	l.wheel.init(&l.rs)
 	var err error
@@ -105,7 +105,7 @@ func newLoop(p *Plane) (*loop, error) {
 	return l, nil
 }
 
-// release closes what the loop has for itself.
+// release closes the loop's own descriptors.
 func (l *loop) release() {
 	for _, fd := range []int{l.ep, l.wake} {
 		if fd >= 0 {
@@ -120,8 +120,8 @@ func (l *loop) run(ctx context.Context, d *dispatch.Dispatcher) {
 	for !l.isOver() {
 		n := l.wait()
 		l.wheel.clock = l.tick()
-		// All events are noted before the first is acted on: where both sides of
-		// a connection have one, one turn does for both.
+		// All events are noted before the first is acted on: where both sides of a
+		// connection have one, both are served together.
 		for _, e := range l.events[:n] {
 			if e.Fd >= 0 {
 				l.note(e.Fd, uint32(e.Pad), e.Events)
@@ -151,9 +151,8 @@ func (l *loop) run(ctx context.Context, d *dispatch.Dispatcher) {
 	}
 }
 
-// keepTime lets timers go off that are overdue amid a long turn; n counts what
-// was done. A loop that is always busy, with full batches, has no other time for
-// them.
+// keepTime fires overdue timers amid a long turn, of which n steps are done. A loop that
+// is always busy, with full batches, has no other time for them.
 func (l *loop) keepTime(n int) {
 	const often = 16
 	if n%often != often-1 {
@@ -165,8 +164,8 @@ func (l *loop) keepTime(n int) {
 	}
 }
 
-// timersUp acts on the timers that are due, after all events where there are few:
-// what has happened in time should not count as late because this loop is.
+// timersUp fires the timers that are due. Where there are few events it is called after
+// them: what happened in time should not count as late because this loop is late.
 func (l *loop) timersUp() {
 	l.due = l.wheel.advance(l.wheel.clock, l.due[:0])
 	for _, id := range l.due {
@@ -176,14 +175,14 @@ func (l *loop) timersUp() {
 
 func (l *loop) tick() uint32 { return uint32(time.Since(l.begin) / tick) }
 
-// wait waits for events and returns how many there are. While there is work it
-// only asks.
+// wait waits for events and returns their number. While there is other work it only
+// polls.
 //
-// It waits at first without telling Go's scheduler, which would take the
-// processor away from it after 20 us and have it ask for it again. Measured:
-// a fifth less CPU with one connection, a twentieth less with 64. When Go needs
-// the processor, to stop the world or since this has taken 10 ms, it sends a
-// signal, which ends the wait (epoll_wait(2), EINTR); then it is told.
+// It first waits in a raw system call, of which Go's scheduler does not know. Otherwise
+// the scheduler would take the processor away after 20 us, and the loop would have to get
+// it back. Measured: a fifth less CPU with one connection, a twentieth less with 64. When
+// Go needs the processor, to stop the world or after 10 ms, it sends a signal, which ends
+// the wait (epoll_wait(2), EINTR). The next wait is an ordinary one.
 func (l *loop) wait() int {
 	if len(l.again) > 0 {
 		return l.poll(0)
@@ -198,7 +197,7 @@ func (l *loop) wait() int {
 	if most := int(splice.StuckTime / time.Millisecond); len(l.lent) > 0 && (timeout < 0 || timeout > most) {
 		timeout = most
 	}
-	if l.untold && l.p.processors.suffice() {
+	if l.waitsRaw && l.p.processors.suffice() {
 		most := -1 // without a time-out the kernel has no timer to set
 		if timeout >= 0 {
 			most = min(timeout, 1)
@@ -214,12 +213,11 @@ func (l *loop) wait() int {
 	return n
 }
 
-// poll waits for events, for so many milliseconds at most, without telling
-// Go's scheduler.
+// poll waits for events in a raw system call, for some milliseconds at most.
 //
-// The wait of a process that was stopped ends with an error when it goes on
-// (signal(7), EINTR), whatever has come meanwhile. That is to be seen before
-// timers say that it has not come in time.
+// A process that was stopped leaves the wait with an error when it continues (signal(7),
+// EINTR), even if events have come meanwhile. They must be seen before timers declare
+// them late.
 func (l *loop) poll(ms int) int {
 	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.ep), uintptr(unsafe.Pointer(&l.events[0])), eventBatch, uintptr(ms), 0, 0)
 	if errno != 0 && ms > 0 {
@@ -231,7 +229,7 @@ func (l *loop) poll(ms int) int {
 	return int(n)
 }
 
-// post has the loop do something, soon. Any goroutine may call it.
+// post sends the loop a note. Any goroutine may call it.
 func (l *loop) post(n note) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -268,7 +266,7 @@ func (l *loop) readNotes() {
 	}
 }
 
-// isOver reports whether nothing is left to be done, and nothing can come.
+// isOver reports whether nothing is left to do and nothing can come.
 func (l *loop) isOver() bool {
 	if !l.accepting.stopped || l.live.Load() > 0 || l.p.accepting.Load() > 0 {
 		return false

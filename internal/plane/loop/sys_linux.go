@@ -16,8 +16,8 @@ func shutdown(fd int32) { syscall.RawSyscall(unix.SYS_SHUTDOWN, uintptr(fd), uni
 
 func closeFD(fd int32) { syscall.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) }
 
-// watch registers a descriptor, edge-triggered, for everything or, where quiet
-// is set, for everything but bytes to be read. op is EPOLL_CTL_ADD or _MOD.
+// watch registers a descriptor, edge-triggered, for all events, or all but bytes to be
+// read where quiet is set. op is EPOLL_CTL_ADD or _MOD.
 func watch(ep, op int, fd int32, token int32, gen uint32, quiet bool) syscall.Errno {
 	e := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET&0xffffffff, Fd: token, Pad: int32(gen)}
 	if quiet {
@@ -51,11 +51,11 @@ func accept(listener int) (fd int32, from netip.AddrPort, errno syscall.Errno) {
 	return int32(n), from, 0
 }
 
-// port returns a port that stands in network order.
+// port returns a port that is in network order.
 func port(p *uint16) uint16 { return binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(p))[:]) }
 
-// isDecided reports whether a connect that was under way has ended, and leaves it
-// to [sock.Failure] how.
+// isDecided reports whether a connect has succeeded or failed; [sock.Failure] tells
+// which.
 func isDecided(fd int32) bool {
 	n, err := unix.Poll([]unix.PollFd{{Fd: fd, Events: unix.POLLOUT}}, 0)
 	return n > 0 && err == nil

@@ -9,7 +9,7 @@ import (
 
 // A tap is for a connection whose bytes are logged or metered.
 type tap struct {
-	log   [2]func([]byte)         // by the half that reads, or nil
+	log   [2]func([]byte)         // by the side that is read from, or nil
 	spend func(int) time.Duration // nil: unlimited
 	piece int                     // with spend: bytes to read at a go
 }
@@ -52,7 +52,7 @@ func (l *loop) charge(id int32, r *record, from relay.Side, n int) {
 	l.armPause(id, r)
 }
 
-// armPause sets the timer for the half whose pause ends first, if there is one.
+// armPause sets the timer for the pause that ends first, if there is one.
 func (l *loop) armPause(id int32, r *record) {
 	first := int32(-1)
 	for i := range r.half {
@@ -67,7 +67,7 @@ func (l *loop) armPause(id int32, r *record) {
 	}
 }
 
-// unpause goes on with the halves whose pauses are over.
+// unpause continues the halves whose pauses are over.
 func (l *loop) unpause(id int32, r *record) {
 	for i := range r.half {
 		h := &r.half[i]

@@ -5,9 +5,9 @@ import (
 	"pen/internal/sock"
 )
 
-// waits keeps a client that is to wait. It reports false for one that is to be
-// given up.
-func (l *loop) waits(id int32, r *record) bool {
+// waitForServer lets a client wait for a server. It reports false where it must not
+// wait.
+func (l *loop) waitForServer(id int32, r *record) bool {
 	gen := r.side[relay.Client].gen
 	if !l.rs.flow(id).Wait(func() { l.post(note{kind: noteWake, id: id, gen: gen}) }) {
 		return false
@@ -17,7 +17,7 @@ func (l *loop) waits(id int32, r *record) bool {
 	return true
 }
 
-// checkWaiting ends a connection whose client is gone before its wait is over.
+// checkWaiting closes a connection whose client has gone while it waited.
 func (l *loop) checkWaiting(id int32, r *record) {
 	if r.side[relay.Client].ready&failed != 0 {
 		err := sock.Failure(int(r.side[relay.Client].fd.Load()))
@@ -25,8 +25,8 @@ func (l *loop) checkWaiting(id int32, r *record) {
 	}
 }
 
-// awake goes on with a connection that has waited, if it is still the one that
-// is meant.
+// awake continues a connection that has waited, if the record still has the one that is
+// meant.
 func (l *loop) awake(id int32, gen uint32) {
 	if r := l.rs.at(id); r.state == waiting && r.side[relay.Client].gen == gen {
 		r.state = connecting

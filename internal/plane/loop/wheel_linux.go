@@ -19,12 +19,12 @@ type timer struct {
 
 func (t *timer) reset() { *t = timer{next: -1, prev: -1} }
 
-// A wheel has the timers of records by the tick at which they are due. What is
-// due after more than a turn stays in its slot until then.
+// A wheel has the timers of records, by the tick at which they are due. A timer that is
+// due after more than one turn stays in its slot meanwhile.
 type wheel struct {
 	rs    *records
-	clock uint32 // the tick that it is, from which on timers are set
-	now   uint32 // ticks that are done
+	clock uint32 // the present tick: timers are set from it
+	now   uint32 // the tick up to which timers have gone off
 	slots [wheelSize]int32
 	used  [wheelSize / 64]uint64 // which slots have timers
 	armed int
@@ -37,10 +37,10 @@ func (w *wheel) init(rs *records) {
 	}
 }
 
-// ticks is a time in ticks, one at least.
+// ticks converts a time to ticks, rounded up, at least one.
 func ticks(d time.Duration) uint32 { return uint32(min(max(1, (d+tick-1)/tick), 1<<30)) }
 
-// arm sets a record's timer to go off after a time, a tick late at most.
+// arm sets a record's timer. It goes off at most a tick late.
 func (w *wheel) arm(id int32, after time.Duration) {
 	w.disarm(id)
 	t := &w.rs.at(id).timer
@@ -76,8 +76,7 @@ func (w *wheel) disarm(id int32) {
 	w.armed--
 }
 
-// advance goes on to a tick and appends the records to out whose timers went
-// off.
+// advance moves to a tick, and appends to out the records whose timers went off.
 func (w *wheel) advance(to uint32, out []int32) []int32 {
 	w.clock = to
 	if to-w.now > wheelSize {
@@ -102,7 +101,7 @@ func (w *wheel) advance(to uint32, out []int32) []int32 {
 	return out
 }
 
-// next is after how many ticks there is something to look at, at most a turn.
+// next returns the number of ticks to the next slot with timers, at most a turn.
 func (w *wheel) next() uint32 {
 	slot := (w.now + 1) % wheelSize
 	for n := uint32(0); n < wheelSize; {

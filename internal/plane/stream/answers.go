@@ -9,8 +9,8 @@ import (
 // is spliced at once.
 const longBody = 16 << 10
 
-// answers moves what an HTTP server sends, and follows it. What is bulk, what is no
-// HTTP, and what can't be followed is spliced.
+// answers moves what an HTTP server sends, and follows it. Bulk is spliced, and so is what
+// is not HTTP or can't be followed.
 func (c *copier) answers() (readErr, writeErr error) {
 	x := c.link.http
 	defer x.end()
@@ -64,8 +64,8 @@ func (c *copier) answers() (readErr, writeErr error) {
 	}
 }
 
-// lastAnswer returns what the error says of a server that sends no more. It is
-// none where the client has all that it gets.
+// lastAnswer handles the error with which a server sends no more. It returns none where
+// the client has all that it will get.
 func (h *half) lastAnswer(err error) error {
 	if h.link.http.isOver() {
 		h.link.unread = true

@@ -11,8 +11,7 @@ import (
 	"pen/internal/plane/relay"
 )
 
-// answer gives the client the page when it has said something, whatever that
-// is, and ends the connection.
+// answer gives the client the dummy page when it has said something, whatever that is.
 func (l *link) answer() {
 	edge.Within(l.client, plane.DummyTime)
 	client := side{l.client, l.clientTLS}

@@ -16,10 +16,10 @@ import (
 	"pen/internal/wire"
 )
 
-// patience is how long a client may take for a header or a hello, for a
+// timeouts are how long a client may take for a header or a hello, for a
 // handshake, for the head of a request, and to see that one was refused: what [edge]
 // and lingerTime say, but in tests.
-type patience struct{ header, handshake, head, linger time.Duration }
+type timeouts struct{ header, handshake, head, linger time.Duration }
 
 // Unable returns why Ends are refused by Configure, or nil.
 func Unable(e *edge.Ends) error {
@@ -82,7 +82,7 @@ func (p *Plane) open(f *dispatch.Flow, l *link, s edge.Service) (*dispatch.Flow,
 func (l *link) move(f *dispatch.Flow, to edge.Service) (*dispatch.Flow, error) {
 	ctx, cancel := l.cancelled()
 	defer cancel()
-	ctx, cancel = context.WithTimeout(ctx, l.plane.patience.header)
+	ctx, cancel = context.WithTimeout(ctx, l.plane.timeouts.header)
 	defer cancel()
 	for {
 		moved, full, err := f.Move(to.Dispatcher, l.from, l)
@@ -123,7 +123,7 @@ func (p *Plane) refused(l *link, err error) {
 // readHeader takes the PROXY header off the connection. The addresses that it
 // gives are the client's and the one that the client asked for.
 func (l *link) readHeader() error {
-	edge.Within(l.client, l.plane.patience.header)
+	edge.Within(l.client, l.plane.timeouts.header)
 	length := 0
 	err := l.peek(wire.MaxHeader, func(b []byte) (err error) {
 		var h wire.Header
@@ -157,7 +157,7 @@ func (l *link) told(h wire.Header) {
 // readHello returns what the client asks for in the begin of TLS, or nil where
 // it begins otherwise. Nothing is taken off the connection.
 func (l *link) readHello() (*wire.Hello, error) {
-	edge.Within(l.client, l.plane.patience.header)
+	edge.Within(l.client, l.plane.timeouts.header)
 	var hello wire.Hello
 	err := l.peek(wire.MaxHello, func(b []byte) (err error) {
 		hello, err = wire.ParseHello(b)
@@ -179,9 +179,9 @@ func (l *link) readHello() (*wire.Hello, error) {
 func (l *link) secure(server *tlsterm.Server) error {
 	ctx, cancel := l.cancelled()
 	defer cancel()
-	edge.Within(l.client, l.plane.patience.handshake)
+	edge.Within(l.client, l.plane.timeouts.handshake)
 	t, err := edge.Accept(ctx, server, l.client, tlsterm.Peer{
-		From: l.from.Addr(), Until: time.Now().Add(l.plane.patience.handshake),
+		From: l.from.Addr(), Until: time.Now().Add(l.plane.timeouts.handshake),
 		Look: func() (time.Duration, bool) { return silence(l.client) },
 	})
 	if err != nil {

@@ -14,19 +14,19 @@ import (
 	"pen/internal/wire"
 )
 
-// An exchange is the HTTP of a link, which both of its halves follow: one moves
-// requests, the other one their answers.
+// An exchange is the HTTP state of a link. One half moves requests, the other one their
+// answers.
 type exchange struct {
 	link *link
 
 	mu         sync.Mutex // guards all below, and is never held while one waits
 	requests   *wire.Requests
 	answers    *wire.Answers
-	refusal    *wire.Refusal // why requests have ended, to be told behind the answers that are owed
+	refusal    *wire.Refusal // why no more requests are taken; sent after the answers that are owed
 	delivering bool          // bytes of answers are on their way to the client
 	waiting    bool          // the client's half waits for answers
 	starved    bool          // the server was told that the rest of a request will not come
-	over       bool          // the client has all that it gets
+	over       bool          // the client has all that it will get
 }
 
 func newExchange(l *link, f wire.Forwarding) *exchange {
@@ -35,9 +35,9 @@ func newExchange(l *link, f wire.Forwarding) *exchange {
 	return x
 }
 
-// rewrite is [wire.Requests.Rewrite]. It notes a refusal at once: the answers
-// that are owed may be over already. waits is whether it took no more bytes than
-// it did because they have to wait for answers, which may have come since.
+// rewrite is [wire.Requests.Rewrite]. It keeps a refusal at once: all answers that are
+// owed may have passed already. waits reports whether the remaining bytes must wait for
+// answers, which may have come since.
 func (x *exchange) rewrite(dst, src []byte) (out []byte, used int, waits bool, err error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -46,23 +46,23 @@ func (x *exchange) rewrite(dst, src []byte) (out []byte, used int, waits bool, e
 	return out, used, x.requests.Waiting(), err
 }
 
-// passed notes that bytes of a request's body have passed.
+// passed counts bytes of a request's body that have passed.
 func (x *exchange) passed(n int64) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.requests.Passed(n)
 }
 
-// through is how many bytes of the client may pass unseen, as
-// [wire.Requests.Through] says.
+// through returns how many of the client's bytes may pass unseen; see
+// [wire.Requests.Through].
 func (x *exchange) through() int64 {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.requests.Through()
 }
 
-// refuse notes that no more requests are taken, and why. It reports whether the
-// client can be told: otherwise nobody knows which answers are owed.
+// refuse takes no more requests. It reports whether the client can be told why: that is
+// so if it is known which answers are owed.
 func (x *exchange) refuse(why *wire.Refusal) bool {
 	x.mu.Lock()
 	x.requests.Refuse(why)
@@ -73,9 +73,9 @@ func (x *exchange) refuse(why *wire.Refusal) bool {
 	return !blind
 }
 
-// follow looks at bytes of the server, which are then delivered. It returns how
-// many of the next ones need not be looked at, as [wire.Answers.Through] does,
-// and whether the client has all that it gets: then these bytes go nowhere.
+// follow looks at bytes of the server before they are delivered. It returns how many of
+// the next ones need not be looked at, as [wire.Answers.Through] does, and whether the
+// client has all that it will get: then these bytes are dropped.
 func (x *exchange) follow(b []byte) (through int64, over bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -87,8 +87,7 @@ func (x *exchange) follow(b []byte) (through int64, over bool) {
 	return x.answers.Through(), false
 }
 
-// skip notes that n bytes that need not be looked at are on their way to the
-// client. It returns how many more need not, as follow does.
+// skip is follow for n bytes that need not be looked at.
 func (x *exchange) skip(n int64) (through int64) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -97,7 +96,7 @@ func (x *exchange) skip(n int64) (through int64) {
 	return x.answers.Through()
 }
 
-// delivered notes that the client has what was followed and skipped.
+// delivered is called when the client has what was followed and skipped.
 func (x *exchange) delivered() {
 	x.mu.Lock()
 	x.delivering = false
@@ -105,7 +104,7 @@ func (x *exchange) delivered() {
 	x.check()
 }
 
-// end notes that the server sends no more.
+// end is called when the server sends no more.
 func (x *exchange) end() {
 	x.mu.Lock()
 	x.answers.End()
@@ -113,15 +112,15 @@ func (x *exchange) end() {
 	x.check()
 }
 
-// isOver reports whether the client has all that it gets.
+// isOver reports whether the client has all that it will get.
 func (x *exchange) isOver() bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.over
 }
 
-// check wakes the client's half if it need not wait any more, and ends the
-// exchange when it is over. It reports whether requests have to wait.
+// check wakes the client's half when it need not wait any more, and finishes the
+// exchange when it is over. It reports whether requests must wait.
 func (x *exchange) check() (waits bool) {
 	x.mu.Lock()
 	waits = x.requests.Waiting()
@@ -148,13 +147,14 @@ func (x *exchange) check() (waits bool) {
 	return waits
 }
 
-// finish ends what the client gets, perhaps with why its request was refused.
-// Then the server's half has to end. A server that was asked to is given time to
-// do so itself: who closes first has to remember the connection for a while.
-// One that has only a part of a request is not to take it for whole.
+// finish ends the stream to the client, perhaps with the reason why its request was
+// refused, and then stops the server's half. A server that was asked to close has time to
+// do so first: the side that closes first must remember the connection for a while
+// (TIME_WAIT). A server that has only a part of a request gets a reset, lest it take the
+// part for the whole.
 func (x *exchange) finish(refusal *wire.Refusal, cut bool) {
 	l := x.link
-	until := time.Now().Add(l.plane.patience.linger)
+	until := time.Now().Add(l.plane.timeouts.linger)
 	if refusal != nil {
 		n, _ := io.WriteString(l.up.src, refusal.Answer())
 		l.down.written.Add(uint64(n))
@@ -167,12 +167,12 @@ func (x *exchange) finish(refusal *wire.Refusal, cut bool) {
 	l.server.SetReadDeadline(until)
 }
 
-// errGone is that a client sends no more while it waits to leave HTTP.
+// errGone: the client sends no more while it waits to leave HTTP.
 var errGone = fmt.Errorf("the client ended while its Upgrade waited for the answer: %w", io.EOF)
 
-// await waits until answers let requests go on, and meanwhile sees when the
-// client is gone. A client that sends no more is told its answers, but an
-// Upgrade is of no use to it: the server has a while to answer that.
+// await waits until answers let requests continue, and notices meanwhile when the client
+// has gone. A client that sends no more still gets its answers, but can't use an Upgrade:
+// the server has some time to answer that.
 func (x *exchange) await() error {
 	for x.wait(0) {
 		ended, err := x.link.untilEnd()
@@ -195,9 +195,8 @@ func (x *exchange) await() error {
 	return nil
 }
 
-// wait begins a wait, if requests have to wait, and reports whether they do. It
-// ends after a time, 0 is any time, or when somebody calls check and they don't
-// any more.
+// wait starts a wait, if requests must wait, and reports whether they must. The wait ends
+// after some time (0: never), or when check finds that they need not wait any more.
 func (x *exchange) wait(atMost time.Duration) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -208,8 +207,8 @@ func (x *exchange) wait(atMost time.Duration) bool {
 	return x.waiting
 }
 
-// awake ends a wait. It reports an error where the link is to stop: then the
-// deadline that says so may be gone.
+// awake ends a wait. It returns an error where the link must stop, since the deadline
+// that says so is replaced here.
 func (x *exchange) awake() error {
 	x.mu.Lock()
 	x.waiting = false
@@ -218,21 +217,19 @@ func (x *exchange) awake() error {
 	return x.link.stopping()
 }
 
-// hurry has requests wait no longer than they must, since the client sends no
-// more. It reports whether any can go on, and how long the others may wait: 0 is
-// any time, since they are requests like others.
+// hurry shortens the wait, since the client sends no more. It reports whether any request
+// can continue, and how long the others may wait (0: for ever, as other requests do).
 func (x *exchange) hurry() (goOn bool, atMost time.Duration) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if goOn = x.requests.Hurry(); goOn || !x.requests.Switching() {
 		return goOn, 0
 	}
-	return false, x.link.plane.patience.linger
+	return false, x.link.plane.timeouts.linger
 }
 
-// untilEnd waits until the client sends no more, and takes nothing of what it
-// has sent before. A read deadline ends the wait as well: then there is no error,
-// and ended is false.
+// untilEnd waits until the client sends no more, and reads nothing of what it has sent
+// before. A read deadline ends the wait as well: then ended is false, without an error.
 func (l *link) untilEnd() (ended bool, err error) {
 	raw, err := l.client.SyscallConn()
 	if err != nil {
@@ -257,7 +254,7 @@ func (l *link) untilEnd() (ended bool, err error) {
 	return ended, err
 }
 
-// stopping returns an error if the link is to stop.
+// stopping returns an error if the link must stop.
 func (l *link) stopping() error {
 	select {
 	case <-l.quit:

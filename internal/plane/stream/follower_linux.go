@@ -10,17 +10,17 @@ import (
 )
 
 const (
-	// Of chunks that are at least so long only the lines between them are read,
-	// with lookLittle bytes; of shorter ones everything is. The system calls that
-	// each chunk costs otherwise are worth the copy of as many bytes.
+	// Where chunks are at least longChunk bytes long, only the lines between them
+	// are read, lookLittle bytes at a go. Shorter ones are read whole: the system
+	// calls for each chunk would cost more than the copy.
 	longChunk  = 4 << 10
 	lookLittle = 64
-	// After so many turns in a row that move little it is bulk no more.
+	// After smallTurns turns in a row that move little it is not bulk any more.
 	smallTurns = 4
 )
 
-// null takes what is not looked at. It is opened before the program may change its
-// root folder.
+// null takes the bytes that are not looked at. It is opened before the program may change
+// its root folder.
 var null, errNull = unix.Open("/dev/null", unix.O_WRONLY|unix.O_CLOEXEC, 0)
 
 // canFollow is whether answers can be followed while they are spliced.

@@ -13,8 +13,8 @@ import (
 	"pen/internal/wire"
 )
 
-// lingerTime is how long a client may take to see that its request was refused,
-// and a server to close after the last answer.
+// lingerTime is how long a client has to see that its request was refused, and a server
+// to close after its last answer.
 const lingerTime = 2 * time.Second
 
 // A forwarder moves a client's HTTP requests, each with what it tells about the client.
@@ -78,7 +78,7 @@ func (f *forwarder) take(b []byte) (readErr, writeErr error) {
 	case len(rest) == 0:
 		f.due = time.Time{}
 	case f.due.IsZero() || len(rest) < len(b):
-		f.due = time.Now().Add(f.link.plane.patience.head)
+		f.due = time.Now().Add(f.link.plane.timeouts.head)
 	}
 	f.begun = append(f.begun[:0], rest...)
 	if len(f.begun) == 0 {
@@ -110,7 +110,7 @@ func (f *forwarder) passBody() (readErr, writeErr error) {
 	return nil, nil
 }
 
-// ignoreEOF returns nil for the end of what one side sends, which is no error.
+// ignoreEOF returns nil for the end of the stream, which is not an error.
 func ignoreEOF(err error) error {
 	if err == io.EOF {
 		return nil
@@ -174,7 +174,7 @@ func (f *forwarder) rewrite(b []byte) (rest []byte, readErr, writeErr error) {
 		if !wait {
 			continue // the answer has come meanwhile
 		}
-		// Only what is there already is kept, without any buffer of ours.
+		// Wait without a buffer: keep a copy of just these bytes.
 		b = slices.Clone(b)
 		f.giveBack()
 		largeBuffers.Put(buf)
@@ -205,13 +205,13 @@ func (f *forwarder) refuse(why *wire.Refusal) bool {
 	return false
 }
 
-// linger reads, for a while, what the client sends that goes nowhere: to close
-// with bytes unread is a reset, which may overtake the answer that says why.
+// linger reads and drops, for a while, what the client still sends. To close with bytes
+// unread would be a reset, which may overtake the answer that says why.
 func (l *link) linger() {
 	if !l.unread || l.broken.Load() {
 		return
 	}
 	l.server.Close()
-	edge.Within(l.client, l.plane.patience.linger)
+	edge.Within(l.client, l.plane.timeouts.linger)
 	io.Copy(io.Discard, l.client)
 }

@@ -21,8 +21,7 @@ import (
 	"pen/internal/wire"
 )
 
-// A link is a client's connection and, once there is one, its server's. It
-// carries one flow.
+// A link is a client's connection with, later, its server's. It carries one flow.
 type link struct {
 	plane     *Plane
 	service   edge.Service
@@ -30,9 +29,9 @@ type link struct {
 	clientFD  int            // its descriptor
 	clientTLS *edge.Secure   // on it, or nil
 	serverTLS *edge.Secure   // on the server's, or nil
-	from      netip.AddrPort // who the client is; the zero one of a Unix socket
+	from      netip.AddrPort // the client's address; invalid on a Unix socket
 	header    wire.Header    // what is known of the connection, for its server
-	http      *exchange      // that it carries, or nil
+	http      *exchange      // nil where the bytes are not looked at
 	unread    bool           // what the client still sends goes nowhere
 
 	up      half // from the client to the server
@@ -45,8 +44,8 @@ type link struct {
 	server   conn
 	serverFD int                // its descriptor, or -1
 	cancel   context.CancelFunc // ends the handshake or connect that is under way
-	quit     chan struct{}      // closed when both ways are to stop
-	stopped  bool               // it is
+	quit     chan struct{}      // closed when both halves must stop
+	stopped  bool               // quit is closed
 }
 
 // A half is one direction of a link.
@@ -57,13 +56,13 @@ type half struct {
 	read, written atomic.Uint64 // bytes
 	final         bool          // its end is the end of both
 	log           func([]byte)  // sees all bytes, unless it is nil
-	// spend, unless it is nil, says how long to pause after bytes, of which piece
-	// are to be read at a go.
+	// spend, unless it is nil, says how long to pause after some bytes. piece is
+	// how many to read at a go then.
 	spend func(int) time.Duration
 	piece int
 }
 
-// A side is one end of a link: a connection, with TLS on it where there is.
+// A side is one end of a link: a connection, perhaps with TLS.
 type side struct {
 	conn
 	tls *edge.Secure
@@ -83,7 +82,7 @@ func (s side) Write(b []byte) (int, error) {
 	return s.conn.Write(b)
 }
 
-// CloseWrite says that no more will be written.
+// CloseWrite tells the other end that no more will come.
 func (s side) CloseWrite() error {
 	if s.tls != nil {
 		s.tls.CloseWrite()
@@ -98,8 +97,8 @@ func newLink(p *Plane, client conn) *link {
 	return l
 }
 
-// cancelled returns a context that is done when the link is killed or its owner
-// calls the function.
+// cancelled returns a context that is done when the link is killed or the function is
+// called.
 func (l *link) cancelled() (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.Background())
 	if !l.connecting(cancel) {
@@ -108,8 +107,8 @@ func (l *link) cancelled() (context.Context, context.CancelFunc) {
 	return ctx, cancel
 }
 
-// connecting notes how to end the handshake or connect that begins. It reports
-// false for a link that was killed before.
+// connecting takes the function that cancels the handshake or connect that starts. It
+// reports false for a link that was killed before.
 func (l *link) connecting(cancel context.CancelFunc) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -259,7 +258,7 @@ func (h *half) carry() (readErr, writeErr error) {
 	return readErr, writeErr
 }
 
-// pause waits for a time, or until the link is to stop.
+// pause waits for some time, or until the link must stop.
 func (l *link) pause(d time.Duration) {
 	over := time.NewTimer(d)
 	defer over.Stop()
@@ -269,7 +268,7 @@ func (l *link) pause(d time.Duration) {
 	}
 }
 
-// stop ends what waits for time to pass.
+// stop ends pauses, and tells both halves to stop.
 func (l *link) stop() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -279,9 +278,8 @@ func (l *link) stop() {
 	}
 }
 
-// await waits for a flow to be woken, and reports whether the client is still
-// there. A read deadline in the past is what wakes: so nothing but the client's
-// connection is waited for.
+// await waits until wake is called, and reports whether the client is still there. A
+// read deadline in the past wakes it, so that it waits for the client's connection only.
 func (l *link) await() bool {
 	if err := watch(l.client); err != nil {
 		l.machine.Note(endingOf(relay.Client, err))
@@ -307,7 +305,7 @@ func (l *link) reset() {
 	l.stop() // now nothing that goes on can end a side orderly
 }
 
-// close ends both sides, orderly if nothing was amiss.
+// close closes both sides, in order unless the link is broken.
 func (l *link) close() {
 	if l.broken.Load() {
 		l.reset()

@@ -11,10 +11,9 @@ import (
 
 var errTooLong = errors.New("too long")
 
-// peek has parse look at what the client sends, from its first byte on, each
-// time when there is more, until it returns something else than [wire.ErrShort].
-// The bytes stay with the kernel: so what follows may be spliced. The caller has
-// set a deadline.
+// peek calls parse with all that the client has sent, each time when there is more, until
+// it returns something other than [wire.ErrShort]. The bytes stay in the kernel, so that
+// they may be spliced. The caller has set a deadline.
 func (l *link) peek(most int, parse func([]byte) error) error {
 	raw, err := l.client.SyscallConn()
 	if err != nil {

@@ -147,8 +147,8 @@ func headerFirst(t *testing.T) {
 func patient(t *testing.T) {
 	p := listen(t, testenv.Loopback)
 	defer p.Close()
-	if p.patience.header != edge.HeaderTime || edge.HeaderTime < 3*time.Second {
-		t.Errorf("a sender has %v, want 3s at least", p.patience.header)
+	if p.timeouts.header != edge.HeaderTime || edge.HeaderTime < 3*time.Second {
+		t.Errorf("a sender has %v, want 3s at least", p.timeouts.header)
 	}
 	ln := testenv.Listen(t, "tcp", testenv.Loopback)
 	s := serve(t, testenv.Loopback, fromLoopback, endless, config(edge.Preamble{}, ln.AddrPort()))

@@ -37,7 +37,7 @@ func TestAnyEdge(t *testing.T) {
 			if rnd.IntN(3) == 0 {
 				cfg.Dump = func(_ netip.Addr, _ string, _ bool, chunk []byte) { clear(make([]byte, len(chunk))) }
 			}
-			s := serve(t, testenv.Loopback, e, patience{time.Second, time.Second, time.Second, time.Second}, cfg)
+			s := serve(t, testenv.Loopback, e, timeouts{time.Second, time.Second, time.Second, time.Second}, cfg)
 			var all sync.WaitGroup
 			for range 40 {
 				own := rand.New(rand.NewPCG(rnd.Uint64(), 0))

@@ -18,10 +18,10 @@ import (
 	"pen/internal/testenv"
 )
 
-// short is a patience for tests that wait for its end.
+// short are timeouts for tests that wait for its end.
 const short = time.Second
 
-var impatient = patience{short, short, short, short}
+var impatient = timeouts{short, short, short, short}
 
 var errStalls = errors.New("the client stalls")
 

@@ -43,7 +43,7 @@ type Plane struct {
 	conns sync.WaitGroup
 
 	ends     atomic.Pointer[edge.Ends]
-	patience patience
+	timeouts timeouts
 
 	givenUp plane.Sometimes // clients for whom there was no server
 	drain   relay.Patience  // with a side that takes its last bytes
@@ -55,7 +55,7 @@ var _ plane.Plane = (*Plane)(nil)
 
 // New returns a plane for a listener of connections.
 func New(ln *sock.Listener, log *slog.Logger) (*Plane, error) {
-	p := &Plane{log: log, patience: patience{edge.HeaderTime, edge.HandshakeTime, edge.HeadTime, lingerTime}, drain: relay.DrainTime}
+	p := &Plane{log: log, timeouts: timeouts{edge.HeaderTime, edge.HandshakeTime, edge.HeadTime, lingerTime}, drain: relay.DrainTime}
 	p.ends.Store(&edge.Ends{})
 	var err error
 	p.ln, err = ln.Connections()

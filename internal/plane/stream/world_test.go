@@ -31,14 +31,14 @@ type service struct {
 	stop func()
 }
 
-// endless is a patience that no test sees the end of.
-var endless = patience{time.Hour, time.Hour, time.Hour, time.Hour}
+// endless are timeouts that no test sees the end of.
+var endless = timeouts{time.Hour, time.Hour, time.Hour, time.Hour}
 
 // serve has a plane serve with an edge. At the end nothing may be left.
-func serve(t *testing.T, addr string, e *edge.Ends, patience patience, cfg dispatch.Config) *service {
+func serve(t *testing.T, addr string, e *edge.Ends, limits timeouts, cfg dispatch.Config) *service {
 	t.Helper()
 	s := &service{Plane: listen(t, addr), d: newDispatcher(cfg)}
-	s.patience = patience
+	s.timeouts = limits
 	if err := s.Configure(e); err != nil {
 		t.Fatal(err)
 	}
