@@ -8,7 +8,7 @@ import (
 	"pen/internal/config"
 )
 
-// logRequest is the policy's Log: it writes to whatever log there is now.
+// logRequest writes to whatever log there is now.
 func (a *App) logRequest(client netip.Addr, server string, chunk []byte) {
 	if l := a.requests.Load(); l != nil {
 		l.Request(client, server, chunk)

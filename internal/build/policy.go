@@ -9,20 +9,13 @@ import (
 	"pen/internal/pool"
 )
 
-// tellOf returns what logs changes of a service's servers.
-func (b *Builder) tellOf(service string) func(dispatch.Target, string) {
-	return func(t dispatch.Target, what string) {
-		b.opt.Log.Warn("server "+what, "service", service, "server", t.Slot, "address", t)
-	}
-}
-
 // policy makes the policy of one service.
 func (b *Builder) policy(in inputs, tls TLS) dispatch.Config {
-	s := &in.service
+	s, o := &in.service, &observer{opt: &b.opt, inputs: in}
 	out := dispatch.Config{
+		Observer:       o,
+		Watch:          o.watch(),
 		ACLs:           in.acls,
-		Tell:           b.tellOf(s.Name),
-		Lost:           b.lostOf(in.servers.names),
 		ClientACL:      s.ClientACL,
 		NoTracking:     s.RoundRobin,
 		PerDatagram:    PerDatagram(*s),
@@ -57,12 +50,6 @@ func (b *Builder) policy(in inputs, tls TLS) dispatch.Config {
 		Algorithm: algorithm(*s), Bound: s.Bound, Blacklist: s.Blacklist, SlowStart: s.SlowStart, Panic: s.Panic,
 		Outlier: pool.Outlier{Failures: s.Outlier.Failures, Resets: s.Outlier.Resets, Max: s.Outlier.Max, Share: s.Outlier.Share},
 	}
-	if in.log {
-		out.Log = b.opt.LogRequest
-	}
-	if in.dump {
-		out.Dump = b.dump(in.ascii)
-	}
 	out.Pool.Servers = make([]pool.Config, 0, len(s.Servers))
 	for slot := range s.Servers {
 		out.Pool.Servers = append(out.Pool.Servers, in.servers.at(slot, s.Servers[slot], tls.preamble(s, &s.Servers[slot])))
@@ -75,15 +62,6 @@ func (b *Builder) policy(in inputs, tls TLS) dispatch.Config {
 	}
 	out.Pool.Abuse = in.servers.at(pool.AbuseSlot, s.Abuse, tls.preamble(s, &s.Abuse))
 	return out
-}
-
-// lostOf returns what asks DNS again for a server that can't be connected to.
-func (b *Builder) lostOf(of serverNames) func(slot int) {
-	return func(slot int) {
-		if n, ok := of[slot]; ok {
-			b.opt.Names.Refresh(n.query)
-		}
-	}
 }
 
 // flowTimeout is when a UDP flow is over, which has no other end, unless the

@@ -88,19 +88,12 @@ func (f *Flow) preferAddress() {
 }
 
 // Lost says that the server of a slot can't be reached, as a failed connect does.
-func (d *Dispatcher) Lost(slot int) {
-	d.mu.Lock()
-	lost := d.cfg.Lost
-	d.unlock()
-	if lost != nil {
-		lost(slot)
-	}
-}
+func (d *Dispatcher) Lost(slot int) { d.rules.Load().Observer.ConnectFailed(slot) }
 
-// lost reports a failed connect to whom it concerns.
+// lost tells the Observer of a failed connect, unless that is no fault of the server's.
 func (d *Dispatcher) lost(s *pool.Server, err error) {
-	if lost := d.cfg.Lost; lost != nil && !isLocal(err) {
-		slot := s.Slot
-		d.woken = append(d.woken, func() { lost(slot) })
+	if !isLocal(err) {
+		o, slot := d.cfg.Observer, s.Slot
+		d.woken = append(d.woken, func() { o.ConnectFailed(slot) })
 	}
 }

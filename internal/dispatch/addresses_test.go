@@ -51,7 +51,7 @@ func attempts(t *testing.T, d *Dispatcher, works ...string) string {
 func TestAllAddressesAreTried(t *testing.T) {
 	var lost []int
 	cfg := several()
-	cfg.Lost = func(slot int) { lost = append(lost, slot) }
+	cfg.Observer = observer{failed: func(slot int) { lost = append(lost, slot) }}
 	d := New(cfg, (&clock{}).now)
 	const first, second, third, other = "[2001:db8::1]:80", "192.0.2.8:80", "192.0.2.9:80", "192.0.2.1:1001"
 	for _, tt := range []struct{ works, want string }{

@@ -19,14 +19,16 @@ func (d *Dispatcher) Admit(client netip.AddrPort, c Carrier) (*Flow, error) {
 	defer d.unlock()
 	denied, err := d.denies(n)
 	if err != nil {
+		d.refuse(n.at, Denied)
 		return nil, err
 	}
 	p, full := d.reserve(nil)
 	if full == nil {
 		return p.admit(n, denied, c)
 	}
-	if err := d.refuses(n, denied); err != nil {
-		return nil, err
+	if why, refused := d.refuses(n, denied); refused {
+		d.refuse(n.at, why)
+		return nil, ErrLimited
 	}
 	return nil, ErrFull
 }
@@ -43,7 +45,7 @@ func (f *Flow) Admit(client netip.AddrPort) error {
 	defer d.unlock()
 	denied, err := d.denies(n)
 	if err != nil {
-		return err
+		return f.refused(d, Denied, err)
 	}
 	return f.identify(n, denied)
 }
@@ -66,11 +68,14 @@ func (d *Dispatcher) moveIn(from *Flow, n newcomer, c Carrier) (*Flow, <-chan st
 	defer d.unlock()
 	denied, err := d.denies(n)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, from.refused(d, Denied, err)
 	}
 	p, full := d.reserve(from)
 	if full != nil {
-		return nil, full, d.refuses(n, denied)
+		if why, refused := d.refuses(n, denied); refused {
+			err = from.refused(d, why, ErrLimited)
+		}
+		return nil, full, err
 	}
 	f := p.flow(c)
 	p.settle()
@@ -78,10 +83,14 @@ func (d *Dispatcher) moveIn(from *Flow, n newcomer, c Carrier) (*Flow, <-chan st
 		if from.budget == f.budget {
 			from.cost, f.cost = f.cost, 0
 		}
+		from.why = f.why
 		f.vacate()
 		return nil, nil, err
 	}
 	f.delay(from.mustWait())
+	if was, is := from.record(), f.record(); was != nil && is != nil {
+		is.Accepted = was.Accepted
+	}
 	return f, nil, nil
 }
 
@@ -93,7 +102,7 @@ const leastUnidentified = 16
 func (f *Flow) identify(n newcomer, denied bool) error {
 	d := f.d
 	if d.unidentified[n.key] >= max(d.cfg.ConnMax/2, leastUnidentified) {
-		return f.limited(ClientConns)
+		return f.refused(d, ClientConns, ErrLimited)
 	}
 	if err := f.enter(n, denied); err != nil {
 		return err
@@ -158,7 +167,6 @@ func (d *Dispatcher) denies(n newcomer) (bool, error) {
 		return false, nil
 	}
 	if d.pool.Abuse() == nil {
-		d.refuse(n.at, Denied)
 		return true, ErrDenied
 	}
 	return true, nil
@@ -175,24 +183,14 @@ func (f *Flow) vacate() {
 	d.roomLocked()
 }
 
-// refuses returns ErrLimited for a client that is refused whether or not there is
-// a place.
-func (d *Dispatcher) refuses(n newcomer, denied bool) error {
+// refuses reports whether limits refuse a client whether or not there is a place, and
+// why.
+func (d *Dispatcher) refuses(n newcomer, denied bool) (why Refusal, refused bool) {
 	if denied || d.pool.Abuse() != nil {
-		return nil
+		return 0, false
 	}
-	if early, why, over := d.overLimit(n.key, n.now); over && !d.mayDelay(early) {
-		d.refuse(n.at, why)
-		return ErrLimited
-	}
-	return nil
-}
-
-// limited counts a client that is refused, and returns ErrLimited.
-func (f *Flow) limited(why Refusal) error {
-	f.why = why
-	f.d.counters.refused[why].Add(1)
-	return ErrLimited
+	early, why, over := d.overLimit(n.key, n.now)
+	return why, over && !d.mayDelay(early)
 }
 
 // enter makes a flow its client's. What becomes of a client that the access list
@@ -216,7 +214,7 @@ func (f *Flow) enter(n newcomer, denied bool) error {
 		d.note(Diverted)
 		found = overLimit
 	default:
-		return f.limited(why)
+		return f.refused(d, why, ErrLimited)
 	}
 	f.client, f.remembered, f.judgement = endpointOf(n.at), int32(d.clients.Load().slot(n.remembered)), found
 	f.permits, f.era = n.permits, n.era

@@ -2,7 +2,6 @@ package dispatch
 
 import (
 	"iter"
-	"net/netip"
 	"sync/atomic"
 )
 
@@ -132,22 +131,5 @@ func (c *counters) counts() Counts {
 
 // Drop counts n datagrams that went no further. It takes no lock.
 func (d *Dispatcher) Drop(why Drop, n int) { d.counters.dropped[why].Add(uint64(n)) }
-
-// Refuse counts a client that has no flow and was refused. It takes no lock.
-func (d *Dispatcher) Refuse(client netip.AddrPort, why Refusal) { d.refuse(client, why) }
-
-// Refuse says why the flow's client, or its request, is refused: by the flow's service,
-// or by the one that it can't be moved to, which counts that. Done comes next, with
-// Refused.
-func (f *Flow) Refuse(by *Dispatcher, why Refusal) {
-	by.counters.refused[why].Add(1)
-	f.d.mu.Lock()
-	defer f.d.unlock()
-	f.why = why
-}
-
-func (d *Dispatcher) refuse(client netip.AddrPort, why Refusal) {
-	d.counters.refused[why].Add(1)
-}
 
 func (d *Dispatcher) note(e Event) { d.counters.events[e].Add(1) }

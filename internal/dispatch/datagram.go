@@ -25,7 +25,7 @@ func (f *Flow) Ready() {
 		d.unproven++
 	}
 	if !d.pool.Blacklisted(f.server, now) && d.pool.Succeed(f.server, now) {
-		d.tell(f.server, "gets datagrams again")
+		d.tell(f.server, GetsDatagram)
 	}
 }
 
@@ -39,10 +39,13 @@ func (f *Flow) Answered() {
 		return
 	}
 	now := d.now()
+	if r := f.record(); r != nil && r.Answered == 0 {
+		r.Answered = now
+	}
 	f.preferAddress()
 	d.pool.Observe(f.server, now-f.since, now)
 	if d.pool.Succeed(f.server, now) {
-		d.tell(f.server, "answers again")
+		d.tell(f.server, Answers)
 	}
 }
 

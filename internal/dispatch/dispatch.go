@@ -92,18 +92,10 @@ type Config struct {
 	// Idlers is how many connections to servers are kept ready for clients that
 	// are still to come, see [Dispatcher.Spares].
 	Idlers int
-	// Tell is called when clients' experience changes the state of a server,
-	// beyond a failed connect, which planes log. It must not block.
-	Tell func(t Target, what string)
-	// Lost is called when a connect to the server of a slot has failed, whichever
-	// of its addresses it was. It must not block.
-	Lost func(slot int)
-	// Log is called with what a plane reads from a client, piece by piece, and
-	// the server's address without its port. It must not block or keep the
-	// bytes. Where it is nil, planes need not look at any byte.
-	Log func(client netip.Addr, server string, chunk []byte)
-	// Dump is called likewise, with what is read from either side.
-	Dump func(client netip.Addr, server string, fromClient bool, chunk []byte)
+	// Observer is told what happens, and Watch says of what it is told beside changes
+	// of servers. nil is nobody.
+	Observer Observer
+	Watch    Watch
 
 	era   uint32  // set by Configure, which counts
 	lists acl.Set // those that decide about clients
@@ -147,8 +139,7 @@ type Dispatcher struct {
 	unproven int           // flows of datagrams whose client has not come back after an answer
 	room     chan struct{} // closed and dropped when there is room again
 
-	unidentified clientCount                             // flows in the phase identifying, by their clients
-	trace        func(*Flow, *pool.Server, pool.Verdict) // of Explain
+	unidentified clientCount // flows in the phase identifying, by their clients
 
 	limits limiter
 	queue  waitList // flows that wait for a place
@@ -186,6 +177,9 @@ func (d *Dispatcher) Configure(cfg Config) {
 	}
 	c := d.clientTable(clients, Identities(cfg.Pool.Servers))
 	cfg.setLists()
+	if cfg.Observer == nil {
+		cfg.Observer = NoObserver{}
+	}
 	d.mu.Lock()
 	defer d.unlock()
 	d.clients.Store(c)

@@ -75,15 +75,7 @@ func (f *Flow) judgeEnd(s *pool.Server, t Traffic, e Ending, now time.Duration) 
 	case byServer && now-f.since < f.d.cfg.EarlyEnd:
 		f.d.note(EarlyEnd)
 		if f.d.pool.EarlyEnd(s, f.client.addr(), now) {
-			f.d.tell(s, "left alone: it ends connections without a byte")
+			f.d.tell(s, EndsEarly)
 		}
-	}
-}
-
-// tell tells of a server as soon as the lock is given back by unlock.
-func (d *Dispatcher) tell(s *pool.Server, what string) {
-	if tell := d.cfg.Tell; tell != nil {
-		t := d.target(s)
-		d.woken = append(d.woken, func() { tell(t, what) })
 	}
 }

@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"math"
 	"net/netip"
 	"slices"
 	"time"
@@ -14,6 +15,7 @@ const (
 	OverRate     pool.Verdict = iota + 100 // the server has got as many flows as it may for now
 	NotPermitted                           // its access list denies the client
 	LastResort                             // admitted although it was ejected
+	Unreachable                            // admitted, but it could not be connected to, or was lost
 )
 
 // VerdictText is a verdict in a few words.
@@ -23,19 +25,12 @@ func VerdictText(v pool.Verdict) string {
 		return "new-connection rate is reached"
 	case NotPermitted:
 		return "its access list denies the client"
+	case Unreachable:
+		return "it can't be connected to"
 	case LastResort:
 		return "ejected, and tried all the same: there is no other"
 	}
 	return v.String()
-}
-
-// A Step is a server that was looked at, and what came of it.
-type Step struct {
-	Slot    int // negative: the emergency or the abuse server
-	Name    string
-	Addr    netip.AddrPort // where Path is empty
-	Path    string
-	Verdict pool.Verdict
 }
 
 // An Explanation is where a new flow of a client would go, and why.
@@ -93,20 +88,12 @@ func (d *Dispatcher) Explain(from netip.AddrPort) Explanation {
 	if diverted {
 		f.judgement, f.stage = onList, stageAbuse
 	}
-	f.d.trace = func(g *Flow, s *pool.Server, v pool.Verdict) {
-		if g != f {
-			return // one that waits
-		}
-		if len(e.Steps) == 0 || e.Steps[len(e.Steps)-1].Slot != s.Slot {
-			e.Steps = append(e.Steps, stepTo(s))
-		}
-		e.Steps[len(e.Steps)-1].Verdict = v
-	}
 	var passed []Step
 	if !diverted {
 		passed = f.refusals(now)
 	}
 	_, e.Goes = f.Next()
+	e.Steps = f.record().Steps
 	e.Passed = slices.DeleteFunc(passed, func(p Step) bool {
 		return slices.ContainsFunc(e.Steps, func(s Step) bool { return s.Slot == p.Slot })
 	})
@@ -116,8 +103,6 @@ func (d *Dispatcher) Explain(from netip.AddrPort) Explanation {
 	e.Panic = f.d.pool.Panicking()
 	return e
 }
-
-func stepTo(s *pool.Server) Step { return Step{Slot: s.Slot, Name: s.Name, Addr: s.Addr, Path: s.Path} }
 
 // refusals are the servers that do not take the flow now, and why. A server that
 // is not looked up for the client takes it as one that is new.
@@ -133,9 +118,7 @@ func (f *Flow) refusals(now time.Duration) []Step {
 			continue
 		}
 		if v := f.verdict(s, now); v != pool.Admitted {
-			step := stepTo(s)
-			step.Verdict = v
-			out = append(out, step)
+			out = append(out, stepTo(s, v))
 		}
 	}
 	return out
@@ -149,9 +132,9 @@ func (d *Dispatcher) shadow(now time.Duration) *Flow {
 	s.limits.rate = d.limits.rate
 	for f := d.queue.first; f != nil; f = f.wait.next {
 		waiting := *f
-		waiting.d, waiting.past, waiting.wait = s, nil, &wait{seq: f.wait.seq, turns: f.wait.turns}
+		waiting.d, waiting.past, waiting.extra, waiting.wait = s, nil, nil, &wait{seq: f.wait.seq, turns: f.wait.turns}
 		s.queue.insert(&waiting, nil)
 		s.expects(&waiting, 1)
 	}
-	return &Flow{d: s, why: NoServer, phase: choosing}
+	return &Flow{d: s, why: NoServer, phase: choosing, extra: &extra{record: &Record{room: math.MaxInt}}}
 }

@@ -56,8 +56,8 @@ type Flow struct {
 	proof     proof
 	why       Refusal // what it is refused for if no server is left
 
-	wait  *wait // of a flow that waits, or has to wait, or has waited in vain
-	meter *Meter
+	wait  *wait  // of a flow that waits, or has to wait, or has waited in vain
+	extra *extra // of a flow whose bandwidth is limited or that is recorded
 }
 
 // An attempt is a flow's current target, and what came of it.
@@ -258,12 +258,12 @@ func (f *Flow) admitted(s *pool.Server, now time.Duration) bool {
 // fits reports whether a server takes the flow.
 func (f *Flow) fits(s *pool.Server, now time.Duration) bool {
 	v := f.verdict(s, now)
-	if trace := f.d.trace; trace != nil {
+	if r := f.record(); r != nil {
 		shown := v
 		if v == pool.Admitted && f.stage >= stageStubborn && s.Slot >= 0 && f.d.pool.HalfOpen(s) {
 			shown = LastResort
 		}
-		trace(f, s, shown)
+		r.step(s, shown)
 	}
 	return v == pool.Admitted
 }
@@ -302,6 +302,7 @@ func (f *Flow) Failed(err error) (ejected bool) {
 	d.mu.Lock()
 	defer d.unlock()
 	s, now := f.server, d.now()
+	f.record().tried(f, Unreachable, now)
 	another := f.tryAnother(s)
 	if !another {
 		f.exclude(s)
@@ -358,11 +359,12 @@ func (f *Flow) Up() {
 	d.mu.Lock()
 	now := d.now()
 	took := now - f.since
+	f.record().tried(f, pool.Admitted, now)
 	f.connected(now)
 	f.preferAddress()
 	d.pool.Observe(f.server, took, now)
 	if d.pool.Succeed(f.server, now) {
-		d.tell(f.server, "takes connections again")
+		d.tell(f.server, Reconnects)
 	}
 	m := f.memo(f.server.Slot, now)
 	d.unlock()
@@ -374,6 +376,9 @@ func (f *Flow) connected(now time.Duration) {
 	f.enterPhase(up)
 	f.served, f.trial, f.movedAt, f.since = true, false, now, now
 	f.wait = nil
+	if r := f.record(); r != nil && r.Connected == 0 {
+		r.Connected = now
+	}
 }
 
 // idleFor is how long nothing was moved, as far as it was looked at. A flow that
@@ -383,8 +388,8 @@ func (f *Flow) idleFor(now time.Duration) time.Duration {
 	if n := uint32(t.FromClient + t.ToServer + t.FromServer + t.ToClient); n != f.moved {
 		f.moved, f.movedAt = n, now
 	}
-	if f.meter != nil {
-		f.movedAt = max(f.movedAt, f.meter.pausedUntil())
+	if f.extra != nil {
+		f.movedAt = max(f.movedAt, f.extra.meter.pausedUntil())
 	}
 	return now - f.movedAt
 }
@@ -398,6 +403,7 @@ func (f *Flow) Done(e Ending) {
 	d.mu.Lock()
 	key, served, table, s, now := f.key(), f.served, f.table, f.server, d.now()
 	f.dequeue()
+	o, r := d.cfg.Observer, f.endRecord(e, t, now)
 	if s != nil {
 		f.release(e, now)
 	}
@@ -415,5 +421,8 @@ func (f *Flow) Done(e Ending) {
 		table.End(key, t.ToClient, t.FromClient)
 	case served:
 		d.clients.Load().Add(key, t.ToClient, t.FromClient)
+	}
+	if r != nil {
+		o.Ended(r)
 	}
 }

@@ -26,7 +26,7 @@ type Limits struct {
 	Rate        float64 // new flows of the service a second; as many may come at once, one at least
 	ServerRate  float64 // new flows a second of each server, which is passed over as if it were full
 	// Bandwidth and ConnBandwidth are bytes a second, both ways together, of the
-	// service and of each flow; see [Target.Spend]. They hold for flows that come
+	// service and of each flow; see [Meter.Charge]. They hold for flows that come
 	// to a server when there is one of them.
 	Bandwidth, ConnBandwidth int64
 	// Delay is how long a client may be held that comes too early.

@@ -12,23 +12,25 @@ const (
 	// burstsPerSecond is what part of a second's bytes may be read at once after a
 	// rest, and at the start: what is short is limited as well.
 	burstsPerSecond = 10
-	// A piece is what a flow that is limited reads at a go: so many parts of a
-	// second's bytes, within bounds. Small ones let many flows have a share of
-	// the service's bandwidth each, large ones cost less.
-	piecesPerSecond       = 50
-	leastPiece, mostPiece = 128, 1 << 20
+	// A flow that is limited reads so many parts of a second's bytes at a go, within
+	// bounds. Small reads let many flows have a share of the service's bandwidth each,
+	// large ones cost less.
+	readsPerSecond      = 50
+	leastRead, mostRead = 128, 1 << 20
 )
 
 // A Meter measures the bytes of a flow, or of all.
 type Meter struct {
+	d *Dispatcher // whose bandwidth it takes
+
 	mu     sync.Mutex    // guards all below; nothing else is locked under it
 	bytes  gcra          // when what was read is paid for
 	paused time.Duration // until when the flow was told to wait
 }
 
-// spend counts n bytes under a rate and returns how long there are to be no
+// charge counts n bytes under a rate and returns how long there are to be no
 // more; 0 is no limit.
-func (m *Meter) spend(n int, rate int64, now time.Duration) time.Duration {
+func (m *Meter) charge(n int, rate int64, now time.Duration) time.Duration {
 	if rate <= 0 {
 		return 0
 	}
@@ -66,22 +68,19 @@ func (f *Flow) meterTarget(t *Target) {
 	if rate <= 0 {
 		return
 	}
-	if f.meter == nil {
-		f.meter = &Meter{}
-	}
-	d, own := f.d, f.meter
-	t.Spend = func(n int) time.Duration { return d.spend(own, n) }
-	t.Piece = int(min(max(rate/piecesPerSecond, leastPiece), mostPiece))
+	t.Meter = &f.extras().meter
+	t.MaxRead = int(min(max(rate/readsPerSecond, leastRead), mostRead))
 }
 
-// spend counts what was read for a flow. It takes none of the Dispatcher's
-// locks.
-func (d *Dispatcher) spend(own *Meter, n int) time.Duration {
-	now := d.now()
+// Charge counts n bytes that were read for the flow, and returns how long nothing more
+// may be read from that side. A datagram that comes meanwhile is dropped. Any goroutine
+// may call it, also after Done; it does not block.
+func (m *Meter) Charge(n int) (pause time.Duration) {
+	d, now := m.d, m.d.now()
 	lim := &d.rules.Load().Limits
-	wait := max(d.all.spend(n, lim.Bandwidth, now), own.spend(n, lim.ConnBandwidth, now))
-	if wait > 0 {
-		own.pause(now + wait)
+	pause = max(d.all.charge(n, lim.Bandwidth, now), m.charge(n, lim.ConnBandwidth, now))
+	if pause > 0 {
+		m.pause(now + pause)
 	}
-	return wait
+	return pause
 }

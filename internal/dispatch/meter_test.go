@@ -22,18 +22,18 @@ func TestBandwidth(t *testing.T) {
 		d := New(cfg, clk.now)
 		f, _ := d.Admit(from(1), &carrier{})
 		target, _ := f.Next()
-		if target.Spend == nil || target.Piece < leastPiece || target.Piece > mostPiece {
-			t.Fatalf("piece %d", target.Piece)
+		if target.Meter == nil || target.MaxRead < leastRead || target.MaxRead > mostRead {
+			t.Fatalf("reads of %d", target.MaxRead)
 		}
 		moved := int64(0)
-		burst := rate/burstsPerSecond + int64(target.Piece)
+		burst := rate/burstsPerSecond + int64(target.MaxRead)
 		for i := range rapid.IntRange(1, 300).Draw(t, "pieces") {
-			n := target.Piece - rapid.IntRange(0, target.Piece-1).Draw(t, "less")
+			n := target.MaxRead - rapid.IntRange(0, target.MaxRead-1).Draw(t, "less")
 			moved += int64(n)
 			if may := burst + int64(float64(rate)*clk.t.Seconds()) + int64(i+1)*(1+rate/1e9); moved > may {
 				t.Fatalf("%d bytes in %v, %d are allowed", moved, clk.t, may)
 			}
-			clk.t += target.Spend(n)
+			clk.t += target.Meter.Charge(n)
 		}
 		if least := int64(float64(rate) * clk.t.Seconds() * 0.999); moved < least-1 {
 			t.Fatalf("%d bytes in %v, want %d", moved, clk.t, least)
@@ -49,7 +49,7 @@ func TestBandwidthIsShared(t *testing.T) {
 	spend := func(client int) func(int) time.Duration {
 		f, _ := d.Admit(from(client), &carrier{})
 		target, _ := f.Next()
-		return target.Spend
+		return target.Meter.Charge
 	}
 	a, b := spend(1), spend(2)
 	if wait := a(1 << 18); wait != 900*time.Millisecond { // less its burst
@@ -64,7 +64,7 @@ func TestBandwidthIsShared(t *testing.T) {
 		t.Errorf("without a limit: %v", wait)
 	}
 	f, _ := d.Admit(from(3), &carrier{})
-	if target, _ := f.Next(); target.Spend != nil {
+	if target, _ := f.Next(); target.Meter != nil {
 		t.Error("a limit of nothing")
 	}
 }
@@ -79,7 +79,7 @@ func TestPausedIsNotIdle(t *testing.T) {
 	f, _ := d.Admit(from(1), c)
 	target, _ := f.Next()
 	f.Up()
-	wait := target.Spend(1 << 20)
+	wait := target.Meter.Charge(1 << 20)
 	if wait < time.Minute {
 		t.Fatalf("wait %v", wait)
 	}

@@ -208,6 +208,7 @@ func (p Place) judge(n newcomer, c Carrier) (*Flow, error) {
 	denied, err := p.d.denies(n)
 	if err != nil {
 		p.giveBack()
+		p.d.refuse(n.at, Denied)
 		return nil, err
 	}
 	return p.admit(n, denied, c)
@@ -217,6 +218,7 @@ func (p Place) admit(n newcomer, denied bool, c Carrier) (*Flow, error) {
 	defer p.settle()
 	f := p.flow(c)
 	if err := f.enter(n, denied); err != nil {
+		p.d.tellRefused(n.at, f.why)
 		f.vacate()
 		return nil, err
 	}
@@ -239,5 +241,6 @@ func (p Place) flow(c Carrier) *Flow {
 	f := p.d.flows.take()
 	f.d, f.carrier, f.remembered, f.why = p.d, c, pool.None, NoServer
 	f.budget, f.cost, f.ruled = p.budget, uint16(p.cost), uint32(p.d.pool.Revision())
+	f.startRecord()
 	return f
 }

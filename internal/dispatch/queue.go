@@ -112,9 +112,12 @@ func (f *Flow) Wait(wake func()) bool {
 }
 
 // insert has the flow wait in a list.
-func (f *Flow) insert(l *waitList, before *Flow, as phase) {
+func (f *Flow) insert(l *waitList, before *Flow, as phase, now time.Duration) {
 	l.insert(f, before)
 	f.enterPhase(as)
+	if r := f.record(); r != nil {
+		r.waiting = now
+	}
 	if d := f.d; d.waiting != nil {
 		close(d.waiting)
 		d.waiting = nil
@@ -123,6 +126,14 @@ func (f *Flow) insert(l *waitList, before *Flow, as phase) {
 
 // dequeue takes the flow out of the list that it waits in, if it does.
 func (f *Flow) dequeue() {
+	if r := f.record(); r != nil {
+		switch waited := f.d.now() - r.waiting; f.phase {
+		case delayed:
+			r.Delayed += waited
+		case queued:
+			r.Queued += waited
+		}
+	}
 	switch f.phase {
 	case delayed:
 		f.d.limits.delayed.remove(f)
@@ -150,7 +161,7 @@ func (f *Flow) startDelay(now time.Duration) bool {
 	}
 	w := f.wait
 	w.delay, w.until = 0, now+w.delay
-	f.insert(&f.d.limits.delayed, nil, delayed)
+	f.insert(&f.d.limits.delayed, nil, delayed, now)
 	return true
 }
 
@@ -175,7 +186,7 @@ func (f *Flow) enqueue(now time.Duration) bool {
 	}
 	w.turns++
 	f.number(before)
-	f.insert(&d.queue, before, queued)
+	f.insert(&d.queue, before, queued, now)
 	d.expects(f, 1)
 	if turns > 0 { // what has room by now was not offered
 		d.offerAll(now)

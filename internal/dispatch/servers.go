@@ -48,7 +48,7 @@ func (d *Dispatcher) CheckPassed(slot int) {
 	defer d.unlock()
 	now := d.now()
 	if d.pool.CheckPassed(slot, now) {
-		d.tell(d.pool.At(slot), "takes connections again, a check says")
+		d.tell(d.pool.At(slot), ChecksPass)
 		d.offer(d.pool.At(slot), now)
 	}
 }

@@ -248,10 +248,10 @@ func TestTell(t *testing.T) {
 	cfg.Pool.Algorithm = pool.Prio // server 0 where that is possible
 	cfg.Pool.Outlier = pool.Outlier{Resets: 2}
 	var d *Dispatcher
-	cfg.Tell = func(t Target, what string) {
+	cfg.Observer = observer{changed: func(t Target, how Change) {
 		d.Numbers() // it may ask
-		told = append(told, t.String()+" "+what)
-	}
+		told = append(told, t.String()+" "+how.String())
+	}}
 	d = New(cfg, c.now)
 	for i := range pool.Witnesses {
 		_, f := tries(t, d, from(i))

@@ -23,15 +23,12 @@ type Target struct {
 	Source netip.Addr
 	// Transparent says that Source is the client's.
 	Transparent bool
-	// Log and LogAnswer are called with every piece that is read from the client
-	// and from the server, where they are not nil.
-	Log, LogAnswer func(chunk []byte)
-	// Spend, where it is not nil, is called with how many bytes were read from
-	// either side, and returns how long nothing more is to be read from that
-	// side. Piece is how many bytes may be read at a go then. A datagram that
-	// comes meanwhile is dropped. Any goroutine may call it; it does not block.
-	Spend func(n int) time.Duration
-	Piece int
+	// Tap must be shown all that is read, unless it is nil.
+	Tap *Tap
+	// Meter must be charged with all that is read, from either side, unless it is nil:
+	// then there is no limit. MaxRead is how many bytes may be read at a go.
+	Meter   *Meter
+	MaxRead int
 	// Preamble precedes the client's bytes; see [pool.Config].
 	Preamble pool.Preamble
 }
@@ -51,7 +48,7 @@ func (f *Flow) target(s *pool.Server) Target {
 	if client := f.client.addr(); f.d.transparent() && client.IsValid() {
 		t.Source, t.Transparent = client, true
 	}
-	t.Log, t.LogAnswer = f.watchers(s)
+	t.Tap = f.tap(s)
 	f.meterTarget(&t)
 	return t
 }
@@ -66,29 +63,42 @@ func (f *Flow) Target() Target {
 	return f.target(f.server)
 }
 
-// watchers returns what a plane is to call with the bytes that it reads from
-// the client and from the server, nil where nobody wants to see them.
-func (f *Flow) watchers(s *pool.Server) (client, server func(chunk []byte)) {
-	log, dump := f.d.cfg.Log, f.d.cfg.Dump
-	if log == nil && dump == nil {
-		return nil, nil
+// A Tap shows an [Observer] what is read for one flow. The nil Tap shows nothing.
+type Tap struct {
+	observer Observer
+	watch    Watch
+	client   netip.Addr
+	server   string
+}
+
+// tap returns the flow's Tap at a server, or nil where nobody watches.
+func (f *Flow) tap(s *pool.Server) *Tap {
+	watch := f.d.cfg.Watch & (WatchClients | WatchServers)
+	if watch == 0 {
+		return nil
 	}
-	from, to := f.client.addr(), s.Path
-	if to == "" {
-		to = f.addr(s).Addr().String()
+	t := &Tap{f.d.cfg.Observer, watch, f.client.addr(), s.Path}
+	if t.server == "" {
+		t.server = f.addr(s).Addr().String()
 	}
-	client = func(chunk []byte) {
-		if log != nil {
-			log(from, to, chunk)
-		}
-		if dump != nil {
-			dump(from, to, true, chunk)
-		}
+	return t
+}
+
+// Sees reports whether bytes of the client, or of the server, must be shown.
+func (t *Tap) Sees(fromClient bool) bool {
+	side := WatchServers
+	if fromClient {
+		side = WatchClients
 	}
-	if dump != nil {
-		server = func(chunk []byte) { dump(from, to, false, chunk) }
+	return t != nil && t.watch&side != 0
+}
+
+// Show shows a chunk that was read, if it must be shown. The caller keeps the chunk. It
+// does not block.
+func (t *Tap) Show(fromClient bool, chunk []byte) {
+	if t.Sees(fromClient) {
+		t.observer.Read(t.client, t.server, fromClient, chunk)
 	}
-	return client, server
 }
 
 // transparent reports whether servers are to see the client's address.

@@ -167,14 +167,14 @@ func (f *flow) disconnect() {
 // send sends what the client sent. It is kept until an answer comes, in case
 // that the server's machine refuses it.
 func (f *flow) send(b []byte) {
-	if f.server != nil && f.toServerPause.drops(f.target.Spend, len(b)) {
+	if f.server != nil && f.toServerPause.drops(f.target.Meter, len(b)) {
 		f.plane.d.Drop(dispatch.Bandwidth, 1)
 		return
 	}
 	f.sent++
 	f.fromClient.Add(uint64(len(b)))
-	if f.server != nil && f.target.Log != nil {
-		f.target.Log(b)
+	if f.server != nil {
+		f.target.Tap.Show(true, b)
 	}
 	if !f.transmit(b) {
 		return
@@ -300,7 +300,7 @@ func (f *flow) receive(c net.Conn, raw syscall.RawConn, t dispatch.Target, serve
 			}
 			continue
 		}
-		if toClient.drops(t.Spend, len(in.b)) {
+		if toClient.drops(t.Meter, len(in.b)) {
 			f.plane.d.Drop(dispatch.Bandwidth, 1)
 			in.give()
 			continue
@@ -312,9 +312,7 @@ func (f *flow) receive(c net.Conn, raw syscall.RawConn, t dispatch.Target, serve
 			heard = true
 			f.plane.hear(f, c)
 		}
-		if t.LogAnswer != nil {
-			t.LogAnswer(in.b)
-		}
+		t.Tap.Show(false, in.b)
 		f.answer(in.b)
 		in.give()
 		if f.plane.rules().Responses >= 0 {

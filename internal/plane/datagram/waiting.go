@@ -72,13 +72,11 @@ func (f *flow) sendKept() {
 	kept := f.waiting
 	f.waiting, f.size = nil, 0
 	for _, b := range kept {
-		if f.toServerPause.drops(f.target.Spend, len(b)) {
+		if f.toServerPause.drops(f.target.Meter, len(b)) {
 			f.plane.d.Drop(dispatch.Bandwidth, 1)
 			continue
 		}
-		if f.target.Log != nil {
-			f.target.Log(b)
-		}
+		f.target.Tap.Show(true, b)
 		if !f.transmit(b) {
 			return
 		}
@@ -91,14 +89,14 @@ type pause struct{ until time.Time }
 
 // drops counts a datagram under the limit of bandwidth, if there is one, and
 // reports whether it is to be dropped instead.
-func (p *pause) drops(spend func(int) time.Duration, n int) bool {
-	if spend == nil {
+func (p *pause) drops(m *dispatch.Meter, n int) bool {
+	if m == nil {
 		return false
 	}
 	now := time.Now()
 	if now.Before(p.until) {
 		return true
 	}
-	p.until = now.Add(spend(n))
+	p.until = now.Add(m.Charge(n))
 	return false
 }

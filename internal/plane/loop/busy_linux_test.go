@@ -27,10 +27,7 @@ func TestTimersGoOffWhileBusy(t *testing.T) {
 		cfg.Pool.Servers[0].Prio = 1
 		cfg.Pool.Servers = append(cfg.Pool.Servers, pool.Config{Addr: testenv.Blackhole(t), Weight: 1, Admin: pool.Disabled})
 		// The loop is to be what is slow.
-		cfg.Log = func(netip.Addr, string, []byte) {
-			for end := time.Now().Add(50 * time.Microsecond); time.Now().Before(end); {
-			}
-		}
+		cfg.Watch, cfg.Observer = dispatch.WatchClients, slowReader{}
 	})
 	stop := make(chan struct{})
 	var busy sync.WaitGroup
@@ -97,5 +94,13 @@ func TestRestOfTheQueueIsServed(t *testing.T) {
 			testenv.WantBytes(t, c, "x")
 		}
 		s.stop()
+	}
+}
+
+// A slowReader takes its time over what is read.
+type slowReader struct{ dispatch.NoObserver }
+
+func (slowReader) Read(netip.Addr, string, bool, []byte) {
+	for end := time.Now().Add(50 * time.Microsecond); time.Now().Before(end); {
 	}
 }

@@ -37,11 +37,11 @@ func sideOf(token int32) (id int32, side relay.Side) { return token >> 1, relay.
 // prepare applies what a target says about the connection to it.
 func (l *loop) prepare(id int32, r *record, t dispatch.Target) {
 	r.final = [2]bool{relay.Client: t.EndWithClient, relay.Server: t.EndWithServer}
-	metered := t.Spend != nil
-	up, down := metered || t.Log != nil, metered || t.LogAnswer != nil
-	r.half[relay.Client].tapped, r.half[relay.Server].tapped = up, down
-	if up || down {
-		l.taps[id] = &tap{log: [2]func([]byte){t.Log, t.LogAnswer}, spend: t.Spend, piece: t.Piece}
+	if t.Meter != nil || t.Tap != nil {
+		l.taps[id] = &tap{t.Tap, t.Meter, t.MaxRead}
+	}
+	for side := range r.half {
+		r.half[side].tapped = t.Meter != nil || t.Tap.Sees(relay.Side(side) == relay.Client)
 	}
 }
 

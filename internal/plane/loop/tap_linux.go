@@ -3,21 +3,22 @@ package loop
 import (
 	"time"
 
+	"pen/internal/dispatch"
 	"pen/internal/plane/relay"
 	"pen/internal/plane/splice"
 )
 
 // A tap is for a connection whose bytes are logged or metered.
 type tap struct {
-	log   [2]func([]byte)         // by the side that is read from, or nil
-	spend func(int) time.Duration // nil: unlimited
-	piece int                     // with spend: bytes to read at a go
+	shown   *dispatch.Tap   // nil: no bytes are
+	meter   *dispatch.Meter // nil: unlimited
+	maxRead int             // with meter: bytes to read at a go
 }
 
 // maxRead is how many bytes a tapped half may read at a go.
 func (l *loop) maxRead(id int32, n int) int {
-	if w := l.taps[id]; w.spend != nil {
-		return min(n, w.piece)
+	if t := l.taps[id]; t.meter != nil {
+		return min(n, t.maxRead)
 	}
 	return n
 }
@@ -26,24 +27,22 @@ func (l *loop) maxRead(id int32, n int) int {
 // small pieces are not worth it.
 func (l *loop) show(id int32, r *record, from relay.Side, b []byte) {
 	t := l.taps[id]
-	log := t.log[from]
-	if log != nil || t.spend != nil && t.piece < splice.SmallSplice {
+	fromClient := from == relay.Client
+	if t.shown.Sees(fromClient) || t.meter != nil && t.maxRead < splice.SmallSplice {
 		r.half[from].full = 0
 	}
-	if log != nil {
-		log(b)
-	}
+	t.shown.Show(fromClient, b)
 	l.charge(id, r, from, len(b))
 }
 
 // charge counts what was read. A half that has read too much pauses, without events
 // for more.
 func (l *loop) charge(id int32, r *record, from relay.Side, n int) {
-	w := l.taps[id]
-	if w.spend == nil {
+	t := l.taps[id]
+	if t.meter == nil {
 		return
 	}
-	pause := w.spend(n)
+	pause := t.meter.Charge(n)
 	if pause <= 0 {
 		return
 	}

@@ -215,10 +215,10 @@ func (c *copier) tryWrite(fd uintptr) bool {
 
 // pay pauses for as long as the bandwidth asks for n bytes.
 func (c *copier) pay(n int) {
-	if c.spend == nil {
+	if c.meter == nil {
 		return
 	}
-	if pause := c.spend(n); pause > 0 {
+	if pause := c.meter.Charge(n); pause > 0 {
 		c.giveBack()
 		c.link.pause(pause)
 	}
@@ -227,8 +227,8 @@ func (c *copier) pay(n int) {
 // borrow returns the buffer, as far as it is to be filled.
 func (c *copier) borrow() []byte {
 	limit := c.limit
-	if c.spend != nil {
-		limit = min(limit, c.piece)
+	if c.meter != nil {
+		limit = min(limit, c.maxRead)
 	}
 	if c.large == nil && c.small == nil {
 		if c.passed >= bulkBytes {
@@ -257,7 +257,5 @@ func (c *copier) giveBack() {
 // took counts what was read, and shows it.
 func (h *half) took(b []byte) {
 	h.read.Add(uint64(len(b)))
-	if h.log != nil {
-		h.log(b)
-	}
+	h.tap.Show(h == &h.link.up, b)
 }

@@ -151,11 +151,12 @@ func TestHTTP(t *testing.T) {
 				var mu sync.Mutex
 				var fromClient bytes.Buffer
 				if tt.size < 1<<20 {
-					cfg.Log = func(_ netip.Addr, _ string, chunk []byte) {
+					cfg.Watch = dispatch.WatchClients
+					cfg.Observer = reader{read: func(chunk []byte) {
 						mu.Lock()
 						defer mu.Unlock()
 						fromClient.Write(chunk)
-					}
+					}}
 				}
 				if tt.set != nil {
 					tt.set(&cfg)
@@ -167,7 +168,7 @@ func TestHTTP(t *testing.T) {
 				}
 				play.play(t, newEnd(s.dial(t, ""), ends), tt.piece)
 				s.flows(t, 0)
-				if cfg.Log != nil && !bytes.Equal(fromClient.Bytes(), play.Bytes()) {
+				if cfg.Watch != 0 && !bytes.Equal(fromClient.Bytes(), play.Bytes()) {
 					t.Errorf("logged %d bytes, not the %d that were sent", fromClient.Len(), play.Len())
 				}
 			})

@@ -55,11 +55,11 @@ type half struct {
 	src, dst      side
 	read, written atomic.Uint64 // bytes
 	final         bool          // its end is the end of both
-	log           func([]byte)  // sees all bytes, unless it is nil
-	// spend, unless it is nil, says how long to pause after some bytes. piece is
-	// how many to read at a go then.
-	spend func(int) time.Duration
-	piece int
+	tap           *dispatch.Tap // sees all bytes, unless it is nil
+	// meter, unless it is nil, says how long to pause after some bytes. maxRead is how
+	// many to read at a go then.
+	meter   *dispatch.Meter
+	maxRead int
 }
 
 // A side is one end of a link: a connection, perhaps with TLS.
@@ -135,9 +135,12 @@ func (l *link) relay(t dispatch.Target) {
 		l.http = newExchange(l, l.forwarding(http))
 	}
 	l.up.final, l.down.final = t.EndWithClient, t.EndWithServer
-	l.up.log, l.down.log = t.Log, t.LogAnswer
-	l.up.spend, l.up.piece = t.Spend, t.Piece
-	l.down.spend, l.down.piece = t.Spend, t.Piece
+	for _, h := range []*half{&l.up, &l.down} {
+		h.meter, h.maxRead = t.Meter, t.MaxRead
+		if t.Tap.Sees(h == &l.up) {
+			h.tap = t.Tap
+		}
+	}
 	var down sync.WaitGroup
 	down.Go(l.down.run)
 	l.up.run()

@@ -35,7 +35,7 @@ type pump struct {
 // pumps reports whether a half's bulk may be left to a pump: nobody looks at it, and it
 // does not come in small pieces.
 func (h *half) pumps() bool {
-	return h.src.tls == nil && h.dst.tls == nil && h.log == nil && (h.spend == nil || h.piece >= splice.SmallSplice)
+	return h.src.tls == nil && h.dst.tls == nil && h.tap == nil && (h.meter == nil || h.maxRead >= splice.SmallSplice)
 }
 
 func (c *copier) newPump() *pump {
@@ -63,8 +63,8 @@ func (c *copier) bulk(limit int64) (moved int64, readErr, writeErr error) {
 
 // turn reads once with pull, up to limit bytes, and writes that.
 func (p *pump) turn(limit int64, pull func(fd uintptr) bool) (readErr, writeErr error) {
-	if p.spend != nil {
-		limit = min(limit, int64(p.piece))
+	if p.meter != nil {
+		limit = min(limit, int64(p.maxRead))
 	}
 	p.most, p.moved, p.err = int(limit), 0, nil
 	if err := cmp.Or(p.rawSrc.Read(pull), p.err); err != nil {
@@ -81,7 +81,7 @@ func (p *pump) turn(limit int64, pull func(fd uintptr) bool) (readErr, writeErr 
 
 // pay pauses for as long as the bandwidth asks for n bytes.
 func (p *pump) pay(n int) {
-	if p.spend != nil {
+	if p.meter != nil {
 		p.giveBack() // a pause may be long
 		p.copier.pay(n)
 	}

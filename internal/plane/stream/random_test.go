@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"pen/internal/dispatch"
 	"pen/internal/edge"
 	"pen/internal/testenv"
 	"pen/internal/wire"
@@ -35,7 +36,8 @@ func TestAnyEdge(t *testing.T) {
 				cfg.Limits.ConnBandwidth = 1 << 20
 			}
 			if rnd.IntN(3) == 0 {
-				cfg.Dump = func(_ netip.Addr, _ string, _ bool, chunk []byte) { clear(make([]byte, len(chunk))) }
+				cfg.Watch = dispatch.WatchClients | dispatch.WatchServers
+				cfg.Observer = reader{read: func(chunk []byte) { clear(make([]byte, len(chunk))) }}
 			}
 			s := serve(t, testenv.Loopback, e, timeouts{time.Second, time.Second, time.Second, time.Second}, cfg)
 			var all sync.WaitGroup

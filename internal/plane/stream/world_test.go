@@ -235,3 +235,11 @@ func want(t *testing.T, from io.Reader, text string) {
 		t.Fatalf("read %.500q, want %.500q", got, text)
 	}
 }
+
+// A reader is shown what is read.
+type reader struct {
+	dispatch.NoObserver
+	read func(chunk []byte)
+}
+
+func (r reader) Read(_ netip.Addr, _ string, _ bool, chunk []byte) { r.read(chunk) }
