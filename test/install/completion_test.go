@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -184,26 +183,8 @@ func TestCompletionsDoNotTrustPen(t *testing.T) {
 // fakePen answers every command with the same reply, until the test ends.
 func fakePen(t *testing.T, reply string) (addr string) {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan bool)
-	t.Cleanup(func() {
-		ln.Close()
-		<-done
-	})
-	go func() {
-		defer close(done)
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			bufio.NewReader(c).ReadString('\n')
-			io.WriteString(c, reply)
-			c.Close()
-		}
-	}()
-	return ln.Addr().String()
+	return testenv.Serve(t, func(c testenv.Conn) {
+		bufio.NewReader(c).ReadString('\n')
+		io.WriteString(c, reply)
+	}).String()
 }

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 
 	"pen/internal/testenv"
@@ -125,30 +124,11 @@ func remembered(p *lab.Pen) map[string]string {
 // returns its address.
 func httpServer(t *testing.T, name string) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var running sync.WaitGroup
-	running.Go(func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			running.Go(func() {
-				defer c.Close()
-				if _, err := http.ReadRequest(bufio.NewReaderSize(c, 512)); err == nil {
-					fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n%s\n", name)
-				}
-			})
+	return testenv.Serve(t, func(c testenv.Conn) {
+		if _, err := http.ReadRequest(bufio.NewReaderSize(c, 512)); err == nil {
+			fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n%s\n", name)
 		}
-	})
-	t.Cleanup(func() {
-		ln.Close()
-		running.Wait()
-	})
-	return ln.Addr().String()
+	}).String()
 }
 
 // answerTo returns the name of the server that answers a client's request.

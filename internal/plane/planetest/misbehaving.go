@@ -41,7 +41,7 @@ func closeRead(t *testing.T, c testenv.Conn) {
 	}
 }
 
-// wasted waits until the plane has read n more bytes of the client, for nothing.
+// wasted waits until the plane has read n bytes from the client that it can't pass on.
 func (s *service) wasted(t *testing.T, n uint64) {
 	t.Helper()
 	testenv.Eventually(t, "the server does not take what the client sends", func() bool {
