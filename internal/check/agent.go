@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// MaxAgentLine is how many bytes an agent's line may have, without its end.
+// MaxAgentLine bounds an agent's line, in bytes without its end.
 const MaxAgentLine = 1024
 
 const (
@@ -15,42 +15,40 @@ const (
 	maxConns   = 1<<31 - 1
 )
 
-// A Mode is what an agent wants to be done with its server, as an operator
-// would.
+// A Mode is an agent's request to treat its server as an operator would.
 type Mode uint8
 
 // The modes.
 const (
-	NoMode Mode = iota // the agent does not say
-	Ready              // clients may come again
+	NoMode Mode = iota // no request
+	Ready              // accept clients again
 	Drain              // no new clients
 	Maint              // no clients
 )
 
 func (m Mode) String() string { return [...]string{"", "ready", "drain", "maint"}[m] }
 
-// A Report is what an agent says of its server. What it does not speak of is
-// left as it is. Two can be compared.
+// A Report is what an agent says about its server. Settings that it does not mention stay
+// as they are. Two can be compared.
 type Report struct {
-	State       State  // Up or Down; Unknown is not said
+	State       State  // Up or Down; Unknown if not mentioned
 	Description string // why it is down; see [Reason]
 	Mode        Mode
-	Weight      int // percent of the configured weight; -1 is not said
-	MaxConn     int // most connections; -1 is not said
+	Weight      int // percent of the configured weight; -1 if not mentioned
+	MaxConn     int // maximum of connections; -1 if not mentioned
 }
 
-// ParseAgent understands a line of HAProxy's agent-check protocol (its
-// configuration manual, "agent-check"): words that are separated by spaces,
-// tabs or commas. They are
+// ParseAgent parses a line of HAProxy's agent-check protocol (its configuration manual,
+// "agent-check"): words separated by spaces, tabs or commas. They are
 //
 //	75%                    the weight
 //	up, down, fail, failed, stopped
 //	ready, drain, maint
 //	maxconn:N
 //
-// A # and what follows it is a description. Case does not matter, the last word
-// of a sort counts, and unknown words are ignored; a line in which nothing is
-// known is an error, as is a number that makes no sense.
+// A # starts a description. Case does not matter, the last word of each kind counts, and
+// unknown words are ignored. A line without any known word is an error, and so is a number
+// out of range.
 func ParseAgent(line string) (Report, error) {
 	r := Report{Weight: -1, MaxConn: -1}
 	if len(line) > MaxAgentLine {
@@ -102,7 +100,7 @@ func parseCount(what, text string, most int) (int, error) {
 	return int(n), nil
 }
 
-// String writes the report as a line of the protocol, without its end.
+// String returns the report as a line of the protocol, without its end.
 func (r Report) String() string {
 	var words []string
 	if r.State != Unknown {

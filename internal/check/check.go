@@ -1,6 +1,6 @@
-// Package check says what to ask of a server to learn whether it works, and
-// what to conclude from the answers. It is plain data and arithmetic; package
-// health does the asking.
+// Package check defines health checks: what each sends to a server, which replies it
+// expects, and how results become a state. It is plain data and arithmetic; package health
+// runs the checks.
 package check
 
 import (
@@ -11,56 +11,56 @@ import (
 	"pen/internal/duration"
 )
 
-// A Kind is a way to ask.
+// A Kind is a kind of check.
 type Kind string
 
-// The kinds, with the words that follow each in a [Spec]'s text.
+// The kinds, with the arguments of each in a [Spec]'s text.
 const (
 	TCP        Kind = "tcp"        // a connection is accepted
 	TLS        Kind = "tls"        // and a TLS handshake completed
-	HTTP       Kind = "http"       // PATH: a request is answered by a status in the range
+	HTTP       Kind = "http"       // PATH: a request gets a status in the range
 	HTTPS      Kind = "https"      // PATH: the same over TLS
-	Send       Kind = "send"       // STRING expect STRING; or "expect STRING" for a server that talks first
+	Send       Kind = "send"       // STRING expect STRING; or "expect STRING" for a server that speaks first
 	Script     Kind = "script"     // send STRING and expect STRING in any order, several times
-	SMTP       Kind = "smtp"       // a greeting, and an answer to EHLO
-	MySQL      Kind = "mysql"      // a login is answered, whether or not it succeeds
+	SMTP       Kind = "smtp"       // a greeting, and a reply to EHLO
+	MySQL      Kind = "mysql"      // a reply to a login, whether or not it succeeds
 	PostgreSQL Kind = "postgresql" // likewise
-	Redis      Kind = "redis"      // PING is answered
-	LDAP       Kind = "ldap"       // an anonymous bind is answered
-	UDP        Kind = "udp"        // send STRING expect STRING: the same by datagrams
-	DNS        Kind = "dns"        // NAME: a question for its address is answered without an error
-	Exec       Kind = "exec"       // FILE: a program of the operator's ends with status 0
-	Agent      Kind = "agent"      // [send STRING]: what the server says of itself; see [ParseAgent]
-	first           = "expect"     // how Send is written when nothing is sent
+	Redis      Kind = "redis"      // a reply to PING
+	LDAP       Kind = "ldap"       // a reply to an anonymous bind
+	UDP        Kind = "udp"        // send STRING expect STRING: the same with datagrams
+	DNS        Kind = "dns"        // NAME: a reply without an error to a query for its address
+	Exec       Kind = "exec"       // FILE: a program of the operator exits with status 0
+	Agent      Kind = "agent"      // [send STRING]: what an agent on the server reports; see [ParseAgent]
+	first           = "expect"     // the text of Send where nothing is sent
 )
 
 const kinds = "tcp, tls, http PATH, https PATH, smtp, mysql, postgresql, redis, ldap, send STRING expect STRING, expect STRING, " +
 	"script STEPS, udp send STRING expect STRING, dns NAME, exec FILE or agent [send STRING]"
 
-// otherNames are what kinds are also called.
+// otherNames are alternative names of kinds.
 var otherNames = map[Kind]Kind{"postgres": PostgreSQL, "pgsql": PostgreSQL, "mariadb": MySQL}
 
-// A Spec is a check. Two that are equal are the same check, so one can be the
-// key of a map. The zero Spec is none; [ParseSpec] makes them.
+// A Spec is a check. Equal ones are the same check, so a Spec can be the key of a map. The
+// zero Spec is no check; [ParseSpec] makes them.
 type Spec struct {
 	Kind         Kind
 	Arg          string        // PATH of http and https, NAME of dns, FILE of exec
-	Send, Expect string        // bytes; of http and https: the body of the request, and a part of that of the answer
+	Send, Expect string        // bytes; of http and https: the request's body, and a part of the response's
 	Steps        string        // of script, as [Spec.String] writes them; see [Spec.Script]
 	Method       string        // of http and https
 	Headers      string        // of http and https: lines, each with its end
-	User         string        // of mysql and postgresql: who must be let in; "" is anybody, who may be refused
+	User         string        // of mysql and postgresql: a user who must be let in; "": any login may be refused
 	ALPN         string        // of tls: protocols, separated by commas, one of which the server must choose
-	Interval     time.Duration // from the begin of one check to that of the next
+	Interval     time.Duration // from the start of one check to the start of the next
 	Timeout      time.Duration // of one check, from connecting to the last byte
 	Rise, Fall   int           // results in a row that make a server up, or down
 	Port         int           // 0 is the server's own
-	Host         string        // of http and https: Host header; with tls: the server's name; of smtp: the client's. "" is the address
+	Host         string        // http and https: the Host header; tls: the server's name; smtp: the client's; "": the address
 	StatusMin    int           // http and https: the range of
 	StatusMax    int           // good status codes, both included
-	Jitter       int           // percent of the interval by which each one is longer or shorter at most
-	Start        State         // before there are results; Unknown leaves it to the first
-	Verify       bool          // tls and https: the certificate must be good
+	Jitter       int           // how much an interval may vary, in percent
+	Start        State         // before the first result; Unknown: the first result decides
+	Verify       bool          // tls and https: the certificate must be valid
 	DryRun       bool          // report, but have no effect
 }
 
@@ -72,8 +72,8 @@ const (
 	maxStatus       = 399
 )
 
-// defaults is what a check is unless its options say otherwise; the timeout
-// depends on the interval. An agent knows what it says, so once is enough.
+// defaults are the values of options that are not given; the timeout depends on the
+// interval. One report of an agent is enough.
 func defaults(k Kind) Spec {
 	s := Spec{Kind: k, Interval: defaultInterval, Rise: 2, Fall: 3, Jitter: defaultJitter}
 	switch k {
@@ -90,11 +90,11 @@ func (s Spec) isHTTP() bool { return s.Kind == HTTP || s.Kind == HTTPS }
 // IsTLS reports whether the check speaks TLS.
 func (s Spec) IsTLS() bool { return s.Kind == TLS || s.Kind == HTTPS }
 
-// IsDatagram reports whether the check is by datagrams.
+// IsDatagram reports whether the check sends datagrams.
 func (s Spec) IsDatagram() bool { return s.Kind == UDP || s.Kind == DNS }
 
-// String writes the check as ParseSpec reads it, in the canonical way: what is
-// as by default is left out.
+// String returns the check as ParseSpec reads it, in canonical form: defaults are left
+// out.
 func (s Spec) String() string {
 	words := s.kindWords()
 	option := func(key, value, byDefault string) {

@@ -19,8 +19,7 @@ const (
 
 	minInterval = 50 * time.Millisecond
 	maxInterval = 24 * time.Hour
-	// A shorter timeout could not be told from a process that had to wait for
-	// its turn.
+	// A shorter timeout could expire while this process waits for the processor.
 	minTimeout = 50 * time.Millisecond
 	maxTimeout = time.Hour
 	maxRise    = 1000
@@ -28,14 +27,13 @@ const (
 
 const options = "interval, timeout, rise, fall, port, host, method, header, body, status, expect, user, alpn, jitter, start, verify or dry_run"
 
-// ParseSpec understands the words of a check:
+// ParseSpec parses the words of a check:
 //
 //	KIND [ARGUMENTS] [KEY VALUE]... [verify] [dry_run]
 //
-// Strings are one word each, in which \r \n \t \s (a space) \\ and \xNN stand
-// for the byte. Durations are in seconds, or 200ms, 5m. Of a key that is given
-// twice the last value counts. The error is one line that says what is wrong
-// and what would be right.
+// Strings are one word each, in which \r \n \t \s (a space) \\ and \xNN stand for bytes.
+// Durations are in seconds, or written as in 200ms and 5m. If a key is given twice, the
+// last value counts. The error is one line: what is wrong, and what would be right.
 func ParseSpec(words []string) (Spec, error) {
 	s, rest, err := parseKind(words)
 	for err == nil && len(rest) > 0 {
@@ -50,8 +48,7 @@ func ParseSpec(words []string) (Spec, error) {
 	return s, nil
 }
 
-// parseKind understands the kind and its arguments, and returns the other
-// words.
+// parseKind parses the kind and its arguments, and returns the other words.
 func parseKind(words []string) (s Spec, rest []string, err error) {
 	if len(words) == 0 {
 		return s, nil, errors.New("the kind of check is missing, want " + kinds)
@@ -100,8 +97,8 @@ func parseArg(words []string, kind Kind, what string, good func(string) bool) (s
 	return words[0], words[1:], nil
 }
 
-// sendExpect understands [send STRING] [expect STRING], of which each part is
-// there or not.
+// sendExpect parses [send STRING] [expect STRING]; the two flags say which of them must be
+// there.
 func (s *Spec) sendExpect(words []string, send, expect bool) (rest []string, err error) {
 	for _, part := range []struct {
 		key  string
@@ -122,7 +119,7 @@ func (s *Spec) sendExpect(words []string, send, expect bool) (rest []string, err
 	return words, nil
 }
 
-// onlyFor are the kinds that an option makes sense for; any other is for all.
+// onlyFor lists the kinds that an option is for. Other options are for all kinds.
 var onlyFor = map[string][]Kind{
 	"host":   {HTTP, HTTPS, TLS, SMTP},
 	"method": {HTTP, HTTPS},
@@ -135,7 +132,7 @@ var onlyFor = map[string][]Kind{
 	"verify": {TLS, HTTPS},
 }
 
-// option understands one option and returns the words behind it.
+// option parses one option and returns the words after it.
 func (s *Spec) option(words []string) (rest []string, err error) {
 	key, rest := words[0], words[1:]
 	if kinds := onlyFor[key]; kinds != nil && !slices.Contains(kinds, s.Kind) {
@@ -196,8 +193,7 @@ func (s *Spec) option(words []string) (rest []string, err error) {
 	return rest[1:], err
 }
 
-// complete sets what depends on other options and checks what they must be
-// together.
+// complete sets the options that depend on others, and checks that all of them agree.
 func (s *Spec) complete() error {
 	if s.Timeout == 0 {
 		s.Timeout = min(s.Interval, defaultTimeout)
@@ -211,7 +207,7 @@ func (s *Spec) complete() error {
 	return nil
 }
 
-// parseMethod understands the method of a request.
+// parseMethod parses the method of a request.
 func parseMethod(text string) (string, error) {
 	if text == "" || len(text) > 16 || strings.ContainsFunc(text, func(r rune) bool { return r < 'A' || r > 'Z' }) || text == "CONNECT" {
 		return "", fmt.Errorf("%.40q, want one such as GET, HEAD, OPTIONS or POST", text)
@@ -227,10 +223,10 @@ func parseToken(text, want string) (string, error) {
 	return text, nil
 }
 
-// framing are the headers that a check sets itself.
+// framing are the headers that Pen sets itself.
 var framing = []string{"Host", "Connection", "Content-Length", "Transfer-Encoding"}
 
-// addHeader adds a header, NAME:VALUE, to those of a request.
+// addHeader adds a header, NAME:VALUE, to the request.
 func (s *Spec) addHeader(word string) error {
 	text, err := unescape(word)
 	if err != nil {
@@ -250,12 +246,12 @@ func (s *Spec) addHeader(word string) error {
 	return nil
 }
 
-// notInHeader is for names of headers.
+// notInHeader reports whether a character may not be in the name of a header.
 func notInHeader(r rune) bool {
 	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
 }
 
-// parseDuration understands a bare number as seconds, and units as in 200ms.
+// parseDuration parses seconds, or a number with a unit as in 200ms.
 func parseDuration(text string, least, most time.Duration) (time.Duration, error) {
 	d, err := duration.Parse(text)
 	if err != nil {
@@ -275,7 +271,7 @@ func parseInt(text string, least, most int) (int, error) {
 	return n, nil
 }
 
-// parseStatus understands a status code, or two and a hyphen.
+// parseStatus parses a status code, or two with a hyphen between them.
 func parseStatus(text string) (least, most int, err error) {
 	low, high, ranged := strings.Cut(text, "-")
 	if !ranged {
@@ -287,8 +283,8 @@ func parseStatus(text string) (least, most int, err error) {
 	return least, most, err
 }
 
-// isPath accepts what can stand in a request line, and in a configuration as
-// one word.
+// isPath accepts a path that fits into a request line, and into a configuration as one
+// word.
 func isPath(s string) bool { return strings.HasPrefix(s, "/") && len(s) <= maxArg && isGraphic(s) }
 
 func isGraphic(s string) bool {

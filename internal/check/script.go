@@ -7,16 +7,16 @@ import (
 	"strings"
 )
 
-// maxSteps is how many steps a script may have.
+// maxSteps bounds the steps of a script.
 const maxSteps = 64
 
-// A Step of a script sends bytes, or expects them in what the server says next.
+// A Step of a script sends bytes, or expects them in what the server sends next.
 type Step struct {
 	Expect bool
 	Text   string
 }
 
-// Script yields the steps of a check that talks: of [Script] and [Send].
+// Script yields the steps of a [Script] or [Send] check.
 func (s Spec) Script() iter.Seq[Step] {
 	return func(yield func(Step) bool) {
 		if s.Kind != Script {
@@ -27,7 +27,7 @@ func (s Spec) Script() iter.Seq[Step] {
 		}
 		words := strings.Fields(s.Steps)
 		for i := 0; i+1 < len(words); i += 2 {
-			text, _ := unescape(words[i+1]) // parseSteps has tried
+			text, _ := unescape(words[i+1]) // parseSteps has checked it
 			if !yield(Step{words[i] == first, text}) {
 				return
 			}
@@ -35,7 +35,7 @@ func (s Spec) Script() iter.Seq[Step] {
 	}
 }
 
-// parseSteps understands the steps of a script and returns the words behind them.
+// parseSteps parses the steps of a script and returns the words after them.
 func (s *Spec) parseSteps(words []string) (rest []string, err error) {
 	var steps []string
 	for rest = words; len(rest) > 0 && (rest[0] == string(Send) || rest[0] == first); rest = rest[2:] {

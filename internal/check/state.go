@@ -8,12 +8,12 @@ import (
 	"unicode/utf8"
 )
 
-// A State is what checks say of a server.
+// A State is the state of a server by its checks.
 type State uint8
 
 // The states.
 const (
-	Unknown State = iota // there was no result yet
+	Unknown State = iota // no result yet
 	Up
 	Down
 )
@@ -37,40 +37,39 @@ func parseState(text string) (State, error) {
 	return Unknown, fmt.Errorf("%.40q is no state, want up, down or unknown", text)
 }
 
-// A Verdict is what one check says of the server.
+// A Verdict is what one check says about a server.
 type Verdict uint8
 
 // The verdicts.
 const (
 	Failed Verdict = iota
 	Passed
-	Silent // nothing: an agent that did not say whether its server works
-	Local  // nothing: it could not be made, for lack of something on this machine
+	Silent // nothing: an agent did not say whether its server works
+	Local  // nothing: this machine lacked something for the check
 )
 
 // A Result is the outcome of one check.
 type Result struct {
 	Verdict  Verdict
-	Reason   string // a few words for people; see [Reason]
+	Reason   string // a few words for messages; see [Reason]
 	Duration time.Duration
 }
 
-// A Machine makes states of results: so many good ones in a row make a server
-// up, so many bad ones down, and the first decides where nothing is known. The
-// zero Machine needs one.
+// A Machine turns results into a state: rise passed checks in a row make a server up, fall
+// failed ones make it down, and a single result decides while the state is unknown.
 type Machine struct {
 	state      State
-	streak     int // results in a row that speak against the state
+	streak     int // results in a row that contradict the state
 	rise, fall int
 }
 
-// NewMachine returns a Machine for a check, in its first state.
+// NewMachine returns a Machine for a check, in the state in which it starts.
 func NewMachine(s Spec) Machine { return Machine{state: s.Start, rise: s.Rise, fall: s.Fall} }
 
-// State is the present state.
+// State is the current state.
 func (m *Machine) State() State { return m.state }
 
-// Add takes a result and reports whether it changed the state.
+// Add records a result and reports whether it changed the state.
 func (m *Machine) Add(passed bool) (changed bool) {
 	next, need := Down, m.fall
 	if passed {
@@ -90,15 +89,15 @@ func (m *Machine) Add(passed bool) (changed bool) {
 
 const maxReason = 120 // bytes
 
-// Reason makes a text that may come from a server fit to be shown in a line:
-// printable, without outer spaces, and not too long.
+// Reason makes a text, which may come from a server, fit for a line of a log: printable,
+// trimmed, and at most 120 bytes.
 func Reason(text string) string {
 	const more = "..."
 	cut := len(text) > maxReason
 	text = strings.TrimFunc(text[:min(len(text), maxReason)], func(r rune) bool { return !unicode.IsGraphic(r) || r == ' ' })
 	text = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) || r == utf8.RuneError {
-			return '.' // not longer than what it stands for
+			return '.' // not longer than what it replaces
 		}
 		return r
 	}, text)

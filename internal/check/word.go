@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// escape writes bytes as one printable word, which begins no comment.
+// escape returns bytes as one printable word without a #, which would start a comment.
 func escape(s string) string {
 	var b strings.Builder
 	for _, c := range []byte(s) {
@@ -33,7 +33,7 @@ func escape(s string) string {
 
 var errEscape = errors.New(`want \r, \n, \t, \s, \\ or \xNN after a backslash`)
 
-// unescape is the opposite of escape. The word must not be empty.
+// unescape reverses escape. The result must not be empty, nor longer than maxArg.
 func unescape(word string) (string, error) {
 	var b strings.Builder
 	for i := 0; i < len(word); i++ {

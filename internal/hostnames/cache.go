@@ -13,30 +13,30 @@ import (
 	"time"
 )
 
-// A Cache remembers names of addresses, and which have none, for a time and
+// A Cache remembers the names of addresses, and which addresses have none, for a time and
 // within a bound. It may be used from any goroutine.
 //
-// It keeps two generations: what is used goes to the young one, and when that
-// is full it becomes the old one, which is forgotten.
+// It has two generations. Entries in use move to the young one; when that is full, it
+// replaces the old one.
 type Cache struct {
 	lifetime time.Duration
-	half     int // of the bound
+	half     int // the bound of one generation
 
 	mu         sync.Mutex // guards both
 	young, old map[netip.Addr]entry
 }
 
-// An entry is what was learned at a time; name is "" if the address has none,
-// or if there was no answer.
+// An entry is the result of a look-up; name is "" if the address has none, or if there was
+// no answer.
 type entry struct {
 	name     string
 	at       time.Time
 	answered bool
 }
 
-// NewCache returns an empty cache of at most so many addresses, two at least.
-func NewCache(most int, lifetime time.Duration) *Cache {
-	return &Cache{lifetime: lifetime, half: max(1, most/2), young: map[netip.Addr]entry{}}
+// NewCache returns an empty cache for at most limit addresses, or two if that is more.
+func NewCache(limit int, lifetime time.Duration) *Cache {
+	return &Cache{lifetime: lifetime, half: max(1, limit/2), young: map[netip.Addr]entry{}}
 }
 
 func (c *Cache) get(addr netip.Addr, now time.Time) (name string, ok bool) {
@@ -75,15 +75,15 @@ func (c *Cache) fresh(e entry, now time.Time) bool {
 	return 0 <= age && age < most
 }
 
-// maxEntry is how long a line of a cache file may be.
+// maxEntry bounds a line of a cache file, in bytes.
 const maxEntry = 512
 
-// Load reads what Save has written: a line for each address,
+// Load reads what Save has written, a line for each address:
 //
 //	ADDRESS UNIXTIME NAME
 //
-// with "-" for the name of an address without one. Lines that are too old are
-// passed over; bad ones as well, and counted.
+// NAME is "-" for an address without a name. Lines that are too old are ignored; bad ones
+// are ignored and counted.
 func (c *Cache) Load(r io.Reader, now time.Time) (bad int, err error) {
 	lines := bufio.NewReaderSize(r, maxEntry)
 	for {
@@ -122,7 +122,7 @@ func parseEntry(line []byte) (netip.Addr, entry, bool) {
 	return addr.Unmap(), entry{name, time.Unix(at, 0), true}, true
 }
 
-// Save writes the answers that are not too old, in the order of the addresses.
+// Save writes the answers that are not too old, sorted by address.
 func (c *Cache) Save(w io.Writer, now time.Time) error {
 	c.mu.Lock()
 	all := map[netip.Addr]entry{}

@@ -13,13 +13,13 @@ import (
 
 const (
 	maxWaiting = 1024     // lines that wait for their names
-	maxPiece   = 16 << 10 // bytes of a line that are held at once
+	maxPiece   = 16 << 10 // bytes; longer lines are converted in pieces
 )
 
-// Convert copies lines and replaces the address that is a line's first word by
-// its name, if it has one. The order of lines stays. It starts goroutines, and
-// has ended them when it returns; it blocks until the input ends, the output
-// fails, or ctx is done and the input has given one more line.
+// Convert copies lines, and replaces an address that is the first word of a line by its
+// name, if it has one. The order of lines stays. It blocks until the input ends, the output
+// fails, or ctx is done and one more line has been read. When it returns, its goroutines
+// have ended.
 func (n *Names) Convert(ctx context.Context, in io.Reader, out io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -47,15 +47,15 @@ func (n *Names) Convert(ctx context.Context, in io.Reader, out io.Writer) error 
 	return err
 }
 
-// A question is an address whose name is being looked for.
+// A question is an address whose name is being looked up.
 type question struct {
 	addr netip.Addr
 	name string // valid when done is closed
 	done chan struct{}
 }
 
-// A piece is a line, or a part of a long one. Its first `word` bytes are
-// replaced by the answer to ask, or by name, if there is one.
+// A piece is a line, or a part of a long one. Its first `word` bytes are replaced by the
+// answer to ask, or by name, if there is one.
 type piece struct {
 	text []byte
 	word int
@@ -63,8 +63,8 @@ type piece struct {
 	ask  *question
 }
 
-// read cuts the input into pieces. Addresses that are asked for already are
-// not asked for again.
+// read cuts the input into pieces. It shares the question of an address that is being looked
+// up already.
 func (n *Names) read(ctx context.Context, in *bufio.Reader, questions chan<- *question, pieces chan<- piece) error {
 	asked := map[netip.Addr]*question{}
 	start := true
@@ -89,7 +89,7 @@ func (n *Names) read(ctx context.Context, in *bufio.Reader, questions chan<- *qu
 	return context.Cause(ctx)
 }
 
-// ask finds the name for a piece, or has a worker find it.
+// ask sets the name of a piece, or passes the question to a worker.
 func (n *Names) ask(p *piece, addr netip.Addr, asked map[netip.Addr]*question, questions chan<- *question) {
 	if q := asked[addr]; q != nil && !q.answered() {
 		p.ask = q
@@ -116,8 +116,8 @@ func (q *question) answered() bool {
 	}
 }
 
-// firstAddr returns the address that is the first word of a line, and how long
-// that word is.
+// firstAddr returns the address that is the first word of a line, and the length of that
+// word.
 func firstAddr(line []byte) (addr netip.Addr, word int, ok bool) {
 	const longest = len("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255")
 	word = bytes.IndexAny(line[:min(len(line), longest+1)], " \t\r\n")
@@ -131,8 +131,8 @@ func firstAddr(line []byte) (addr netip.Addr, word int, ok bool) {
 	return addr.Unmap(), word, err == nil && addr.Zone() == ""
 }
 
-// write writes pieces in their order, each when its name is there. After an
-// error it calls stop and throws the rest away.
+// write writes pieces in order, each when its name is known. After an error it calls stop
+// and discards the rest.
 func write(out io.Writer, pieces <-chan piece, stop func()) error {
 	w := bufio.NewWriterSize(out, 64<<10)
 	var err error

@@ -10,10 +10,10 @@ import (
 	"strings"
 )
 
-// DNS returns a Lookup by the system's resolver, or by one DNS server, an
-// address with or without a port. /etc/hosts is looked at first.
+// DNS returns a Lookup that uses the system's DNS servers, or one DNS server, given by its
+// address with or without a port. It reads /etc/hosts first.
 func DNS(server string) (Lookup, error) {
-	// Not the C library's, which can't be stopped.
+	// Not the resolver of the C library, which can't be canceled.
 	r := &net.Resolver{PreferGo: true}
 	if server != "" {
 		at, err := serverAddr(server)
@@ -39,8 +39,7 @@ func serverAddr(server string) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(addr, 53), nil
 }
 
-// lookup returns the first acceptable name, in alphabetical order since DNS
-// has none.
+// lookup returns the alphabetically first acceptable name: DNS has no order of its own.
 func lookup(ctx context.Context, r *net.Resolver, addr netip.Addr) (string, error) {
 	names, err := r.LookupAddr(ctx, addr.String())
 	for i, name := range names {
@@ -50,7 +49,7 @@ func lookup(ctx context.Context, r *net.Resolver, addr netip.Addr) (string, erro
 	if len(names) > 0 {
 		return slices.Min(names), nil
 	}
-	// There was an answer, if not one that is of use.
+	// There was an answer, without an acceptable name.
 	var dns *net.DNSError
 	if err == nil || errors.As(err, &dns) && !dns.IsTimeout && !dns.IsTemporary && ctx.Err() == nil {
 		return "", nil

@@ -1,6 +1,6 @@
-// Package hostnames puts host names in the place of the addresses at the
-// beginning of log lines (webresolve). It asks DNS for many at once, remembers
-// the answers, and does not wait for a DNS that does not answer.
+// Package hostnames replaces the addresses at the beginning of log lines by host names
+// (webresolve). It looks up many addresses at once, caches the answers, and stops waiting
+// for DNS servers that do not reply.
 package hostnames
 
 import (
@@ -13,23 +13,23 @@ import (
 )
 
 const (
-	// failures in a row, without an answer between them, after which nothing
-	// is asked for the time of pause. Then one question tries again.
+	// After failures look-ups in a row without an answer there are none for the time of
+	// pause. Then a single one tries again.
 	failures = 10
 	pause    = 30 * time.Second
-	// retry is how long a failure is remembered.
+	// retry is how long a failure is cached.
 	retry = 10 * time.Minute
 )
 
-// A Lookup asks for the name of an address. "" is the answer that it has none;
-// an error is that there was no answer. It blocks until ctx is done at most.
+// A Lookup looks up the name of an address. It returns "" for an address without a name, and
+// an error if there was no answer. It blocks at most until ctx is done.
 type Lookup func(ctx context.Context, addr netip.Addr) (string, error)
 
-// Options say how Names asks.
+// Options configure Names.
 type Options struct {
 	Lookup   Lookup
-	Parallel int           // questions at once, at least 1
-	Timeout  time.Duration // of one question
+	Parallel int           // look-ups at once, at least 1
+	Timeout  time.Duration // of one look-up
 	Cache    *Cache        // the caller loads and saves it
 	Now      func() time.Time
 }
@@ -50,26 +50,25 @@ func New(o Options) *Names {
 	return &Names{opt: o}
 }
 
-// Skipped is how many questions were not asked since those before had no
-// answer.
+// Skipped is how many look-ups were left out because those before them had no answer.
 func (n *Names) Skipped() int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.skipped
 }
 
-// cached returns a name, or "" for none, that is known without asking.
+// cached returns a name, or "" for none, from the cache.
 func (n *Names) cached(addr netip.Addr) (name string, ok bool) {
 	return n.opt.Cache.get(addr, n.opt.Now())
 }
 
-// name asks for a name, unless it is known. It blocks for the time-out at
-// most. "" is that there is none, or no answer.
+// name returns the name of an address, from the cache or by a look-up, or "" if there is
+// none or no answer. It blocks for at most the timeout.
 func (n *Names) name(ctx context.Context, addr netip.Addr) string {
 	if name, ok := n.cached(addr); ok {
 		return name
 	}
-	if !n.mayAsk() {
+	if !n.mayLookUp() {
 		return ""
 	}
 	limited, cancel := context.WithTimeout(ctx, n.opt.Timeout)
@@ -86,9 +85,9 @@ func (n *Names) name(ctx context.Context, addr netip.Addr) string {
 	return name
 }
 
-// mayAsk reports whether DNS may be asked now. After a pause it lets one
-// question through, and begins the next pause for the others.
-func (n *Names) mayAsk() bool {
+// mayLookUp reports whether a look-up may start now. After a pause it lets one through, and
+// starts the next pause for the others.
+func (n *Names) mayLookUp() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.failed < failures {
