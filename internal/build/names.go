@@ -69,7 +69,7 @@ func namesOf(s config.Service) serverNames {
 			out[slot] = serverName{names.Query{Name: g.host, Places: len(at)}, i}
 		}
 	}
-	for i, server := range s.Emergencies() {
+	for i, server := range s.Emergency {
 		if isNamed(server) {
 			add(pool.EmergencySlotOf(i), server.Host)
 		}

@@ -30,7 +30,7 @@ func TestNamesOf(t *testing.T) {
 			{Host: "_x._tcp.test"},
 			{Host: "9.test"},
 		},
-		Emergency: config.Server{Host: "web.test", Port: 80},
+		Emergency: []config.Server{{Host: "web.test", Port: 80}},
 	}
 	want := serverNames{
 		0: {names.Query{Name: "web.test", Places: 2}, 0}, 1: {names.Query{Name: "web.test", Places: 2}, 1}, 2: {names.Query{Name: "web.test"}, 0},

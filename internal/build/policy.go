@@ -57,8 +57,8 @@ func (b *Builder) policy(in inputs, tls TLS) dispatch.Config {
 	if out.Pool.Algorithm == pool.Maglev {
 		out.Pool.Maglev = pool.NewMaglev(out.Pool.Servers)
 	}
-	for i, server := range s.Emergencies() {
-		out.Pool.Emergency = append(out.Pool.Emergency, in.servers.at(pool.EmergencySlotOf(i), server, tls.preamble(s, &server)))
+	for i := range s.Emergency {
+		out.Pool.Emergency = append(out.Pool.Emergency, in.servers.at(pool.EmergencySlotOf(i), s.Emergency[i], tls.preamble(s, &s.Emergency[i])))
 	}
 	out.Pool.Abuse = in.servers.at(pool.AbuseSlot, s.Abuse, tls.preamble(s, &s.Abuse))
 	return out

@@ -124,8 +124,8 @@ func eachSlot(s *config.Service, f func(slot int, server *config.Server)) {
 	for slot := range s.Servers {
 		f(slot, &s.Servers[slot])
 	}
-	for i, server := range s.Emergencies() {
-		f(pool.EmergencySlotOf(i), &server)
+	for i := range s.Emergency {
+		f(pool.EmergencySlotOf(i), &s.Emergency[i])
 	}
 	f(pool.AbuseSlot, &s.Abuse)
 }

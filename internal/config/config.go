@@ -68,11 +68,8 @@ type Service struct {
 	TableFile string   // keeps the client table
 	Table     string   // of clients, shared with others that name it; "" is its own
 	Servers   []Server // by slot; the last one is not the zero Server
-	// Emergency takes clients when no other server does, Abuse those that the
-	// access list denies.
-	Emergency, Abuse Server
-	// MoreEmergency are further servers of last resort, in their order, as words.
-	MoreEmergency string
+	Emergency []Server // take clients when no other server does, in their order; replaced, never changed
+	Abuse     Server   // takes clients that the access list denies
 
 	ClientACL int // number of a list
 
@@ -227,14 +224,14 @@ func negated(no bool, name string) string {
 
 // HasServer reports whether any client could be served.
 func (c Service) HasServer() bool {
-	return c.Dummy || c.Emergency.Used() || slices.ContainsFunc(c.Servers, Server.Used)
+	return c.Dummy || len(c.Emergency) > 0 || slices.ContainsFunc(c.Servers, Server.Used)
 }
 
 // EveryServer yields the servers of the table, by their slots, and those of last
 // resort, with what each is called in an error.
 func (c Service) EveryServer() iter.Seq2[string, Server] {
 	return func(yield func(string, Server) bool) {
-		for _, s := range c.Emergencies() {
+		for _, s := range c.Emergency {
 			if !yield("emergency server", s) {
 				return
 			}
@@ -248,17 +245,6 @@ func (c Service) EveryServer() iter.Seq2[string, Server] {
 			}
 		}
 	}
-}
-
-// Emergencies are the servers of last resort, in their order.
-func (c Service) Emergencies() []Server {
-	all := []Server{c.Emergency}
-	for _, word := range splitWords(c.MoreEmergency) {
-		if s, err := parseServer(Server{}, word); err == nil { // checked when it was set
-			all = append(all, s)
-		}
-	}
-	return all
 }
 
 // Listeners are the addresses to listen on.

@@ -30,20 +30,21 @@ func apply(t *testing.T, c Config, lines ...string) Config {
 // Several servers of last resort are a list in their order.
 func TestEmergencyServers(t *testing.T) {
 	c := apply(t, Default(), "emergency a:1 0.0.0.0:0 [::1]:2:5")
-	if all := c.Services[0].Emergencies(); len(all) != 2 || all[0].Host != "a" || all[1].Host != "::1" || all[1].Max != 5 {
+	if all := c.Services[0].Emergency; len(all) != 2 || all[0].Host != "a" || all[1].Host != "::1" || all[1].Max != 5 {
 		t.Errorf("servers %+v", all)
 	}
-	if got := c.Services[0].MoreEmergency; got != "[::1]:2:5" {
-		t.Errorf("more: %q", got)
+	lines := find("emergency").lines(&c, &c.Services[0])
+	if !slices.Equal(lines, []string{"emergency a:1 [::1]:2:5"}) {
+		t.Errorf("saved as %q", lines)
 	}
-	if again := apply(t, Default(), find("emergency").lines(&c, &c.Services[0])...); again.Services[0].Emergency != c.Services[0].Emergency || again.Services[0].MoreEmergency != c.Services[0].MoreEmergency {
-		t.Errorf("read again: %+v and %q", again.Services[0].Emergency, again.Services[0].MoreEmergency)
+	if again := apply(t, Default(), lines...); !reflect.DeepEqual(again, c) {
+		t.Errorf("read again: %+v", again.Services[0].Emergency)
 	}
-	if c = apply(t, c, "emergency b:1"); c.Services[0].Emergency.Host != "b" || c.Services[0].MoreEmergency != "" {
-		t.Errorf("replaced by one: %+v and %q", c.Services[0].Emergency, c.Services[0].MoreEmergency)
+	if c = apply(t, c, "emergency b:1"); len(c.Services[0].Emergency) != 1 || c.Services[0].Emergency[0].Host != "b" {
+		t.Errorf("replaced by one: %+v", c.Services[0].Emergency)
 	}
-	if c = apply(t, c, "emergency a:1 b:1", "no emergency"); c.Services[0].Emergency.Used() || c.Services[0].MoreEmergency != "" {
-		t.Errorf("taken back: %+v and %q", c.Services[0].Emergency, c.Services[0].MoreEmergency)
+	if c = apply(t, c, "emergency a:1 b:1", "no emergency"); c.Services[0].Emergency != nil {
+		t.Errorf("taken back: %+v", c.Services[0].Emergency)
 	}
 }
 
@@ -329,7 +330,7 @@ func TestOldFormsOfAddresses(t *testing.T) {
 			t.Errorf("%s: %s, want %s", word, c.Services[0].Servers[0].Host, want)
 		}
 	}
-	if c := apply(t, Default(), "acl 1 permit 10.1", "emergency 127.1:80", "source 127.1"); c.ACLs[1][0].Addr.String() != "10.0.0.1" || c.Services[0].Emergency.Host != "127.0.0.1" || c.Services[0].Source != "127.0.0.1" {
+	if c := apply(t, Default(), "acl 1 permit 10.1", "emergency 127.1:80", "source 127.1"); c.ACLs[1][0].Addr.String() != "10.0.0.1" || c.Services[0].Emergency[0].Host != "127.0.0.1" || c.Services[0].Source != "127.0.0.1" {
 		t.Errorf("%+v %+v %s", c.ACLs[1], c.Services[0].Emergency, c.Services[0].Source)
 	}
 }

@@ -50,7 +50,7 @@ func mergeServices(before, after Config, running []Service) []Service {
 func mergeService(before, after, running Service) Service {
 	out := running
 	mergeFields(reflect.ValueOf(before), reflect.ValueOf(after), reflect.ValueOf(&out).Elem())
-	out.Emergency = mergeServer(before.Emergency, after.Emergency, running.Emergency)
+	out.Emergency = mergeEmergency(before.Emergency, after.Emergency, running.Emergency)
 	out.Abuse = mergeServer(before.Abuse, after.Abuse, running.Abuse)
 	for slot := range max(len(before.Servers), len(after.Servers)) {
 		out.setServer(slot, mergeServer(before.server(slot), after.server(slot), out.server(slot)))
@@ -79,6 +79,18 @@ func mergeServer(before, after, running Server) Server {
 	}
 	mergeFields(reflect.ValueOf(before), reflect.ValueOf(after), reflect.ValueOf(&running).Elem())
 	return running
+}
+
+// mergeEmergency merges servers of last resort by their places.
+func mergeEmergency(before, after, running []Server) []Server {
+	if slices.Equal(before, after) {
+		return running
+	}
+	out := slices.Clone(after)
+	for i := range min(len(before), len(after), len(running)) {
+		out[i] = mergeServer(before[i], after[i], running[i])
+	}
+	return out
 }
 
 // mergeList merges one access list. If the file's has changed, it is followed

@@ -35,7 +35,7 @@ var commandLines = []struct {
 		c.ASCII, c.Services[0].Stubborn, c.ExitEnabled = true, true, true
 	}},
 	{"-e e:1:2:3 -B [::1]:4 80", func(c *Config) {
-		c.Services[0].Emergency = Server{Host: "e", Port: 1, Max: 2, Hard: 3}
+		c.Services[0].Emergency = []Server{{Host: "e", Port: 1, Max: 2, Hard: 3}}
 		c.Services[0].Abuse = Server{Host: "::1", Port: 4}
 	}},
 	{"-O timeout_7 -o server_1_acl_3 80 a b:::::5", func(c *Config) {

@@ -57,7 +57,9 @@ func CommandLine(c Config) string {
 	add(c.ExitEnabled, "-X")
 	add(s.ClientsMax != defaultService("").ClientsMax, "-c", strconv.Itoa(s.ClientsMax))
 	add(s.ConnMax != 0, "-x", strconv.Itoa(s.ConnMax))
-	add(s.Emergency.Used(), "-e", s.Emergency.spec())
+	if len(s.Emergency) > 0 {
+		add(true, "-e", s.Emergency[0].spec())
+	}
 	add(s.Abuse.Used(), "-B", s.Abuse.spec())
 	add(c.Chroot != "", "-j", quoted(c.Chroot))
 	add(c.PidFile != "", "-p", quoted(c.PidFile))

@@ -185,9 +185,11 @@ func services(name string) *rapid.Generator[Service] {
 		}
 		c.Source = rapid.SampledFrom([]string{"", "127.0.0.9", "::1"}).Draw(t, "source")
 		c.FastClose = rapid.SampledFrom([]string{"", "up", "down", "both"}).Draw(t, "fastclose")
-		c.Emergency, c.Abuse = servers(false).Draw(t, "emergency"), servers(false).Draw(t, "abuse")
-		if c.Emergency.Used() {
-			c.MoreEmergency = rapid.SampledFrom([]string{"", "b:1", "[::1]:2:5 /run/s"}).Draw(t, "more")
+		c.Abuse = servers(false).Draw(t, "abuse")
+		for range rapid.IntRange(0, 3).Draw(t, "emergencies") {
+			if s := servers(false).Draw(t, "emergency"); s.Used() {
+				c.Emergency = append(c.Emergency, s)
+			}
 		}
 		for range rapid.IntRange(0, 5).Draw(t, "servers") {
 			slot, s := rapid.IntRange(0, 50).Draw(t, "slot"), servers(true).Draw(t, "server")

@@ -43,7 +43,7 @@ func serving() []Verb {
 		},
 		{
 			Name: "emergency", Args: "[HOST[:PORT[:MAX[:HARD]]]...]", most: maxEmergency, Short: "e", Long: "emergency", Negatable: true, Level: Admin, risk: paths,
-			does: on(setEmergency, func(s *Service) []string { return words(strings.Trim(s.Emergency.spec()+" "+s.MoreEmergency, " ")) }),
+			does: on(setEmergency, emergencies),
 			Help: "servers for when no other one is available, in this order", Example: "emergency 10.0.0.9:80", See: "abuse",
 		},
 		{
@@ -85,7 +85,7 @@ func parseLastResort(_, text string) (Server, error) {
 	return s, err
 }
 
-func setEmergency(s *Service, no bool, args []string) error {
+func setEmergency(s *Service, _ bool, args []string) error {
 	var all []Server
 	for _, word := range args {
 		server, err := parseLastResort("", word)
@@ -96,16 +96,16 @@ func setEmergency(s *Service, no bool, args []string) error {
 			all = append(all, server)
 		}
 	}
-	s.Emergency, s.MoreEmergency = Server{}, ""
-	if len(all) == 0 {
-		return nil
-	}
-	var more []string
-	for _, server := range all[1:] {
-		more = append(more, server.spec())
-	}
-	s.Emergency, s.MoreEmergency = all[0], strings.Join(more, " ")
+	s.Emergency = all
 	return nil
+}
+
+func emergencies(s *Service) []string {
+	var out []string
+	for _, server := range s.Emergency {
+		out = append(out, server.spec())
+	}
+	return words(strings.Join(out, " "))
 }
 
 // risksOfServer is the risk of a server command: Admin to send clients elsewhere, and
