@@ -56,7 +56,7 @@ func (a *App) Apply(settings ...config.Command) error {
 		if err != nil {
 			return err
 		}
-		return a.apply(ctx, d, slices.ContainsFunc(d.Effects, func(e store.Effect) bool { return e.ReadCountries }))
+		return a.apply(ctx, d, slices.ContainsFunc(d.Effects, func(e config.Effect) bool { return e.ReadCountries }))
 	})
 }
 

@@ -27,7 +27,7 @@ func permitting() []Verb {
 			Help: "number of the access list for clients", Example: "client_acl 1", See: "acl abuse",
 		},
 		{
-			Name: "geoip_db", Long: "geoip-db", Negatable: true, Level: Local, does: plain(word("FILE"), func(g *Global) *string { return &g.GeoIPDB }), Rereads: true,
+			Name: "geoip_db", Long: "geoip-db", Negatable: true, Level: Local, does: plain(word("FILE"), func(g *Global) *string { return &g.GeoIPDB }), rereads: true,
 			Help: "MaxMind DB file (.mmdb) for access lists by country", More: "It is read again at HUP. With chroot it is inside of that folder.",
 			Example: "geoip_db /usr/share/GeoIP/GeoLite2-Country.mmdb", See: "acl chroot",
 		},

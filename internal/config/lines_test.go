@@ -335,7 +335,7 @@ func TestOldFormsOfAddresses(t *testing.T) {
 	}
 }
 
-func TestBlacklisting(t *testing.T) {
+func TestEffect(t *testing.T) {
 	c := apply(t, Default(), "server 1 address a", "server 3 address b name web")
 	for _, tt := range []struct {
 		line  string
@@ -352,16 +352,24 @@ func TestBlacklisting(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		slots, d, ok, err := cmd.Blacklisting(c)
-		if (err != nil) != tt.wrong || !slices.Equal(slots, tt.slots) || d != 90*time.Second || !ok {
-			t.Errorf("%s: %d %v %t %v", tt.line, slots, d, ok, err)
+		e, err := cmd.Effect(c)
+		if (err != nil) != tt.wrong || !slices.Equal(e.Blacklist, tt.slots) || !tt.wrong && e.BlacklistTime != 90*time.Second {
+			t.Errorf("%s: %+v %v", tt.line, e, err)
 		}
 	}
-	for _, line := range []string{"blacklist 3", "server 3 max 5", "servers", ""} {
-		if cmd, err := ParseLine(line); err != nil {
-			t.Error(err)
-		} else if _, _, ok, _ := cmd.Blacklisting(Default()); ok {
-			t.Errorf("%s: blacklists", line)
+	for _, line := range []string{"blacklist 3", "server 3 max 5", "servers"} {
+		if e, err := parsed(t, line).Effect(c); err != nil || e.Blacklist != nil || e.Resolve {
+			t.Errorf("%s: does %+v, %v", line, e, err)
+		}
+	}
+	for line, want := range map[string]Effect{
+		"server web address c":     {Service: DefaultService, Resolve: true},
+		"drain web within 3":       {Service: DefaultService, Drain: []int{3}, DrainTime: 3 * time.Second},
+		"geoip_db f":               {ReadCountries: true},
+		"service x server 0 max 3": {Service: "x"},
+	} {
+		if e, err := parsed(t, line).Effect(c); err != nil || !reflect.DeepEqual(e, want) {
+			t.Errorf("%s: does %+v, %v", line, e, err)
 		}
 	}
 }

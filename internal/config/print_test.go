@@ -95,7 +95,7 @@ func FuzzParseLine(f *testing.F) {
 		}
 		if cmd.Verb != nil {
 			cmd.Reply(next)
-			cmd.Blacklisting(Default())
+			cmd.Effect(Default())
 		}
 		checkRoundTrip(t, next)
 	})

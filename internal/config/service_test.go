@@ -36,8 +36,8 @@ func TestSections(t *testing.T) {
 	if len(run) != 1 || run[0].Service != "web" {
 		t.Fatalf("to be run: %+v", run)
 	}
-	if slots, d, ok, err := run[0].Blacklisting(got); !slices.Equal(slots, []int{0}) || d != 9*time.Second || !ok || err != nil {
-		t.Errorf("blacklists %d for %v: %t, %v", slots, d, ok, err)
+	if e, err := run[0].Effect(got); !slices.Equal(e.Blacklist, []int{0}) || e.BlacklistTime != 9*time.Second || e.Service != "web" || err != nil {
+		t.Errorf("does %+v, %v", e, err)
 	}
 }
 

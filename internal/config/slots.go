@@ -147,15 +147,6 @@ func (c Service) usedSlots(word string) ([]int, error) {
 	return slots, nil
 }
 
-// usedSlots are those that a command speaks of.
-func (c Config) usedSlots(cmd Command) ([]int, error) {
-	s := c.Service(cmd.Service)
-	if s == nil {
-		return nil, c.noService(cmd.Service)
-	}
-	return s.usedSlots(cmd.Args[0])
-}
-
 // setState is the verbs enable, drain and disable.
 func setState(c *Service, args []string, state State) error {
 	slots, err := c.usedSlots(args[0])
@@ -205,42 +196,42 @@ func (cmd Command) atOnce() (Command, bool) {
 	return cmd, false
 }
 
-// Blacklisting returns the run-time part of a server command: take the servers
-// of these slots out of rotation for a time, which may be 0. It reports false
-// where the command has no such part.
-func (cmd Command) Blacklisting(c Config) (slots []int, d time.Duration, ok bool, err error) {
-	if cmd.Verb == nil || cmd.Verb.then != blacklists {
-		return nil, 0, false, nil
-	}
+// An Effect is what a setting does to what runs, besides what the configuration
+// says.
+type Effect struct {
+	Service string
+	// Blacklist are slots of servers that are taken out of rotation for BlacklistTime,
+	// or put back if that is 0.
+	Blacklist     []int
+	BlacklistTime time.Duration
+	// Drain are slots of servers whose connections are closed within DrainTime.
+	Drain     []int
+	DrainTime time.Duration
+	// Resolve asks DNS again for the names of the service's servers.
+	Resolve bool
+	// ReadCountries reads the GeoIP database again.
+	ReadCountries bool
+}
+
+// Effect returns the effect of a setting in the configuration that it makes. It is
+// an error to blacklist where there is no server.
+func (cmd Command) Effect(c Config) (e Effect, err error) {
+	e = Effect{Service: cmd.Service, ReadCountries: cmd.Verb.rereads}
+	e.Resolve = cmd.Verb.then == blacklists && slices.Contains(cmd.Args, "address")
 	part, ok := cmd.atOnce()
-	if !ok {
-		return nil, 0, false, nil
+	s := c.Service(cmd.Service)
+	if !ok || s == nil {
+		return e, nil
 	}
-	if d, err = ParseDuration(part.Args[2]); err == nil {
-		slots, err = c.usedSlots(cmd)
-	}
+	slots, err := s.usedSlots(part.Args[0])
 	if err != nil {
-		err = fmt.Errorf("server: %w, nothing to blacklist", err)
+		return e, fmt.Errorf("server: %w, nothing to blacklist", err)
 	}
-	return slots, d, true, err
-}
-
-// Readdresses reports whether a command gives servers another address, which is
-// looked up then.
-func (cmd Command) Readdresses() bool {
-	return cmd.Verb.then == blacklists && slices.Contains(cmd.Args, "address")
-}
-
-// Draining returns the run-time part of a drain command: in what time the
-// connections of these servers are closed.
-func (cmd Command) Draining(c Config) (slots []int, within time.Duration, ok bool) {
-	if cmd.Verb == nil || cmd.Verb.then != drains || len(cmd.Args) < 3 {
-		return nil, 0, false
+	d, err := ParseDuration(part.Args[2])
+	if cmd.Verb.then == drains {
+		e.Drain, e.DrainTime = slots, d
+	} else {
+		e.Blacklist, e.BlacklistTime = slots, d
 	}
-	slots, err := c.usedSlots(cmd)
-	if err != nil {
-		return nil, 0, false
-	}
-	within, err = ParseDuration(cmd.Args[2])
-	return slots, within, err == nil
+	return e, err
 }

@@ -73,7 +73,6 @@ type Verb struct {
 	Short     string // its option letter, if it has one
 	Long      string // its long option
 	Unused    bool   // accepted, without effect
-	Rereads   bool   // to set it reads its file again, also where it is the same one
 
 	does
 	saved    saving
@@ -84,6 +83,7 @@ type Verb struct {
 	none, reply string
 	missing     string // the error where words are missing, if it is not the usual one
 	includes    bool   // its file is read in its place
+	rereads     bool   // its file is read again, also where it is the same one
 	// risk returns a higher level that some arguments need; the zero one is none.
 	risk func(args []string) Level
 	then then // the part of it that is for what runs

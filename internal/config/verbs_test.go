@@ -121,9 +121,9 @@ func TestRanges(t *testing.T) {
 			continue
 		}
 		c, err := base.With(cmd)
-		if slots, _, ok, _ := cmd.Blacklisting(c); ok {
-			if key != "blacklist" || !slices.Equal(slots, []int{1, 2}) {
-				t.Errorf("%s: blacklists %d", line, slots)
+		if e, _ := cmd.Effect(c); e.Blacklist != nil {
+			if key != "blacklist" || !slices.Equal(e.Blacklist, []int{1, 2}) {
+				t.Errorf("%s: blacklists %d", line, e.Blacklist)
 			}
 			continue
 		}

@@ -3,7 +3,6 @@ package store
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"pen/internal/config"
 	"pen/internal/engine"
@@ -36,31 +35,4 @@ func keepsServing(old, next config.Config) error {
 // have Pen run what it likes.
 func (s *Store) mayRun(next config.Config) error {
 	return engine.Forbidden.Of(next.CheckPrograms(s.base, s.now.file, s.now.config))
-}
-
-// An Effect is what a setting does to what runs, besides what the configuration
-// says.
-type Effect struct {
-	Service string
-	// Blacklist are slots of servers that are taken out of rotation for BlacklistTime,
-	// or put back if that is 0.
-	Blacklist     []int
-	BlacklistTime time.Duration
-	// Drain are slots of servers whose connections are closed within DrainTime.
-	Drain     []int
-	DrainTime time.Duration
-	// Resolve asks DNS again for the names of the service's servers.
-	Resolve bool
-	// ReadCountries reads the GeoIP database again.
-	ReadCountries bool
-}
-
-// effectOf returns the effect of a setting in the configuration that it makes.
-func effectOf(cmd config.Command, next config.Config) (e Effect, err error) {
-	e.Service = cmd.Service
-	e.Blacklist, e.BlacklistTime, _, err = cmd.Blacklisting(next)
-	e.Drain, e.DrainTime, _ = cmd.Draining(next)
-	e.Resolve = cmd.Readdresses()
-	e.ReadCountries = cmd.Verb.Rereads
-	return e, err
 }

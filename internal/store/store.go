@@ -57,7 +57,7 @@ type Draft struct {
 	// Config is the configuration that it makes.
 	Config config.Config
 	// Effects are what it does to what runs, besides. They are in order.
-	Effects []Effect
+	Effects []config.Effect
 	// Actions are the commands of a file that are to be run after the change.
 	Actions []config.Command
 	// StartOnly reports that some of a file takes effect at the next start only: it
@@ -92,7 +92,7 @@ func (s *Store) Commit(d *Draft) {
 // Set returns the change that settings make, in their order.
 func (s *Store) Set(settings ...config.Command) (*Draft, error) {
 	next := s.now.config
-	var effects []Effect
+	var effects []config.Effect
 	for _, cmd := range settings {
 		var err error
 		if next, err = next.With(cmd); err != nil {
@@ -101,7 +101,7 @@ func (s *Store) Set(settings ...config.Command) (*Draft, error) {
 		if next.KeepFixed(s.now.config) {
 			return nil, engine.StartOnly.Of(fmt.Errorf("%s: can only be set at the start", cmd.Verb.Name))
 		}
-		e, err := effectOf(cmd, next)
+		e, err := cmd.Effect(next)
 		if err != nil {
 			return nil, engine.Invalid.Of(config.InService(cmd.Service, err))
 		}
