@@ -16,10 +16,12 @@ func permitting() []Verb {
 	acl.save = func(c *Config, _ *Service) []string { return saveACLs(&c.Global) }
 	return []Verb{
 		{
-			Name: "acl", Args: "LIST [insert PLACE|replace] permit|deny ADDRESS[/LENGTH] [MASK]|country CC...", NoArgs: "LIST [ENTRY...]", Negatable: true, Level: Admin,
+			Name: "acl", Args: "LIST [insert PLACE|replace] permit|deny ADDRESS[/LENGTH] [MASK]|country CC...",
+			NoArgs: "LIST [ENTRY...]", Negatable: true, Level: Admin,
 			saved: always, does: acl, missing: "want the number of a list, 0 to 9", standIn: standInList,
-			Help:    "add an entry to an access list, at its end",
-			More:    "insert puts it before the one at PLACE, from 0; replace replaces the whole list at once by entries. no acl LIST empties a list, no acl LIST ENTRY takes one out.",
+			Help: "add an entry to an access list, at its end",
+			More: "insert puts it before the one at PLACE, from 0; replace replaces the whole list at once by entries. " +
+				"no acl LIST empties a list, no acl LIST ENTRY takes one out.",
 			Example: "acl 1 permit 192.0.2.0/24", See: "client_acl control_acl server",
 		},
 		{
@@ -27,7 +29,8 @@ func permitting() []Verb {
 			Help: "number of the access list for clients", Example: "client_acl 1", See: "acl abuse",
 		},
 		{
-			Name: "geoip_db", Long: "geoip-db", Negatable: true, Level: Local, does: plain(word("FILE"), func(g *Global) *string { return &g.GeoIPDB }), rereads: true,
+			Name: "geoip_db", Long: "geoip-db", Negatable: true, Level: Local,
+			does: plain(word("FILE"), func(g *Global) *string { return &g.GeoIPDB }), rereads: true,
 			Help: "MaxMind DB file (.mmdb) for access lists by country", More: "It is read again at HUP. With chroot it is inside of that folder.",
 			Example: "geoip_db /usr/share/GeoIP/GeoLite2-Country.mmdb", See: "acl chroot",
 		},

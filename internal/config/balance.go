@@ -38,7 +38,8 @@ func balancing() []Verb {
 	prio.saved = lastly
 	return []Verb{
 		{
-			Name: "balance", Args: "[" + strings.Join(balances, "|") + " [bound FACTOR] [per datagram]]", Long: "balance", Negatable: true, Level: Operate, none: "off",
+			Name: "balance", Args: "[" + strings.Join(balances, "|") + " [bound FACTOR] [per datagram]]", Long: "balance", Negatable: true,
+			Level: Operate, none: "off",
 			does:    on(setBalance, saveBalance),
 			Help:    "how a new client's server is chosen; weights count",
 			More:    "bound, for hash and maglev, gives no server more than FACTOR times its share. per datagram, for UDP, chooses a server for each datagram.",
@@ -75,7 +76,8 @@ func remembering() []Verb {
 			Help: "how long a client is remembered; 0: for ever", Example: "tracking 1h", See: "clients_max roundrobin",
 		},
 		{
-			Name: "tracking_prefix", Args: "[IPV4 [IPV6]]", Long: "tracking-prefix", Level: Operate, does: on(setPrefix, func(s *Service) []string { return words(prefix(s)) }),
+			Name: "tracking_prefix", Args: "[IPV4 [IPV6]]", Long: "tracking-prefix", Level: Operate,
+			does: on(setPrefix, func(s *Service) []string { return words(prefix(s)) }),
 			Help: "lengths of the networks whose clients count as one", Example: "tracking_prefix 24 56", See: "tracking",
 		},
 		{
@@ -88,7 +90,8 @@ func remembering() []Verb {
 			Help: "client table to share with the services that name the same one", Example: "table web", See: "table_file",
 		},
 		{
-			Name: "table_file", Long: "table-file", Negatable: true, Level: Local, does: plain(word("FILE"), func(s *Service) *string { return &s.TableFile }),
+			Name: "table_file", Long: "table-file", Negatable: true, Level: Local,
+			does: plain(word("FILE"), func(s *Service) *string { return &s.TableFile }),
 			Help: "file that keeps the client table over a restart", Example: "table_file /var/lib/pen/clients", See: "table",
 		},
 	}

@@ -39,7 +39,8 @@ var outlierKeys = []key[Outlier]{
 func checking() []Verb {
 	return []Verb{
 		{
-			Name: "check", Args: "[tcp|tls|http|https|smtp|mysql|postgresql|redis|ldap|send|expect|script|udp|dns|exec|off WORD...]", Negatable: true, Level: Admin, none: "off",
+			Name: "check", Args: "[tcp|tls|http|https|smtp|mysql|postgresql|redis|ldap|send|expect|script|udp|dns|exec|off WORD...]", Negatable: true,
+			Level: Admin, none: "off",
 			risk: risksOfChecks, does: on(setCheck, func(s *Service) []string { return words(writeSpec(s.Check)) }),
 			Help:    "check whether servers work",
 			More:    "http PATH, https PATH, send STRING expect STRING, expect STRING, script STEPS, udp send STRING expect STRING, dns NAME, exec FILE; then options.",
@@ -48,7 +49,8 @@ func checking() []Verb {
 		{
 			Name: "agent", Args: "[port|push|off WORD...]", Long: "agent", Negatable: true, Level: Admin, none: "off", does: on(setAgent, saveAgent),
 			Help: "let servers say themselves how they are",
-			More: "port N: ask their agents. push TIME: they report to agent_listen at least so often.", Example: "agent port 9777", See: "agent_listen check",
+			More: "port N: ask their agents. push TIME: they report to agent_listen at least so often.", Example: "agent port 9777",
+			See: "agent_listen check",
 		},
 		{
 			Name: "agent_listen", Long: "agent-listen", Negatable: true, Level: Local, When: AtStart,
@@ -62,14 +64,16 @@ func checking() []Verb {
 		},
 		{
 			Name: "outlier", Args: "[" + keyArgs(outlierKeys) + "]", Long: "outlier", Negatable: true, Level: Operate, none: "off",
-			does:    on(setOutlier, func(s *Service) []string { return words(keyWords(outlierKeys, &s.Outlier)) }),
-			Help:    "when what clients meet takes a server out of rotation",
-			More:    "After so many failures, or resets within a time, in a row. The time of blacklist doubles up to max. share is the percentage of servers that may be out because of it.",
+			does: on(setOutlier, func(s *Service) []string { return words(keyWords(outlierKeys, &s.Outlier)) }),
+			Help: "when what clients meet takes a server out of rotation",
+			More: "After so many failures, or resets within a time, in a row. " +
+				"The time of blacklist doubles up to max. share is the percentage of servers that may be out because of it.",
 			Example: "outlier failures 3 max 10m share 50", See: "blacklist panic",
 		},
 		{
 			Name: "panic", Long: "panic", Level: Operate, does: plain(number(0, 100), func(s *Service) *int { return &s.Panic }),
-			Help: "percentage of servers below which checks and failures are not believed", More: "0: they always are.", Example: "panic 50", See: "check outlier",
+			Help: "percentage of servers below which checks and failures are not believed", More: "0: they always are.", Example: "panic 50",
+			See: "check outlier",
 		},
 		{
 			Name: "on_down", Long: "on-down", Level: Operate, does: plain(either("keep", "close"), func(s *Service) *bool { return &s.CloseDown }),

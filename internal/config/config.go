@@ -199,7 +199,10 @@ type ACLEntry struct {
 func Default() Config { return Config{Services: []Service{defaultService(DefaultService)}} }
 
 func defaultService(name string) Service {
-	return Service{Name: name, Blacklist: 30 * time.Second, Timeout: 5 * time.Second, ClientsMax: 2048, Prefix6: defaultPrefix6, UDPResponses: unknownResponses, UDPUnproven: defaultUnproven}
+	return Service{
+		Name: name, Blacklist: 30 * time.Second, Timeout: 5 * time.Second, ClientsMax: 2048,
+		Prefix6: defaultPrefix6, UDPResponses: unknownResponses, UDPUnproven: defaultUnproven,
+	}
 }
 
 // Mode returns the flags of the selection of servers, as the mode command
@@ -223,23 +226,23 @@ func negated(no bool, name string) string {
 }
 
 // HasServer reports whether any client could be served.
-func (c Service) HasServer() bool {
-	return c.Dummy || len(c.Emergency) > 0 || slices.ContainsFunc(c.Servers, Server.Used)
+func (service Service) HasServer() bool {
+	return service.Dummy || len(service.Emergency) > 0 || slices.ContainsFunc(service.Servers, Server.Used)
 }
 
 // EveryServer yields the servers of the table, by their slots, and those of last
 // resort, with what each is called in an error.
-func (c Service) EveryServer() iter.Seq2[string, Server] {
+func (service Service) EveryServer() iter.Seq2[string, Server] {
 	return func(yield func(string, Server) bool) {
-		for _, s := range c.Emergency {
+		for _, s := range service.Emergency {
 			if !yield("emergency server", s) {
 				return
 			}
 		}
-		if !yield("abuse server", c.Abuse) {
+		if !yield("abuse server", service.Abuse) {
 			return
 		}
-		for slot, s := range c.Servers {
+		for slot, s := range service.Servers {
 			if !yield(fmt.Sprintf("server %d", slot), s) {
 				return
 			}
@@ -248,12 +251,12 @@ func (c Service) EveryServer() iter.Seq2[string, Server] {
 }
 
 // Listeners are the addresses to listen on.
-func (c Service) Listeners() []string { return splitWords(c.Listen) }
+func (service Service) Listeners() []string { return splitWords(service.Listen) }
 
 // server returns a slot, the zero Server beyond the last one.
-func (c Service) server(slot int) Server {
-	if slot < len(c.Servers) {
-		return c.Servers[slot]
+func (service *Service) server(slot int) Server {
+	if slot < len(service.Servers) {
+		return service.Servers[slot]
 	}
 	return Server{}
 }
@@ -291,22 +294,22 @@ func (c *Config) own() {
 }
 
 // setServer puts a server into a slot. The table must be c's own.
-func (c *Service) setServer(slot int, s Server) {
-	n := len(c.Servers)
+func (service *Service) setServer(slot int, s Server) {
+	n := len(service.Servers)
 	switch {
 	case slot < n:
-		c.Servers[slot] = s
+		service.Servers[slot] = s
 	case s != (Server{}):
-		c.Servers = append(c.Servers, make([]Server, slot+1-n)...)
-		c.Servers[slot] = s
+		service.Servers = append(service.Servers, make([]Server, slot+1-n)...)
+		service.Servers[slot] = s
 		return
 	}
-	for n > 0 && c.Servers[n-1] == (Server{}) {
+	for n > 0 && service.Servers[n-1] == (Server{}) {
 		n--
 	}
-	c.Servers = c.Servers[:n]
+	service.Servers = service.Servers[:n]
 	if n == 0 {
-		c.Servers = nil
+		service.Servers = nil
 	}
 }
 

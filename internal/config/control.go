@@ -59,10 +59,12 @@ func controlling() []Verb {
 		{
 			Name: "control", Short: "C", Long: "control", Negatable: true, Level: Local, When: AtStart, none: "(null)",
 			does: plain(word("[HOST:]PORT|PATH"), func(g *Global) *string { return &g.Control }),
-			Help: "address of the control socket; a port alone is on 127.0.0.1", Example: "control /run/pen/control", See: "control_acl control_level control_token",
+			Help: "address of the control socket; a port alone is on 127.0.0.1", Example: "control /run/pen/control",
+			See: "control_acl control_level control_token",
 		},
 		{
-			Name: "control_acl", Long: "control-acl", Level: Admin, saved: always, does: plain(list(), func(g *Global) *int { return &g.ControlACL }),
+			Name: "control_acl", Long: "control-acl", Level: Admin, saved: always,
+			does: plain(list(), func(g *Global) *int { return &g.ControlACL }),
 			Help: "number of the access list for the control socket", Example: "control_acl 2", See: "acl control",
 		},
 		{
@@ -72,13 +74,16 @@ func controlling() []Verb {
 			Example: "control_level view", See: "control_token",
 		},
 		{
-			Name: "control_token", Args: "[view|operate|admin FILE]", Long: "control-token", Negatable: true, Level: Local, When: AtStart, none: "off",
+			Name: "control_token", Args: "[view|operate|admin FILE]", Long: "control-token", Negatable: true, Level: Local,
+			When: AtStart, none: "off",
 			does: on(setControlToken, saveControlTokens),
-			Help: "file with tokens, one a line, for a level on a TCP control port", Example: "control_token admin /etc/pen/admin.token", See: "control_level",
+			Help: "file with tokens, one a line, for a level on a TCP control port", Example: "control_token admin /etc/pen/admin.token",
+			See: "control_level",
 		},
 		{
 			Name: "exit_enabled", Short: "X", Long: "exit", Negatable: true, Level: Local, When: AtStart,
-			does: plain(flag(), func(g *Global) *bool { return &g.ExitEnabled }), Help: "allow the exit command", Example: "exit_enabled on", See: "exit",
+			does: plain(flag(), func(g *Global) *bool { return &g.ExitEnabled }), Help: "allow the exit command", Example: "exit_enabled on",
+			See: "exit",
 		},
 	}
 }

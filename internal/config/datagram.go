@@ -37,9 +37,10 @@ func datagrams() []Verb {
 		},
 		{
 			Name: "udp_unproven", Long: "udp-unproven", Level: Operate,
-			does: plain(number(0, maxInt), func(s *Service) *int { return &s.UDPUnproven }),
-			Help: "flows of a listener that may wait for their first answer; 0: no limit",
-			More: "As many more may wait for their client to come back after the first answer. It bounds what clients with forged addresses can take.", Example: "udp_unproven 1000",
+			does:    plain(number(0, maxInt), func(s *Service) *int { return &s.UDPUnproven }),
+			Help:    "flows of a listener that may wait for their first answer; 0: no limit",
+			More:    "As many more may wait for their client to come back after the first answer. It bounds what clients with forged addresses can take.",
+			Example: "udp_unproven 1000",
 		},
 	}
 }

@@ -38,16 +38,19 @@ func edging() []Verb {
 		{
 			Name: "tls", Args: "[on|off " + keyArgs(tlsKeys) + "]", Long: "tls", Negatable: true, Level: Local, none: "off",
 			does: on(setServerTLS, saveServerTLS),
-			Help: "speak TLS to servers, and verify their certificates by name", Example: "tls on name app.example.com ca /etc/pen/ca.pem", See: "ssl server",
+			Help: "speak TLS to servers, and verify their certificates by name", Example: "tls on name app.example.com ca /etc/pen/ca.pem",
+			See: "ssl server",
 		},
 		{
 			Name: "http", Short: "H", Long: "http", Negatable: true, Level: Admin, saved: always,
 			does: plain(flag(), func(s *Service) *bool { return &s.HTTP }),
-			Help: "tell servers about the client in each HTTP request", More: "By X-Forwarded-For and X-Forwarded-Proto.", Example: "http on", See: "http_forwarded http_head http_trust",
+			Help: "tell servers about the client in each HTTP request", More: "By X-Forwarded-For and X-Forwarded-Proto.", Example: "http on",
+			See: "http_forwarded http_head http_trust",
 		},
 		{
 			Name: "http_forwarded", Long: "http-forwarded", Negatable: true, Level: Admin,
-			does: plain(flag(), func(s *Service) *bool { return &s.HTTPForwarded }), Help: "with http, the Forwarded field as well", Example: "http_forwarded on", See: "http",
+			does: plain(flag(), func(s *Service) *bool { return &s.HTTPForwarded }), Help: "with http, the Forwarded field as well",
+			Example: "http_forwarded on", See: "http",
 		},
 		{
 			Name: "http_trust", Long: "http-trust", Negatable: true, Level: Admin,
@@ -60,10 +63,12 @@ func edging() []Verb {
 			Help: "with http, how large the head of a request may be, 1k to 64k", More: "1k is 1024 bytes.", Example: "http_head 32k", See: "http",
 		},
 		{
-			Name: "route", Args: "[sni PATTERN SERVICE | alpn PROTOCOL SERVICE | default SERVICE]", NoArgs: "[sni PATTERN | alpn PROTOCOL | default]", Long: "route",
+			Name: "route", Args: "[sni PATTERN SERVICE | alpn PROTOCOL SERVICE | default SERVICE]", NoArgs: "[sni PATTERN | alpn PROTOCOL | default]",
+			Long:      "route",
 			Negatable: true, Level: Admin, none: "off", does: on(setRoute, saveRoutes),
-			Help: "give connections to another service by what their TLS asks for",
-			More: "TLS does not end here then. no route sni PATTERN takes one route back, no route all of them.", Example: "route sni *.example.com web", See: "service",
+			Help:    "give connections to another service by what their TLS asks for",
+			More:    "TLS does not end here then. no route sni PATTERN takes one route back, no route all of them.",
+			Example: "route sni *.example.com web", See: "service",
 		},
 	}
 }

@@ -43,7 +43,8 @@ var limitKeys = []key[Limits]{
 func limiting() []Verb {
 	return []Verb{
 		{
-			Name: "limit", Args: "[" + strings.Join(keyNames(limitKeys), "|") + " VALUE]", NoArgs: "[NAME]", Long: "limit", Negatable: true, Level: Operate, none: "off",
+			Name: "limit", Args: "[" + strings.Join(keyNames(limitKeys), "|") + " VALUE]", NoArgs: "[NAME]", Long: "limit", Negatable: true,
+			Level: Operate, none: "off",
 			does:    on(setLimit, saveLimits),
 			Help:    "bound connections (N), new ones (N/s) or bytes (such as 10M/s)",
 			More:    "delay is how long clients above a rate may wait. no limit NAME takes one limit back, no limit all of them.",
@@ -71,7 +72,8 @@ func limiting() []Verb {
 		{
 			Name: "idle_timeout", Long: "idle-timeout", Level: Operate, reply: "Idle timeout: %s seconds\n",
 			does: plain(period(0), func(s *Service) *time.Duration { return &s.IdleTimeout }),
-			Help: "close connections that moved nothing for so long; 0: never", More: "For a flow of datagrams 0 is 30 seconds.", Example: "idle_timeout 10m", See: "max_age",
+			Help: "close connections that moved nothing for so long; 0: never", More: "For a flow of datagrams 0 is 30 seconds.",
+			Example: "idle_timeout 10m", See: "max_age",
 		},
 		{
 			Name: "max_age", Long: "max-age", Level: Operate,
@@ -81,7 +83,8 @@ func limiting() []Verb {
 		{
 			Name: "tcp_fastclose", Long: "tcp-fastclose", Negatable: true, Level: Operate, quiet: true, saved: always,
 			does: plain(choice("off", "up", "down", "both", "off"), func(s *Service) *string { return &s.FastClose }),
-			Help: "close a connection once its server (up) or client (down) has ended it", More: "both: when either of them has.", Example: "tcp_fastclose both",
+			Help: "close a connection once its server (up) or client (down) has ended it", More: "both: when either of them has.",
+			Example: "tcp_fastclose both",
 		},
 	}
 }

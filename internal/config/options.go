@@ -166,7 +166,7 @@ func (o *options) setting(v *Verb, value string) {
 	default:
 		cmd.Args = []string{value}
 	}
-	if err := cmd.checkLength(); err != nil {
+	if err := cmd.checkWords(); err != nil {
 		o.fail(cmd.Origin, err)
 		return
 	}

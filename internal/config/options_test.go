@@ -213,3 +213,18 @@ func TestMisuse(t *testing.T) {
 		t.Error(errs, inv.Misused)
 	}
 }
+
+// An option with an empty value is an error or a question, and no more.
+func TestEmptyOptions(t *testing.T) {
+	for _, o := range Options() {
+		if o.Args == "" || o.Long == "config" {
+			continue
+		}
+		inv, errs := ParseArgs([]string{"--" + o.Long, "", "--listen", "80"}, files(nil))
+		want := Default()
+		want.Services[0].Listen = "80"
+		if len(errs) == 0 && !reflect.DeepEqual(inv.Config, want) {
+			t.Errorf("--%s '': %+v", o.Long, inv.Config)
+		}
+	}
+}

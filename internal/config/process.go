@@ -24,7 +24,8 @@ func running() []Verb {
 		},
 		{
 			Name: "pidfile", Short: "p", Long: "pidfile", Negatable: true, Level: Local, When: AtStart,
-			does: plain(word("FILE"), func(g *Global) *string { return &g.PidFile }), Help: "file for the process id", Example: "pidfile /run/pen.pid", See: "pid",
+			does: plain(word("FILE"), func(g *Global) *string { return &g.PidFile }), Help: "file for the process id",
+			Example: "pidfile /run/pen.pid", See: "pid",
 		},
 		{
 			Name: "log", Short: "l", Long: "log", Negatable: true, Level: Local, saved: always,
@@ -41,14 +42,18 @@ func running() []Verb {
 			Help: "more detail in the log; from 3 on all communication", Example: "debug 1", See: "ascii",
 		},
 		{
-			Name: "ascii", Short: "a", Long: "ascii", Negatable: true, Level: Admin, saved: always, does: plain(flag(), func(g *Global) *bool { return &g.ASCII }),
+			Name: "ascii", Short: "a", Long: "ascii", Negatable: true, Level: Admin, saved: always,
+			does: plain(flag(), func(g *Global) *bool { return &g.ASCII }),
 			Help: "with debug 3, show the communication as text, not in hexadecimal", Example: "ascii on", See: "debug",
 		},
 		{
 			Name: "abort_on_error", Negatable: true, Level: Admin, does: plain(flag(), func(g *Global) *bool { return &g.AbortOnErr }),
 			Help: "end by SIGABRT, with a core, where an error keeps Pen from starting", Example: "abort_on_error on",
 		},
-		{Name: "exit", Kind: Action, Level: Admin, does: does{Scope: OfPen}, Help: "end Pen, if exit_enabled allows it", Example: "exit", See: "exit_enabled"},
+		{
+			Name: "exit", Kind: Action, Level: Admin, does: does{Scope: OfPen},
+			Help: "end Pen, if exit_enabled allows it", Example: "exit", See: "exit_enabled",
+		},
 		{Name: "pid", Kind: Question, Level: View, does: does{Scope: OfPen}, Help: "show the process id", Example: "pid"},
 	}
 }
@@ -57,25 +62,49 @@ func running() []Verb {
 func configuring() []Verb {
 	pen := does{Scope: OfPen}
 	return []Verb{
-		{Name: "include", Kind: Action, Level: Local, Args: "FILE", includes: true, Help: "run the commands in a file, all or none of them", Example: "include /etc/pen/servers.conf"},
-		{Name: "plan", Kind: Question, Level: Local, Args: "FILE", does: pen, Help: "show what reading a file would change", More: "And how many clients would lose their server.", Example: "plan /etc/pen/pen.conf", See: "rollback"},
-		{Name: "rollback", Kind: Action, Level: Local, does: pen, Help: "take the last change of the configuration back, then the one before it", Example: "rollback", See: "plan"},
-		{Name: "write", Kind: Action, Level: Local, Args: "[FILE]", does: pen, Help: "save all settings", More: "By default to the file that was read.", Example: "write /etc/pen/pen.conf"},
-		{Name: "help", Kind: Question, Level: View, Args: "[COMMAND]", does: pen, Help: "list the commands, or say what one of them does", Example: "help server"},
+		{
+			Name: "include", Kind: Action, Level: Local, Args: "FILE", includes: true,
+			Help: "run the commands in a file, all or none of them", Example: "include /etc/pen/servers.conf",
+		},
+		{
+			Name: "plan", Kind: Question, Level: Local, Args: "FILE", does: pen,
+			Help: "show what reading a file would change", More: "And how many clients would lose their server.", Example: "plan /etc/pen/pen.conf", See: "rollback",
+		},
+		{
+			Name: "rollback", Kind: Action, Level: Local, does: pen,
+			Help: "take the last change of the configuration back, then the one before it", Example: "rollback", See: "plan",
+		},
+		{
+			Name: "write", Kind: Action, Level: Local, Args: "[FILE]", does: pen,
+			Help: "save all settings", More: "By default to the file that was read.", Example: "write /etc/pen/pen.conf",
+		},
+		{
+			Name: "help", Kind: Question, Level: View, Args: "[COMMAND]", does: pen,
+			Help: "list the commands, or say what one of them does", Example: "help server",
+		},
 	}
 }
 
 // asking are questions about what runs.
 func asking() []Verb {
 	return []Verb{
-		{Name: "services", Kind: Question, Level: View, does: does{Scope: OfPen}, Help: "list the services: name, addresses, servers, connections", Example: "services", See: "service"},
+		{
+			Name: "services", Kind: Question, Level: View, does: does{Scope: OfPen},
+			Help: "list the services: name, addresses, servers, connections", Example: "services", See: "service",
+		},
 		{Name: "servers", Kind: Question, Level: View, Help: "list the table of servers", Example: "servers", See: "state server"},
 		{Name: "state", Kind: Question, Level: View, Help: "show the state of each server, and the reason for it", Example: "state", See: "servers check"},
 		{Name: "status", Kind: Question, Level: View, Help: "show the status page", Example: "status", See: "web_stats"},
 		{Name: "recent", Kind: Question, Level: View, Args: "[SECONDS]", Help: "list the clients seen in the last 300 seconds", Example: "recent 60"},
-		{Name: "explain", Kind: Question, Level: View, Args: "ADDRESS[:PORT]", Help: "show where a new connection of that client would go, and why", Example: "explain 192.0.2.7", See: "state"},
+		{
+			Name: "explain", Kind: Question, Level: View, Args: "ADDRESS[:PORT]",
+			Help: "show where a new connection of that client would go, and why", Example: "explain 192.0.2.7", See: "state",
+		},
 		{Name: "connection", Kind: Question, Level: View, Args: "N", Help: "show a connection's state", Example: "connection 3", See: "close socket"},
-		{Name: "socket", Kind: Question, Level: View, Args: "N", Help: "show the connection that a descriptor belongs to", Example: "socket 12", See: "connection"},
+		{
+			Name: "socket", Kind: Question, Level: View, Args: "N",
+			Help: "show the connection that a descriptor belongs to", Example: "socket 12", See: "connection",
+		},
 		{Name: "close", Kind: Action, Level: Operate, Args: "[N]", Help: "close a connection", Example: "close 3", See: "connection"},
 	}
 }

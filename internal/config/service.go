@@ -29,7 +29,8 @@ func listening() []Verb {
 		{
 			Name: "listen", Long: "listen", Negatable: true, Level: Admin, risk: paths,
 			does: plain(wordList("[HOST:]PORT|PATH...", parseWord), func(s *Service) *string { return &s.Listen }),
-			Help: "listen for clients at these addresses", More: "A path is that of a Unix socket.", Example: "listen 80 [::1]:8080", See: "service backlog plane",
+			Help: "listen for clients at these addresses", More: "A path is that of a Unix socket.", Example: "listen 80 [::1]:8080",
+			See: "service backlog plane",
 		},
 		{
 			Name: "protocol", Long: "protocol", Level: Admin, When: BeforeUse, saved: notSaved,
@@ -43,9 +44,10 @@ func listening() []Verb {
 		},
 		{
 			Name: "plane", Long: "plane", Level: Admin, When: BeforeUse,
-			does: plain(choice("auto", "auto", "loop", "stream"), func(s *Service) *string { return &s.Plane }),
-			Help: "how connections are carried",
-			More: "loop: by event loops, on Linux. stream: by two goroutines each. auto: by event loops where they can do what the service needs.", Example: "plane stream",
+			does:    plain(choice("auto", "auto", "loop", "stream"), func(s *Service) *string { return &s.Plane }),
+			Help:    "how connections are carried",
+			More:    "loop: by event loops, on Linux. stream: by two goroutines each. auto: by event loops where they can do what the service needs.",
+			Example: "plane stream",
 		},
 		{
 			Name: "backlog", Short: "q", Long: "backlog", Level: Admin, When: BeforeUse,

@@ -22,7 +22,8 @@ func serving() []Verb {
 	lastResort := kind[Server]{args: "HOST[:PORT[:MAX[:HARD]]]", parse: parseLastResort, write: Server.spec}
 	return []Verb{
 		{
-			Name: "server", Args: "N|N-M KEY VALUE... | N remove", Level: Operate, saved: always, does: server, risk: risksOfServer, standIn: standInName,
+			Name: "server", Args: "N|N-M KEY VALUE... | N remove", Level: Operate, saved: always, does: server,
+			risk: risksOfServer, standIn: standInName,
 			then: blacklists, missing: noKeys,
 			Help:    "set keys of a server, or of those of a range of slots",
 			More:    "A server is called by its slot or its name. remove empties the slot; its connections stay.",
@@ -35,14 +36,16 @@ func serving() []Verb {
 		{
 			Name: "drain", Args: "N|N-M [within TIME]", Level: Operate, does: on(setDrain, nil), standIn: standInSlot, then: drains,
 			Help: "stop new connections to a server",
-			More: "Those that are open may finish; within closes what is left, evenly over TIME.", Example: "drain 0 within 5m", See: "enable disable",
+			More: "Those that are open may finish; within closes what is left, evenly over TIME.", Example: "drain 0 within 5m",
+			See: "enable disable",
 		},
 		{
 			Name: "disable", Args: "N|N-M", Level: Operate, does: state(Disabled), standIn: standInSlot,
 			Help: "have a server take no clients", Example: "disable 0", See: "enable drain",
 		},
 		{
-			Name: "emergency", Args: "[HOST[:PORT[:MAX[:HARD]]]...]", most: maxEmergency, Short: "e", Long: "emergency", Negatable: true, Level: Admin, risk: paths,
+			Name: "emergency", Args: "[HOST[:PORT[:MAX[:HARD]]]...]", most: maxEmergency, Short: "e", Long: "emergency", Negatable: true,
+			Level: Admin, risk: paths,
 			does: on(setEmergency, emergencies),
 			Help: "servers for when no other one is available, in this order", Example: "emergency 10.0.0.9:80", See: "abuse",
 		},
@@ -52,15 +55,19 @@ func serving() []Verb {
 			Help: "server for clients that the access list denies", Example: "abuse 10.0.0.9:80", See: "client_acl emergency limit",
 		},
 		{
-			Name: "source", Args: "IP", Long: "source", Negatable: true, Level: Admin, does: unasked(plain(address(), func(s *Service) *string { return &s.Source })),
+			Name: "source", Args: "IP", Long: "source", Negatable: true, Level: Admin,
+			does: unasked(plain(address(), func(s *Service) *string { return &s.Source })),
 			Help: "local address for connections to servers", Example: "source 10.0.0.2", See: "transparent",
 		},
 		{
-			Name: "transparent", Long: "transparent", Negatable: true, Level: Admin, does: plain(flag(), func(s *Service) *bool { return &s.Transparent }),
-			Help: "connect to servers from the client's address", More: "It needs routes: see docs/transparent.md.", Example: "transparent on", See: "source send_proxy",
+			Name: "transparent", Long: "transparent", Negatable: true, Level: Admin,
+			does: plain(flag(), func(s *Service) *bool { return &s.Transparent }),
+			Help: "connect to servers from the client's address", More: "It needs routes: see docs/transparent.md.", Example: "transparent on",
+			See: "source send_proxy",
 		},
 		{
-			Name: "keepalive", Long: "keepalive", Negatable: true, Level: Operate, does: plain(flag(), func(s *Service) *bool { return &s.KeepAlive }),
+			Name: "keepalive", Long: "keepalive", Negatable: true, Level: Operate,
+			does: plain(flag(), func(s *Service) *bool { return &s.KeepAlive }),
 			Help: "probe silent servers, to notice dead ones", Example: "keepalive on", See: "idle_timeout",
 		},
 		{

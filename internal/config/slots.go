@@ -36,17 +36,17 @@ func tryServerCommand(_ *Config, s *Service, _ bool, args []string) error {
 
 // serversOf returns what a server command makes of the servers that it speaks
 // of, which stand from a slot on.
-func (c *Service) serversOf(args []string) (first int, servers []Server, err error) {
+func (service *Service) serversOf(args []string) (first int, servers []Server, err error) {
 	if len(args) < 2 {
 		return 0, nil, errors.New(noKeys)
 	}
-	first, last, err := c.slotsOf(args[0])
+	first, last, err := service.slotsOf(args[0])
 	if err != nil {
 		return 0, nil, err
 	}
 	servers = make([]Server, last-first+1)
 	for i := range servers {
-		if servers[i], err = c.changed(first+i, args[0], args[1:]); err != nil {
+		if servers[i], err = service.changed(first+i, args[0], args[1:]); err != nil {
 			return 0, nil, err
 		}
 	}
@@ -54,8 +54,8 @@ func (c *Service) serversOf(args []string) (first int, servers []Server, err err
 }
 
 // changed returns a server with its keys set, of a command that calls it word.
-func (c Service) changed(slot int, word string, keys []string) (Server, error) {
-	s := c.server(slot)
+func (service *Service) changed(slot int, word string, keys []string) (Server, error) {
+	s := service.server(slot)
 	for rest := keys; len(rest) > 0; rest = rest[2:] {
 		switch {
 		case rest[0] == "remove" && len(rest) == 1:
@@ -69,17 +69,17 @@ func (c Service) changed(slot int, word string, keys []string) (Server, error) {
 			return s, fmt.Errorf("%s: %w", word, err)
 		}
 	}
-	if other := c.named(s.Name); other >= 0 && other != slot {
+	if other := service.named(s.Name); other >= 0 && other != slot {
 		return s, fmt.Errorf("%s: server %d is already named %s", word, other, s.Name)
 	}
 	return s, nil
 }
 
 // slotsOf understands FIRST-LAST, or what slotOf does.
-func (c Service) slotsOf(word string) (first, last int, err error) {
+func (service *Service) slotsOf(word string) (first, last int, err error) {
 	first, last, isRange, err := slotRange(word)
 	if !isRange {
-		first, err = c.slotOf(word)
+		first, err = service.slotOf(word)
 		last = first
 	}
 	return first, last, err
@@ -101,11 +101,11 @@ func slotRange(word string) (first, last int, isRange bool, err error) {
 
 // slotOf understands how a command speaks of a server: by its slot or by its
 // name.
-func (c Service) slotOf(word string) (int, error) {
+func (service *Service) slotOf(word string) (int, error) {
 	if slot, err := strconv.Atoi(word); err == nil && slot >= 0 && slot <= maxSlot {
 		return slot, nil
 	}
-	if slot := c.named(word); slot >= 0 {
+	if slot := service.named(word); slot >= 0 {
 		return slot, nil
 	}
 	if _, number := strconv.Atoi(word); isName(word) && number != nil {
@@ -116,12 +116,12 @@ func (c Service) slotOf(word string) (int, error) {
 
 // named finds the slot of the server of a name, or -1. Most servers have none,
 // and a table may be long.
-func (c Service) named(name string) int {
+func (service *Service) named(name string) int {
 	if name == "" {
 		return -1
 	}
-	for slot := range c.Servers {
-		if c.Servers[slot].Name == name {
+	for slot := range service.Servers {
+		if service.Servers[slot].Name == name {
 			return slot
 		}
 	}
@@ -130,14 +130,14 @@ func (c Service) named(name string) int {
 
 // usedSlots are the slots of a word that have a server. It is an error if none
 // has one.
-func (c Service) usedSlots(word string) ([]int, error) {
-	first, last, err := c.slotsOf(word)
+func (service *Service) usedSlots(word string) ([]int, error) {
+	first, last, err := service.slotsOf(word)
 	if err != nil {
 		return nil, err
 	}
 	var slots []int
-	for slot := first; slot <= last && slot < len(c.Servers); slot++ {
-		if c.Servers[slot].Used() {
+	for slot := first; slot <= last && slot < len(service.Servers); slot++ {
+		if service.Servers[slot].Used() {
 			slots = append(slots, slot)
 		}
 	}

@@ -85,16 +85,19 @@ func securing() []Verb {
 	return []Verb{
 		{
 			Name: "ssl", Short: "E", Long: "ssl", Negatable: true, Level: Local, does: file(func(t *TLS) *string { return &t.Certificate }),
-			Help: "PEM file with a certificate: clients speak TLS to it", Example: "ssl /etc/pen/www.pem", See: "ssl_certificate ssl_certificate_key ssl_sni_path acme",
+			Help: "PEM file with a certificate: clients speak TLS to it", Example: "ssl /etc/pen/www.pem",
+			See: "ssl_certificate ssl_certificate_key ssl_sni_path acme",
 		},
 		{
-			Name: "ssl_certificate_key", Short: "K", Long: "ssl-key", Negatable: true, Level: Local, does: file(func(t *TLS) *string { return &t.Key }),
+			Name: "ssl_certificate_key", Short: "K", Long: "ssl-key", Negatable: true, Level: Local,
+			does: file(func(t *TLS) *string { return &t.Key }),
 			Help: "PEM file with the key, if it is not in the same one", Example: "ssl_certificate_key /etc/pen/www.key", See: "ssl",
 		},
 		{
 			Name: "ssl_certificate", Args: "[CERT [KEY]]", NoArgs: "[CERT]", Long: "ssl-certificate", Negatable: true, Level: Local, none: "off",
-			does: on(setCertificate, saveCertificates),
-			Help: "one more certificate, chosen by the name that clients ask for", More: "no ssl_certificate CERT takes it back, no ssl_certificate all of them.",
+			does:    on(setCertificate, saveCertificates),
+			Help:    "one more certificate, chosen by the name that clients ask for",
+			More:    "no ssl_certificate CERT takes it back, no ssl_certificate all of them.",
 			Example: "ssl_certificate /etc/pen/mail.pem", See: "ssl ssl_sni_path",
 		},
 		{
@@ -104,12 +107,15 @@ func securing() []Verb {
 			Example: "ssl_sni_path /etc/pen/certificates", See: "ssl ssl_certificate",
 		},
 		{
-			Name: "ssl_ca_file", Short: "G", Long: "ssl-ca-file", Negatable: true, Level: Local, does: file(func(t *TLS) *string { return &t.CAFile }),
-			Help: "PEM file with the CAs of clients, which are asked for a certificate", Example: "ssl_ca_file /etc/pen/clients.pem", See: "ssl_ca_path ssl_require_client",
+			Name: "ssl_ca_file", Short: "G", Long: "ssl-ca-file", Negatable: true, Level: Local,
+			does: file(func(t *TLS) *string { return &t.CAFile }),
+			Help: "PEM file with the CAs of clients, which are asked for a certificate", Example: "ssl_ca_file /etc/pen/clients.pem",
+			See: "ssl_ca_path ssl_require_client",
 		},
 		{
 			Name: "ssl_ca_path", Short: "A", Long: "ssl-ca-path", Negatable: true, Level: Local,
-			does: plain(word("DIR"), func(s *Service) *string { return &s.TLS.CADir }), Help: "folder of such files", Example: "ssl_ca_path /etc/pen/clients", See: "ssl_ca_file",
+			does: plain(word("DIR"), func(s *Service) *string { return &s.TLS.CADir }), Help: "folder of such files",
+			Example: "ssl_ca_path /etc/pen/clients", See: "ssl_ca_file",
 		},
 		{
 			Name: "ssl_require_client", Short: "R", Long: "ssl-require-client", Negatable: true, Level: Local,
@@ -133,7 +139,8 @@ func securing() []Verb {
 		{
 			Name: "ssl_protocol", Short: "L", Long: "ssl-protocol", Negatable: true, Level: Admin,
 			does: plain(choice("", protocols...), func(s *Service) *string { return &s.TLS.Protocol }),
-			Help: "the oldest protocol that clients may use", More: "Older words than tls1.2 are accepted, and mean tls1.2.", Example: "ssl_protocol tls1.3",
+			Help: "the oldest protocol that clients may use", More: "Older words than tls1.2 are accepted, and mean tls1.2.",
+			Example: "ssl_protocol tls1.3",
 		},
 		{
 			Name: "ssl_option", Args: strings.Join(sslOptions, "|"), Level: Admin, does: on(setSSLOption, nil),
@@ -142,7 +149,8 @@ func securing() []Verb {
 		{
 			Name: "acme", Long: "acme", Negatable: true, Level: Local,
 			does: plain(wordList("NAME...", acmeName), func(s *Service) *string { return &s.TLS.ACME.Names }),
-			Help: "names to get certificates for, by ACME on this port (TLS-ALPN-01)", Example: "acme www.example.com", See: "acme_storage acme_email",
+			Help: "names to get certificates for, by ACME on this port (TLS-ALPN-01)", Example: "acme www.example.com",
+			See: "acme_storage acme_email",
 		},
 		{
 			Name: "acme_storage", Long: "acme-storage", Negatable: true, Level: Local,
@@ -155,8 +163,10 @@ func securing() []Verb {
 			Help: "address that the authority may write to", Example: "acme_email admin@example.com", See: "acme",
 		},
 		{
-			Name: "acme_ca", Long: "acme-ca", Negatable: true, Level: Local, does: plain(word("URL"), func(s *Service) *string { return &s.TLS.ACME.CA }),
-			Help: "the authority's directory, if it is not Let's Encrypt", Example: "acme_ca https://ca.example.com/directory", See: "acme acme_ca_root",
+			Name: "acme_ca", Long: "acme-ca", Negatable: true, Level: Local,
+			does: plain(word("URL"), func(s *Service) *string { return &s.TLS.ACME.CA }),
+			Help: "the authority's directory, if it is not Let's Encrypt", Example: "acme_ca https://ca.example.com/directory",
+			See: "acme acme_ca_root",
 		},
 		{
 			Name: "acme_ca_root", Long: "acme-ca-root", Negatable: true, Level: Local, does: file(func(t *TLS) *string { return &t.ACME.Roots }),
