@@ -22,7 +22,7 @@ type New func(t *testing.T, ln *sock.Listener) plane.Plane
 
 // Run runs the suite as sub-tests of t.
 func Run(t *testing.T, build New) {
-	for _, group := range [][]conformance{closing, failing, misbehaving, admitting, addressing, ending, moving, keeping, limiting, metering, standing, lending, configuring} {
+	for _, group := range [][]conformance{closing, failing, misbehaving, admitting, addressing, ending, moving, keeping, limiting, metering, standing, lending, configuring, recording} {
 		for _, c := range group {
 			t.Run(c.name, func(t *testing.T) {
 				testenv.CheckLeaks(t)
