@@ -162,7 +162,7 @@ func (a *App) setup(cfg config.Config) error {
 	if !cfg.Listens() {
 		return config.ErrNoListener
 	}
-	// Start opens the data base of countries. A server that is Pen itself is down,
+	// Start opens the GeoIP database. A server that is Pen itself is down,
 	// and logged: an address that this machine has got keeps nothing from starting.
 	b, err := a.build(a.stopping, cfg, nil)
 	if err != nil {

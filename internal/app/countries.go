@@ -7,7 +7,7 @@ import (
 	"pen/internal/geoip"
 )
 
-// startCountries makes the data base of countries effective. It is opened here
+// startCountries makes the GeoIP database effective. It is opened here
 // and not before, so that it is looked for in the folder of -j and read by the
 // user of -u, as it will be whenever it is read again.
 func (a *App) startCountries(cfg config.Config) error {
@@ -17,7 +17,7 @@ func (a *App) startCountries(cfg config.Config) error {
 	return a.change(a.applyAgain)
 }
 
-// openCountries returns the data base of countries that a configuration wants,
+// openCountries returns the GeoIP database that a configuration wants,
 // or nil: the one that is in use, unless that is another file's or is to be
 // read again. Called within change.
 func (a *App) openCountries(cfg config.Config, again bool) (*geoip.DB, error) {
@@ -34,7 +34,7 @@ func (a *App) openCountries(cfg config.Config, again bool) (*geoip.DB, error) {
 // Called within change.
 func (a *App) useCountries(db *geoip.DB) {
 	if db != nil && db != a.countries {
-		a.opt.Log.Info("country data base", "file", db.Name(), "built", db.Built().UTC())
+		a.opt.Log.Info("GeoIP database", "file", db.Name(), "built", db.Built().UTC())
 	}
 	a.countries = db
 }

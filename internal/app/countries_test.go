@@ -83,7 +83,7 @@ func TestCountriesAtStart(t *testing.T) {
 		{[]string{"-O", "acl 1 permit country SE"}, needsDB},
 		{[]string{"-O", "acl 1 permit country SE", "--geoip-db", good, "-O", "no geoip_db"}, needsDB},
 		{[]string{"--geoip-db", filepath.Join(dir, "missing")}, "missing: no such file"},
-		{[]string{"--geoip-db", broken}, "country data base " + broken + ": "},
+		{[]string{"--geoip-db", broken}, "GeoIP database " + broken + ": "},
 		{[]string{"-O", "acl 1 permit country SE", "--geoip-db", good}, ""},
 	} {
 		inv := parse(t, append(tt.args, "127.0.0.1:0", "127.0.0.1:1")...)

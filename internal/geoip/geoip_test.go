@@ -96,7 +96,7 @@ func TestCountry(t *testing.T) {
 	}
 }
 
-// An IPv6 address is in no country of a data base for IPv4.
+// An IPv6 address is in no country of a database for IPv4.
 func TestIPv4Only(t *testing.T) {
 	db, err := parse(build(t, mmdbwriter.Options{IPVersion: 4}, map[string]mmdbtype.DataType{"1.0.0.0/8": record{"country_code": text("SE")}}))
 	if err != nil {
@@ -162,7 +162,7 @@ func TestOpenErrors(t *testing.T) {
 			t.Errorf("%s: %v, want %q", name, err, want)
 			continue
 		}
-		if !strings.HasPrefix(err.Error(), "country data base") || !strings.Contains(err.Error(), file(name)) || strings.Contains(err.Error(), "\n") {
+		if !strings.HasPrefix(err.Error(), "GeoIP database") || !strings.Contains(err.Error(), file(name)) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %q, want one line with the name of the file", name, err)
 		}
 	}

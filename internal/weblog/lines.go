@@ -1,7 +1,6 @@
-// Package weblog joins the logs of web servers behind Pen, in which every
-// client is Pen, with Pen's log of requests, which knows the real clients
-// (specification, section 22, mergelogs). Both sides are read as streams; what
-// is kept of them has a bound.
+// Package weblog merges the logs of web servers behind Pen, in which Pen is the client of
+// every request, with Pen's request log, which has the real clients (specification, section
+// 22, mergelogs). It reads all logs as streams, in bounded memory.
 package weblog
 
 import (
@@ -10,15 +9,14 @@ import (
 	"io"
 )
 
-// MaxLine is how long a line may be, in bytes with its end. Longer ones are
-// dropped.
+// MaxLine bounds a line, in bytes with its end. Longer ones are dropped.
 const MaxLine = 64 << 10
 
-// An input reads the lines of one log, and counts those that are none.
+// An input reads the lines of one log, and counts the ones that are no log lines.
 type input struct {
 	name    string
 	r       *bufio.Reader
-	n       int // the line that was read last, from 1
+	n       int // number of the line that was read last, from 1
 	dropped Dropped
 	debug   func(name string, n int, line []byte)
 }
@@ -49,7 +47,7 @@ func (in *input) next() ([]byte, error) {
 	}
 }
 
-// skip reads up to the end of a line.
+// skip reads to the end of a line.
 func (in *input) skip() error {
 	for {
 		_, err := in.r.ReadSlice('\n')
@@ -59,7 +57,7 @@ func (in *input) skip() error {
 	}
 }
 
-// drop counts the line that was read last as none of a log.
+// drop counts the line that was read last as no log line.
 func (in *input) drop(line []byte) {
 	if in.dropped.Lines == 0 {
 		in.dropped.First = in.n

@@ -14,30 +14,30 @@ type Source struct {
 	Log    io.Reader
 }
 
-// Options say how logs are joined.
+// Options configure Merge.
 type Options struct {
-	// Jitter is how far the times of one request in the two logs may be
-	// apart, and how late a line may be in its log, in seconds.
+	// Jitter is how far apart the times of one request in the two logs may be, and how
+	// much later than its time a line may come in its log, in seconds.
 	Jitter int64
 	// Shift is subtracted from the times in Pen's log, in seconds.
 	Shift int64
-	// All compares all of Pen's log with each line, without regard to
-	// Jitter. Pen's log is read again for every few thousand lines.
+	// All compares all of Pen's log with each line, and ignores Jitter. Pen's log is read
+	// again for every few thousand lines.
 	All bool
-	// Debug is told of lines that are dropped, if it is not nil.
+	// Debug is called with each dropped line, if it is not nil.
 	Debug func(name string, n int, line []byte)
 }
 
-// A Report says what Merge did.
+// A Report is the outcome of Merge.
 type Report struct {
 	Lines   int       // written
 	Unknown int       // of these, those whose client was not found
 	Dropped []Dropped // for each log with lines that are no log lines
-	// Late is how many lines came more than the jitter after a later one. Not
-	// all of Pen's lines could be compared with them, unless with All.
+	// Late is how many lines came more than the jitter after one with a later time. Unless
+	// All is set, not all of Pen's lines could be compared with them.
 	Late int
-	// Narrowed: Pen's log had more lines within the jitter than can be held,
-	// so those nearest to each line's time were compared.
+	// Narrowed is set if Pen's log had more lines within the jitter than fit into memory.
+	// Then the ones nearest in time were compared.
 	Narrowed bool
 }
 
@@ -47,11 +47,10 @@ type Dropped struct {
 	Lines, First int // how many, and the number of the first one
 }
 
-// Merge writes the lines of all sources in the order of their times, each with
-// its client from Pen's log instead of its first word, and with its time as
-// UTC. A line whose client is not found gets the server's address. Within a
-// source, lines stay in their order. With o.All Pen's log is read several
-// times, else once. The caller closes the logs.
+// Merge writes the lines of all sources, sorted by time. It replaces the first word of each
+// line by the client from Pen's log, or by the server's address if the client is not found,
+// and converts its time to UTC. Lines of one source keep their order. With o.All it reads
+// Pen's log several times, else once. The caller closes the logs.
 func Merge(out io.Writer, pen io.ReadSeeker, penName string, sources []Source, o Options) (Report, error) {
 	m := &merger{out: bufio.NewWriterSize(out, MaxLine), pen: pen, penName: penName, opt: o}
 	for _, s := range sources {
@@ -90,11 +89,11 @@ func (m *merger) count(in *input) {
 	}
 }
 
-// A source is a web server's log and its first line that is not yet written.
+// A source is a web server's log and its next line to write.
 type source struct {
 	*input
 	show   string // the address as it was given
-	server string // the address as it is compared
+	server string // the address in canonical form
 	head   webLine
 	taken  bool
 	ended  bool
@@ -120,8 +119,8 @@ func (s *source) advance() error {
 	}
 }
 
-// next returns the source whose line comes next, the first one of several, or
-// nil at the end. The line is valid until the next call.
+// next returns the source whose line comes next, the first one of equals, or nil at the
+// end. The line is valid until the next call.
 func (m *merger) next() (*source, error) {
 	var next *source
 	for _, s := range m.sources {
@@ -140,7 +139,7 @@ func (m *merger) next() (*source, error) {
 	return next, nil
 }
 
-// joinWindow reads both sides once.
+// joinWindow reads all logs once.
 func (m *merger) joinWindow() error {
 	pen := &penLog{newInput(m.penName, m.pen, m.opt), m.opt.Shift}
 	w := newWindow(pen, m.opt.Jitter)
@@ -166,8 +165,8 @@ func (m *merger) joinWindow() error {
 	}
 }
 
-// write writes a line with another client, or, if it is not known, with the
-// server.
+// write writes a line with the client instead of its first word, or with the server if the
+// client is not known.
 func (m *merger) write(w webLine, client string, known bool, server string) error {
 	m.report.Lines++
 	if !known {

@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	timeFormat = "[02/Jan/2006:15:04:05 -0700]" // as it is written
+	timeFormat = "[02/Jan/2006:15:04:05 -0700]" // of the lines that Merge writes
 	lastTime   = 253402300799                   // the end of the year 9999, in Unix time
 	maxAddress = 128                            // bytes of a client's or server's address
 )
@@ -16,11 +16,10 @@ const (
 // MaxRequest is how many bytes of a request Pen logs.
 const MaxRequest = 100
 
-// A key is what both logs know of a request: the server, and the request as
-// Pen logs it.
+// A key is what both logs have of a request: the server, and the request as Pen logs it.
 type key struct{ server, request string }
 
-// penLine is a line of Pen's log: CLIENT TIME SERVER REQUEST.
+// A penLine is a line of Pen's log: CLIENT TIME SERVER REQUEST.
 type penLine struct {
 	key
 	client string
@@ -43,8 +42,8 @@ func parsePen(line []byte) (penLine, bool) {
 	return penLine{key{canonical(string(server)), string(request)}, string(client), t}, true
 }
 
-// canonical is the one way in which an address is written; what is none, such
-// as the path of a socket, stays as it is.
+// canonical returns an address in canonical form, and anything else, such as the path of a
+// socket, as it is.
 func canonical(server string) string {
 	if a, err := netip.ParseAddr(server); err == nil {
 		return a.Unmap().String()
@@ -52,16 +51,14 @@ func canonical(server string) string {
 	return server
 }
 
-// webLine is a line of the common or combined log format:
+// A webLine is a line of the common or combined log format:
 //
 //	CLIENT IDENT USER [TIME] "REQUEST" REST
-//
-// What stands between these is not looked at.
 type webLine struct {
 	line    []byte
 	client  int    // where the client ends
-	from    int    // where the time begins, with its bracket
-	to      int    // and where it ends
+	from    int    // where the time starts, with its bracket
+	to      int    // where it ends
 	time    int64  // Unix time
 	request string // as Pen logs it
 }
@@ -80,7 +77,7 @@ func parseWeb(line []byte) (webLine, bool) {
 	return w, ok
 }
 
-// parseTime reads the time of the common log format. Without a zone it is UTC.
+// parseTime parses the time of the common log format. Without a zone it is UTC.
 func parseTime(text string) (int64, bool) {
 	t, err := time.Parse("2/Jan/2006:15:04:05 -0700", text)
 	if err != nil {
@@ -89,8 +86,7 @@ func parseTime(text string) (int64, bool) {
 	return t.Unix(), err == nil && t.Unix() >= 0 && t.Unix() <= lastTime
 }
 
-// findTime finds the first time in brackets; a user's name may have brackets
-// as well.
+// findTime finds the first time in brackets; a user's name may contain brackets too.
 func (w *webLine) findTime() bool {
 	const most = len(timeFormat)
 	for from := w.client; ; from++ {
@@ -110,12 +106,12 @@ func (w *webLine) findTime() bool {
 	}
 }
 
-// logged returns what Pen has logged of a request that a web server has
-// written in quotes, and whether its end was found. Web servers escape what
-// Pen takes as it comes: nginx writes a quote as \x22, Apache as \".
+// logged turns a request that a web server has logged in quotes into the form in which Pen
+// logs it, and reports whether the closing quote was found. Web servers escape characters
+// that Pen does not: nginx writes a quote as \x22, Apache as \".
 func logged(quoted []byte) (string, bool) {
 	request := make([]byte, 0, MaxRequest)
-	ended := false // by the end of the line that the client has sent
+	ended := false // the request's first line
 	for i := 0; i < len(quoted); i++ {
 		c := quoted[i]
 		if c == '"' {
@@ -134,8 +130,8 @@ func logged(quoted []byte) (string, bool) {
 	return "", false
 }
 
-// unescape returns the byte that an escape stands for, and how long the escape
-// is. A backslash that begins none stands for itself.
+// unescape returns the byte that an escape stands for, and the length of the escape. Any
+// other backslash stands for itself.
 func unescape(b []byte) (c byte, n int) {
 	if len(b) >= 2 && (b[1] == '"' || b[1] == '\\') {
 		return b[1], 2

@@ -5,15 +5,15 @@ import (
 	"strings"
 )
 
-// SplitSource splits SERVER:LOGFILE at the first colon that is not part of an
-// IPv6 address, which may stand in brackets: 10.0.0.1:log, ::1:log and
-// [::1]:log. It reports false if there is no such colon.
+// SplitSource splits SERVER:LOGFILE at the first colon that is not part of an IPv6 address,
+// which may be in brackets: 10.0.0.1:log, ::1:log and [::1]:log. It reports false if there
+// is no such colon.
 func SplitSource(s string) (server, file string, ok bool) {
 	if inside, found := strings.CutPrefix(s, "["); found {
 		server, file, ok = strings.Cut(inside, "]:")
 		return server, file, ok
 	}
-	// Of ::1:2:log the server is ::1:2, as much as can be an address.
+	// In ::1:2:log the server is ::1:2, the longest possible address.
 	for i := len(s) - 1; i > 0; i-- {
 		if s[i] != ':' {
 			continue

@@ -6,32 +6,31 @@ import (
 	"slices"
 )
 
-// maxSeen is how many of Pen's lines a window holds. They take some 300 bytes
-// each.
-const maxSeen = 1 << 20
+// maxLines bounds Pen's lines in a window. A line takes some 300 bytes.
+const maxLines = 1 << 20
 
-// A window holds the part of Pen's log that may matter for the web servers'
-// lines: those from twice the jitter before the latest of them to twice the
-// jitter after it, so that in either log a line may be late by the jitter.
+// A window is the part of Pen's log that the current lines of the web servers are compared
+// with: from twice the jitter before the latest of them to twice the jitter after it, so
+// that lines of either log may be late by the jitter.
 type window struct {
 	pen      *penLog
 	jitter   int64
-	most     int // lines held
-	latest   int64
-	newest   int64 // of Pen's lines
+	most     int   // lines
+	latest   int64 // time of the web servers' lines
+	newest   int64 // time of Pen's lines
 	ended    bool
-	narrowed bool  // there were more lines than it could hold
-	queue    []due // in the order of the log
+	narrowed bool     // there were too many lines for it
+	queue    []queued // in the order of the log
 	byKey    map[key][]seen
 }
 
-// due is a line that will be forgotten.
-type due struct {
+// A queued line is one in the order in which lines are forgotten.
+type queued struct {
 	key  key
 	time int64
 }
 
-// seen is a line in the list of its key, which is sorted by time.
+// A seen line is one in the list of its key, which is sorted by time.
 type seen struct {
 	time   int64
 	client string
@@ -39,12 +38,12 @@ type seen struct {
 
 func newWindow(pen *penLog, jitter int64) *window {
 	return &window{
-		pen: pen, jitter: jitter, most: maxSeen,
+		pen: pen, jitter: jitter, most: maxLines,
 		latest: math.MinInt64, newest: math.MinInt64, byKey: map[key][]seen{},
 	}
 }
 
-// moveTo has the window cover a time. It never moves back.
+// moveTo moves the window forward to a time. It never moves back.
 func (w *window) moveTo(t int64) error {
 	w.latest = max(w.latest, t)
 	for len(w.queue) > 0 && w.queue[0].time < w.latest-2*w.jitter {
@@ -53,7 +52,7 @@ func (w *window) moveTo(t int64) error {
 	for !w.ended && w.newest <= w.latest+2*w.jitter {
 		if len(w.queue) >= w.most {
 			w.narrowed = true
-			// A full window stays centred on the web servers' time.
+			// Keep a full window centered on the web servers' time.
 			if w.newest-w.latest >= w.latest-w.queue[0].time {
 				return nil
 			}
@@ -77,7 +76,7 @@ func (w *window) add(line penLine) {
 	if line.time < w.latest-2*w.jitter {
 		return
 	}
-	w.queue = append(w.queue, due{line.key, line.time})
+	w.queue = append(w.queue, queued{line.key, line.time})
 	list := w.byKey[line.key]
 	i := len(list)
 	for i > 0 && list[i-1].time > line.time {
@@ -97,8 +96,8 @@ func (w *window) forget() {
 	}
 }
 
-// find returns the client whose line is nearest to the time, the earlier one
-// of two that are equally near.
+// find returns the client of the line nearest to a time, the earlier one if two are equally
+// near.
 func (w *window) find(k key, t int64) (client string, ok bool) {
 	list := w.byKey[k]
 	after := first(list, t)
@@ -112,7 +111,7 @@ func (w *window) find(k key, t int64) (client string, ok bool) {
 	return list[best].client, true
 }
 
-// first is the place of the first line that is not before a time.
+// first is the index of the first line that is not before a time.
 func first(list []seen, t int64) int {
 	i, _ := slices.BinarySearchFunc(list, t, func(s seen, t int64) int { return int(max(-1, min(1, s.time-t))) })
 	return i
