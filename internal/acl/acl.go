@@ -11,6 +11,7 @@ package acl
 
 import (
 	"fmt"
+	"math/bits"
 	"net/netip"
 	"sync/atomic"
 )
@@ -96,9 +97,10 @@ func (ls *Lists) Permitting(some Set, addr netip.Addr) Set {
 		isKnown = true
 		return country
 	}
-	for n := range Count {
+	for left := some; left != 0; left &= left - 1 {
+		n := bits.TrailingZeros16(uint16(left))
 		l := ls.List[n]
-		if some&(1<<n) == 0 || len(l) == 0 {
+		if len(l) == 0 {
 			continue
 		}
 		first, permit := ls.ready(n).first(l, addr, lookup), !l[len(l)-1].Permit

@@ -17,16 +17,16 @@ func (d *Dispatcher) Admit(client netip.AddrPort, c Carrier) (*Flow, error) {
 	n := d.newcomer(client)
 	d.mu.Lock()
 	defer d.unlock()
-	denied, err := d.denies(n)
+	denied, err := d.denies(&n)
 	if err != nil {
 		d.refuse(n.at, Denied)
 		return nil, err
 	}
 	p, full := d.reserve(nil)
 	if full == nil {
-		return p.admit(n, denied, c)
+		return p.admit(&n, denied, c)
 	}
-	if why, refused := d.refuses(n, denied); refused {
+	if why, refused := d.refuses(&n, denied); refused {
 		d.refuse(n.at, why)
 		return nil, ErrLimited
 	}
@@ -43,11 +43,11 @@ func (f *Flow) Admit(client netip.AddrPort) error {
 	n := d.newcomer(client)
 	d.mu.Lock()
 	defer d.unlock()
-	denied, err := d.denies(n)
+	denied, err := d.denies(&n)
 	if err != nil {
 		return f.refused(d, Denied, err)
 	}
-	return f.identify(n, denied)
+	return f.identify(&n, denied)
 }
 
 // Move moves a flow whose client was admitted to another service, where its
@@ -56,14 +56,14 @@ func (f *Flow) Admit(client netip.AddrPort) error {
 // asking again; or an error as those of Admit. Then the old flow is still there.
 func (f *Flow) Move(to *Dispatcher, client netip.AddrPort, c Carrier) (moved *Flow, full <-chan struct{}, err error) {
 	n := to.newcomer(client)
-	moved, full, err = to.moveIn(f, n, c)
+	moved, full, err = to.moveIn(f, &n, c)
 	if moved != nil {
 		f.Done(NotEnded) // it goes on
 	}
 	return moved, full, err
 }
 
-func (d *Dispatcher) moveIn(from *Flow, n newcomer, c Carrier) (*Flow, <-chan struct{}, error) {
+func (d *Dispatcher) moveIn(from *Flow, n *newcomer, c Carrier) (*Flow, <-chan struct{}, error) {
 	d.mu.Lock()
 	defer d.unlock()
 	denied, err := d.denies(n)
@@ -99,7 +99,7 @@ func (d *Dispatcher) moveIn(from *Flow, n newcomer, c Carrier) (*Flow, <-chan st
 const leastUnidentified = 16
 
 // identify makes a reserved flow its client's.
-func (f *Flow) identify(n newcomer, denied bool) error {
+func (f *Flow) identify(n *newcomer, denied bool) error {
 	d := f.d
 	if d.unidentified[n.key] >= max(d.cfg.ConnMax/2, leastUnidentified) {
 		return f.refused(d, ClientConns, ErrLimited)
@@ -153,16 +153,16 @@ func (d *Dispatcher) newcomer(at netip.AddrPort) newcomer {
 }
 
 // isDenied reports whether the access list denies a client.
-func (d *Dispatcher) isDenied(n newcomer) bool {
+func (d *Dispatcher) isDenied(n *newcomer) bool {
 	if n.era != d.cfg.era { // the configuration has changed meanwhile
-		n.permits = d.cfg.permitting(n.at.Addr())
+		n.permits, n.era = d.cfg.permitting(n.at.Addr()), d.cfg.era
 	}
 	return n.permits&acl.SetOf(d.cfg.ClientACL) == 0
 }
 
 // denies reports whether the access list denies a client, and ErrDenied where
 // there is no abuse server for it either.
-func (d *Dispatcher) denies(n newcomer) (bool, error) {
+func (d *Dispatcher) denies(n *newcomer) (bool, error) {
 	if !d.isDenied(n) {
 		return false, nil
 	}
@@ -185,7 +185,7 @@ func (f *Flow) vacate() {
 
 // refuses reports whether limits refuse a client whether or not there is a place, and
 // why.
-func (d *Dispatcher) refuses(n newcomer, denied bool) (why Refusal, refused bool) {
+func (d *Dispatcher) refuses(n *newcomer, denied bool) (why Refusal, refused bool) {
 	if denied || d.pool.Abuse() != nil {
 		return 0, false
 	}
@@ -196,7 +196,7 @@ func (d *Dispatcher) refuses(n newcomer, denied bool) (why Refusal, refused bool
 // enter makes a flow its client's. What becomes of a client that the access list
 // permits is a ladder: it is admitted, perhaps after a delay, or it gets the abuse
 // server, or it is refused with ErrLimited.
-func (f *Flow) enter(n newcomer, denied bool) error {
+func (f *Flow) enter(n *newcomer, denied bool) error {
 	d := f.d
 	early, why, over := time.Duration(0), Refusal(0), false
 	if !denied {

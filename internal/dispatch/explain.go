@@ -68,7 +68,7 @@ func (d *Dispatcher) Explain(from netip.AddrPort) Explanation {
 	e.Age = now - e.Known.Last
 	d.mu.Lock() // not while the table's is held
 	defer d.unlock()
-	e.Denied = d.isDenied(n)
+	e.Denied = d.isDenied(&n)
 	diverted := e.Denied
 	if !e.Denied {
 		e.Hold, e.Limit, e.Over = d.overLimit(key, now)

@@ -168,19 +168,21 @@ func (f *Flow) Client() netip.AddrPort { return f.client.addrPort() }
 // left: the client must be given up. A route says in which order servers come; each
 // is offered once. A plane calls Failed before it calls Next again, and Wait before
 // it gives the client up.
-func (f *Flow) Next() (Target, bool) {
+func (f *Flow) Next() (t Target, ok bool) {
 	f.lock()
 	defer f.d.unlock()
-	return f.nextTarget(f.d.now())
+	ok = f.nextTarget(&t, f.d.now())
+	return t, ok
 }
 
 // nextTarget is Next with the lock held.
-func (f *Flow) nextTarget(now time.Duration) (Target, bool) {
+func (f *Flow) nextTarget(t *Target, now time.Duration) bool {
 	d := f.d
 	switch {
 	case f.phase == woken && f.server != nil:
 		f.enterPhase(offered)
-		return f.target(f.server), true
+		f.target(t, f.server)
+		return true
 	case f.phase == identifying || f.phase == reserved:
 		f.choose()
 	case f.phase == woken:
@@ -188,18 +190,18 @@ func (f *Flow) nextTarget(now time.Duration) (Target, bool) {
 	}
 	s := f.anotherAddress()
 	if s == nil && f.startDelay(now) {
-		return Target{}, false
+		return false
 	}
 	for s == nil {
 		switch f.stage {
 		case stageQueue, stageStubborn:
 			if f.enqueue(now) {
-				return Target{}, false
+				return false
 			}
 			f.stage++
 		case stageEnd:
 			d.counters.refused[f.why].Add(1)
-			return Target{}, false
+			return false
 		}
 		s = f.next(f, now)
 		if s != nil && !f.admitted(s, now) {
@@ -209,7 +211,8 @@ func (f *Flow) nextTarget(now time.Duration) (Target, bool) {
 	}
 	f.take(s, now)
 	f.enterPhase(offered)
-	return f.target(s), true
+	f.target(t, s)
+	return true
 }
 
 // lock takes the Dispatcher's lock. Where the configuration has changed since the access
@@ -401,7 +404,11 @@ func (f *Flow) Done(e Ending) {
 	d := f.d
 	t := f.carrier.Traffic()
 	d.mu.Lock()
-	key, served, table, s, now := f.key(), f.served, f.table, f.server, d.now()
+	served, table, s, now := f.served, f.table, f.server, d.now()
+	var key netip.Addr
+	if served {
+		key = f.key()
+	}
 	f.dequeue()
 	o, r := d.cfg.Observer, f.endRecord(e, t, now)
 	if s != nil {

@@ -106,6 +106,7 @@ func (f *Flow) refused(by *Dispatcher, why Refusal, err error) error {
 
 // tell tells of a server as soon as the lock is given back by unlock.
 func (d *Dispatcher) tell(s *pool.Server, how Change) {
-	o, t := d.cfg.Observer, d.target(s)
+	o, t := d.cfg.Observer, Target{}
+	d.target(&t, s)
 	d.woken = append(d.woken, func() { o.ServerChanged(t, how) })
 }

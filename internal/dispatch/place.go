@@ -3,6 +3,7 @@ package dispatch
 import (
 	"net/netip"
 	"sync/atomic"
+	"time"
 
 	"pen/internal/pool"
 )
@@ -163,7 +164,7 @@ func (p Place) Admit(client netip.AddrPort, c Carrier) (*Flow, error) {
 	n := p.d.newcomer(client)
 	p.d.mu.Lock()
 	defer p.d.unlock()
-	return p.judge(n, c)
+	return p.judge(&n, c)
 }
 
 // A Start is a connection whose client was admitted.
@@ -175,36 +176,36 @@ type Start struct {
 }
 
 // Begin is Admit, Dummy and Next at once, in a single hold of the lock.
-func (p Place) Begin(client netip.AddrPort, c Carrier) (Start, error) {
+func (p Place) Begin(client netip.AddrPort, c Carrier) (s Start, err error) {
 	n := p.d.newcomer(client)
 	p.d.mu.Lock()
 	defer p.d.unlock()
-	f, err := p.judge(n, c)
-	if err != nil {
-		return Start{}, err
+	f, err := p.judge(&n, c)
+	if err == nil {
+		f.start(&s, n.now)
 	}
-	return f.start(), nil
+	return s, err
 }
 
 // Begin is Dummy and Next at once, for a flow whose client was asked something first.
-func (f *Flow) Begin() Start {
+func (f *Flow) Begin() (s Start) {
 	f.lock()
 	defer f.d.unlock()
 	if f.phase == identifying {
 		f.choose()
 	}
-	return f.start()
-}
-
-func (f *Flow) start() Start {
-	s := Start{Flow: f, Dummy: f.phase == answering}
-	if !s.Dummy {
-		s.Target, s.Found = f.nextTarget(f.d.now())
-	}
+	f.start(&s, f.d.now())
 	return s
 }
 
-func (p Place) judge(n newcomer, c Carrier) (*Flow, error) {
+func (f *Flow) start(s *Start, now time.Duration) {
+	s.Flow, s.Dummy = f, f.phase == answering
+	if !s.Dummy {
+		s.Found = f.nextTarget(&s.Target, now)
+	}
+}
+
+func (p Place) judge(n *newcomer, c Carrier) (*Flow, error) {
 	denied, err := p.d.denies(n)
 	if err != nil {
 		p.giveBack()
@@ -214,7 +215,7 @@ func (p Place) judge(n newcomer, c Carrier) (*Flow, error) {
 	return p.admit(n, denied, c)
 }
 
-func (p Place) admit(n newcomer, denied bool, c Carrier) (*Flow, error) {
+func (p Place) admit(n *newcomer, denied bool, c Carrier) (*Flow, error) {
 	defer p.settle()
 	f := p.flow(c)
 	if err := f.enter(n, denied); err != nil {

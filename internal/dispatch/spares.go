@@ -32,7 +32,8 @@ func (d *Dispatcher) Spares(have []Target) (surplus []int, missing []Target) {
 		}
 		kept[s.Slot]++
 		n++
-		missing = append(missing, d.target(s))
+		missing = append(missing, Target{})
+		d.target(&missing[len(missing)-1], s)
 	}
 	return surplus, missing
 }

@@ -41,26 +41,25 @@ func (t Target) String() string {
 	return t.Addr.String()
 }
 
-// target is what Next returns of a server.
-func (f *Flow) target(s *pool.Server) Target {
-	t := f.d.target(s)
+// target fills in what Next returns of a server.
+func (f *Flow) target(t *Target, s *pool.Server) {
+	f.d.target(t, s)
 	t.Addr = f.addr(s)
 	if client := f.client.addr(); f.d.transparent() && client.IsValid() {
 		t.Source, t.Transparent = client, true
 	}
 	t.Tap = f.tap(s)
-	f.meterTarget(&t)
-	return t
+	f.meterTarget(t)
 }
 
 // Target is the server that was offered last, or which the flow uses.
-func (f *Flow) Target() Target {
+func (f *Flow) Target() (t Target) {
 	f.d.mu.Lock()
 	defer f.d.unlock()
-	if f.server == nil {
-		return Target{Slot: pool.None}
+	if t.Slot = pool.None; f.server != nil {
+		f.target(&t, f.server)
 	}
-	return f.target(f.server)
+	return t
 }
 
 // A Tap shows an [Observer] what is read for one flow. The nil Tap shows nothing.
@@ -104,10 +103,10 @@ func (t *Tap) Show(fromClient bool, chunk []byte) {
 // transparent reports whether servers are to see the client's address.
 func (d *Dispatcher) transparent() bool { return d.cfg.Transparent && !d.cfg.Source.IsValid() }
 
-// target is what a plane needs to know of a server, whoever the client is.
-func (d *Dispatcher) target(s *pool.Server) Target {
+// target fills in what a plane needs to know of a server, whoever the client is.
+func (d *Dispatcher) target(t *Target, s *pool.Server) {
 	cfg := d.cfg
-	return Target{
+	*t = Target{
 		Slot: s.Slot, Addr: s.Addr, Path: s.Path,
 		Timeout: cfg.ConnectTimeout, KeepAlive: cfg.KeepAlive, Source: cfg.Source,
 		EndWithClient: cfg.EndWithClient, EndWithServer: cfg.EndWithServer, Preamble: s.Preamble,
