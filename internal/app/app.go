@@ -247,18 +247,10 @@ func (a *App) Start() error {
 		return nil
 	})
 	if a.agents != nil {
-		a.begin(func() {
-			if err := a.checks.receiver.Serve(a.stopping, a.agents); err != nil {
-				a.opt.Log.Error("reports of agents", "error", err)
-			}
-		})
+		a.begin(func() { a.checks.receiver.Serve(a.stopping, a.agents) })
 	}
 	if a.control != nil {
-		a.begin(func() {
-			if err := a.control.Serve(a.stopping); err != nil {
-				a.opt.Log.Error("control socket", "error", err)
-			}
-		})
+		a.begin(func() { a.control.Serve(a.stopping) })
 	}
 	for _, cmd := range a.run {
 		reply, err := control.Run(a, cmd)

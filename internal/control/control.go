@@ -12,16 +12,15 @@ package control
 import (
 	"cmp"
 	"context"
-	"errors"
 	"log/slog"
 	"net"
 	"net/netip"
 	"slices"
 	"sync"
-	"time"
 
 	"pen/internal/config"
 	"pen/internal/engine"
+	"pen/internal/sock"
 )
 
 // maxSessions bounds the connections; another one ends the oldest.
@@ -58,38 +57,19 @@ func New(ln net.Listener, e engine.Engine, o Options) *Server {
 
 // Serve answers until ctx is done. When it returns, every connection is closed
 // and nothing is running any more. It blocks.
-func (s *Server) Serve(ctx context.Context) error {
+func (s *Server) Serve(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer s.wg.Wait()
 	defer cancel()
 	s.wg.Go(func() {
 		<-ctx.Done()
-		s.ln.Close()
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		for _, c := range s.sessions {
 			c.Close()
 		}
 	})
-	pause := 5 * time.Millisecond
-	for ctx.Err() == nil {
-		c, err := s.ln.Accept()
-		switch {
-		case err == nil:
-			pause = 5 * time.Millisecond
-			s.begin(ctx, c)
-		case errors.Is(err, net.ErrClosed):
-			return nil
-		default:
-			s.opt.Log.Warn("can't accept a control connection", "error", err)
-			select {
-			case <-time.After(pause):
-				pause = min(2*pause, time.Second)
-			case <-ctx.Done():
-			}
-		}
-	}
-	return nil
+	sock.Accept(ctx, s.ln, func(c net.Conn) { s.begin(ctx, c) }, func(err error) { s.opt.Log.Warn("can't accept a control connection", "error", err) })
 }
 
 // begin serves a client, unless it is denied: then it is closed in silence.

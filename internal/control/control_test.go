@@ -138,13 +138,14 @@ func serve(t *testing.T, ln net.Listener, e *fake, o Options) *Server {
 	}
 	s := New(ln, e, o)
 	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error)
-	go func() { ended <- s.Serve(ctx) }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.Serve(ctx)
+	}()
 	t.Cleanup(func() {
 		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
+		<-ended
 	})
 	return s
 }

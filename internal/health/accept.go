@@ -15,38 +15,17 @@ import (
 // Serve accepts connections of agents until ctx is done, and closes the listener. When it
 // returns, every connection is closed and all its goroutines have ended. It blocks, and
 // must be called only once.
-func (r *Receiver) Serve(ctx context.Context, ln net.Listener) error {
+func (r *Receiver) Serve(ctx context.Context, ln net.Listener) {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer cancel()
-	running.Go(func() {
-		<-ctx.Done()
-		ln.Close()
-	})
 	running.Go(func() { r.watch(ctx) })
-	const shortest, longest = 5 * time.Millisecond, time.Second
-	pause := shortest
-	for ctx.Err() == nil {
-		c, err := ln.Accept()
-		switch {
-		case err == nil:
-			pause = shortest
-			if p := r.admit(c); p != nil {
-				running.Go(func() { r.serve(ctx, p, c) })
-			}
-		case errors.Is(err, net.ErrClosed):
-			return nil
-		default:
-			r.opt.Log.Warn("can't accept a connection of a server's agent", "error", err)
-			select {
-			case <-time.After(pause):
-				pause = min(2*pause, longest)
-			case <-ctx.Done():
-			}
+	sock.Accept(ctx, ln, func(c net.Conn) {
+		if p := r.admit(c); p != nil {
+			running.Go(func() { r.serve(ctx, p, c) })
 		}
-	}
-	return nil
+	}, func(err error) { r.opt.Log.Warn("can't accept a connection of a server's agent", "error", err) })
 }
 
 // admit returns the server that a connection comes from. It closes the connection and
