@@ -3,8 +3,8 @@ package app
 import (
 	"time"
 
-	"pen/internal/build"
 	"pen/internal/names"
+	"pen/internal/sock"
 )
 
 // interfaceTurn is how often the addresses of this machine are looked at: one
@@ -14,13 +14,13 @@ const interfaceTurn = 5 * time.Second
 // follow applies the configuration in force again when names have got other
 // addresses, or this machine has, until the App is stopped.
 func (a *App) follow() {
-	interfaces := build.LocalAddrs()
+	interfaces := sock.LocalAddrs()
 	for {
 		select {
 		case <-a.stopping.Done():
 			return
 		case <-time.After(interfaceTurn):
-			now := build.LocalAddrs()
+			now := sock.LocalAddrs()
 			if now.Equal(interfaces) {
 				continue
 			}

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"pen/internal/build"
 	"pen/internal/config"
+	"pen/internal/sock"
 	"pen/internal/testenv"
 )
 
@@ -22,9 +22,9 @@ func configured(t *testing.T, lines ...string) config.Config {
 
 // Pen is none of its own servers: one client would take all descriptors, for ever.
 func TestOwnListenersAreNoServers(t *testing.T) {
-	sock := filepath.Join(t.TempDir(), "sock")
+	path := filepath.Join(t.TempDir(), "sock")
 	local := "127.0.0.1"
-	for a := range build.LocalAddrs() {
+	for a := range sock.LocalAddrs() {
 		if a.Is4() && !a.IsLoopback() {
 			local = a.String()
 		}
@@ -49,8 +49,8 @@ func TestOwnListenersAreNoServers(t *testing.T) {
 		{"listen 9000;server 0 address 192.0.2.1;emergency 127.0.0.1:9000", "emergency server: 127.0.0.1:9000 is where"},
 		{"listen 9000;server 0 address 192.0.2.1;abuse 127.0.0.1:9000", "abuse server: 127.0.0.1:9000 is where"},
 		{"udp;listen 9000;server 0 address 127.0.0.1", itself},
-		{"listen " + sock + ";server 0 address " + sock, itself},
-		{"listen " + sock + ";server 0 address " + filepath.Dir(sock) + "/./sock", itself},
+		{"listen " + path + ";server 0 address " + path, itself},
+		{"listen " + path + ";server 0 address " + filepath.Dir(path) + "/./sock", itself},
 		// Not the same protocol.
 		{"listen 9000;server 0 address 192.0.2.1;service u;service u udp;service u listen 9001;service u server 0 address 127.0.0.1 port 9000", ""},
 		// Another service may be a server, unless it leads back.
@@ -59,7 +59,7 @@ func TestOwnListenersAreNoServers(t *testing.T) {
 		{"listen 9000;route default b;service b;service b server 0 address 127.0.0.1 port 9000", "which leads back here"},
 		// Who connects to these comes from here.
 		{"listen 9000;server 0 address 127.0.0.1 port 9009;agent_listen 127.0.0.1:9009", "Pen's own agent_listen socket"},
-		{"listen 9000;server 0 address " + sock + ";control " + sock, "Pen's own control socket"},
+		{"listen 9000;server 0 address " + path + ";control " + path, "Pen's own control socket"},
 	} {
 		err := checkErr(configured(t, strings.Split(tt.lines, ";")...))
 		switch {

@@ -16,7 +16,8 @@ import (
 
 // A Claim is an address that a configuration binds.
 type Claim struct {
-	Who     string // wants it
+	Service string // wants it; "" is Pen itself
+	Who     string // in words
 	Text    string // as it was written
 	Network string // "tcp", "udp" or "unix"
 	Host    string // or the path of a Unix socket
@@ -60,13 +61,13 @@ func Conflicts(cfg config.Config) error {
 // Claims are the addresses that a configuration binds, and what is wrong with
 // others.
 func Claims(cfg config.Config) (claims []Claim, errs []error) {
-	add := func(who, network, text string) {
+	add := func(service, who, network, text string) {
 		kind, address, err := sock.Split(text)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", who, err))
 			return
 		}
-		c := Claim{Who: who, Text: text, Network: network}
+		c := Claim{Service: service, Who: who, Text: text, Network: network}
 		if kind == "unix" {
 			c.Network, c.Host = kind, filepath.Clean(address)
 		} else {
@@ -82,14 +83,14 @@ func Claims(cfg config.Config) (claims []Claim, errs []error) {
 			network = "udp"
 		}
 		for _, addr := range s.Listeners() {
-			add(config.Describe(s.Name), network, addr)
+			add(s.Name, config.Describe(s.Name), network, addr)
 		}
 	}
 	if cfg.Control != "" && opensControl(cfg) {
-		add("control", "tcp", sock.OnLoopback(cfg.Control))
+		add("", "control", "tcp", sock.OnLoopback(cfg.Control))
 	}
 	if cfg.AgentListen != "" {
-		add("agent_listen", "tcp", sock.OnLoopback(cfg.AgentListen))
+		add("", "agent_listen", "tcp", sock.OnLoopback(cfg.AgentListen))
 	}
 	return claims, errs
 }

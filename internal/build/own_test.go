@@ -34,15 +34,6 @@ func TestNamesCloseNoCircle(t *testing.T) {
 	}
 }
 
-func TestAddrs(t *testing.T) {
-	s := Addrs{netip.MustParseAddr("192.0.2.1"): true}
-	for addr, want := range map[string]bool{"192.0.2.1": true, "192.0.2.2": false, "127.9.9.9": true, "::1": true, "0.0.0.0": true} {
-		if s.has(netip.MustParseAddr(addr)) != want {
-			t.Errorf("%s: %v", addr, !want)
-		}
-	}
-}
-
 func answersOf(t *testing.T, of serverNames, addrs map[string]string) map[names.Query]answer {
 	t.Helper()
 	out := map[names.Query]answer{}

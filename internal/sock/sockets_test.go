@@ -187,3 +187,12 @@ func TestListenWaits(t *testing.T) {
 		t.Errorf("an address that stays in use: %v", err)
 	}
 }
+
+func TestAddrs(t *testing.T) {
+	s := Addrs{netip.MustParseAddr("192.0.2.1"): true}
+	for addr, want := range map[string]bool{"192.0.2.1": true, "192.0.2.2": false, "127.9.9.9": true, "::1": true, "0.0.0.0": true} {
+		if s.Has(netip.MustParseAddr(addr)) != want {
+			t.Errorf("%s: %v", addr, !want)
+		}
+	}
+}

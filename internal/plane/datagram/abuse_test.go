@@ -99,8 +99,8 @@ func TestOwnAddressIsNoClient(t *testing.T) {
 			}
 		})
 	}
-	if listeners.has(netip.MustParseAddrPort("192.0.2.1:53")) || len(listeners.ports) != 0 {
-		t.Errorf("left: %v", listeners.ports)
+	if listeners.has(netip.MustParseAddrPort("192.0.2.1:53")) || len(listeners.at) != 0 {
+		t.Errorf("left: %v", listeners.at)
 	}
 }
 

@@ -97,13 +97,13 @@ func New(ln *sock.Listener, log *slog.Logger) (*Plane, error) {
 		flows: newTable(), suspects: map[serverKey]*suspect{}, empty: make(chan struct{}),
 	}
 	p.ends.Store(&edge.Ends{Datagrams: &edge.Datagrams{Responses: -1}})
-	listeners.add(ln.Addr())
+	listeners.count(ln.Addr(), 1)
 	return p, nil
 }
 
 // Close implements [plane.Plane].
 func (p *Plane) Close() error {
-	listeners.remove(p.ln.Addr())
+	listeners.count(p.ln.Addr(), -1)
 	return errors.Join(p.socket.close(), p.ln.Release())
 }
 

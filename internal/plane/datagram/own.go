@@ -3,9 +3,10 @@ package datagram
 import (
 	"net"
 	"net/netip"
-	"slices"
 	"sync"
 	"time"
+
+	"pen/internal/sock"
 )
 
 // listeners are the UDP addresses that this process listens on. A datagram that
@@ -19,40 +20,30 @@ const addressesFor = time.Second
 // An own is addresses of ours. It is safe for concurrent use.
 type own struct {
 	mu     sync.Mutex // guards all below
-	ports  map[uint16][]netip.Addr
-	local  []net.Addr // of this machine
+	at     map[netip.AddrPort]int
+	local  sock.Addrs // of this machine
 	readAt time.Time
 }
 
-func (o *own) add(a net.Addr) {
-	u, ok := a.(*net.UDPAddr)
-	if !ok {
+// count adds n to how many listeners there are at an address.
+func (o *own) count(a net.Addr, n int) {
+	at := sock.AddrPort(a)
+	if !at.IsValid() {
 		return
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.ports == nil {
-		o.ports = map[uint16][]netip.Addr{}
+	if o.at == nil {
+		o.at = map[netip.AddrPort]int{}
 	}
-	at := u.AddrPort()
-	o.ports[at.Port()] = append(o.ports[at.Port()], at.Addr().Unmap())
+	at = bare(at)
+	if o.at[at] += n; o.at[at] == 0 {
+		delete(o.at, at)
+	}
 }
 
-func (o *own) remove(a net.Addr) {
-	u, ok := a.(*net.UDPAddr)
-	if !ok {
-		return
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	at := u.AddrPort()
-	all := o.ports[at.Port()]
-	if i := slices.Index(all, at.Addr().Unmap()); i >= 0 {
-		all = slices.Delete(all, i, i+1)
-	}
-	if o.ports[at.Port()] = all; len(all) == 0 {
-		delete(o.ports, at.Port())
-	}
+func bare(a netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
 }
 
 // has reports whether an address is one that we listen on.
@@ -62,27 +53,15 @@ func (o *own) has(from netip.AddrPort) bool {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	addr := from.Addr().Unmap().WithZone("")
-	return slices.ContainsFunc(o.ports[from.Port()], func(a netip.Addr) bool {
-		return a.WithZone("") == addr || a.IsUnspecified() && o.isLocal(addr)
-	})
-}
-
-// isLocal reports whether an address is this machine's.
-func (o *own) isLocal(addr netip.Addr) bool {
-	if addr.IsLoopback() {
+	from = bare(from)
+	if o.at[from] > 0 {
 		return true
 	}
-	if now := time.Now(); now.Sub(o.readAt) > addressesFor {
-		o.local, _ = net.InterfaceAddrs()
-		o.readAt = now
+	if o.at[netip.AddrPortFrom(netip.IPv4Unspecified(), from.Port())]+o.at[netip.AddrPortFrom(netip.IPv6Unspecified(), from.Port())] == 0 {
+		return false
 	}
-	return slices.ContainsFunc(o.local, func(a net.Addr) bool {
-		n, ok := a.(*net.IPNet)
-		if !ok {
-			return false
-		}
-		own, ok := netip.AddrFromSlice(n.IP)
-		return ok && own.Unmap() == addr
-	})
+	if now := time.Now(); now.Sub(o.readAt) > addressesFor {
+		o.local, o.readAt = sock.LocalAddrs(), now
+	}
+	return o.local.Has(from.Addr())
 }
