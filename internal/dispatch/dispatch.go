@@ -1,9 +1,3 @@
-// Package dispatch is Pen's policy in one place: it admits a client, offers it
-// servers in the right order, and records what happened.
-//
-// Data planes ask it and move the bytes; they see nothing of the client table,
-// the servers and the access lists behind it. Nothing here blocks, so an event
-// loop may call it as well as a goroutine.
 package dispatch
 
 import (
