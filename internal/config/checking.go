@@ -76,7 +76,7 @@ func checking() []Verb {
 			See: "check outlier",
 		},
 		{
-			Name: "on_down", Long: "on-down", Level: Operate, does: plain(either("keep", "close"), func(s *Service) *bool { return &s.CloseDown }),
+			Name: "on_down", Long: "on-down", Level: Operate, does: plain(oneOf([]string{"keep", "close"}, []bool{false, true}), func(s *Service) *bool { return &s.CloseDown }),
 			Help: "what becomes of the connections of a server that checks find down", Example: "on_down close", See: "check",
 		},
 	}

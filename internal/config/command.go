@@ -81,10 +81,8 @@ func parseWords(words []string) (Command, error) {
 	if len(words) == 0 {
 		return Command{}, nil
 	}
-	if words[0] == "service" {
-		if cmd, ok, err := inService(words[1:]); ok {
-			return cmd, err
-		}
+	if v := find(words[0]); v != nil && v.Scope == OfServices && len(words) > 2 {
+		return inService(words[1], words[2:])
 	}
 	cmd := Command{No: words[0] == "no" && len(words) > 1}
 	if cmd.No {

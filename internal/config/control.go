@@ -45,16 +45,7 @@ func (g Global) ControlDefault() Level {
 
 // controlling are the verbs of who may use the control socket.
 func controlling() []Verb {
-	level := kind[Level]{
-		args:  "view|operate|admin",
-		parse: func(_, text string) (Level, error) { return parseLevel(text) },
-		write: func(l Level) string {
-			if l == 0 {
-				return ""
-			}
-			return l.String()
-		},
-	}
+	level := oneOf([]string{"view", "operate", "admin"}, []Level{View, Operate, Admin})
 	return []Verb{
 		{
 			Name: "control", Short: "C", Long: "control", Negatable: true, Level: Local, When: AtStart, none: "(null)",

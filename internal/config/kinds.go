@@ -14,9 +14,10 @@ import (
 // does is what a verb does to a Config, and to the service that the command is
 // for. The service is nil for a verb that is about all of Pen.
 type does struct {
-	Scope Scope  // what it is about
-	takes string // its arguments, if they follow from the kind of its value
-	flag  bool   // its value is on or off, and by itself it is on
+	Scope  Scope  // what it is about
+	Bounds string // which values it may have, if Args does not say
+	takes  string // its arguments, if they follow from the kind of its value
+	flag   bool   // its value is on or off, and by itself it is on
 	// set applies a setting, or checks the arguments of an action or question.
 	set func(c *Config, s *Service, no bool, args []string) error
 	// try returns the error of set at less cost; nil is set itself.
@@ -75,7 +76,7 @@ func plain[T subject, V any](k kind[V], field func(*T) *V) does {
 		}
 		return err
 	}, func(v *T) []string { return words(k.write(*field(v))) })
-	d.takes, d.flag = "["+k.args+"]", k.flag
+	d.Bounds, d.takes, d.flag = k.bounds, "["+k.args+"]", k.flag
 	return d
 }
 
@@ -89,9 +90,10 @@ func words(text string) []string {
 
 // A kind is how values of a type are written.
 type kind[V any] struct {
-	args string // what stands for one in a manual
-	noun string // what errors call one, for a setting
-	flag bool
+	args   string // what stands for one in a manual
+	bounds string // which values there are, if that is not said by args
+	noun   string // what errors call one, for a setting
+	flag   bool
 	// parse understands one, which errors call what.
 	parse func(what, text string) (V, error)
 	// write is the reverse; the value that means nothing is "".
@@ -122,8 +124,12 @@ func flag() kind[bool] {
 
 // period is a time of at least so much.
 func period(least time.Duration) kind[time.Duration] {
+	bounds := ""
+	if least > 0 {
+		bounds = "at least " + duration.Format(least)
+	}
 	return kind[time.Duration]{
-		args: "TIME",
+		args: "TIME", bounds: bounds,
 		parse: func(_, text string) (time.Duration, error) {
 			d, err := ParseDuration(text)
 			if err == nil && d < least {
@@ -137,8 +143,12 @@ func period(least time.Duration) kind[time.Duration] {
 
 // number is a whole number within bounds.
 func number(least, most int) kind[int] {
+	bounds := fmt.Sprintf("%d to %d", least, most)
+	if most == maxInt {
+		bounds = fmt.Sprintf("%d or more", least)
+	}
 	return kind[int]{
-		args: "N", noun: "number",
+		args: "N", bounds: bounds, noun: "number",
 		parse: func(what, text string) (int, error) { return parseInt(what, text, least, most) },
 		write: strconv.Itoa,
 	}
@@ -185,45 +195,32 @@ func address() kind[string] {
 	return k
 }
 
-// choice is one of some words. The one that unset names stands for an empty
-// value.
-func choice(unset string, known ...string) kind[string] {
-	k := word(strings.Join(known, "|"))
-	k.parse = func(_, text string) (string, error) {
-		if !slices.Contains(known, text) {
-			return "", noneOf(text, known...)
-		}
-		if text == unset {
-			return "", nil
-		}
-		return text, nil
+// oneOf is one of some words, each of which stands for a value.
+func oneOf[V comparable](known []string, values []V) kind[V] {
+	return kind[V]{
+		args: strings.Join(known, "|"),
+		parse: func(_, text string) (V, error) {
+			if i := slices.Index(known, text); i >= 0 {
+				return values[i], nil
+			}
+			return *new(V), noneOf(text, known...)
+		},
+		write: func(v V) string {
+			if i := slices.Index(values, v); i >= 0 {
+				return known[i]
+			}
+			return ""
+		},
 	}
-	k.write = func(s string) string {
-		if s == "" {
-			return unset
-		}
-		return s
-	}
-	return k
 }
 
-// either is one of two words, the first of which is false.
-func either(no, yes string) kind[bool] {
-	return kind[bool]{
-		args: no + "|" + yes,
-		parse: func(_, text string) (bool, error) {
-			if text != no && text != yes {
-				return false, noneOf(text, no, yes)
-			}
-			return text == yes, nil
-		},
-		write: func(v bool) string {
-			if v {
-				return yes
-			}
-			return no
-		},
+// choice is one of some words. The one that unset names stands for an empty value.
+func choice(unset string, known ...string) kind[string] {
+	values := slices.Clone(known)
+	if i := slices.Index(known, unset); i >= 0 {
+		values[i] = ""
 	}
+	return oneOf(known, values)
 }
 
 // wordList is a list, kept as a text, of words that check accepts.

@@ -34,7 +34,7 @@ func listening() []Verb {
 		},
 		{
 			Name: "protocol", Long: "protocol", Level: Admin, When: BeforeUse, saved: notSaved,
-			does: plain(either("tcp", "udp"), func(s *Service) *bool { return &s.UDP }),
+			does: plain(oneOf([]string{"tcp", "udp"}, []bool{false, true}), func(s *Service) *bool { return &s.UDP }),
 			Help: "balance connections (tcp) or datagrams (udp)", Example: "protocol udp", See: "udp",
 		},
 		{
@@ -166,24 +166,17 @@ func isName(s string) bool {
 	})
 }
 
-// inService reads "NAME COMMAND..." after the word service, a command to one
-// service. It reports false where there is a name only.
-func inService(words []string) (Command, bool, error) {
-	if len(words) < 2 {
-		return Command{}, false, nil
-	}
-	cmd, err := parseWords(words[1:])
+// inService understands the words of a command to one service.
+func inService(name string, words []string) (Command, error) {
+	cmd, err := parseWords(words)
 	switch {
 	case err != nil:
-	case cmd.Verb == nil:
+		return Command{}, err
 	case cmd.Verb.Scope == OfServices:
-		err = errors.New("service: a service has no services of its own")
+		return Command{}, errors.New("service: a service has no services of its own")
 	case cmd.Verb.Scope == OfPen:
-		err = fmt.Errorf("service %s: %s is for all of Pen: say it without service %s", words[0], cmd.Verb.Name, words[0])
+		return Command{}, fmt.Errorf("service %s: %s is for all of Pen: say it without service %s", name, cmd.Verb.Name, name)
 	}
-	if err != nil {
-		return Command{}, true, err
-	}
-	cmd.Service = words[0]
-	return cmd, true, nil
+	cmd.Service = name
+	return cmd, nil
 }

@@ -52,6 +52,7 @@ func entry(v config.Verb) string {
 			fmt.Fprintf(&b, "- %s: %s\n", what, text)
 		}
 	}
+	row("Value", v.Bounds)
 	row("Default", code(v.Default()))
 	row("Of", v.Scope.String())
 	if v.Kind == config.Setting && !v.Unused {
