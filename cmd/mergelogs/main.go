@@ -1,6 +1,5 @@
-// Mergelogs makes one log of the logs of web servers behind Pen, and puts the
-// real clients into it, from Pen's log of requests (pen -l FILE;
-// specification, section 22).
+// Mergelogs merges the logs of web servers behind Pen into one, with the real clients from
+// Pen's request log (pen -l FILE; specification, section 22).
 //
 //	mergelogs -p PENLOG [OPTION]... SERVER:LOGFILE...
 package main
@@ -118,12 +117,12 @@ func merge(o options, stdout, stderr io.Writer) error {
 		}
 	}
 	report, err := weblog.Merge(stdout, pen, o.penlog, sources, join)
-	say(stderr, report, o.debug > 0)
+	complain(stderr, report, o.debug > 0)
 	return err
 }
 
-// say tells what did not go as expected.
-func say(stderr io.Writer, r weblog.Report, all bool) {
+// complain prints what did not go as expected.
+func complain(stderr io.Writer, r weblog.Report, all bool) {
 	for _, d := range r.Dropped {
 		fmt.Fprintf(stderr, "mergelogs: %s: lines dropped since they are no log lines: %d, the first is line %d\n", d.Name, d.Lines, d.First)
 	}

@@ -1,21 +1,15 @@
-// Pen is a load balancer for TCP: it spreads clients over servers, remembers
-// which server each client used, and goes around servers that are dead.
+// Pen is a load balancer for TCP and UDP: it distributes clients over servers, remembers
+// which server each client used, and routes around failed servers.
 //
 //	pen [OPTION]... [HOST:]PORT SERVER[:PORT[:MAX[:HARD[:WEIGHT[:PRIO]]]]]...
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
-	"os/signal"
 	"runtime"
-	"runtime/debug"
 	"strings"
-	"syscall"
-	"time"
 
 	"pen/internal/app"
 	"pen/internal/config"
@@ -25,10 +19,7 @@ import (
 // version is set by the Makefile.
 var version = "unknown"
 
-// endTime leaves room in the 100 ms in which TERM ends Pen.
-const endTime = 60 * time.Millisecond
-
-// misuse is the exit code for a command line that is wrong.
+// misuse is the exit code for a wrong command line.
 const misuse = 2
 
 func main() { os.Exit(run(os.Args[1:])) }
@@ -74,8 +65,8 @@ func run(args []string) int {
 	return background(inv)
 }
 
-// background starts Pen a second time, without a terminal, and ends here when
-// that one listens or has failed.
+// background starts Pen again, without a terminal, and returns when that process listens or
+// has failed.
 func background(inv config.Invocation) int {
 	launch, isParent, err := process.Background()
 	if err != nil {
@@ -89,7 +80,7 @@ func background(inv config.Invocation) int {
 	return serve(inv, logger, launch.Ready)
 }
 
-// fail prints an error, which may be several lines.
+// fail prints an error, which may have several lines.
 func fail(err error) int {
 	for line := range strings.Lines(err.Error()) {
 		fmt.Fprintln(os.Stderr, "pen:", strings.TrimSuffix(line, "\n"))
@@ -97,74 +88,6 @@ func fail(err error) int {
 	return 1
 }
 
-// fatal is fail, or the end by SIGABRT that abort_on_error asks for: with a
-// core, where the system writes them.
-func fatal(err error, cfg config.Config) int {
-	code := fail(err)
-	if cfg.AbortOnErr {
-		debug.SetTraceback("crash")
-		syscall.Kill(os.Getpid(), syscall.SIGABRT)
-		select {} // until it is delivered
-	}
-	return code
-}
-
-// open opens a file that the command line names. At the start it may also be a
-// pipe, such as the <(...) of a shell; see [app.Open] for later.
+// open opens a file that the command line names. At the start this may be a pipe, such as
+// <(...) in a shell; later see [app.Open].
 func open(name string) (io.ReadCloser, error) { return os.Open(name) }
-
-// serve runs Pen until a signal or the exit command ends it.
-func serve(inv config.Invocation, logger *process.Logger, ready func() error) int {
-	signal.Ignore(syscall.SIGPIPE)
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	defer stop()
-	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR1)
-
-	loops := runtime.GOMAXPROCS(0)
-	memory := process.OwnMemory()
-	defer memory.Close()
-	if memory != nil && os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memory.Limit / 4 * 3) // the rest is the kernel's, for sockets
-	}
-	a, err := app.New(inv, app.Options{
-		Memory: memory, Context: ctx, Log: logger.Logger, Report: logger.Report, SetDebug: setDebug(logger.Level), Output: os.Stdout, EndTime: endTime,
-		Loops: loops, OnLoops: func() { runtime.GOMAXPROCS(loops + 1) }, // see loop.New
-	})
-	if ctx.Err() != nil && err != nil {
-		return 0 // a signal has ended the wait for something
-	}
-	if err != nil {
-		return fatal(err, inv.Config)
-	}
-	if err = process.Confine(inv.Config.Chroot, inv.Config.User, inv.Config.AnyTransparent()); err == nil {
-		err = a.Start()
-	}
-	if err == nil {
-		err = ready()
-	}
-	if err != nil {
-		a.Stop(0)
-		if ctx.Err() != nil {
-			return 0
-		}
-		return fatal(err, inv.Config)
-	}
-	wait(ctx, a, signals, logger.Logger)
-	if err := a.Stop(0); err != nil {
-		logger.Error("stopping", "error", err)
-		return 1
-	}
-	return 0
-}
-
-// setDebug returns how the -d option and the debug command change the log.
-func setDebug(level *slog.LevelVar) func(int) {
-	return func(n int) {
-		if n > 0 {
-			level.Set(slog.LevelDebug)
-		} else {
-			level.Set(slog.LevelInfo)
-		}
-	}
-}

@@ -11,9 +11,8 @@ import (
 	"pen/internal/app"
 )
 
-// wait carries out what signals ask for until ctx is done or the exit command
-// was given. What they ask for may take its time, on a disk or in DNS, and is
-// done beside: it does not delay the end.
+// wait handles signals until ctx is done or the exit command is given. A reload may take
+// long, on a disk or in DNS; it runs in a goroutine of its own and does not delay the end.
 func wait(ctx context.Context, a *app.App, signals <-chan os.Signal, log *slog.Logger) {
 	go func() { // ends with the process
 		for s := range signals {

@@ -3,11 +3,11 @@
 //
 //	penctl HOST:PORT|/PATH COMMAND...
 //
-// Where a control port wants a token (control_token), PENCTL_TOKEN_FILE names a
-// file with one; the first line counts that is not empty and no comment.
+// If the control port requires a token (control_token), PENCTL_TOKEN_FILE names a file that
+// contains it: the first line that is neither empty nor a comment.
 //
-// It exits 0 when there was a reply, even an empty one or one that complains;
-// 1, with the reason on standard error, when Pen could not be asked.
+// It exits 0 when there was a reply, even an empty one or an error message; 1, with the
+// reason on standard error, when Pen could not be reached.
 package main
 
 import (
@@ -23,13 +23,13 @@ import (
 
 const (
 	usage = "usage: penctl host:port command"
-	// tokenVariable names a file rather than a token, so that no secret stands
-	// in scripts or in lists of processes.
+	// tokenVariable names a file rather than a token, so that no secret is in scripts or
+	// in lists of processes.
 	tokenVariable = "PENCTL_TOKEN_FILE"
 
 	commandMax  = 1023 // bytes of a command with its newline
 	connectTime = 10 * time.Second
-	silence     = 60 * time.Second // how long the reply may pause
+	silence     = 60 * time.Second // the longest pause in the reply
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -84,8 +84,8 @@ func readToken(name string) (string, error) {
 	return "", fmt.Errorf("%s: there is no token in %s", tokenVariable, name)
 }
 
-// split tells a path of a Unix socket from a host and its port, which the last
-// colon parts; square brackets around the host are optional.
+// split parses the path of a Unix socket, or a host and a port separated by the last colon;
+// square brackets around the host are optional.
 func split(s string) (network, address string, err error) {
 	if strings.Contains(s, "/") {
 		return "unix", s, nil
@@ -101,8 +101,8 @@ func split(s string) (network, address string, err error) {
 	return "tcp", net.JoinHostPort(host, s[colon+1:]), nil
 }
 
-// exchange sends the command and copies the reply until Pen closes. The
-// sending side stays open: to Pen the end of it would be the client's end.
+// exchange sends the command and copies the reply until Pen closes the connection. It does
+// not close its sending side before: Pen would take the client for gone.
 func exchange(conn net.Conn, command string, reply io.Writer) error {
 	var n int64
 	conn.SetWriteDeadline(time.Now().Add(silence))
@@ -110,8 +110,8 @@ func exchange(conn net.Conn, command string, reply io.Writer) error {
 	if err == nil {
 		n, err = io.Copy(reply, patientReader{conn})
 	}
-	// Pen closes at once on a client whose address may not ask. Whether that
-	// reads as an end or as a reset is chance; either way the reply is empty.
+	// Pen closes the connection of a client whose address has no permission. That may read
+	// as an end or as a reset; either way the reply is empty.
 	if n == 0 && (errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)) {
 		return nil
 	}
@@ -124,7 +124,7 @@ func exchange(conn net.Conn, command string, reply io.Writer) error {
 	return nil
 }
 
-// A patientReader gives up when nothing came for a while.
+// A patientReader fails when nothing arrives for the time of silence.
 type patientReader struct{ conn net.Conn }
 
 func (r patientReader) Read(b []byte) (int, error) {

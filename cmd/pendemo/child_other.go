@@ -4,5 +4,5 @@ package main
 
 import "syscall"
 
-// childAttr keeps Ctrl-C from the children, which we end in order.
+// childAttr keeps Ctrl-C from the children, which pendemo stops in order.
 func childAttr() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }

@@ -14,12 +14,12 @@ import (
 )
 
 const (
-	answerLimit = 20 * time.Second // for Pen to begin
-	endLimit    = 5 * time.Second  // for a child to end by itself
+	answerLimit = 20 * time.Second // for Pen to start
+	endLimit    = 5 * time.Second  // for a child to exit on TERM
 )
 
-// A family is the processes that were started, in that order. Who starts them
-// must keep its thread, since the children are ended with it.
+// A family is the started processes, in order. The goroutine that starts them must keep its
+// thread: the children die with it.
 type family struct{ children []*child }
 
 type child struct {
@@ -35,7 +35,7 @@ func (f *family) start(cmd *exec.Cmd) (*child, error) {
 	c := &child{cmd: cmd, ended: make(chan struct{})}
 	f.children = append(f.children, c)
 	go func() {
-		cmd.Wait() // what came of it is in ProcessState
+		cmd.Wait() // the result is in ProcessState
 		close(c.ended)
 	}()
 	return c, nil
@@ -66,7 +66,7 @@ func (f *family) startPen(program string, args []string, out *os.File) (*child, 
 	return f.start(cmd)
 }
 
-// end ends all children, the last one first, and waits for them.
+// end stops all children, the last one first, and waits for them.
 func (f *family) end() {
 	for i := len(f.children) - 1; i >= 0; i-- {
 		c := f.children[i]
@@ -102,7 +102,7 @@ func firstAnswer(ctx context.Context, listen string, pen *child) (pid string, er
 	}
 }
 
-// get fetches a page in a connection of its own.
+// get fetches a page over a new connection.
 func get(ctx context.Context, url string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerLimit)
 	defer cancel()

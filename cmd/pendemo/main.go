@@ -1,5 +1,5 @@
-// Pendemo shows Pen at work on one machine: it starts three small web servers
-// and a Pen in front of them, says what to try, and ends them all on Ctrl-C.
+// Pendemo shows Pen on one machine: it starts three small web servers and a Pen in front of
+// them, prints what to try, and stops them all on Ctrl-C.
 //
 //	pendemo [-pen bin/pen] [-listen HOST:PORT] [-servers HOST:PORT,...]
 package main
@@ -43,29 +43,29 @@ func main() {
 	}
 }
 
-// run shows Pen until ctx is done or Pen ends by itself. When it returns, all
-// that it started has ended.
+// run runs the demonstration until ctx is done or Pen exits by itself. When it returns, all
+// processes that it started have ended.
 func run(ctx context.Context, o options, out *os.File) error {
 	dir, err := os.MkdirTemp("", "pendemo-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	runtime.LockOSThread() // the children live as long as the thread that starts them
+	runtime.LockOSThread() // the children die with the thread that starts them
 	defer runtime.UnlockOSThread()
 	var all family
 	defer all.end()
 
-	ln, err := take(o.listen, "-listen")
+	ln, err := listenOn(o.listen, "-listen")
 	if err != nil {
 		return err
 	}
-	ln.Close() // it was free; Pen takes it itself
+	ln.Close() // the address is free; Pen will listen there
 	listen := ln.Addr().String()
 	control := filepath.Join(dir, "pen.ctl")
 	args := []string{"-f", "-C", control, listen}
 	for i, address := range o.servers {
-		ln, err := take(address, "-servers")
+		ln, err := listenOn(address, "-servers")
 		if err != nil {
 			return err
 		}
@@ -97,8 +97,8 @@ func run(ctx context.Context, o options, out *os.File) error {
 	}
 }
 
-// take listens on the address, or says in one line why that cannot be.
-func take(address, option string) (*net.TCPListener, error) {
+// listenOn listens on an address. Its error says which option to change.
+func listenOn(address, option string) (*net.TCPListener, error) {
 	at, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", option, err)
@@ -110,8 +110,8 @@ func take(address, option string) (*net.TCPListener, error) {
 	return ln, nil
 }
 
-// invite says what to try next; pid is that of the server that the client
-// 127.0.0.1 was given.
+// invite prints what to try next; pid is the process of the server to which the client
+// 127.0.0.1 was sent.
 func invite(out io.Writer, pen, listen, control, pid string) {
 	penctl := filepath.Join(filepath.Dir(pen), "penctl")
 	fmt.Fprintf(out, `

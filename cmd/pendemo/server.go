@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// serverEnv holds the name of the web server that this process is to be.
+// serverEnv is the variable with the name of the web server that this process must run.
 const serverEnv = "PENDEMO_SERVER"
 
-// listenerFD is the descriptor on which a web server is started: the first
-// after the standard three.
+// listenerFD is the descriptor of a web server's listener: the first after the standard
+// three.
 const listenerFD = 3
 
-// serve answers every request with one line, until a signal ends the process.
+// serve replies to every request with one line, until a signal ends the process.
 func serve(name string) int {
 	ln, err := net.FileListener(os.NewFile(listenerFD, "listener"))
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"os"
 )
 
-// maxLine is the size of a datagram; a longer line becomes several.
+// maxLine is the size of a datagram; a longer line is sent in several.
 const maxLine = 1023
 
 func main() {
@@ -43,8 +43,8 @@ func run(args []string, in io.Reader) error {
 	return send(in, c)
 }
 
-// send sends lines until the input ends. That penlogd is not there is no
-// error: the web server must not stop for its log.
+// send sends lines until the input ends. It ignores errors of sending, as when penlogd is
+// down: the web server must not stop because of its log.
 func send(in io.Reader, out io.Writer) error {
 	r := bufio.NewReaderSize(in, maxLine)
 	for {

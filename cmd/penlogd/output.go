@@ -8,26 +8,26 @@ import (
 )
 
 const (
-	flushTime    = time.Second      // how long a line may wait in the buffer
-	flushSize    = 64 << 10         // bytes that wait at most
-	complainTime = 10 * time.Second // how often a log that can't be written is reported, at most
+	flushTime    = time.Second      // how long a line may stay in the buffer
+	flushSize    = 64 << 10         // bytes in the buffer at which it is written
+	complainTime = 10 * time.Second // between two reports of a log that can't be written
 )
 
-// An output writes lines to a file or to standard output. No line waits longer
-// than flushTime, whether or not others follow it. A full disk costs the lines
-// that were to be written meanwhile and no others.
+// An output writes lines to a file or to standard output. No line stays in the buffer for
+// longer than flushTime. A full disk costs only the lines that could not be written
+// meanwhile.
 type output struct {
 	w        io.WriteCloser
 	log      *slog.Logger
-	buf      []byte // whole lines
-	lines    int    // in buf
-	since    time.Time
+	buf      []byte    // whole lines
+	lines    int       // in buf
+	since    time.Time // when the first line in buf came
 	cut      bool      // the last line in the file lacks its end
-	lost     int       // lines since the last one that was written
+	lost     int       // lines since the last successful write
 	reported time.Time // when the loss was last reported
 }
 
-// openFile opens the file to append to; the empty name is standard output.
+// openFile opens a file to append to; the empty name is standard output.
 func openFile(name string) (io.WriteCloser, error) {
 	if name == "" {
 		return os.Stdout, nil
@@ -35,7 +35,7 @@ func openFile(name string) (io.WriteCloser, error) {
 	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o640)
 }
 
-// line adds a line. It is written when it is due.
+// line adds a line to the buffer.
 func (o *output) line(text string, now time.Time) {
 	if o.lines == 0 {
 		o.since = now
@@ -47,19 +47,19 @@ func (o *output) line(text string, now time.Time) {
 	}
 }
 
-// flushDue writes the lines if the first of them has waited for flushTime.
+// flushDue writes the buffer if its first line is there for flushTime.
 func (o *output) flushDue(now time.Time) {
 	if o.lines > 0 && now.Sub(o.since) >= flushTime {
 		o.flush(now)
 	}
 }
 
-// flush writes the lines that wait, or loses them.
+// flush writes the buffer, or loses its lines.
 func (o *output) flush(now time.Time) error {
 	if o.lines == 0 {
 		return nil
 	}
-	if o.cut { // what could be written of a lost line becomes a line of its own
+	if o.cut { // what was written of a lost line becomes a line of its own
 		o.buf = append([]byte{'\n'}, o.buf...)
 	}
 	n, err := o.w.Write(o.buf)
@@ -80,7 +80,7 @@ func (o *output) flush(now time.Time) error {
 	return err
 }
 
-// reopen goes on with another file, or with the old one if that can't be opened.
+// reopen continues in a newly opened file, or in the old one if that can't be opened.
 func (o *output) reopen(name string, now time.Time) {
 	next, err := openFile(name)
 	if err != nil {
@@ -91,7 +91,7 @@ func (o *output) reopen(name string, now time.Time) {
 	o.w, o.cut = next, false
 }
 
-// close writes the lines that wait and closes the file.
+// close writes the buffer and closes the file.
 func (o *output) close(now time.Time) error {
 	err := o.flush(now)
 	if o.w != os.Stdout {

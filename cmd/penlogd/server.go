@@ -16,7 +16,7 @@ import (
 
 const maxDatagram = 64 << 10
 
-// A server takes datagrams and writes lines.
+// A server receives datagrams and writes lines.
 type server struct {
 	conn net.PacketConn
 	out  *output
@@ -30,7 +30,7 @@ func newServer(conn net.PacketConn, out *output, o options, log *slog.Logger) *s
 	return &server{conn: conn, out: out, opt: o, ring: accesslog.NewRing(o.size), log: log}
 }
 
-// serve runs until a signal other than HUP arrives; HUP opens the file anew.
+// serve runs until a signal other than HUP arrives; HUP reopens the file.
 func (s *server) serve(signals <-chan os.Signal) error {
 	defer func() { s.out.close(time.Now()) }()
 	wake := make(chan os.Signal, 4)
@@ -53,7 +53,7 @@ func (s *server) serve(signals <-chan os.Signal) error {
 	for {
 		select {
 		case sig := <-wake:
-			s.sayBad()
+			s.reportBad()
 			if sig != syscall.SIGHUP {
 				return s.out.flush(time.Now())
 			}
@@ -75,7 +75,7 @@ func (s *server) serve(signals <-chan os.Signal) error {
 	}
 }
 
-// datagram takes the lines of one datagram.
+// datagram processes the lines of one datagram.
 func (s *server) datagram(from net.Addr, b []byte) {
 	var addr netip.Addr
 	if udp, ok := from.(*net.UDPAddr); ok {
@@ -110,14 +110,14 @@ var (
 	errStranger  = errors.New("its sender is no balancer of --pen")
 )
 
-// drop counts a line that is dropped.
+// drop counts a dropped line.
 func (s *server) drop(line string, why error) {
 	s.bad++
 	s.log.Debug("dropped", "line", fmt.Sprintf("%.80q", line), "reason", why)
 }
 
-// sayBad logs how many lines were dropped since it last did.
-func (s *server) sayBad() {
+// reportBad logs how many lines were dropped since the last report.
+func (s *server) reportBad() {
 	if s.bad > 0 {
 		s.log.Warn("lines dropped that are no log lines, or of no balancer", "lines", s.bad)
 		s.bad = 0

@@ -12,7 +12,7 @@ import (
 	"pen/internal/process"
 )
 
-// load reads the cache file; the first time there is none.
+// load reads the cache file, which may be missing, as the first time.
 func load(cache *hostnames.Cache, name string, stderr io.Writer) error {
 	if name == "" {
 		return nil

@@ -1,5 +1,5 @@
-// Webresolve puts host names in the place of the addresses at the beginning of
-// log lines, those of web servers or of Pen.
+// Webresolve replaces the addresses at the beginning of log lines, of web servers or of Pen,
+// by host names.
 //
 //	webresolve [OPTION]... [FILE]...
 package main
@@ -88,8 +88,8 @@ func parse(args []string) (options, error) {
 	return o, nil
 }
 
-// resolve opens all files before it writes anything. What was learned is saved
-// even if the output fails.
+// resolve opens all files before it writes anything. It saves the cache even if the output
+// fails.
 func resolve(o options, stdin io.Reader, stdout, stderr io.Writer) error {
 	lookup, err := hostnames.DNS(o.server)
 	if err != nil {
