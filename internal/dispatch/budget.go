@@ -2,28 +2,26 @@ package dispatch
 
 import "sync"
 
-// A Budget is what the flows of several services take of together: the
-// descriptors of the process. The nil Budget has no end. It is safe for
-// concurrent use.
+// A Budget counts what all services share: the descriptors of the process. The nil Budget
+// is unlimited. It is safe for concurrent use.
 type Budget struct {
-	whole *Budget // what this one is a share of, or nil
+	whole *Budget // this one is a share of it, or nil
 
 	mu   sync.Mutex // guards all below; taken before that of the whole
 	left int
-	all  int           // when nothing is taken
-	held bool          // nothing is to be taken
+	all  int           // what is left when nothing is taken
+	held bool          // nothing may be taken
 	full chan struct{} // closed and dropped when something is given back
 }
 
 // NewBudget returns a budget of n.
 func NewBudget(n int) *Budget { return &Budget{left: n, all: n} }
 
-// Share returns a budget that is no more than n of b, and what is taken of it is
-// taken of b: it bounds what some of those may take who share b.
+// Share returns a budget of at most n of b: what is taken from it is taken from b as well.
 func (b *Budget) Share(n int) *Budget { return &Budget{whole: b, left: n} }
 
-// take takes n. Where so many are not left it takes nothing, and returns a channel
-// that is closed when it is worth asking again.
+// take takes n. If fewer are left it takes nothing and returns a channel that is closed
+// when it is worth asking again.
 func (b *Budget) take(n int) (full <-chan struct{}) {
 	if b == nil {
 		return nil
@@ -51,7 +49,7 @@ func (b *Budget) give(n int) {
 	b.wake()
 }
 
-// wake has those ask again who found too little. Called with mu held.
+// wake closes the channel of those that found too little. mu is held.
 func (b *Budget) wake() {
 	if b.full != nil {
 		close(b.full)
@@ -59,8 +57,7 @@ func (b *Budget) wake() {
 	}
 }
 
-// Hold has nothing more taken, or lets it be taken again, as where another lack
-// than that of descriptors keeps connections out.
+// Hold stops or resumes taking, for lacks other than that of descriptors.
 func (b *Budget) Hold(on bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -70,8 +67,8 @@ func (b *Budget) Hold(on bool) {
 	}
 }
 
-// room returns nil if there are n left, and otherwise a channel that is closed
-// when it is worth asking again.
+// room returns nil if n are left, or else a channel that is closed when it is worth asking
+// again.
 func (b *Budget) room(n int) <-chan struct{} {
 	if b == nil {
 		return nil
@@ -84,7 +81,7 @@ func (b *Budget) room(n int) <-chan struct{} {
 	return b.changed()
 }
 
-// isWanted reports whether somebody waits for a part of the whole.
+// isWanted reports whether anything waits for a part of the whole.
 func (b *Budget) isWanted() bool {
 	if b == nil {
 		return false
@@ -104,9 +101,9 @@ func (b *Budget) changed() <-chan struct{} {
 	return b.full
 }
 
-// borrow takes n of the whole where so many are left, and so many quarters of all
-// beside them, which are for flows. Nobody is said to wait where it reports false. ample says that
-// there are so many that some of what is borrowed may be kept for later.
+// borrow takes n of the whole if so many are left, beside so many quarters of all, which
+// are kept for flows. If it reports false, that does not count as waiting. ample says that
+// the budget is large enough to keep what is borrowed for later.
 func (b *Budget) borrow(n, quarters int) (ok, ample bool) {
 	if b == nil {
 		return true, true
@@ -123,7 +120,7 @@ func (b *Budget) borrow(n, quarters int) (ok, ample bool) {
 	return true, b.all >= ampleBudget
 }
 
-// giveBack returns what was borrowed.
+// giveBack returns what borrow took.
 func (b *Budget) giveBack(n int) {
 	if b != nil && b.whole != nil {
 		b = b.whole
@@ -131,27 +128,22 @@ func (b *Budget) giveBack(n int) {
 	b.give(n)
 }
 
-// ampleBudget is from which budget on a few descriptors do not matter.
+// ampleBudget is the budget above which a few descriptors do not matter.
 const ampleBudget = 4096
 
-// Borrow takes n descriptors of the budget that all services have, for what is not
-// a flow's. It reports false where there are not so many. It does not block.
+// Borrow takes n descriptors of the budget of all services, for what no flow owns. It
+// reports false if fewer are left. It does not block.
 func (d *Dispatcher) Borrow(n int) bool {
 	ok, _ := d.budget().borrow(n, 0)
 	return ok
 }
 
-// BorrowSpare takes n descriptors of the budget that all services have, for what
-// a plane needs beside its flows, such as pipes. It reports false where those that
-// are left are for flows. Where ample is false it is given back as soon as it is
-// not needed. It does not block.
+// BorrowSpare takes n descriptors of the budget of all services for what a plane can do
+// without, such as pipes. It reports false if what is left is for flows. If ample is false
+// they must be given back as soon as they are not needed. It does not block.
 func (d *Dispatcher) BorrowSpare(n int) (ok, ample bool) { return d.budget().borrow(n, 1) }
 
-// GiveBack returns n descriptors that were borrowed.
+// GiveBack returns n descriptors of Borrow or BorrowSpare.
 func (d *Dispatcher) GiveBack(n int) { d.budget().giveBack(n) }
 
-func (d *Dispatcher) budget() *Budget {
-	d.mu.Lock()
-	defer d.unlock()
-	return d.cfg.Budget
-}
+func (d *Dispatcher) budget() *Budget { return d.rules.Load().Budget }

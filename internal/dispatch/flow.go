@@ -46,7 +46,7 @@ type Flow struct {
 	movedAt time.Duration // when Sweep last saw that bytes had moved
 	moved   uint32        // and how many these were, modulo 2^32
 
-	tally     int32   // number of its client's, or 0
+	usage     int32   // number of its client's in limiter.clients, or 0
 	era       uint32  // Config.era of permits
 	ruled     uint32  // revision of the servers at the last Rule
 	permits   acl.Set // access lists that permit its client

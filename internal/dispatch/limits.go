@@ -6,14 +6,13 @@ import (
 	"time"
 )
 
-// ErrLimited says that a client is over one of the Limits and that there is no
-// abuse server for it: its connection is to be ended with a reset, or what it
-// sent dropped.
+// ErrLimited says that a client is over one of the Limits and that there is no abuse
+// server for it. The plane must reset its connection, or drop its datagram.
 var ErrLimited = errors.New("over a limit")
 
 // Limits keep one client, or all together, from using more than they should.
-// 0 is no limit. Clients of Unix sockets have no address: what is said of one
-// client does not hold for them.
+// 0 is no limit. Limits of one client do not apply to clients of Unix sockets, which
+// have no address.
 //
 // What becomes of a client over a limit is a ladder. One that is only too early
 // for a rate is held until it conforms, for Delay at most. Any other one gets
@@ -24,25 +23,25 @@ type Limits struct {
 	ClientRate  float64 // new flows of one client a second; as many may come at once, one at least
 	Conns       int     // live flows of the service
 	Rate        float64 // new flows of the service a second; as many may come at once, one at least
-	ServerRate  float64 // new flows a second of each server, which is passed over as if it were full
+	ServerRate  float64 // new flows a second of each server, above which it counts as full
 	// Bandwidth and ConnBandwidth are bytes a second, both ways together, of the
 	// service and of each flow; see [Meter.Charge]. They hold for flows that come
 	// to a server when there is one of them.
 	Bandwidth, ConnBandwidth int64
-	// Delay is how long a client may be held that comes too early.
+	// Delay is how long a client that comes too early may be made to wait.
 	Delay time.Duration
 }
 
-// byClient reports whether clients are told apart.
+// byClient reports whether each client has limits.
 func (l Limits) byClient() bool { return l.ClientConns > 0 || l.ClientRate > 0 }
 
-// maxDelayed bounds the flows that are delayed because they came too early.
+// maxDelayed bounds the flows that wait because they came too early.
 const maxDelayed = 1024
 
-// A limiter is what limits are measured with. Guarded by the Dispatcher's lock.
+// A limiter counts what limits compare. The Dispatcher's lock guards it.
 type limiter struct {
-	clients tallies
-	conns   int    // flows that count
+	clients usages
+	conns   int    // flows of permitted clients
 	rate    gcra   // of the service
 	servers []gcra // by slot
 	delayed waitList
@@ -53,7 +52,7 @@ type limiter struct {
 // arrival time of the next event. The zero one has seen no event.
 type gcra time.Duration
 
-// wait is how long from now on an event must wait to conform.
+// wait is how long an event must wait from now on to conform.
 func (g gcra) wait(tolerance, now time.Duration) time.Duration {
 	return max(0, time.Duration(g)-tolerance-now)
 }
@@ -63,11 +62,11 @@ func (g *gcra) arrive(interval, at time.Duration) {
 	*g = gcra(max(time.Duration(*g), at) + interval)
 }
 
-// longest bounds what follows from a rate close to 0.
+// longest bounds the intervals of rates close to 0.
 const longest = 365 * 24 * time.Hour
 
-// pace returns the algorithm's two parameters for a rate of events a second, as
-// many of which may come at once, one at least.
+// pace returns GCRA's interval and tolerance for a rate a second. The burst is one
+// second's events, at least one.
 func pace(rate float64) (interval, tolerance time.Duration) {
 	interval = time.Duration(min(float64(time.Second)/rate, float64(longest)))
 	return interval, max(0, time.Second-interval)
@@ -111,11 +110,10 @@ func (d *Dispatcher) mayDelay(early time.Duration) bool {
 	return early > 0 && early <= d.cfg.Limits.Delay && d.limits.delayed.n < maxDelayed
 }
 
-// overLimit reports whether a new flow of a client would be over a limit, and
-// over which. wait is how long it would have to wait to conform; 0 if that is
-// not a question of time.
+// overLimit reports whether a new flow of a client would be over a limit, and over which.
+// wait is how long it must wait to conform, or 0 if waiting does not help.
 func (d *Dispatcher) overLimit(client netip.Addr, now time.Duration) (wait time.Duration, why Refusal, over bool) {
-	lim, known := &d.cfg.Limits, tally{}
+	lim, known := &d.cfg.Limits, usage{}
 	if lim.byClient() && client.IsValid() {
 		known = d.limits.clients.of(client)
 	}
@@ -132,38 +130,39 @@ func (d *Dispatcher) overLimit(client netip.Addr, now time.Duration) (wait time.
 	return all, RateLimit, all > 0
 }
 
-// countFlow counts a flow that was admitted, under every limit, for the moment
-// at which it may go on.
+// countFlow counts an admitted flow under every limit, as of the moment at which it may
+// go on.
 func (d *Dispatcher) countFlow(f *Flow, now time.Duration) {
 	lim, at := &d.cfg.Limits, now+f.mustWait()
 	d.limits.conns++
 	d.limits.rate.count(lim.Rate, at)
 	d.limits.clients.prune(now)
 	if key := f.key(); lim.byClient() && key.IsValid() {
-		f.tally = d.limits.clients.take(key)
-		d.limits.clients.all[f.tally].rate.count(lim.ClientRate, at)
+		f.usage = d.limits.clients.count(key)
+		d.limits.clients.all[f.usage].rate.count(lim.ClientRate, at)
 	}
 }
 
-// uncountFlow takes a flow out of what limits count.
+// uncountFlow undoes the parts of countFlow that count live flows.
 func (d *Dispatcher) uncountFlow(f *Flow) {
 	if f.judgement != permitted {
 		return
 	}
 	d.limits.conns--
-	if f.tally != 0 {
-		d.limits.clients.release(f.tally)
-		f.tally = 0
+	if f.usage != 0 {
+		d.limits.clients.uncount(f.usage)
+		f.usage = 0
 	}
 }
 
-// setLimits makes limits and prefixes effective for flows that live already.
+// setLimits applies limits and prefixes to live flows. If clients are told apart in
+// another way than before, it costs O(flows) in one hold of the lock.
 func (d *Dispatcher) setLimits(cfg *Config) {
 	same := cfg.Prefix4 == d.cfg.Prefix4 && cfg.Prefix6 == d.cfg.Prefix6
 	if same && cfg.Limits.byClient() == d.cfg.Limits.byClient() {
 		return
 	}
-	d.limits.clients = tallies{}
+	d.limits.clients = usages{}
 	clear(d.unidentified)
 	for f := range d.flows.live {
 		addr := f.client.addr()
@@ -173,9 +172,9 @@ func (d *Dispatcher) setLimits(cfg *Config) {
 			d.woken = append(d.woken, func() { table.End(was, 0, 0) })
 			f.table = nil
 		}
-		f.tally = 0
+		f.usage = 0
 		if cfg.Limits.byClient() && f.judgement == permitted && key.IsValid() {
-			f.tally = d.limits.clients.take(key)
+			f.usage = d.limits.clients.count(key)
 		}
 		if f.phase == identifying {
 			d.unidentified.add(key)
@@ -183,8 +182,8 @@ func (d *Dispatcher) setLimits(cfg *Config) {
 	}
 }
 
-// overRate reports whether a server has got as many flows as it may for now.
-// The emergency and the abuse server have no such limit.
+// overRate reports whether a server has got as many flows as ServerRate allows for now.
+// Emergency and abuse servers have no such limit.
 func (d *Dispatcher) overRate(slot int, now time.Duration) bool {
 	return slot >= 0 && slot < len(d.limits.servers) && d.limits.servers[slot].early(d.cfg.Limits.ServerRate, now) > 0
 }

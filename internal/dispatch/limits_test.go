@@ -298,19 +298,19 @@ func TestPrefix(t *testing.T) {
 // Against a map that forgets nothing.
 func TestTallies(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var ts tallies
+		var ts usages
 		live := map[int][]int32{}
 		now := time.Duration(0)
 		for range rapid.IntRange(1, 200).Draw(t, "steps") {
 			c := rapid.IntRange(1, 8).Draw(t, "client")
 			switch rapid.IntRange(0, 2).Draw(t, "do") {
 			case 0:
-				i := ts.take(from(c).Addr())
+				i := ts.count(from(c).Addr())
 				ts.all[i].rate = gcra(now + 3)
 				live[c] = append(live[c], i)
 			case 1:
 				if n := len(live[c]); n > 0 {
-					ts.release(live[c][n-1])
+					ts.uncount(live[c][n-1])
 					live[c] = live[c][:n-1]
 				}
 			case 2:
@@ -338,12 +338,12 @@ func TestTallies(t *testing.T) {
 }
 
 func TestTalliesAreBounded(t *testing.T) {
-	var ts tallies
+	var ts usages
 	for i := range 2 * maxIdle {
-		n := ts.take(from(i).Addr())
+		n := ts.count(from(i).Addr())
 		ts.all[n].rate = gcra(time.Hour)
 		ts.prune(0)
-		ts.release(n)
+		ts.uncount(n)
 	}
 	if ts.idle != maxIdle || len(ts.all) > maxIdle+2 {
 		t.Errorf("%d idle of %d", ts.idle, len(ts.all))

@@ -7,20 +7,20 @@ import (
 )
 
 const (
-	// returnTime is for how long a moved flow's client is expected at the server
-	// that it was moved for.
+	// returnTime is how long the client of a moved flow is expected at the server that
+	// the flow was moved for.
 	returnTime = 5 * time.Second
-	// maxLooks bounds the flows for which a better server is looked for at a time.
+	// maxLooks bounds the searches for a better server in one sweep.
 	maxLooks = 256
 )
 
-// A move is a flow that was ended so that its client goes to another server.
+// A move is a flow that was ended so that its client goes to another server, by slot.
 type move struct {
 	slot int
 	at   time.Duration
 }
 
-// A rebalancing is what one sweep does about flows that belong elsewhere.
+// A rebalancing is the part of a sweep that moves flows that belong elsewhere.
 type rebalancing struct {
 	moves    int           // flows that may still be moved
 	leveler  *pool.Leveler // where the algorithm goes by counts
@@ -28,8 +28,8 @@ type rebalancing struct {
 	arriving map[int]int // by slot: flows that are on their way
 }
 
-// planMoves says how many flows may be moved now: as many as Rebalance allows
-// for the time since the last sweep, at most those of a second.
+// planMoves computes how many flows may be moved now: as many as Rebalance allows for the
+// time since the last sweep, or for one second if that is less.
 func (s *sweep) planMoves() {
 	d := s.d
 	if d.cfg.Rebalance == 0 {
@@ -57,8 +57,8 @@ func (s *sweep) planMoves() {
 
 func (s *sweep) arrivingAt(slot int) int { return s.arriving[slot] }
 
-// belongsElsewhere reports whether a new client like this one would go to
-// another server, which takes it, and notes that it goes there.
+// belongsElsewhere reports whether a new client like this one would go to another server
+// that takes it, and counts it there.
 func (s *sweep) belongsElsewhere(f *Flow) bool {
 	if f.server.Slot == pool.AbuseSlot || f.phase == leaving {
 		return false
@@ -76,8 +76,8 @@ func (s *sweep) belongsElsewhere(f *Flow) bool {
 	return true
 }
 
-// elsewhere returns the server that a new client like this one would go to, or nil
-// where it would come back.
+// elsewhere returns the server that a new client like this one would go to, or nil if it
+// would come back.
 func (s *sweep) elsewhere(f *Flow) *pool.Server {
 	p, slot := s.d.pool, f.server.Slot
 	takes := func(t *pool.Server) bool {

@@ -2,16 +2,15 @@ package dispatch
 
 import "pen/internal/pool"
 
-// Spares says which connections a plane is to keep ready, for clients that are
-// still to come: Config.Idlers of them, to the available servers in turn. have
-// are the targets of those that are kept or being made. It returns the indices
-// of those that are of no use any more, and the targets of those that are
-// missing.
+// Spares returns which connections to servers must be made, and which closed, so that
+// Config.Idlers of them are ready for clients to come, to the available servers in turn.
+// have are the targets of those that exist or are being made. surplus are the indices of
+// those that are of no use any more, missing the targets of those to be made.
 //
-// A kept connection is nobody's: it is not counted as its server's and does not
-// touch the client table, but with the counted ones it stays within the
-// server's max. There are none where servers are to see each client's address, nor
-// for servers with a Preamble: those that get no header or handshake soon hang up.
+// A spare connection does not count as its server's and does not touch the client table,
+// but together with the counted ones it stays within the server's Max. There are none
+// where servers must see each client's address, nor for servers with a Preamble, which
+// hang up on connections without one.
 func (d *Dispatcher) Spares(have []Target) (surplus []int, missing []Target) {
 	d.mu.Lock()
 	defer d.unlock()
@@ -38,13 +37,13 @@ func (d *Dispatcher) Spares(have []Target) (surplus []int, missing []Target) {
 	return surplus, missing
 }
 
-// spareOf reports whether a kept connection may still be used by a client.
+// spareOf reports whether a client may still use a spare connection.
 func (d *Dispatcher) spareOf(t Target, kept []int) bool {
 	s := d.pool.At(t.Slot)
 	return s != nil && s.Addr == t.Addr && s.Path == t.Path && d.cfg.Source == t.Source && d.takesSpare(s, kept[t.Slot])
 }
 
-// nextSpare is the server whose turn it is, or nil where none takes another.
+// nextSpare is the server whose turn it is, or nil if none takes another one.
 func (d *Dispatcher) nextSpare(kept []int) *pool.Server {
 	now := d.now()
 	for range d.pool.Len() {
@@ -64,8 +63,8 @@ func (d *Dispatcher) nextSpare(kept []int) *pool.Server {
 	return nil
 }
 
-// takesSpare reports whether new clients may go to a server, and one more
-// connection beside the kept ones.
+// takesSpare reports whether a server takes new clients, and one more connection beside
+// the kept ones.
 func (d *Dispatcher) takesSpare(s *pool.Server, kept int) bool {
 	if d.cfg.Dummy || d.transparent() || s.Preamble != nil || d.pool.HalfOpen(s) || d.pool.Admit(s, false, d.now()) != pool.Admitted {
 		return false // a server that failed is tried by a client, and by one only
@@ -73,9 +72,9 @@ func (d *Dispatcher) takesSpare(s *pool.Server, kept int) bool {
 	return s.Max == 0 || s.Conns()+kept < s.Max
 }
 
-// SpareFailed says that the connect to a target of Spares failed: the server is
-// blacklisted, unless err wraps ErrLocal or the slot has another server by now.
-// It reports whether it was not blacklisted before, for the log.
+// SpareFailed records that the connect to a target of Spares failed. It ejects the server,
+// as [Flow.Failed] does, unless err wraps ErrLocal or the slot has another server by now.
+// It reports whether the server is newly ejected, for the log.
 func (d *Dispatcher) SpareFailed(t Target, err error) (blacklisted bool) {
 	d.mu.Lock()
 	defer d.unlock()
@@ -91,7 +90,7 @@ func (d *Dispatcher) SpareFailed(t Target, err error) (blacklisted bool) {
 	return d.pool.Fail(s, d.now())
 }
 
-// SetSpares says how many connections a plane keeps ready now.
+// SetSpares sets what ReadySpares returns.
 func (d *Dispatcher) SetSpares(n int) { d.ready.Store(int64(n)) }
 
 // ReadySpares is how many connections are kept ready.
