@@ -7,32 +7,27 @@
 //
 // # The phases of a flow
 //
-// A plane moves a flow from phase to phase by the calls that are shown; Tick and the
-// release of a server's place end waits. Done ends it from any phase.
+// A flow is in one phase. Calls of its plane move it, but for the end of a wait and for
+// leaving:
 //
-//	            Place.Open              Flow.Admit, Move
-//	Reserve ---------------> reserved -------------------> identifying
-//	   |                                                    |      |
-//	   |  Place.Admit                                       |      |
-//	   +----------------> choosing <------------------------+      +---> answering
-//	   |                  |   ^  ^ \              Next, Dummy        Dummy, where
-//	   +--> answering     |   |  |  \                                Config.Dummy is set
-//	                      |   |  |   \ Next: too early for a rate, or all servers are full
-//	            Next: a   |   |  |    v
-//	            server    |   |  |   delayed, queued
-//	                      |   |  |    |
-//	                      |   |  |    | wakeUp: the time is over, or a place is free
-//	                      |   |  |    v
-//	                      |   |  +-- woken      Next, without a place
-//	                      |   |       |
-//	                      v   |       |         Next, with a place
-//	                     offered <----+
-//	                      |   ^
-//	            Up, Ready |   | Failed, Lost, Leave: back to choosing
-//	                      v   |
-//	                      up -+
-//	                      |
-//	                      +--> leaving          Sweep: its client belongs elsewhere
+//	phase         moved by                                              to
+//	------------  ----------------------------------------------------  -----------
+//	(a Place)     Place.Open                                            reserved
+//	              Admit                                                 choosing, or answering where Config.Dummy is set
+//	reserved      Flow.Admit, Move: the client is known                 identifying
+//	identifying   Next, Dummy: the client has said what it wants        choosing, or answering
+//	choosing      Next: a server takes it                               offered
+//	              Next: it came too early for a rate                    delayed
+//	              Next: all servers that it may use are full            queued
+//	delayed       Tick: it has waited for long enough                   woken
+//	queued        a place at a server is free, and kept for it          woken
+//	              Tick: Config.QueueTime is over                        woken
+//	woken         Next                                                  offered with a place, else as choosing
+//	offered       Up, Ready                                             up
+//	              Failed                                                choosing
+//	up            Failed, Lost, Leave                                   choosing
+//	              Sweep: its client belongs to another server           leaving
+//	any           Done                                                  free
 //
 // A flow that was never up counts as pending while it is choosing, woken or offered.
 // What few flows have is allocated when they need it: a wait when one has to wait, a
