@@ -95,10 +95,11 @@ type App struct {
 	cfg      atomic.Pointer[inForce]       // stored within change
 	requests atomic.Pointer[accesslog.Log] // nil: requests are not logged; stored within change
 	ending   ending
-	changes  changes
+	changes  changes // Start has the first turn
 
 	// All below is used within change only, but for New.
 	countries *geoip.DB                              // nil where none is wanted
+	first     *draft                                 // what New has made, until Start has it run
 	services  map[string]*service                    // replaced, never changed
 	built     int                                    // policies, so far
 	missing   map[serverAt]string                    // servers whose addresses are not known, and why
@@ -106,8 +107,7 @@ type App struct {
 	obsolete  bool                                   // it was said that a protocol is
 	tables    map[string]*client.Table               // client tables that services share
 	control   *control.Server
-	agents    net.Listener // for the reports of agents; may be nil
-	started   bool
+	agents    net.Listener    // for the reports of agents; may be nil
 	ticking   context.Context // from Start to the end of all flows
 }
 
@@ -149,6 +149,7 @@ func New(inv config.Invocation, opt Options) (*App, error) {
 		opt.Context = context.Background()
 	}
 	a.stopping, a.stop = context.WithCancel(opt.Context)
+	a.changes.turn <- struct{}{}
 	if err := a.setup(inv.Config); err != nil {
 		a.end()
 		return nil, errors.Join(err, a.cleanup.run(opt.Log, 0))
@@ -182,14 +183,16 @@ func (a *App) setup(cfg config.Config) error {
 		return err
 	}
 	a.cleanup.add("listeners", func() error {
-		if !a.started {
-			d.discard()
+		if a.first != nil {
+			a.first.discard()
 		}
 		return nil // Serve has closed them
 	})
 	a.opt.SetDebug(cfg.Debug)
-	a.use(d)
+	a.builder.Use(b)
 	a.names.Set(b.Queries)
+	a.first = d
+	a.cfg.Store(&inForce{Config: cfg})
 	return nil
 }
 
@@ -197,40 +200,14 @@ func (a *App) setup(cfg config.Config) error {
 // evenly from the start, whatever becomes of the machine's clock.
 func (a *App) now() time.Duration { return time.Duration(a.start.UnixNano()) + time.Since(a.start) }
 
-// Start begins to serve and runs the commands that were given to be run. It
-// does not block.
+// Start begins to serve and runs the commands that were given to be run. It blocks on
+// files, but not on clients.
 func (a *App) Start() error {
-	cfg := a.Config()
-	if cfg.PidFile != "" {
-		remove, err := process.WritePid(cfg.PidFile)
-		if err != nil {
-			return err
-		}
-		a.cleanup.add("pid file", remove)
-	}
-	if err := a.startLog(cfg); err != nil {
+	cfg := a.first.cfg
+	if err := a.inTurn(a.serveFirst); err != nil {
 		return err
 	}
-	if err := a.startCountries(cfg); err != nil {
-		return err
-	}
-	ticking, endTicks := context.WithCancel(context.Background())
-	a.cleanup.add("waits", func() error {
-		endTicks()
-		a.ticks.Wait()
-		return nil
-	})
-	err := a.change(func(context.Context) error {
-		a.restoreNew(config.Config{}, cfg)
-		a.cleanup.addSlow("client tables", saveLimit, a.saveAll)
-		a.started, a.ticking = true, ticking
-		a.useTLS(a.builder.Used().TLS)
-		a.serveAll()
-		return nil
-	})
-	if err != nil {
-		return err
-	}
+	<-a.changes.turn // from now on there may be changes
 	a.begin(a.sweep)
 	if m := a.opt.Memory; m != nil {
 		a.begin(func() { a.watchMemory(m, m.Limit) })
@@ -267,6 +244,49 @@ func (a *App) Start() error {
 			a.opt.Log.Info("listening", append(running.label(), "address", strings.Join(running.addresses(), " "), "servers", len(s.Servers))...)
 		}
 	}
+	return nil
+}
+
+// serveFirst has what New has made run. It reads files here and not before, so that
+// they are looked for in the folder of -j, and read by the user of -u, as whenever they
+// are read again. Called within change.
+func (a *App) serveFirst(ctx context.Context) error {
+	d := a.first
+	if d.cfg.PidFile != "" {
+		remove, err := process.WritePid(d.cfg.PidFile)
+		if err != nil {
+			return err
+		}
+		a.cleanup.add("pid file", remove)
+	}
+	if err := a.startLog(d.cfg); err != nil {
+		return err
+	}
+	if d.cfg.GeoIPDB != "" {
+		countries, err := a.openCountries(d.cfg, false)
+		if err != nil {
+			return err
+		}
+		b, err := a.build(ctx, d.cfg, countries)
+		if err != nil {
+			return err
+		}
+		a.useCountries(countries)
+		bound := d.bound
+		d = a.draft(d.cfg, b, nil)
+		d.bound = bound
+	}
+	var endTicks context.CancelFunc
+	a.ticking, endTicks = context.WithCancel(context.Background())
+	a.cleanup.add("waits", func() error {
+		endTicks()
+		a.ticks.Wait()
+		return nil
+	})
+	a.restoreNew(config.Config{}, d)
+	a.cleanup.addSlow("client tables", saveLimit, a.saveAll)
+	a.first = nil
+	a.use(d)
 	return nil
 }
 

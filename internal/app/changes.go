@@ -31,6 +31,11 @@ func (a *App) change(f func(ctx context.Context) error) error {
 		return errStopping
 	}
 	defer func() { <-a.changes.turn }()
+	return a.inTurn(f)
+}
+
+// inTurn is change for whoever has the turn.
+func (a *App) inTurn(f func(ctx context.Context) error) error {
 	a.changes.mu.Lock()
 	if a.changes.stopped {
 		a.changes.mu.Unlock()

@@ -43,12 +43,7 @@ func (a *App) openControl(cfg config.Config) error {
 		return errors.Join(fmt.Errorf("control %s: it is %v, which is not of this machine only", cfg.Control, tcp), ln.Close())
 	}
 	a.control = control.New(ln, a, opt)
-	a.cleanup.add("control socket", func() error {
-		if a.started {
-			return nil
-		}
-		return ln.Close()
-	})
+	a.cleanup.add("control socket", ln.Close)
 	return nil
 }
 
@@ -130,11 +125,6 @@ func (a *App) openAgents(cfg config.Config) error {
 		return fmt.Errorf("agent_listen: %w", err)
 	}
 	a.agents = ln
-	a.cleanup.add("reports of agents", func() error {
-		if a.started {
-			return nil // Serve has closed it
-		}
-		return ln.Close()
-	})
+	a.cleanup.add("reports of agents", ln.Close)
 	return nil
 }

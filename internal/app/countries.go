@@ -7,16 +7,6 @@ import (
 	"pen/internal/geoip"
 )
 
-// startCountries makes the GeoIP database effective. It is opened here
-// and not before, so that it is looked for in the folder of -j and read by the
-// user of -u, as it will be whenever it is read again.
-func (a *App) startCountries(cfg config.Config) error {
-	if cfg.GeoIPDB == "" {
-		return nil
-	}
-	return a.change(a.applyAgain)
-}
-
 // openCountries returns the GeoIP database that a configuration wants,
 // or nil: the one that is in use, unless that is another file's or is to be
 // read again. Called within change.

@@ -116,10 +116,16 @@ func (a *App) build(ctx context.Context, cfg config.Config, countries *geoip.DB)
 		return nil, err
 	}
 	return a.builder.Build(ctx, cfg, countries, func(service, addr string) net.Addr {
-		if s := a.services[service]; s != nil && s.listeners[addr].plane != nil {
-			return s.listeners[addr].ln.Addr()
+		var l listener
+		if s := a.services[service]; s != nil {
+			l = s.listeners[addr]
+		} else if a.first != nil {
+			l = a.first.bound[listenerKey{service, addr}]
 		}
-		return nil
+		if l.ln == nil {
+			return nil
+		}
+		return l.ln.Addr()
 	})
 }
 
@@ -152,9 +158,7 @@ func (a *App) commit(ctx context.Context, next config.Config, countries *geoip.D
 	}
 	a.use(d)
 	a.names.Set(b.Queries)
-	if a.started {
-		a.restoreNew(old, next)
-	}
+	a.restoreNew(old, d)
 	if next.Log != old.Log {
 		if err := closeLog(a.requests.Swap(log)); err != nil {
 			a.opt.Log.Warn("the old log of requests", "error", err)

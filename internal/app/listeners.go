@@ -209,12 +209,8 @@ func (a *App) setBacklog(ln *sock.Listener, s config.Service, tls bool) {
 	}
 }
 
-// serve has a listener's plane carry traffic until it is retired or the App is stopped;
-// before Start it only keeps it.
+// serve has a listener's plane carry traffic until it is retired or the App is stopped.
 func (a *App) serve(l listener, d *dispatch.Dispatcher) listener {
-	if !a.started {
-		return l
-	}
 	ctx, retire := context.WithCancel(a.stopping)
 	p := l.plane
 	a.serving.Go(func() {

@@ -24,7 +24,7 @@ type service struct {
 	// listeners by the addresses that the configuration gives. The map is
 	// replaced, never changed.
 	listeners map[string]listener
-	endTick   context.CancelFunc // nil before Start
+	endTick   context.CancelFunc
 }
 
 // A draft is a configuration that is ready to be used, once its listeners are bound:
@@ -98,7 +98,7 @@ func (a *App) use(next *draft) {
 		case next.Fresh[s.Name]:
 			running.d.Configure(next.policies[i])
 		}
-		if next.Fresh[s.Name] {
+		if next.heirs[s.Name] == nil || next.Fresh[s.Name] {
 			a.sayMissing(s, next.policies[i].Pool)
 		}
 	}
@@ -122,38 +122,15 @@ func (a *App) use(next *draft) {
 	a.builder.Use(next.Built)
 	a.built += len(next.Fresh)
 	a.warnObsolete(next.cfg)
-	if a.started {
-		a.checks.set(rosterOf(next.cfg, next.Policies, next.services))
-	}
+	a.checks.set(rosterOf(next.cfg, next.Policies, next.services))
 }
 
 // tick has a Dispatcher end the waits of its flows, from Start to the end of all
 // flows or of its service's last one.
 func (a *App) tick(d *dispatch.Dispatcher) context.CancelFunc {
-	if !a.started {
-		return nil
-	}
 	ctx, end := context.WithCancel(a.ticking)
 	a.ticks.Go(func() { plane.Tick(ctx, d) })
 	return end
-}
-
-// serveAll begins to serve the listeners that were made before Start. Called
-// by a change.
-func (a *App) serveAll() {
-	services := map[string]*service{}
-	for name, s := range a.services {
-		listeners := map[string]listener{}
-		for addr, l := range s.listeners {
-			listeners[addr] = a.serve(l, s.d)
-		}
-		services[name] = &service{a, name, s.d, listeners, a.tick(s.d)}
-	}
-	a.services = services
-	cfg := *a.cfg.Load()
-	cfg.services = services
-	a.cfg.Store(&cfg)
-	a.checks.set(rosterOf(cfg.Config, a.builder.Used().Policies, services))
 }
 
 // table is the client table of a service, or nil if it has one of its own.

@@ -78,11 +78,11 @@ func (a *App) restore(s config.Service, table *client.Table) {
 
 // restoreNew restores the tables of services that have got a file, or another one than
 // before. Called within change.
-func (a *App) restoreNew(old, next config.Config) {
-	for _, s := range next.Services {
+func (a *App) restoreNew(old config.Config, next *draft) {
+	for _, s := range next.cfg.Services {
 		was := old.Service(s.Name)
 		if s.TableFile != "" && (was == nil || was.TableFile != s.TableFile) {
-			a.restore(s, a.services[s.Name].d.Table())
+			a.restore(s, next.services[s.Name].d.Table())
 		}
 	}
 }

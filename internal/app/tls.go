@@ -11,9 +11,6 @@ import (
 // useTLS runs what terminates TLS from now on and does not run, and ends what is
 // gone. Called within change.
 func (a *App) useTLS(next build.TLS) {
-	if !a.started {
-		return
-	}
 	stay := map[*tlsterm.Server]bool{}
 	for s := range next.Servers() {
 		stay[s] = true
