@@ -99,7 +99,8 @@ func (c *carrier) Kill(why dispatch.Ending) {
 // all loops, and go after a spike.
 type records struct {
 	all    []place
-	unused []int32 // numbers
+	unused []int32   // numbers
+	over   []*record // until recycle
 }
 
 type place struct {
@@ -137,11 +138,22 @@ func (rs *records) take(f *dispatch.Flow) (int32, *record) {
 	return id, r
 }
 
+// recycle makes the records of places that were given back available to all loops.
+// Nobody may still look at one: whoever has acted on it may, to see what has become of
+// it.
+func (rs *records) recycle() {
+	for i, r := range rs.over {
+		spareRecords.Put(r)
+		rs.over[i] = nil
+	}
+	rs.over = rs.over[:0]
+}
+
 // put gives a place back.
 func (rs *records) put(id int32) {
 	r := rs.at(id)
 	*r = record{}
-	spareRecords.Put(r)
+	rs.over = append(rs.over, r)
 	rs.all[id] = place{record: &noRecord}
 	rs.unused = append(rs.unused, id)
 }
