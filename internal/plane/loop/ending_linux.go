@@ -39,7 +39,7 @@ func (l *loop) broken(id int32, r *record, side relay.Side, err error) {
 func (l *loop) unwritable(id int32, r *record, side relay.Side, errno syscall.Errno) {
 	r.side[side].ready |= canRead | ending | failed
 	l.on(id, r, side, relay.Unwritable, endingOf(side, errno))
-	if r.relays() {
+	if l.relays(id) {
 		l.pump(id, r, side)
 	}
 }
@@ -83,7 +83,7 @@ func (l *loop) shutdown(id int32, r *record, to relay.Side) {
 	if s := &r.side[to]; s.ready&both == both && r.relay.Reads(to) && !r.half[to].isBlocked() {
 		// It has probably ended as well: then there is nothing to tell.
 		l.pump(id, r, to)
-		if !r.relays() {
+		if !l.relays(id) {
 			return
 		}
 	}

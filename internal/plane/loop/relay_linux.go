@@ -26,8 +26,11 @@ func count(n *atomic.Uint64, more int) { n.Store(n.Load() + uint64(more)) } // b
 func (h *half) hasBytes() bool         { return h.tailed || h.piped > 0 }
 func (h *half) isBlocked() bool        { return h.hasBytes() || h.blocked }
 func (h *half) isPaused() bool         { return h.until != 0 }
-func (r *record) relays() bool         { return r.state == relaying }
 func isAgain(e syscall.Errno) bool     { return e == syscall.EAGAIN || e == syscall.EINTR }
+
+// relays reports whether a place has a connection that relays. What may have ended a
+// connection must ask by its place: the record may have another loop's connection by now.
+func (l *loop) relays(id int32) bool { return l.rs.at(id).state == relaying }
 
 // A token names a side of a record in events, and the half that reads from it.
 func token(id int32, side relay.Side) int32 { return id<<1 | int32(side) }
@@ -56,7 +59,7 @@ func (l *loop) startRelay(id int32, r *record) {
 	// Events have told, or will tell, what there is to read. So the server is not
 	// read in vain before its first byte.
 	l.pump(id, r, relay.Client)
-	if r.relays() {
+	if l.relays(id) {
 		l.pump(id, r, relay.Server)
 	}
 }
@@ -126,13 +129,13 @@ func (l *loop) relay(id int32, r *record, side relay.Side) {
 	if r.side[side].ready&canRead != 0 {
 		l.pump(id, r, side)
 	}
-	if !r.relays() {
+	if !l.relays(id) {
 		return
 	}
 	if r.half[side.Other()].isBlocked() {
 		l.pump(id, r, side.Other())
 	}
-	if !r.relays() || r.side[side].ready&failed == 0 || !r.relay.Ended(side) {
+	if !l.relays(id) || r.side[side].ready&failed == 0 || !r.relay.Ended(side) {
 		return
 	}
 	// After the end of what it sends a reset is not seen by reading.
@@ -144,8 +147,8 @@ func (l *loop) relay(id int32, r *record, side relay.Side) {
 // goOn continues a half that gave others their turn.
 func (l *loop) goOn(token int32) {
 	id, from := sideOf(token)
-	if r := l.rs.at(id); r.relays() {
-		l.pump(id, r, from)
+	if l.relays(id) {
+		l.pump(id, l.rs.at(id), from)
 	}
 }
 

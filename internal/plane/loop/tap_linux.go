@@ -72,7 +72,7 @@ func (l *loop) unpause(id int32, r *record) {
 		h := &r.half[i]
 		if h.isPaused() && int32(l.wheel.clock-h.until) >= 0 {
 			h.until = 0
-			if l.pump(id, r, relay.Side(i)); !r.relays() {
+			if l.pump(id, r, relay.Side(i)); !l.relays(id) {
 				return
 			}
 		}
