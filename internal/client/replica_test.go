@@ -46,7 +46,8 @@ func (p *peer) collect(from *peer, limit int) (more bool) {
 	p.cursors[from] = next
 	for _, a := range list {
 		if a.Server != NoServer {
-			a.Server = p.Intern([]Identity{(*from.Directory())[a.Server]})[0]
+			ids, _ := p.Intern([]Identity{(*from.Directory())[a.Server]})
+			a.Server = ids[0]
 		}
 		p.late[from] = append(p.late[from], a)
 	}
@@ -62,6 +63,30 @@ func (p *peer) clients() map[string]string {
 		}
 	}
 	return m
+}
+
+// step has something happen at a node.
+func (p *peer) step(t *rapid.T, other *peer) {
+	p.now += time.Duration(rapid.IntRange(0, 1000).Draw(t, "passes")) * time.Millisecond
+	c := addr(rapid.IntRange(0, 7).Draw(t, "client"))
+	switch rapid.IntRange(0, 7).Draw(t, "op") {
+	case 0:
+		p.Forget(c, p.now)
+	case 1:
+		p.Resize(rapid.IntRange(50, 20000).Draw(t, "size"))
+	case 2, 3:
+		p.collect(other, rapid.IntRange(0, 5).Draw(t, "limit"))
+	case 4:
+		late := rapid.Permutation(p.late[other]).Draw(t, "order")
+		p.Merge(late, p.now)
+		if !rapid.Bool().Draw(t, "twice") {
+			p.late[other] = nil
+		}
+	case 5:
+		p.Begin(c, ID(rapid.IntRange(0, 3).Draw(t, "server")), p.now)
+	default:
+		p.Assign(c, ID(rapid.IntRange(0, 3).Draw(t, "server")), p.now)
+	}
 }
 
 // Tables that exchange their changes, in whatever order and how often, with clocks that
@@ -83,26 +108,7 @@ func TestTablesConverge(t *testing.T) {
 		}
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
 			p, q := two()
-			p.now += time.Duration(rapid.IntRange(0, 1000).Draw(t, "passes")) * time.Millisecond
-			c := addr(rapid.IntRange(0, 7).Draw(t, "client"))
-			switch rapid.IntRange(0, 7).Draw(t, "op") {
-			case 0:
-				p.Forget(c, p.now)
-			case 1:
-				p.Resize(rapid.IntRange(50, 20000).Draw(t, "size"))
-			case 2, 3:
-				p.collect(q, rapid.IntRange(0, 5).Draw(t, "limit"))
-			case 4:
-				late := rapid.Permutation(p.late[q]).Draw(t, "order")
-				p.Merge(late, p.now)
-				if rapid.Bool().Draw(t, "twice") {
-					p.late[q] = nil
-				}
-			case 5:
-				p.Begin(c, ID(rapid.IntRange(0, 3).Draw(t, "server")), p.now)
-			default:
-				p.Assign(c, ID(rapid.IntRange(0, 3).Draw(t, "server")), p.now)
-			}
+			p.step(t, q)
 		}
 		for _, p := range peers {
 			for _, q := range peers {
@@ -290,11 +296,14 @@ func TestDirectoryMakesRoom(t *testing.T) {
 	for i := range list {
 		list[i].Address = addr(i).String()
 	}
-	ids := tb.Intern(list)
+	ids, _ := tb.Intern(list)
 	tb.Assign(addr(1), ids[1], 0)
 	before := tb.Directory()
-	more := tb.Intern([]Identity{{Name: "new"}, list[5], {}, {Name: "newer"}})
-	after := *tb.Directory()
+	more, directory := tb.Intern([]Identity{{Name: "new"}, list[5], {}, {Name: "newer"}})
+	after := *directory
+	if directory != tb.Directory() || directory == before {
+		t.Error("not the directory that has the new servers")
+	}
 	if more[0] == NoServer || after[more[0]].Name != "new" || after[more[3]].Name != "newer" || more[1] != ids[5] || more[2] != NoServer {
 		t.Errorf("IDs %v", more)
 	}
@@ -304,7 +313,7 @@ func TestDirectoryMakesRoom(t *testing.T) {
 	if after[ids[2]] == list[2] || !slices.Equal(*before, list) {
 		t.Error("a server without clients is still there, or the old directory has changed")
 	}
-	again := tb.Intern(list[:3])
+	again, _ := tb.Intern(list[:3])
 	if again[1] != ids[1] || after[more[0]].Name != "new" || (*tb.Directory())[again[2]] != list[2] {
 		t.Errorf("IDs %v after %v", again, ids[:3])
 	}

@@ -74,18 +74,17 @@ type interned struct {
 // pointer as long as nothing has changed.
 func (t *Table) Directory() *Directory { return t.servers.directory.Load() }
 
-// Intern returns the IDs of servers, and adds those that are new to the directory. A
-// directory has room for 65,534 servers. When it is full, servers without a client make
-// room for new ones; those of which a service still has the ID must be interned again,
-// which the changed directory tells. A server for which there is no room, whose texts
-// are longer than 1024 bytes, or that has no identity at all gets NoServer: its clients
-// are not remembered.
-func (t *Table) Intern(servers []Identity) []ID {
+// Intern returns the IDs of servers and the directory that has them, to which it adds those
+// that are new. The IDs are valid for as long as Directory returns the same one: a
+// directory has room for 65,534 servers, and when it is full, servers without a client make
+// room for new ones. A server for which there is no room, whose texts are longer than 1024
+// bytes, or that has no identity at all gets NoServer: its clients are not remembered.
+func (t *Table) Intern(servers []Identity) ([]ID, *Directory) {
 	in := &t.servers
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	before := *in.directory.Load()
-	next, collected := before, false
+	before := in.directory.Load()
+	next, collected := *before, false
 	ids := make([]ID, len(servers))
 	for i, s := range servers {
 		id, known := in.index[s]
@@ -116,10 +115,11 @@ func (t *Table) Intern(servers []Identity) []ID {
 		}
 		ids[i], in.index[s] = id, id
 	}
-	if collected || len(next) != len(before) {
-		in.directory.Store(&next)
+	if !collected && len(next) == len(*before) {
+		return ids, before
 	}
-	return ids
+	in.directory.Store(&next)
+	return ids, &next
 }
 
 // collect frees the IDs of servers that are not wanted and have no client, and returns

@@ -314,7 +314,7 @@ func TestSaveMostServers(t *testing.T) {
 	}
 	list[maxServers].Name = strings.Repeat("x", maxIdentity)
 	list[1].Name = strings.Repeat("x", maxIdentity+1)
-	ids := tb.Intern(list)
+	ids, _ := tb.Intern(list)
 	if ids[1] != NoServer || ids[maxServers] == NoServer || ids[0] == NoServer {
 		t.Errorf("IDs %d, %d and %d", ids[0], ids[1], ids[maxServers])
 	}

@@ -31,8 +31,7 @@ func (d *Dispatcher) clientTable(t *client.Table, servers []client.Identity) *cl
 }
 
 func newClientTable(t *client.Table, servers []client.Identity) *clientTable {
-	ids := t.Intern(servers)
-	directory := t.Directory()
+	ids, directory := t.Intern(servers)
 	return &clientTable{t, servers, ids, directory, directory.Slots(servers)}
 }
 

@@ -173,7 +173,7 @@ func TestServersThatAreAlike(t *testing.T) {
 func TestMergedClients(t *testing.T) {
 	table := client.New(100)
 	d := New(tableConfig(table, 81, 82), (&clock{}).now)
-	ids := table.Intern([]client.Identity{{Name: "elsewhere", Address: tableConfig(nil, 82).Pool.Servers[0].Addr.String()}, {Name: "stranger"}})
+	ids, _ := table.Intern([]client.Identity{{Name: "elsewhere", Address: tableConfig(nil, 82).Pool.Servers[0].Addr.String()}, {Name: "stranger"}})
 	news, refused := table.Merge([]client.Assignment{
 		{Addr: from(1).Addr(), Server: ids[0], Version: 1 << 20, Node: 2},
 		{Addr: from(2).Addr(), Server: ids[1], Version: 1 << 20, Node: 2},

@@ -78,9 +78,9 @@ func restoredClient(i int) netip.Addr {
 func saveClients(t *testing.T, name, server string) {
 	t.Helper()
 	table := client.New(*manyClients)
-	at := table.Intern([]client.Identity{{Address: server}})[0]
+	ids, _ := table.Intern([]client.Identity{{Address: server}})
 	for i := range *manyClients {
-		table.Assign(restoredClient(i), at, 0)
+		table.Assign(restoredClient(i), ids[0], 0)
 	}
 	f, err := os.Create(name)
 	if err != nil {
