@@ -195,15 +195,6 @@ func (f *Flow) Turn() int {
 	return s.Slot
 }
 
-// takesTurns reports whether flows may go from server to server by themselves.
-func (c *Config) takesTurns() bool {
-	switch c.Pool.Algorithm {
-	case pool.RoundRobin, pool.SmoothRoundRobin:
-		return c.NoTracking || c.PerDatagram
-	}
-	return c.PerDatagram
-}
-
 // Prefer has Next offer the server of a slot first, in the place of the one that
 // is remembered or would be chosen. It is for before Next.
 func (f *Flow) Prefer(slot int) {

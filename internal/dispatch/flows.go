@@ -20,8 +20,8 @@ type FlowStatus struct {
 	Traffic
 }
 
-// Status is a Dispatcher's state at one moment. Bytes of live flows are
-// counted with their servers and clients.
+// Status is a Dispatcher's state at one moment. Bytes of live flows are included in those
+// of their servers and clients.
 type Status struct {
 	Now        time.Duration // on the Dispatcher's clock
 	Last       int           // slot of the server tried last
@@ -56,8 +56,8 @@ func (d *Dispatcher) Flows() int {
 	return d.flows.used
 }
 
-// sizes are how many slots and flows there are: memory for all of them is made
-// before the lock is held, while flows need not wait for it.
+// sizes are how many slots and flows there are, so that memory for them can be made
+// without the lock.
 func (d *Dispatcher) sizes() (servers, flows int) {
 	d.mu.Lock()
 	defer d.unlock()
@@ -72,10 +72,10 @@ func (d *Dispatcher) Servers() []pool.Status {
 	return s.servers()
 }
 
-// A survey adds up what live flows have moved, by their servers, a slice of them at
-// a time. A flow that leaves its server after it was counted is credited to that
-// itself, and taken out of the survey: nothing counts twice or not at all, so that
-// a count never goes back from one survey to the next.
+// A survey adds up what live flows have moved, by server, a slice of flows at a time. A
+// flow that leaves its server after it was counted credits the server itself and is taken
+// out of the survey. So no byte counts twice or is missed, and counts never go back from
+// one survey to the next.
 type survey struct {
 	d       *Dispatcher
 	by      []volume // by slot
@@ -94,7 +94,7 @@ func (d *Dispatcher) newSurvey(servers int) *survey {
 	return s
 }
 
-// count counts a flow. Called with the lock held.
+// count counts a flow. The lock is held.
 func (s *survey) count(f *Flow) bool {
 	if f.server == nil || f.server.Slot < 0 || f.server.Slot >= len(s.by) {
 		return true
@@ -111,8 +111,7 @@ func (s *survey) count(f *Flow) bool {
 	return true
 }
 
-// leaves takes a flow out of the survey that leaves its server. Called with the lock
-// held.
+// leaves takes a flow that leaves its server out of the survey. The lock is held.
 func (s *survey) leaves(f *Flow) {
 	if int(f.id) >= len(s.counted) || s.counted[f.id] == (volume{}) {
 		return
@@ -123,7 +122,7 @@ func (s *survey) leaves(f *Flow) {
 	s.by[f.server.Slot].received -= v.received
 }
 
-// servers ends the survey and returns the state of all slots.
+// servers completes the survey and returns the state of all slots.
 func (s *survey) servers() []pool.Status {
 	d := s.d
 	d.mu.Lock()
@@ -137,9 +136,8 @@ func (s *survey) servers() []pool.Status {
 	return s.states
 }
 
-// Status returns everything. Its cost grows with the number of servers, flows
-// and clients. Nobody waits longer than for a thousand flows, so that they are not
-// all of the same moment.
+// Status returns everything. It costs O(servers + flows + clients), but never holds the
+// lock for more than a thousand flows, so the flows are not all of the same moment.
 func (d *Dispatcher) Status() Status {
 	servers, flows := d.sizes()
 	st := Status{

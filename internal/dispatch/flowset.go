@@ -10,11 +10,10 @@ type chunk struct {
 
 const chunkFlows = 64
 
-// flows are the places for live flows, numbered from 0. They are made in chunks
-// that never move and are used again, so that a flow costs no allocation and its
-// number finds it. The lowest number is used first, and chunks that are empty at
-// the end are given back: what goes over all flows costs what lives, also after a
-// spike. Guarded by the Dispatcher's lock.
+// flows holds live flows, numbered from 0, in chunks that never move and are reused: a flow
+// costs no allocation and is found by its number. The lowest free number is used first and
+// empty chunks at the end are freed, so that a walk costs what lives, also after a spike.
+// The Dispatcher's lock guards it.
 type flows struct {
 	chunks []*chunk
 	open   []uint64 // a bit for each chunk that has a free place

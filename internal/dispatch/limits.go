@@ -89,22 +89,6 @@ func (g *gcra) count(rate float64, at time.Duration) {
 	}
 }
 
-// key is what a client is known by: its address, or its network if Prefix4 or Prefix6
-// is set.
-func (c *Config) key(addr netip.Addr) netip.Addr {
-	bits := c.Prefix6
-	if addr.Is4() {
-		bits = c.Prefix4
-	}
-	if bits <= 0 {
-		return addr
-	}
-	if p, err := addr.Prefix(bits); err == nil {
-		return p.Addr()
-	}
-	return addr
-}
-
 // mayDelay reports whether a client that is too early by so much is delayed.
 func (d *Dispatcher) mayDelay(early time.Duration) bool {
 	return early > 0 && early <= d.cfg.Limits.Delay && d.limits.delayed.n < maxDelayed
