@@ -28,13 +28,13 @@ const defaultPrefix6 = 64
 
 // balancing are the verbs of how a server is chosen.
 func balancing() []Verb {
-	flagOf := func(name, short, help string, level Level, field func(*Service) *bool) Verb {
+	flagOf := func(name, short, help string, field func(*Service) *bool) Verb {
 		return Verb{
-			Name: name, Short: short, Long: name, Negatable: true, Level: level, saved: always, mode: true, does: plain(flag(), field), Help: help,
+			Name: name, Short: short, Long: name, Negatable: true, Level: Operate, saved: always, mode: true, does: plain(flag(), field), Help: help,
 			Example: name, See: "mode balance",
 		}
 	}
-	prio := flagOf("prio", "", "choose the server with the lowest prio", Operate, func(s *Service) *bool { return &s.Prio })
+	prio := flagOf("prio", "", "choose the server with the lowest prio", func(s *Service) *bool { return &s.Prio })
 	prio.saved = lastly
 	return []Verb{
 		{
@@ -45,11 +45,11 @@ func balancing() []Verb {
 			More:    "bound, for hash and maglev, gives no server more than FACTOR times its share. per datagram, for UDP, chooses a server for each datagram.",
 			Example: "balance maglev bound 1.25", See: "mode hash prio roundrobin weight",
 		},
-		flagOf("hash", "h", "choose a new client's server by its address", Operate, func(s *Service) *bool { return &s.Hash }),
+		flagOf("hash", "h", "choose a new client's server by its address", func(s *Service) *bool { return &s.Hash }),
 		prio,
-		flagOf("roundrobin", "r", "do not use the client table to choose", Operate, func(s *Service) *bool { return &s.RoundRobin }),
-		flagOf("stubborn", "s", "no failover: if the chosen server is not there, close", Operate, func(s *Service) *bool { return &s.Stubborn }),
-		flagOf("weight", "W", "choose the server with the fewest connections for its weight", Operate, func(s *Service) *bool { return &s.Weight }),
+		flagOf("roundrobin", "r", "do not use the client table to choose", func(s *Service) *bool { return &s.RoundRobin }),
+		flagOf("stubborn", "s", "no failover: if the chosen server is not there, close", func(s *Service) *bool { return &s.Stubborn }),
+		flagOf("weight", "W", "choose the server with the fewest connections for its weight", func(s *Service) *bool { return &s.Weight }),
 		{
 			Name: "mode", Kind: Question, Level: View, does: on(nil, func(s *Service) []string { return words(s.Mode()) }),
 			Help: "show the flags by which a server is chosen", Example: "mode", See: "hash prio roundrobin stubborn weight",

@@ -59,7 +59,7 @@ func command(v config.Verb) string {
 	}
 	item += " Cm " + v.Name + arguments(v.Args) + "\n" + sentence(v.Help)
 	if v.More != "" {
-		item += escape(v.More) + "\n"
+		item += strings.ReplaceAll(escape(v.More), ". ", ".\n") + "\n" // a sentence a line, as mdoc wants
 	}
 	if v.When != config.AtRunTime {
 		item += "It can be changed " + v.When.String() + ".\n"
@@ -79,12 +79,14 @@ func arguments(args string) string {
 			b.WriteString(" |")
 			continue
 		}
-		inner, optional := strings.CutPrefix(word, "[")
-		if optional = optional && strings.HasSuffix(inner, "]"); optional {
-			word = inner[:len(inner)-1]
-			b.WriteString(" Oo")
+		// Brackets may be around this word, around a phrase that it begins or ends, and
+		// within it: those are left as they are.
+		opened, closed := max(unclosed(word), 0), max(-unclosed(word), 0)
+		if rest := word[opened : len(word)-closed]; strings.HasPrefix(rest, "[") && strings.HasSuffix(rest, "]") {
+			opened, closed = opened+1, closed+1
 		}
-		for i, choice := range strings.Split(word, "|") {
+		b.WriteString(strings.Repeat(" Oo", opened))
+		for i, choice := range strings.Split(word[opened:len(word)-closed], "|") {
 			if i > 0 {
 				b.WriteString(" |")
 			}
@@ -94,12 +96,13 @@ func arguments(args string) string {
 			}
 			b.WriteString(macro + choice)
 		}
-		if optional {
-			b.WriteString(" Oc")
-		}
+		b.WriteString(strings.Repeat(" Oc", closed))
 	}
 	return b.String()
 }
+
+// unclosed is how many brackets a word opens and does not close.
+func unclosed(word string) int { return strings.Count(word, "[") - strings.Count(word, "]") }
 
 // sentence writes a line of help as a sentence on a line of its own.
 func sentence(help string) string {

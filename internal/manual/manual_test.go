@@ -67,6 +67,8 @@ func TestArguments(t *testing.T) {
 		{"[TIME]", " Oo Ar TIME Oc"},
 		{"[[HOST:]PORT|PATH]", " Oo Ar [HOST:]PORT | Ar PATH Oc"},
 		{"N permit|deny ADDRESS[/LENGTH] [MASK]", " Ar N Cm permit | Cm deny Ar ADDRESS[/LENGTH] Oo Ar MASK Oc"},
+		{"[a|b [bound FACTOR] [c]]", " Oo Cm a | Cm b Oo Cm bound Ar FACTOR Oc Oo Cm c Oc Oc"},
+		{"sni PATTERN | default", " Cm sni Ar PATTERN | Cm default"},
 		{"N KEY VALUE...|remove", " Ar N Ar KEY Ar VALUE... | Cm remove"},
 	} {
 		if got := arguments(c.args); got != c.want {
