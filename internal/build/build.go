@@ -99,6 +99,9 @@ func (b *Builder) Build(ctx context.Context, cfg config.Config, countries *geoip
 	shared := IsShared(cfg)
 	for i, s := range all {
 		in := inputs{service: s, servers: found[i], shared: shared && s.UDP, acls: out.Lists, log: cfg.Log != "", dump: cfg.Debug >= dumpLevel, ascii: cfg.ASCII}
+		if err := ctx.Err(); err != nil { // tables take long to make
+			return nil, err
+		}
 		m, ok := b.used.made[s.Name]
 		if !ok || !m.inputs.equal(in) {
 			m = made{in, b.policy(in, out.TLS)}
