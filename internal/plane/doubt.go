@@ -24,8 +24,20 @@ type Doubts struct {
 	busy map[netip.AddrPort]bool
 }
 
-// Blame is [Blame] for the connect to a target. Where doubt is true the caller has
-// to run Verify, which blocks.
+// Failed tells a flow, and the log, that the server at t could not be reached. Where doubt
+// is true the caller must run Verify, which blocks.
+func (x *Doubts) Failed(f *dispatch.Flow, t dispatch.Target, err error, log *slog.Logger) (doubt bool) {
+	why, doubt := x.Blame(t, err)
+	level := slog.LevelDebug
+	if f.Failed(why) {
+		level = slog.LevelWarn
+	}
+	log.Log(context.Background(), level, "can't connect to server", "server", t.Slot, "address", t, "error", err)
+	return doubt
+}
+
+// Blame is [Blame] for the connect to a target. Where doubt is true the caller must run
+// Verify.
 func (x *Doubts) Blame(t dispatch.Target, err error) (why error, doubt bool) {
 	if !t.Transparent || !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, syscall.EHOSTUNREACH) && !errors.Is(err, syscall.ENETUNREACH) {
 		return Blame(err), false

@@ -9,13 +9,14 @@ import (
 	"syscall"
 
 	"pen/internal/dispatch"
+	"pen/internal/plane/relay"
 	"pen/internal/sock"
 )
 
-// Ending returns what ended a flow, given the error of reading from or writing to the
-// client or the server. A nil error and io.EOF are an end in order. Errors of what
-// the plane has closed or stopped itself end nothing.
-func Ending(server bool, err error) dispatch.Ending {
+// Ending returns what ended a flow, given the error of reading from or writing to one
+// side. A nil error and io.EOF are an end in order. Errors of what the plane has closed or
+// stopped itself end nothing.
+func Ending(side relay.Side, err error) dispatch.Ending {
 	is := func(errnos ...syscall.Errno) bool {
 		return slices.ContainsFunc(errnos, func(e syscall.Errno) bool { return errors.Is(err, e) })
 	}
@@ -30,8 +31,5 @@ func Ending(server bool, err error) dispatch.Ending {
 	case sock.IsLocal(err):
 		e = [2]dispatch.Ending{dispatch.ByError, dispatch.ByError}
 	}
-	if server {
-		return e[1]
-	}
-	return e[0]
+	return e[side]
 }

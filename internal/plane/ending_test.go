@@ -10,6 +10,7 @@ import (
 
 	"pen/internal/dispatch"
 	"pen/internal/plane"
+	"pen/internal/plane/relay"
 )
 
 func TestEnding(t *testing.T) {
@@ -28,10 +29,10 @@ func TestEnding(t *testing.T) {
 		{syscall.EHOSTUNREACH, dispatch.ByClientLoss, dispatch.ByServerLoss},
 		{syscall.ENOMEM, dispatch.ByError, dispatch.ByError},
 	} {
-		if got := plane.Ending(false, c.err); got != c.client {
+		if got := plane.Ending(relay.Client, c.err); got != c.client {
 			t.Errorf("client, %v: %v, want %v", c.err, got, c.client)
 		}
-		if got := plane.Ending(true, c.err); got != c.server {
+		if got := plane.Ending(relay.Server, c.err); got != c.server {
 			t.Errorf("server, %v: %v, want %v", c.err, got, c.server)
 		}
 	}

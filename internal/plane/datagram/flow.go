@@ -16,6 +16,7 @@ import (
 
 	"pen/internal/dispatch"
 	"pen/internal/plane"
+	"pen/internal/plane/relay"
 	"pen/internal/sock"
 	"pen/internal/wire"
 )
@@ -353,7 +354,7 @@ func (f *flow) over(c net.Conn, err error) bool {
 		f.lost(err)
 	default: // the next datagram begins anew
 		p.failed(f, err, f.policy.Lost(p.blame(f, err)))
-		p.end(f, plane.Ending(true, err))
+		p.end(f, plane.Ending(relay.Server, err))
 	}
 	return true
 }

@@ -315,15 +315,9 @@ func (l *loop) reach(t dispatch.Target) (fd int, done bool, err error) {
 
 // failed reports that a server could not be reached.
 func (p *Plane) failed(f *dispatch.Flow, t dispatch.Target, err error) {
-	why, doubt := p.doubts.Blame(t, err)
-	if doubt {
+	if p.doubts.Failed(f, t, err, p.log) {
 		p.running.Go(func() { p.doubts.Verify(p.serving, p.d, t, p.log) })
 	}
-	if f.Failed(why) {
-		p.log.Warn("can't connect to server", "server", t.Slot, "address", t, "error", err)
-		return
-	}
-	p.log.Debug("can't connect to server", "server", t.Slot, "address", t, "error", err)
 }
 
 // next tries another server after one has failed.

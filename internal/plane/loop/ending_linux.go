@@ -9,12 +9,6 @@ import (
 	"pen/internal/plane/splice"
 )
 
-// endingOf is what an error of one side means for the record of the flow; nil is an end
-// of stream in order.
-func endingOf(side relay.Side, err error) dispatch.Ending {
-	return plane.Ending(side == relay.Server, err)
-}
-
 // ended is called when a side sends no more.
 func (l *loop) ended(id int32, r *record, side relay.Side) {
 	s := &r.side[side]
@@ -26,19 +20,19 @@ func (l *loop) ended(id int32, r *record, side relay.Side) {
 	if r.final[side] {
 		e = relay.FinalEOF
 	}
-	l.on(id, r, side, e, endingOf(side, nil))
+	l.on(id, r, side, e, plane.Ending(side, nil))
 }
 
 // broken is called when a side has broken the connection.
 func (l *loop) broken(id int32, r *record, side relay.Side, err error) {
-	l.on(id, r, side, relay.Broken, endingOf(side, err))
+	l.on(id, r, side, relay.Broken, plane.Ending(side, err))
 }
 
 // unwritable is called when a write to a side has failed. What the side has sent is
 // still there to be read.
 func (l *loop) unwritable(id int32, r *record, side relay.Side, errno syscall.Errno) {
 	r.side[side].ready |= canRead | ending | failed
-	l.on(id, r, side, relay.Unwritable, endingOf(side, errno))
+	l.on(id, r, side, relay.Unwritable, plane.Ending(side, errno))
 	if l.relays(id) {
 		l.pump(id, r, side)
 	}
@@ -158,7 +152,7 @@ func (l *loop) answer(id int32, r *record) {
 	case isAgain(errno):
 		return
 	case errno != 0:
-		l.giveUp(id, r, endingOf(relay.Client, errno), false)
+		l.giveUp(id, r, plane.Ending(relay.Client, errno), false)
 		return
 	case n == 0:
 		l.giveUp(id, r, dispatch.ByClient, false)

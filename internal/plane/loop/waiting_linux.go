@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"pen/internal/plane"
 	"pen/internal/plane/relay"
 	"pen/internal/sock"
 )
@@ -21,7 +22,7 @@ func (l *loop) waitForServer(id int32, r *record) bool {
 func (l *loop) checkWaiting(id int32, r *record) {
 	if r.side[relay.Client].ready&failed != 0 {
 		err := sock.Failure(int(r.side[relay.Client].fd.Load()))
-		l.giveUp(id, r, endingOf(relay.Client, err), true)
+		l.giveUp(id, r, plane.Ending(relay.Client, err), true)
 	}
 }
 

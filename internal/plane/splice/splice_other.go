@@ -2,8 +2,6 @@
 
 package splice
 
-import "syscall"
-
 // Pipes are not used here: all bytes are copied.
 type Pipes struct{}
 
@@ -15,17 +13,6 @@ func (*Pipes) Leave() {}
 
 // Hold does nothing.
 func (*Pipes) Hold(int) {}
-
-// Read reads from a socket that does not block.
-func Read(fd int32, b []byte) (int, syscall.Errno) { return result(syscall.Read(int(fd), b)) }
-
-// Write writes to a socket that does not block.
-func Write(fd int32, b []byte) (int, syscall.Errno) { return result(syscall.Write(int(fd), b)) }
-
-func result(n int, err error) (int, syscall.Errno) {
-	errno, _ := err.(syscall.Errno)
-	return n, errno
-}
 
 // WasReset can't tell, here, a reset whose error is gone.
 func WasReset(int32) bool { return false }

@@ -7,11 +7,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The system calls of the hot path. They can't wait, and so are made without telling
+// The system calls of the loop plane. They can't wait, and so are made without telling
 // Go's scheduler, which would cost as much as a short system call itself. recvfrom(2)
-// and sendto(2) cost less than read and write, which look at files first.
+// and sendto(2) cost less than read and write, which look at files first. The stream
+// plane tells the scheduler: others need the processor while it moves bulk.
 //
-// What is returned beside an error is not to be used.
+// Ignore what is returned beside an error.
 
 // Read reads from a socket.
 func Read(fd int32, b []byte) (int, syscall.Errno) { return receive(fd, b, 0) }
@@ -38,6 +39,13 @@ func Write(fd int32, b []byte) (int, syscall.Errno) {
 func ReadPipe(fd int32, b []byte) (int, syscall.Errno) {
 	n, _, errno := syscall.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
 	return int(n), errno
+}
+
+// MoveTold is Move for goroutines that share a processor.
+func MoveTold(from, to int32, n int) (int, syscall.Errno) {
+	m, _, errno := syscall.Syscall6(unix.SYS_SPLICE, uintptr(from), 0, uintptr(to), 0, uintptr(n),
+		unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)
+	return int(m), errno
 }
 
 // Move splices up to n bytes between a pipe and a socket or a file.

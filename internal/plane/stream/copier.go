@@ -142,9 +142,9 @@ func (c *copier) next(limit int64) ([]byte, error) {
 // tryRead reads once. It reports false where there is nothing yet.
 func (c *copier) tryRead(fd uintptr) bool {
 	for {
-		n, errno := splice.Read(int32(fd), c.borrow())
-		switch errno {
-		case 0:
+		n, err := syscall.Read(int(fd), c.borrow())
+		switch err {
+		case nil:
 			c.n = n
 			return true
 		case syscall.EINTR:
@@ -152,7 +152,7 @@ func (c *copier) tryRead(fd uintptr) bool {
 			c.giveBack()
 			return false
 		default:
-			c.err = errno
+			c.err = err
 			return true
 		}
 	}
@@ -192,9 +192,9 @@ func (c *copier) writeAll(b []byte, kept int) error {
 // tryWrite writes what is left. It reports false where the destination is full.
 func (c *copier) tryWrite(fd uintptr) bool {
 	for len(c.out) > 0 {
-		n, errno := splice.Write(int32(fd), c.out)
-		switch errno {
-		case 0:
+		n, err := syscall.Write(int(fd), c.out)
+		switch err {
+		case nil:
 			c.written.Add(uint64(n))
 			c.out = c.out[n:]
 		case syscall.EINTR:
@@ -206,7 +206,7 @@ func (c *copier) tryWrite(fd uintptr) bool {
 			}
 			return false
 		default:
-			c.err = errno
+			c.err = err
 			return true
 		}
 	}

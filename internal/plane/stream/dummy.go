@@ -22,7 +22,7 @@ func (l *link) answer() {
 		l.machine.Note(dispatch.ByIdleTimeout)
 	}
 	if err != nil {
-		l.machine.Note(endingOf(relay.Client, err))
+		l.machine.Note(plane.Ending(relay.Client, err))
 		return
 	}
 	n, _ = io.WriteString(client, plane.DummyPage)

@@ -153,28 +153,22 @@ func (h *half) run() {
 	readErr, writeErr := h.carry()
 	switch {
 	case writeErr != nil:
-		l.on(to, relay.Unwritable, endingOf(to, writeErr))
+		l.on(to, relay.Unwritable, plane.Ending(to, writeErr))
 	case readErr != nil:
-		l.on(h.from, relay.Broken, endingOf(h.from, readErr))
+		l.on(h.from, relay.Broken, plane.Ending(h.from, readErr))
 	case l.machine.Doubtful(h.from) && wasReset(h.src):
-		l.on(h.from, relay.Broken, endingOf(h.from, syscall.ECONNRESET))
+		l.on(h.from, relay.Broken, plane.Ending(h.from, syscall.ECONNRESET))
 	case h.final:
-		l.on(h.from, relay.FinalEOF, endingOf(h.from, nil))
+		l.on(h.from, relay.FinalEOF, plane.Ending(h.from, nil))
 	default:
-		l.on(h.from, relay.EOF, endingOf(h.from, nil))
+		l.on(h.from, relay.EOF, plane.Ending(h.from, nil))
 		if !l.machine.Reads(to) {
 			return
 		}
 		if err := watch(h.src); err != nil {
-			l.on(h.from, relay.Broken, endingOf(h.from, err))
+			l.on(h.from, relay.Broken, plane.Ending(h.from, err))
 		}
 	}
-}
-
-// endingOf is what an error of one side means for the record of the flow; nil is an end
-// of stream in order.
-func endingOf(side relay.Side, err error) dispatch.Ending {
-	return plane.Ending(side == relay.Server, err)
 }
 
 // on reports an event of one side, and executes what follows from it. It blocks while
@@ -285,7 +279,7 @@ func (l *link) stop() {
 // read deadline in the past wakes it, so that it waits for the client's connection only.
 func (l *link) await() bool {
 	if err := watch(l.client); err != nil {
-		l.machine.Note(endingOf(relay.Client, err))
+		l.machine.Note(plane.Ending(relay.Client, err))
 		l.broken.Store(true)
 		return false
 	}

@@ -12,6 +12,10 @@ import (
 	"pen/internal/sock"
 )
 
+// peekSize is how much is looked at in one go. More than what sockets mostly have would
+// rarely fill, and so never be taken for bulk.
+const peekSize = 32 << 10
+
 // A pump moves the bulk of a copier, which had filled its buffer. Only what the
 // destination has taken is taken off the source, so that a destination that takes
 // nothing costs no memory here. What is taken at once goes through a pipe from then on.
@@ -113,7 +117,7 @@ func (p *pump) tryRead(fd uintptr) bool {
 
 // splice fills the pipe.
 func (p *pump) splice(src int32) syscall.Errno {
-	n, errno := splice.Move(src, p.pipe.W, min(p.most, p.pipes.Limit(p.room)))
+	n, errno := splice.MoveTold(src, p.pipe.W, min(p.most, p.pipes.Limit(p.room)))
 	if errno != 0 {
 		return errno
 	}
@@ -136,7 +140,7 @@ func (p *pump) peek(src int32) syscall.Errno {
 	if p.large == nil {
 		p.large = largeBuffers.Get().(*[largeSize]byte)
 	}
-	buf := p.large[:min(p.most, largeSize)]
+	buf := p.large[:min(p.most, peekSize)]
 	n, errno := splice.Peek(src, buf)
 	if errno != 0 {
 		return errno
@@ -193,22 +197,16 @@ func (p *pump) takeOut() error {
 // called again when it is not.
 func (p *pump) tryWrite(fd uintptr) bool {
 	for p.n > 0 {
-		var n int
-		var errno syscall.Errno
-		if p.piped {
-			n, errno = splice.Move(p.pipe.R, int32(fd), p.n)
-		} else {
-			n, errno = splice.Write(int32(fd), p.large[p.end-p.n:p.end])
-		}
-		switch errno {
-		case 0:
+		n, err := p.put(fd)
+		switch err {
+		case nil:
 			p.wrote(n)
 		case syscall.EINTR:
 		case syscall.EAGAIN:
 			p.beforeWait()
 			return false
 		default:
-			p.err = errno
+			p.err = err
 			if !p.piped {
 				p.read.Add(uint64(p.n)) // in vain
 			}
@@ -216,6 +214,18 @@ func (p *pump) tryWrite(fd uintptr) bool {
 		}
 	}
 	return true
+}
+
+// put writes once.
+func (p *pump) put(fd uintptr) (int, error) {
+	if !p.piped {
+		return syscall.Write(int(fd), p.large[p.end-p.n:p.end])
+	}
+	n, errno := splice.MoveTold(p.pipe.R, int32(fd), p.n)
+	if errno != 0 {
+		return n, errno
+	}
+	return n, nil
 }
 
 // wrote counts bytes that were written.

@@ -265,15 +265,9 @@ func (p *Plane) connect(start dispatch.Start, l *link) (dispatch.Target, bool) {
 		if err == nil {
 			return t, l.connected(server)
 		}
-		level := slog.LevelDebug
-		why, doubt := p.doubts.Blame(t, err)
-		if f.Failed(why) {
-			level = slog.LevelWarn
-		}
-		if d := l.service.Dispatcher; doubt {
+		if d := l.service.Dispatcher; p.doubts.Failed(f, t, err, p.log) {
 			p.conns.Go(func() { p.doubts.Verify(p.serving, d, t, p.log) })
 		}
-		p.log.Log(ctx, level, "can't connect to server", "server", t.Slot, "address", t, "error", err)
 		if ctx.Err() != nil {
 			return t, false
 		}
