@@ -17,7 +17,6 @@ import (
 	"runtime"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -71,31 +70,15 @@ func TestEdgesAtRunTime(t *testing.T) {
 		}
 		ask(old, "before", "before")
 
-		var refused atomic.Int64
-		stop := make(chan struct{})
-		var visitors sync.WaitGroup
-		for range 4 {
-			visitors.Go(func() {
-				for {
-					select {
-					case <-stop:
-						return
-					default:
-					}
-					c, err := net.Dial(network, addr)
-					if err == nil {
-						io.WriteString(c, "x")
-						_, err = c.Read(make([]byte, 1))
-						c.Close()
-					}
-					if err != nil {
-						refused.Add(1)
-						t.Errorf("a client was turned away: %v", err)
-						return
-					}
-				}
-			})
-		}
+		stop := keepVisiting(t, func() error {
+			c, err := net.Dial(network, addr)
+			if err == nil {
+				io.WriteString(c, "x")
+				_, err = c.Read(make([]byte, 1))
+				c.Close()
+			}
+			return err
+		})
 		for _, cmd := range []string{"send_proxy v1", "no send_proxy", "send_proxy v2", "send_proxy v1"} {
 			change(t, a, cmd)
 			_, relays := a.services[config.DefaultService].listeners[listen].plane.(*loop.Plane)
@@ -109,11 +92,7 @@ func TestEdgesAtRunTime(t *testing.T) {
 			ask(c, "hello", map[string]string{"no send_proxy": "hello", "send_proxy v1": "PROXY ", "send_proxy v2": "\r\n\r\n\x00"}[cmd])
 			c.Close()
 		}
-		close(stop)
-		visitors.Wait()
-		if n := refused.Load(); n > 0 {
-			t.Errorf("%d clients were turned away", n)
-		}
+		stop()
 		if p, ok := a.services[config.DefaultService].listeners[listen].plane.(*stream.Plane); !ok {
 			t.Errorf("the plane is %T, want one that knows edges", p)
 		}
@@ -130,25 +109,13 @@ func TestTLSAtRunTime(t *testing.T) {
 	keyPair(t, file, 1)
 	const word = "long enough for a record's head"
 	a := start(t, testenv.Loopback, named(t, word))
-	stop := make(chan struct{})
-	var visitors sync.WaitGroup
-	for range 3 {
-		visitors.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				// Its handshake fails while TLS is off, in the same words each time.
-				err := handshake(a.Addr())
-				if err != nil && !strings.Contains(err.Error(), "first record does not look like a TLS handshake") {
-					t.Errorf("a client was turned away: %v", err)
-					return
-				}
-			}
-		})
-	}
+	stop := keepVisiting(t, func() error {
+		err := handshake(a.Addr())
+		if err != nil && strings.Contains(err.Error(), "first record does not look like a TLS handshake") {
+			return nil // TLS is off
+		}
+		return err
+	})
 	for range 20 {
 		change(t, a, "ssl "+file)
 		if n := serial(t, a.Addr()); n != 1 {
@@ -159,11 +126,64 @@ func TestTLSAtRunTime(t *testing.T) {
 			t.Errorf("got %q, want %q", got, word)
 		}
 	}
-	close(stop)
-	visitors.Wait()
+	stop()
 	if n := a.services[config.DefaultService].d.Status().Refused; n != [len(n)]uint64{} {
 		t.Errorf("refused: %v", n)
 	}
+}
+
+// keepVisiting has clients come, one after the other and several at once, until stop is
+// called. None may be turned away.
+func keepVisiting(t *testing.T, visit func() error) (stop func()) {
+	over := make(chan struct{})
+	var visitors sync.WaitGroup
+	for range 4 {
+		visitors.Go(func() {
+			for {
+				select {
+				case <-over:
+					return
+				default:
+				}
+				if err := visit(); err != nil {
+					t.Errorf("a client was turned away: %v", err)
+					return
+				}
+			}
+		})
+	}
+	return func() {
+		close(over)
+		visitors.Wait()
+	}
+}
+
+// Go gets a processor for the event loops when the first of them runs, and not before.
+func TestProcessorForLoops(t *testing.T) {
+	testenv.CheckLeaks(t)
+	calls := make(chan bool, 10)
+	opt := quiet(t)
+	opt.OnLoops = func() { calls <- true }
+	a, err := New(parse(t, "-O", "send_proxy v1", testenv.Loopback, "127.0.0.1:1"), opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { a.Stop(0) })
+	if err := a.Start(); err != nil {
+		t.Fatal(err)
+	}
+	change(t, a, "timeout 3")
+	if len(calls) != 0 {
+		t.Error("there are no loops")
+	}
+	if runtime.GOOS != "linux" {
+		return
+	}
+	for range 2 {
+		change(t, a, "no send_proxy")
+		change(t, a, "send_proxy v1")
+	}
+	testenv.Eventually(t, "the first loop runs", func() bool { return len(calls) == 1 })
 }
 
 // handshake has a client begin TLS.

@@ -31,7 +31,8 @@ var admitting = []conformance{
 		testenv.WantEnd(t, client, 0)
 	}},
 	{"connections above the limit wait", connMax},
-	{"two listeners at the limit", twoListeners},
+	{"two listeners at the limit", func(t *testing.T, build New) { listenersAtTheLimit(t, build, 2, 20) }},
+	{"four listeners at the limit", func(t *testing.T, build New) { listenersAtTheLimit(t, build, 4, 5) }},
 	{"no descriptors left", noDescriptors},
 	{"bulk at the limit of descriptors", bulkAtTheLimit},
 }
@@ -41,23 +42,22 @@ func denyAll(cfg dispatch.Config) dispatch.Config {
 	return cfg
 }
 
-// Listeners that share a limit refuse no client when a place becomes free, although
-// only one of them gets it.
-func twoListeners(t *testing.T, build New) {
-	const clients, each = 6, 20
+// Listeners that share a limit refuse nobody while a place is free: only one of them may
+// take it. Each client comes several times.
+func listenersAtTheLimit(t *testing.T, build New, listeners, each int) {
+	const clients = 8
 	cfg := config(testenv.Source(t, "served"))
 	cfg.ConnMax = 1
 	s := start(t, build, testenv.Loopback, cfg)
-	second := s.join(t, build, testenv.Loopback)
+	at := []net.Addr{s.ln.Addr()}
+	for len(at) < listeners {
+		at = append(at, s.join(t, build, testenv.Loopback))
+	}
 	var all sync.WaitGroup
 	for i := range clients {
-		at := s.ln.Addr()
-		if i%2 == 1 {
-			at = second
-		}
 		all.Go(func() {
 			for range each {
-				if b, err := fetch(at); err != nil || string(b) != "served" {
+				if b, err := fetch(at[i%listeners]); err != nil || string(b) != "served" {
 					t.Errorf("%q, %v, want an answer", b, err)
 					return
 				}
