@@ -11,8 +11,8 @@ import (
 // Admit takes a place for a new client, judges it and returns its flow, for which
 // the caller must call Done, or ErrDenied, ErrLimited or ErrFull. It is for planes
 // whose clients can't wait in the kernel until there is a place. A client that is
-// refused in any case is not ErrFull, so that nobody need make room for it; the
-// plane counts ErrFull where it gives the client up.
+// refused in any case never gets ErrFull: a plane need not make room for it. The plane
+// counts ErrFull when it gives the client up.
 func (d *Dispatcher) Admit(client netip.AddrPort, c Carrier) (*Flow, error) {
 	n := d.newcomer(client)
 	d.mu.Lock()
@@ -132,10 +132,10 @@ func (c clientCount) remove(key netip.Addr) {
 	}
 }
 
-// A newcomer is a client that is to be judged.
+// A newcomer is a client before it is judged.
 type newcomer struct {
 	at         netip.AddrPort
-	key        netip.Addr // what it is known by; invalid for one of a Unix socket, who is nobody in particular
+	key        netip.Addr // what it is known by; invalid for one of a Unix socket: those can't be told apart
 	remembered client.ID  // the server that it used last
 	now        time.Duration
 	permits    acl.Set // access lists that permit it

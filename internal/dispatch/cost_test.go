@@ -128,3 +128,15 @@ func benchmarkFlows(b *testing.B, d *Dispatcher, held int) {
 		admitDone(d, from(i%64), c)
 	}
 }
+
+// BenchmarkObserver shows what it costs to be observed, and that it costs nothing not to
+// be.
+func BenchmarkObserver(b *testing.B) {
+	for name, watch := range map[string]Watch{"nothing": 0, "records": WatchRecords} {
+		b.Run(name, func(b *testing.B) {
+			cfg := config(100)
+			cfg.Observer, cfg.Watch = NoObserver{}, watch
+			benchmarkFlows(b, New(cfg, (&clock{}).now), 50)
+		})
+	}
+}

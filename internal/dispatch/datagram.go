@@ -6,11 +6,10 @@ import (
 	"pen/internal/pool"
 )
 
-// Flows of datagrams differ from connections in three ways. That a datagram was
-// sent says nothing about the server. Anybody can write any address on one, so
-// that a client is worth remembering only when it has come back after an answer.
-// And a flow has no end that one could wait for: so its next datagram goes where
-// the configuration wants it.
+// Flows of datagrams differ from connections in three ways. A datagram that was sent
+// proves nothing about the server. Its source address may be forged: a client is
+// remembered only when it has come back after an answer. And a flow has no end to wait
+// for: a change of the configuration applies to its next datagram.
 
 // Ready says that datagrams can be sent to the last target. Unlike Up it proves
 // nothing, and the client table does not remember the client.
@@ -49,8 +48,8 @@ func (f *Flow) Answered() {
 	}
 }
 
-// Remember says that the client has come back after an answer: it is where it
-// says it is. The client table remembers its server.
+// Remember says that the client has come back after an answer: its address is not
+// forged. The client table remembers its server.
 func (f *Flow) Remember() {
 	d := f.d
 	d.mu.Lock()
@@ -85,7 +84,7 @@ type Ruling uint8
 const (
 	Stay    Ruling = iota // at its server
 	Move                  // Leave, then Next
-	Rejudge               // the client is to be admitted anew: Done, then Admit
+	Rejudge               // the client must be admitted anew: Done, then Admit
 )
 
 // Rule returns what the configuration and the state of the servers make of a flow
@@ -138,8 +137,7 @@ func (f *Flow) mustLeave(s *pool.Server, now time.Duration) bool {
 	return false
 }
 
-// Leave takes a flow off its server, which is not to blame, and has Next choose
-// anew.
+// Leave takes a flow off its server, which is not blamed. Next chooses anew.
 func (f *Flow) Leave() {
 	d := f.d
 	d.mu.Lock()
@@ -172,11 +170,10 @@ func (f *Flow) Lost(err error) (blacklisted bool) {
 // None stands for a slot where there is none.
 const None = pool.None
 
-// Turn returns the slot that the algorithm chooses for the next datagram of a
-// flow that takes turns, or None where it is not to go to another one. In
-// per-datagram mode every flow does; otherwise those of clients that are not
-// tracked do, where the algorithm goes by turns: whoever calls it for them knows
-// that nothing is ever answered.
+// Turn returns the slot that the algorithm chooses for the next datagram of a flow that
+// takes turns, or None where it stays. In per-datagram mode every flow takes turns.
+// Otherwise flows of clients that are not tracked do, where the algorithm goes by turns:
+// the caller must know that nothing is ever answered.
 func (f *Flow) Turn() int {
 	d := f.d
 	if !d.rules.Load().takesTurns() {

@@ -43,6 +43,6 @@
 //	                               +---------+
 //	                               Sweep ends flows, so that what is left falls evenly to 0 at T
 //
-// It is the operator who sets the server to draining or disabled; a drain without that
-// ends with the next Sweep.
+// The operator sets the server to draining or disabled; without that, the next Sweep
+// ends the drain.
 package dispatch

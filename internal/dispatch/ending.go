@@ -26,7 +26,7 @@ const (
 	ByServer      // likewise
 	ByClientReset // it broke the connection: by a reset, or by the end of the stream without TLS's close_notify
 	ByServerReset // likewise
-	ByClientLoss  // it answers no more: keep-alive probes or retransmissions timed out, or the network has no route to it
+	ByClientLoss  // it does not answer: keep-alive probes or retransmissions timed out, or there is no route to it
 	ByServerLoss  // likewise
 	ByError       // a failure here, such as a lack of memory
 	ByCompletion  // Pen closed it since nothing more is to come: all answers to a client's datagrams, or the dummy page

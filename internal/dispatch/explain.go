@@ -42,8 +42,8 @@ type Explanation struct {
 	Known      client.Entry
 	IsKnown    bool
 	Age        time.Duration // since its last connection, if it is known
-	// Limit is which limit it is over, if Over; then it is held for Hold, if that
-	// is not 0, or else diverted to the abuse server or refused.
+	// Limit is the limit that it is over, if Over: then it is delayed for Hold, or if
+	// that is 0 diverted to the abuse server or refused.
 	Limit Refusal
 	Over  bool
 	Hold  time.Duration

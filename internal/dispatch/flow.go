@@ -25,7 +25,7 @@ type Carrier interface {
 type Traffic struct {
 	FromClient, ToServer uint64 // bytes read from the client, and written on
 	FromServer, ToClient uint64 // bytes read from the server, and written on
-	ClientEOF, ServerEOF bool   // who has ended, in order, what it sends
+	ClientEOF, ServerEOF bool   // the side has closed, in order, its direction
 	ClientFD, ServerFD   int    // descriptors, -1 where there is none
 }
 

@@ -33,12 +33,15 @@ func TestEndpoint(t *testing.T) {
 	}
 }
 
-// TestPhases takes flows through their phases and looks at what counts them.
+// TestPhases takes flows through their phases and looks at what counts them, and at how
+// long their records say that they waited.
 func TestPhases(t *testing.T) {
 	clk := &clock{}
 	cfg := config(1)
 	cfg.Pool.Servers[0].Max = 1
 	cfg.Queue, cfg.Limits.Rate, cfg.Limits.Delay = 1, 1, time.Minute
+	var records []*Record
+	cfg.Observer, cfg.Watch = observer{ended: func(r *Record) { records = append(records, r) }}, WatchRecords
 	d := New(cfg, clk.now)
 	want := func(f *Flow, p phase, pending, unidentified int) {
 		t.Helper()
@@ -80,6 +83,7 @@ func TestPhases(t *testing.T) {
 		t.Fatal("the server is full, and it does not wait")
 	}
 	want(second, queued, 0, 0)
+	clk.t += 2 * time.Second
 	first.Done(ByClient)
 	want(second, woken, 1, 0)
 	if second.server == nil || !next(second) {
@@ -90,6 +94,9 @@ func TestPhases(t *testing.T) {
 	want(second, choosing, 1, 0)
 	second.Done(Refused)
 	want(second, free, 0, 0)
+	if len(records) != 2 || records[0].Delayed != 0 || records[1].Delayed != time.Second || records[1].Queued != 2*time.Second {
+		t.Errorf("records %+v", records)
+	}
 }
 
 // TestRoute has a route taken to its end, each server failing or not admitting.

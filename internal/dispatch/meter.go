@@ -28,8 +28,8 @@ type Meter struct {
 	paused time.Duration // until when the flow was told to wait
 }
 
-// charge counts n bytes under a rate and returns how long there are to be no
-// more; 0 is no limit.
+// charge counts n bytes under a rate and returns how long no more may be
+// read; 0 is no limit.
 func (m *Meter) charge(n int, rate int64, now time.Duration) time.Duration {
 	if rate <= 0 {
 		return 0

@@ -12,7 +12,7 @@ import (
 // comes later can take it.
 
 const (
-	// TickTime is how often [Dispatcher.Tick] is to be called while flows wait.
+	// TickTime is how often [Dispatcher.Tick] must be called while flows wait.
 	TickTime = 10 * time.Millisecond
 	// maxTurns is how often a flow may get a place in vain, because its server
 	// can't be reached, before it goes on without waiting.
@@ -37,7 +37,7 @@ func (f *Flow) waitState() *wait {
 	return f.wait
 }
 
-// delay has Next make the flow wait before anything else, for no less than t.
+// delay makes Next wait before it offers a server, for at least t.
 func (f *Flow) delay(t time.Duration) {
 	if t > f.mustWait() {
 		f.waitState().delay = t
@@ -111,7 +111,7 @@ func (f *Flow) Wait(wake func()) bool {
 	return state == delayed || state == queued || state == woken
 }
 
-// insert has the flow wait in a list.
+// insert puts the flow into a list, where it waits.
 func (f *Flow) insert(l *waitList, before *Flow, as phase, now time.Duration) {
 	l.insert(f, before)
 	f.enterPhase(as)
@@ -154,7 +154,7 @@ func (f *Flow) wakeUp() {
 	}
 }
 
-// startDelay has a flow that came too early wait. It reports false for others.
+// startDelay delays a flow that came too early. It reports false for other flows.
 func (f *Flow) startDelay(now time.Duration) bool {
 	if f.mustWait() == 0 {
 		return false
@@ -165,7 +165,7 @@ func (f *Flow) startDelay(now time.Duration) bool {
 	return true
 }
 
-// enqueue has a flow that has found no server wait for a place. It reports false
+// enqueue puts a flow that has found no server into the queue. It reports false
 // where there is nothing to wait for, or no room to wait: then the flow goes on
 // along its route.
 func (f *Flow) enqueue(now time.Duration) bool {

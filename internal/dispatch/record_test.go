@@ -139,8 +139,7 @@ func TestRefusalsAreTold(t *testing.T) {
 	}
 }
 
-// A flow that nobody watches costs no allocation, also where it goes to its second
-// server; one that is recorded costs its record, and its waits and bytes are in it.
+// A flow that nobody watches costs no allocation, and one that is recorded a few.
 func TestNobodyListens(t *testing.T) {
 	d := New(config(2), (&clock{}).now)
 	c := &carrier{}

@@ -34,7 +34,7 @@ type stage uint8
 
 const (
 	stagePick      stage = iota
-	stagePreferred       // as stagePick, but first is the one to begin with
+	stagePreferred       // as stagePick, but with the server that first names
 	stageAbuse           // the abuse server, and no other
 	stageAgain           // as the algorithm chooses
 	stageScan            // in the order of slots
@@ -192,7 +192,7 @@ func (r *route) exclude(s *pool.Server) {
 	}
 }
 
-// restart has a flow choose as if it were new.
+// restart puts a flow back to the start of its route.
 func (f *Flow) restart() {
 	f.stage, f.why, f.wait = stagePick, NoServer, nil
 	if f.isDiverted() {
@@ -203,7 +203,7 @@ func (f *Flow) restart() {
 	}
 }
 
-// startOver has a flow go through all servers but this one.
+// startOver sends a flow through all servers but this one.
 func (f *Flow) startOver(s *pool.Server) {
 	if s.Slot < 0 || f.d.cfg.Stubborn {
 		return

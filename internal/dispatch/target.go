@@ -103,7 +103,7 @@ func (t *Tap) Show(fromClient bool, chunk []byte) {
 // transparent reports whether servers are to see the client's address.
 func (d *Dispatcher) transparent() bool { return d.cfg.Transparent && !d.cfg.Source.IsValid() }
 
-// target fills in what a plane needs to know of a server, whoever the client is.
+// target fills in what a plane needs to know of a server, for any client.
 func (d *Dispatcher) target(t *Target, s *pool.Server) {
 	cfg := d.cfg
 	*t = Target{
