@@ -199,8 +199,8 @@ func parseWhom(text string, mask []string) (ACLEntry, error) {
 	return e, noMore(mask[1:])
 }
 
-// parseCountry understands two letters; whether there is such a country is for
-// the data base to know.
+// parseCountry understands two letters. Only the GeoIP database knows whether there
+// is such a country.
 func parseCountry(words []string) (ACLEntry, error) {
 	if len(words) == 0 {
 		return ACLEntry{}, errors.New("the country is missing, want two letters such as SE")

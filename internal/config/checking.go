@@ -11,7 +11,7 @@ import (
 	"pen/internal/duration"
 )
 
-// An Outlier is when a server is left alone because of what clients meet there.
+// An Outlier says when what clients meet takes a server out of rotation.
 // The zero Outlier is Pen's rule: after one failed connect, for the time that
 // blacklist says.
 type Outlier struct {
@@ -22,8 +22,7 @@ type Outlier struct {
 	Share    int           // percent of the servers that may be away because of it; 0: all
 }
 
-// earlyEnd is how soon a connection has to end to be an early end, unless the
-// user says otherwise.
+// earlyEnd is Outlier.Within, unless the user says otherwise.
 const earlyEnd = time.Second
 
 // outlierKeys are the keys of the outlier verb, in the order in which they are saved.

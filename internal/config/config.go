@@ -23,8 +23,8 @@ const ACLCount = 10
 // maxSlot is the highest number of a server.
 const maxSlot = 65535
 
-// A Config is everything that the operator may say. It is a value: whoever
-// changes one works on a copy, and never on what its slices point to.
+// A Config is everything that the operator may say. It is a value: to change one,
+// change a copy that owns its slices; see Clone.
 type Config struct {
 	Global
 	// Services are in the order in which they were named. There is always a first
@@ -77,7 +77,7 @@ type Service struct {
 	RoundRobin         bool // clients are not tracked in the choice of a server
 	Stubborn           bool
 
-	Blacklist time.Duration // how long a failed server is left alone
+	Blacklist time.Duration // a failed server is out of rotation for so long
 	Timeout   time.Duration // for connecting
 	Tracking  time.Duration // clients are forgotten after this; 0: never
 
@@ -105,7 +105,7 @@ type Service struct {
 	MaxAge           time.Duration // of connections; 0: any
 	Rebalance        int           // connections that may be moved in a second
 	Check            check.Spec    // of servers; the zero one is none
-	Agent            check.Spec    // of servers that are asked how they are
+	Agent            check.Spec    // query of agents
 	AgentPush        time.Duration // servers report themselves at least that often; 0: they do not
 	Outlier          Outlier
 	Panic            int  // percent of the servers; 0: never
@@ -119,7 +119,7 @@ type Service struct {
 	UDPResponses int  // answers to each of them; negative: nobody knows
 	UDPUnproven  int  // flows that wait for an answer, or for their client to come back; 0: no limit
 
-	// What is read off or put on connections, see edges.go and tls.go.
+	// What is read off or put on connections; see edges.go, tls.go, toservers.go and route.go.
 	TLS           TLS       // of clients
 	ServerTLS     ServerTLS // to servers
 	AcceptProxy   string    // words: networks of proxies that send a PROXY header; unix, first
@@ -195,7 +195,7 @@ type ACLEntry struct {
 	Country string // two capital letters, or "" for an address
 }
 
-// Default returns what holds where nothing is said.
+// Default returns the configuration where nothing is said.
 func Default() Config { return Config{Services: []Service{defaultService(DefaultService)}} }
 
 func defaultService(name string) Service {

@@ -43,7 +43,7 @@ func (g Global) ControlDefault() Level {
 	return Operate
 }
 
-// controlling are the verbs of who may use the control socket.
+// controlling are the verbs of the control socket and of its clients.
 func controlling() []Verb {
 	level := oneOf([]string{"view", "operate", "admin"}, []Level{View, Operate, Admin})
 	return []Verb{

@@ -13,7 +13,7 @@ import (
 
 // Words of AcceptProxy that are no networks.
 const (
-	AcceptUnix  = "unix"  // whoever comes by a Unix socket
+	AcceptUnix  = "unix"  // all clients of a Unix socket
 	AcceptFirst = "first" // only the first datagram of a flow has a header
 )
 
@@ -25,7 +25,7 @@ func edging() []Verb {
 			Name: "accept_proxy", Long: "accept-proxy", Negatable: true, Level: Admin,
 			does:    plain(wordList("NETWORK...|unix|first", proxyNetwork), func(s *Service) *string { return &s.AcceptProxy }),
 			Help:    "proxies that must begin each connection with a PROXY header",
-			More:    "The header says who the client is. unix: whoever comes by a Unix socket. first: only the first datagram of a flow has one.",
+			More:    "The header says who the client is. unix: all clients of a Unix socket. first: only the first datagram of a flow has one.",
 			Example: "accept_proxy 10.0.0.0/8", See: "send_proxy http_trust",
 		},
 		{

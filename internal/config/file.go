@@ -29,8 +29,8 @@ func ReadFile(base Config, service, name string, open Opener) (Config, []Command
 	return readFile(reader{cfg: base, open: open, section: service}, name)
 }
 
-// ReadUnquoted is ReadFile for somebody who may not be allowed to read the
-// file: errors say which line is wrong and in what way, but none of its words.
+// ReadUnquoted is ReadFile for a client that may not be allowed to read the file:
+// errors say which line is wrong and in what way, but none of its words.
 func ReadUnquoted(base Config, service, name string, open Opener) (Config, []Command, error) {
 	return readFile(reader{cfg: base, open: open, section: service, unquoted: true}, name)
 }

@@ -15,7 +15,7 @@ type TLS struct {
 	Certificate, Key string        // C Pen's: PEM files; "" is none, or that the key is in the same file
 	More             []Certificate // chosen by the name that a client asks for; replaced, never changed
 	SNIDir           string        // has NAME.crt, NAME.key, NAME.ca and NAME.ocsp
-	CAFile, CADir    string        // who signs certificates of clients; "": they are not asked for one
+	CAFile, CADir    string        // CAs of clients; "": clients are not asked for a certificate
 	RequireClient    bool          // clients must have one
 	Ciphers          string        // OpenSSL's list; "" is what is good
 	ALPN             string        // words
@@ -33,7 +33,7 @@ type ACME struct {
 	Storage string // folder
 	Email   string // for the authority; may be empty
 	CA      string // URL of its directory; "" is Let's Encrypt
-	Roots   string // file with who signs that URL's own certificate; "" is the system's
+	Roots   string // file with the CAs of that URL's own certificate; "" is the system's
 }
 
 // On reports whether TLS ends here.
@@ -74,7 +74,7 @@ func (t TLS) check() error {
 // protocols are what ssl_protocol and -L accept: C Pen's words, and newer ones.
 var protocols = []string{"ssl2", "ssl23", "ssl3", "tls1", "tls1.1", "tls1.2", "tls1.3"}
 
-// sslOptions are what ssl_option accepts. All but one say what holds anyway.
+// sslOptions are what ssl_option accepts. All but one say what applies anyway.
 var sslOptions = []string{"no_sslv2", "no_sslv3", "no_tlsv1", "no_tlsv1.1", "no_tlsv1.2", "cipher_server_preference"}
 
 // securing are the verbs of TLS towards clients.

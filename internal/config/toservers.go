@@ -14,7 +14,7 @@ import (
 type ServerTLS struct {
 	On       bool
 	Name     string // what their certificates must be for; "": what each is called
-	CA       string // PEM file with who signs them; "": those that the system trusts
+	CA       string // PEM file with their CAs; "": those that the system trusts
 	Cert     string // PEM file, for servers that want one of us
 	Key      string // its key; "": in the same file
 	ALPN     string // words
