@@ -1,7 +1,6 @@
 package loop
 
 import (
-	"sync"
 	"sync/atomic"
 
 	"pen/internal/dispatch"
@@ -95,20 +94,17 @@ func (c *carrier) Kill(why dispatch.Ending) {
 	}
 }
 
-// records are the places for connections, by number. Records themselves are reused by
-// all loops, and go after a spike.
+// records are the places for connections, by number. A place is reused, a record is not:
+// a turn that has ended a connection may still look at it. So after a spike records go.
 type records struct {
 	all    []place
-	unused []int32   // numbers
-	over   []*record // until recycle
+	unused []int32 // numbers
 }
 
 type place struct {
 	*record
 	flow *dispatch.Flow
 }
-
-var spareRecords = sync.Pool{New: func() any { return new(record) }}
 
 // noRecord is in places without a connection, which events that come late may still
 // name. Nothing is ever written to it, since no event has its gen.
@@ -127,9 +123,8 @@ func (rs *records) take(f *dispatch.Flow) (int32, *record) {
 	last := len(rs.unused) - 1
 	id := rs.unused[last]
 	rs.unused = rs.unused[:last]
-	r := spareRecords.Get().(*record)
+	r := &record{state: connecting}
 	rs.all[id] = place{r, f}
-	r.state = connecting
 	for i := range r.half {
 		r.half[i].pipe = -1
 		r.side[i].fd.Store(-1)
@@ -138,22 +133,9 @@ func (rs *records) take(f *dispatch.Flow) (int32, *record) {
 	return id, r
 }
 
-// recycle makes the records of places that were given back available to all loops.
-// Nobody may still look at one: whoever has acted on it may, to see what has become of
-// it.
-func (rs *records) recycle() {
-	for i, r := range rs.over {
-		spareRecords.Put(r)
-		rs.over[i] = nil
-	}
-	rs.over = rs.over[:0]
-}
-
 // put gives a place back.
 func (rs *records) put(id int32) {
-	r := rs.at(id)
-	*r = record{}
-	rs.over = append(rs.over, r)
+	*rs.at(id) = record{}
 	rs.all[id] = place{record: &noRecord}
 	rs.unused = append(rs.unused, id)
 }

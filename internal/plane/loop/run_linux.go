@@ -148,7 +148,6 @@ func (l *loop) run(ctx context.Context, d *dispatch.Dispatcher) {
 			l.keepTime(i)
 		}
 		l.rescuePipes()
-		l.rs.recycle()
 	}
 }
 
