@@ -81,7 +81,7 @@ func (a *App) Include(service, file string) ([]config.Command, error) {
 }
 
 // Rollback implements [engine.Engine].
-func (a *App) Rollback() (text string, err error) {
+func (a *App) Rollback() (changes config.Changes, err error) {
 	err = a.change(func(ctx context.Context) error {
 		d, err := a.store.Rollback()
 		if err != nil {
@@ -91,10 +91,10 @@ func (a *App) Rollback() (text string, err error) {
 		if err := a.apply(ctx, d, false); err != nil {
 			return fmt.Errorf("rollback: nothing was changed: %w", err)
 		}
-		text = config.Diff(old, d.Config, renamed)
+		changes = config.Diff(old, d.Config, renamed)
 		return nil
 	})
-	return text, err
+	return changes, err
 }
 
 // Open opens a file that a configuration includes.

@@ -64,7 +64,7 @@ func TestPlanSaysWhatReloadDoes(t *testing.T) {
 				}
 				continue
 			}
-			same := config.Diff(before, a.Config(), nil) == ""
+			same := config.Diff(before, a.Config(), nil) == nil
 			if strings.HasPrefix(said, "nothing changes\n") != same {
 				rt.Fatalf("plan says %q of\n%s\nand HUP changes %q", said, text, config.Diff(before, a.Config(), nil))
 			}

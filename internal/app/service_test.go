@@ -185,7 +185,7 @@ func TestPlanAndRollback(t *testing.T) {
 	if c := a.Config(); c.Services[0].Timeout != 3*time.Second || len(c.Services) != 1 || c.Services[0].Blacklist != 7*time.Second {
 		t.Errorf("taken back: %+v", c)
 	}
-	if said, err := a.Rollback(); err != nil || said != "first service:\n  - blacklist 7\n  + blacklist 30\n" {
+	if said, err := a.Rollback(); err != nil || said.String() != "first service:\n  - blacklist 7\n  + blacklist 30\n" {
 		t.Errorf("%v %s", err, said)
 	}
 	if _, err := a.Rollback(); err == nil {

@@ -63,7 +63,7 @@ func TestChangesOfNothingLeaveNoHistory(t *testing.T) {
 			t.Fatal("a file that is missing was included")
 		}
 	}
-	if said, err := a.Rollback(); err != nil || said != "first service:\n  - timeout 9\n  + timeout 3\n" {
+	if said, err := a.Rollback(); err != nil || said.String() != "first service:\n  - timeout 9\n  + timeout 3\n" {
 		t.Errorf("%v %q", err, said)
 	}
 	if _, err := a.Rollback(); err == nil {
@@ -163,7 +163,7 @@ func TestPlanOfRenamesAndDrains(t *testing.T) {
 	}
 	reload(t, a) // which reads that file
 	file.write(text)
-	if said, err := a.Rollback(); err != nil || !strings.Contains(said, "service x, new:\n") || !strings.Contains(said, "service z: ends\n") {
+	if said, err := a.Rollback(); err != nil || !strings.Contains(said.String(), "service x, new:\n") || !strings.Contains(said.String(), "service z: ends\n") {
 		t.Errorf("taken back: %v\n%s", err, said)
 	}
 }

@@ -7,52 +7,80 @@ import (
 	"strings"
 )
 
-// Diff tells what a change from one Config to another does, a line for each
-// setting: "- LINE" for one that goes and "+ LINE" for one that comes, after the
-// object that they belong to. It is empty where nothing changes. renamed has the
-// names that services of after had before, if they had others.
-func Diff(before, after Config, renamed map[string]string) string {
-	var b strings.Builder
-	section := func(title string, gone, come []string) {
-		if len(gone)+len(come) == 0 {
-			return
-		}
-		fmt.Fprintf(&b, "%s:\n", title)
-		for _, line := range gone {
-			fmt.Fprintf(&b, "  - %s\n", line)
-		}
-		for _, line := range come {
-			fmt.Fprintf(&b, "  + %s\n", line)
+// A Change is what differs between two Configs in one service, or in all of Pen.
+type Change struct {
+	Service string // "" for all of Pen
+	Was     string // the name that the service had before, if it had another one
+	// New and Gone report a service that only one of the Configs has.
+	New, Gone bool
+	// Removed and Added are settings, as they are saved.
+	Removed, Added []string
+}
+
+// Changes are all that differs.
+type Changes []Change
+
+// Diff returns what a change from one Config to another does. renamed has the names
+// that services of after had before, if they had others.
+func Diff(before, after Config, renamed map[string]string) (all Changes) {
+	add := func(c Change) {
+		if c.New || c.Gone || c.Was != "" || len(c.Removed)+len(c.Added) > 0 {
+			all = append(all, c)
 		}
 	}
-	gone, come := differences(lines(OfPen, before, nil), lines(OfPen, after, nil))
-	section("all of Pen", gone, come)
+	var pen Change
+	pen.Removed, pen.Added = differences(lines(OfPen, before, nil), lines(OfPen, after, nil))
+	add(pen)
 	became := map[string]string{}
 	for now, was := range renamed {
 		became[was] = now
 	}
 	for i := range before.Services {
 		s := &before.Services[i]
-		name := cmp.Or(became[s.Name], s.Name)
-		now := after.Service(name)
+		c := Change{Service: cmp.Or(became[s.Name], s.Name)}
+		now := after.Service(c.Service)
 		if now == nil {
-			fmt.Fprintf(&b, "service %s: ends\n", s.Name)
+			add(Change{Service: s.Name, Gone: true})
 			continue
 		}
-		if name != s.Name {
-			fmt.Fprintf(&b, "service %s: is now called %s\n", s.Name, name)
+		if c.Service != s.Name {
+			c.Was = s.Name
 		}
-		gone, come := differences(lines(OfService, before, s), lines(OfService, after, now))
-		section(title(name), gone, come)
+		c.Removed, c.Added = differences(lines(OfService, before, s), lines(OfService, after, now))
+		add(c)
 	}
 	for i := range after.Services {
 		s := &after.Services[i]
 		if before.Service(s.Name) == nil && renamed[s.Name] == "" {
-			come := s.lines(&after)
-			section("service "+s.Name+", new", nil, come)
-			if len(come) == 0 {
-				fmt.Fprintf(&b, "service %s: new\n", s.Name)
-			}
+			add(Change{Service: s.Name, New: true, Added: s.lines(&after)})
+		}
+	}
+	return all
+}
+
+// String returns a line for each setting, "- LINE" for one that was removed and
+// "+ LINE" for one that was added, after the service that it is of.
+func (all Changes) String() string {
+	var b strings.Builder
+	for _, c := range all {
+		switch {
+		case c.Gone:
+			fmt.Fprintf(&b, "service %s: ends\n", c.Service)
+		case c.New && len(c.Added) == 0:
+			fmt.Fprintf(&b, "service %s: new\n", c.Service)
+		case c.New:
+			fmt.Fprintf(&b, "service %s, new:\n", c.Service)
+		case c.Was != "":
+			fmt.Fprintf(&b, "service %s: is now called %s\n", c.Was, c.Service)
+		}
+		if !c.New && len(c.Removed)+len(c.Added) > 0 {
+			fmt.Fprintf(&b, "%s:\n", title(c.Service))
+		}
+		for _, line := range c.Removed {
+			fmt.Fprintf(&b, "  - %s\n", line)
+		}
+		for _, line := range c.Added {
+			fmt.Fprintf(&b, "  + %s\n", line)
 		}
 	}
 	return b.String()
@@ -60,7 +88,10 @@ func Diff(before, after Config, renamed map[string]string) string {
 
 // title is what a service is called in a list of changes.
 func title(service string) string {
-	if service == DefaultService {
+	switch service {
+	case "":
+		return "all of Pen"
+	case DefaultService:
 		return "first service"
 	}
 	return "service " + service

@@ -26,14 +26,14 @@ func TestDiff(t *testing.T) {
 		"  + listen 80 81",
 		"",
 	}, "\n")
-	if got := Diff(before, after, nil); got != want {
+	if got := Diff(before, after, nil).String(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	if got := Diff(before, before, nil); got != "" {
+	if got := Diff(before, before, nil).String(); got != "" {
 		t.Errorf("nothing was changed: %s", got)
 	}
 	fewer := apply(t, Default(), "acl 1 permit ::1", "server 0 address a", "server 1 address b", "service web", "service gone", "service web timeout 3")
-	if got := Diff(before, fewer, nil); got != "all of Pen:\n  - acl 1 permit ::1/128\n" {
+	if got := Diff(before, fewer, nil).String(); got != "all of Pen:\n  - acl 1 permit ::1/128\n" {
 		t.Errorf("one of two equal lines: %s", got)
 	}
 }
@@ -43,7 +43,7 @@ func TestDiffOfRenames(t *testing.T) {
 	before := apply(t, Default(), "service x", "service x timeout 3", "service gone")
 	after := apply(t, Default(), "service y", "service y timeout 4", "service new")
 	want := "service x: is now called y\nservice y:\n  - timeout 3\n  + timeout 4\nservice gone: ends\nservice new: new\n"
-	if got := Diff(before, after, map[string]string{"y": "x"}); got != want {
+	if got := Diff(before, after, map[string]string{"y": "x"}).String(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }

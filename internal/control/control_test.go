@@ -69,9 +69,9 @@ func (e *fake) Include(string, string) ([]config.Command, error) {
 	return nil, nil
 }
 
-func (e *fake) Rollback() (string, error) {
+func (e *fake) Rollback() (config.Changes, error) {
 	e.act("rollback")
-	return "", nil
+	return nil, nil
 }
 
 func (e *fake) Kill(int) bool {

@@ -79,7 +79,10 @@ func init() { // include refers to it
 			}
 			return planText(p), nil
 		},
-		"rollback": func(e engine.Engine, _ config.Command) (string, error) { return e.Rollback() },
+		"rollback": func(e engine.Engine, _ config.Command) (string, error) {
+			changes, err := e.Rollback()
+			return changes.String(), err
+		},
 		"services": func(e engine.Engine, _ config.Command) (string, error) {
 			return stats.ServicesText(e.Services()), nil
 		},
@@ -162,14 +165,15 @@ var serviceCommands = map[string]func(s engine.Service, of *config.Service, args
 
 // planText is the reply to the command "plan".
 func planText(p engine.Plan) string {
-	switch {
-	case p.Changes == "":
-		p.Changes = "nothing changes\n"
-	case p.RolledBack:
-		return "nothing changes: this was rolled back, and applies once the file is changed:\n" + p.Changes
-	}
 	var b strings.Builder
-	b.WriteString(p.Changes)
+	switch {
+	case p.Changes == nil:
+		b.WriteString("nothing changes\n")
+	case p.RolledBack:
+		return "nothing changes: this was rolled back, and applies once the file is changed:\n" + p.Changes.String()
+	default:
+		b.WriteString(p.Changes.String())
+	}
 	if p.StartOnly {
 		b.WriteString("some of the file takes effect at the next start only\n")
 	}

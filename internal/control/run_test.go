@@ -33,16 +33,17 @@ func TestEveryCommandHasOneEntry(t *testing.T) {
 }
 
 func TestPlanText(t *testing.T) {
+	some := config.Changes{{Added: []string{"x"}}}
 	for _, tt := range []struct {
 		plan engine.Plan
 		want string
 	}{
 		{engine.Plan{}, "nothing changes\n"},
 		{engine.Plan{RolledBack: true}, "nothing changes\n"},
-		{engine.Plan{Changes: "x\n", RolledBack: true}, "nothing changes: this was rolled back, and applies once the file is changed:\nx\n"},
+		{engine.Plan{Changes: some, RolledBack: true}, "nothing changes: this was rolled back, and applies once the file is changed:\nall of Pen:\n  + x\n"},
 		{
-			engine.Plan{Changes: "x\n", StartOnly: true, Moved: []engine.Moved{{Service: "default", Clients: 1, All: 2}, {Service: "web", Clients: 3, All: 4}}},
-			"x\nsome of the file takes effect at the next start only\nfirst service: 1 of 2 remembered clients lose their server\nservice web: 3 of 4 remembered clients lose their server\n",
+			engine.Plan{Changes: some, StartOnly: true, Moved: []engine.Moved{{Service: "default", Clients: 1, All: 2}, {Service: "web", Clients: 3, All: 4}}},
+			"all of Pen:\n  + x\nsome of the file takes effect at the next start only\nfirst service: 1 of 2 remembered clients lose their server\nservice web: 3 of 4 remembered clients lose their server\n",
 		},
 	} {
 		if got := planText(tt.plan); got != tt.want {

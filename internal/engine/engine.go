@@ -39,7 +39,7 @@ type Engine interface {
 	Plan(file string) (Plan, error)
 	// Rollback takes back the last change that is not taken back yet, and returns
 	// what that has changed. The error is NotFound when there is none.
-	Rollback() (string, error)
+	Rollback() (config.Changes, error)
 	// Write saves the configuration in use to a file, or to the one that it was read
 	// from if the name is empty.
 	Write(file string) error
@@ -67,8 +67,7 @@ type Service interface {
 
 // A Plan is what a reload from a file would do.
 type Plan struct {
-	// Changes has a line for each setting, as config.Diff writes them.
-	Changes string
+	Changes config.Changes
 	// RolledBack reports that the file was rolled back: its changes apply once it is
 	// changed.
 	RolledBack bool
