@@ -34,7 +34,7 @@ func (d *Dispatcher) Admit(client netip.AddrPort, c Carrier) (*Flow, error) {
 }
 
 // Admit judges the client of a flow that [Place.Open] has returned, as
-// [Place.Admit] does. After an error only Done may be called.
+// [Place.Begin] does. After an error only Done may be called.
 //
 // One client may have half of all places, or leastUnidentified, for connections that
 // have not called Next yet, such as those whose TLS hello is still to come.

@@ -14,8 +14,8 @@ var ErrLimited = errors.New("over a limit")
 // 0 is no limit. Limits of one client do not apply to clients of Unix sockets, which
 // have no address.
 //
-// What becomes of a client over a limit is a ladder. One that is only too early
-// for a rate is held until it conforms, for Delay at most. Any other one gets
+// A client over a limit that is only too early for a rate waits until it conforms, for
+// Delay at most. Any other one gets
 // the abuse server, if there is one, and is refused if there is none. Clients
 // of the abuse server do not count.
 type Limits struct {

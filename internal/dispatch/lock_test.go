@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -114,6 +115,14 @@ func TestConnectionsLockThreeTimes(t *testing.T) {
 	if n := d.taken.Load(); n != 0 {
 		t.Errorf("%d places are taken at the end", n)
 	}
+}
+
+// Admit is Begin without Next, for tests that call Next themselves.
+func (p Place) Admit(client netip.AddrPort, c Carrier) (*Flow, error) {
+	n := p.d.newcomer(client)
+	p.d.mu.Lock()
+	defer p.d.unlock()
+	return p.judge(&n, c)
 }
 
 // Begin is what Admit, Dummy and Next are one after the other.

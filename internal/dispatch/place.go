@@ -157,16 +157,6 @@ func (p Place) settle() {
 	p.d.roomLocked()
 }
 
-// Admit judges the client of the connection and returns its flow, for which the
-// caller must call Done, or ErrDenied or ErrLimited. The client's address is
-// invalid if it came by a Unix socket.
-func (p Place) Admit(client netip.AddrPort, c Carrier) (*Flow, error) {
-	n := p.d.newcomer(client)
-	p.d.mu.Lock()
-	defer p.d.unlock()
-	return p.judge(&n, c)
-}
-
 // A Start is a connection whose client was admitted.
 type Start struct {
 	Flow   *Flow
@@ -175,7 +165,10 @@ type Start struct {
 	Found  bool // as Next has returned it, unless Dummy
 }
 
-// Begin is Admit, Dummy and Next at once, in a single hold of the lock.
+// Begin judges the client of the connection and returns its flow, for which the caller
+// must call Done, with what Dummy and Next return, in a single hold of the lock. It returns
+// ErrDenied or ErrLimited for a client that is refused. The client's address is invalid if
+// it came by a Unix socket.
 func (p Place) Begin(client netip.AddrPort, c Carrier) (s Start, err error) {
 	n := p.d.newcomer(client)
 	p.d.mu.Lock()
