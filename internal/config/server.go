@@ -39,18 +39,8 @@ func makeServerKeys() []key[Server] {
 		limit("max", "connections at which it gets no new clients; 0: no limit", maxInt, func(s *Server) *int { return &s.Max }),
 		limit("hard", "connections up to which it gets clients that it served before; 0: no limit", maxInt, func(s *Server) *int { return &s.Hard }),
 		{
-			name: "weight", args: "N", level: Operate, help: "its share of new clients; 0: none",
-			set: func(s *Server, text string) (err error) {
-				s.Weight, err = parseInt("weight", text, 0, maxInt)
-				s.WeightSet = true
-				return err
-			},
-			get: func(s *Server) string {
-				if !s.WeightSet {
-					return ""
-				}
-				return strconv.Itoa(s.Weight)
-			},
+			name: "weight", args: "N", level: Operate, set: (*Server).setWeight, get: (*Server).weight,
+			help: "its share of new clients; 0: none",
 		},
 		said(keyOf("prio", number(-maxInt, maxInt), func(s *Server) *int { return &s.Prio }), Operate, "its place with prio; lower comes first"),
 		{
@@ -63,15 +53,8 @@ func makeServerKeys() []key[Server] {
 		},
 		said(keyOf("send_proxy", proxy, func(s *Server) *string { return &s.SendProxy }), Admin, "PROXY header to it, if not as the service says"),
 		{
-			name: "tls", args: "on|off", level: Admin, get: func(s *Server) string { return s.TLS },
+			name: "tls", args: "on|off", level: Admin, set: (*Server).setTLS, get: func(s *Server) string { return s.TLS },
 			help: "whether to speak TLS to it, if not as the service says",
-			set: func(s *Server, text string) error {
-				s.TLS = text
-				if text != "on" && text != "off" {
-					return fmt.Errorf("tls %w", noneOf(text, "on", "off"))
-				}
-				return nil
-			},
 		},
 		said(keyOf("tls_name", word("NAME"), func(s *Server) *string { return &s.TLSName }), Admin, "what its certificate must be for"),
 		{
@@ -204,6 +187,28 @@ func (s *Server) setPort(text string) (err error) {
 	return err
 }
 
+func (s *Server) setWeight(text string) (err error) {
+	s.Weight, err = parseInt("weight", text, 0, maxInt)
+	s.WeightSet = true
+	return err
+}
+
+// weight writes the weight, empty if it is not set.
+func (s *Server) weight() string {
+	if !s.WeightSet {
+		return ""
+	}
+	return strconv.Itoa(s.Weight)
+}
+
+func (s *Server) setTLS(text string) error {
+	if text != "on" && text != "off" {
+		return fmt.Errorf("tls %w", noneOf(text, "on", "off"))
+	}
+	s.TLS = text
+	return nil
+}
+
 func (s *Server) setName(text string) error {
 	if !isName(text) || strings.Trim(text, "0123456789-") == "" {
 		return fmt.Errorf("name %q: want up to %d letters, digits, or one of _ - ., and not a number", text, maxName)
@@ -253,10 +258,7 @@ func (s Server) spec() string {
 	if strings.Contains(host, ":") && !s.IsPath() {
 		host = "[" + host + "]"
 	}
-	fields := []string{host, s.port(), orEmpty(s.Max), orEmpty(s.Hard), orEmpty(s.Weight), orEmpty(s.Prio)}
-	if s.WeightSet {
-		fields[4] = strconv.Itoa(s.Weight)
-	}
+	fields := []string{host, s.port(), orEmpty(s.Max), orEmpty(s.Hard), s.weight(), orEmpty(s.Prio)}
 	return strings.TrimRight(strings.Join(fields, ":"), ":")
 }
 

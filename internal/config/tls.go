@@ -146,6 +146,15 @@ func securing() []Verb {
 			Name: "ssl_option", Args: strings.Join(sslOptions, "|"), Level: Admin, does: on(setSSLOption, nil),
 			Help: "no_tlsv1.2 wants TLS 1.3; the others apply anyway", Example: "ssl_option no_tlsv1.2", See: "ssl_protocol",
 		},
+	}
+}
+
+// certifying are the verbs of certificates that Pen gets from an authority.
+func certifying() []Verb {
+	text := func(args string, field func(*ACME) *string) does {
+		return plain(word(args), func(s *Service) *string { return field(&s.TLS.ACME) })
+	}
+	return []Verb{
 		{
 			Name: "acme", Long: "acme", Negatable: true, Level: Local,
 			does: plain(wordList("NAME...", acmeName), func(s *Service) *string { return &s.TLS.ACME.Names }),
@@ -154,22 +163,22 @@ func securing() []Verb {
 		},
 		{
 			Name: "acme_storage", Long: "acme-storage", Negatable: true, Level: Local,
-			does: plain(word("DIR"), func(s *Service) *string { return &s.TLS.ACME.Storage }),
+			does: text("DIR", func(a *ACME) *string { return &a.Storage }),
 			Help: "folder for the ACME account and the certificates", Example: "acme_storage /var/lib/pen/acme", See: "acme",
 		},
 		{
 			Name: "acme_email", Long: "acme-email", Negatable: true, Level: Local,
-			does: plain(word("ADDRESS"), func(s *Service) *string { return &s.TLS.ACME.Email }),
+			does: text("ADDRESS", func(a *ACME) *string { return &a.Email }),
 			Help: "address that the authority may write to", Example: "acme_email admin@example.com", See: "acme",
 		},
 		{
 			Name: "acme_ca", Long: "acme-ca", Negatable: true, Level: Local,
-			does: plain(word("URL"), func(s *Service) *string { return &s.TLS.ACME.CA }),
+			does: text("URL", func(a *ACME) *string { return &a.CA }),
 			Help: "the authority's directory, if it is not Let's Encrypt", Example: "acme_ca https://ca.example.com/directory",
 			See: "acme acme_ca_root",
 		},
 		{
-			Name: "acme_ca_root", Long: "acme-ca-root", Negatable: true, Level: Local, does: file(func(t *TLS) *string { return &t.ACME.Roots }),
+			Name: "acme_ca_root", Long: "acme-ca-root", Negatable: true, Level: Local, does: text("FILE", func(a *ACME) *string { return &a.Roots }),
 			Help: "PEM file with the CAs of a private authority's own certificate", Example: "acme_ca_root /etc/pen/ca.pem", See: "acme_ca",
 		},
 	}

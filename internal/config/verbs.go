@@ -248,6 +248,7 @@ func groups() []group {
 		{"Limits", limiting()},
 		{"UDP", datagrams()},
 		{"TLS from clients", securing()},
+		{"Certificates from an authority (ACME)", certifying()},
 		{"TLS to servers, PROXY protocol, HTTP and routes", edging()},
 		{"Access lists", permitting()},
 		{"The control socket", controlling()},
