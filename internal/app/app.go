@@ -92,7 +92,7 @@ type App struct {
 	exitOnce sync.Once
 	cleanup  cleanups
 
-	cfg      atomic.Pointer[inForce]       // stored within change
+	cfg      atomic.Pointer[inUse]         // stored within change
 	requests atomic.Pointer[accesslog.Log] // nil: requests are not logged; stored within change
 	ending   ending
 	changes  changes // Start has the first turn
@@ -104,16 +104,16 @@ type App struct {
 	built     int                                    // policies, so far
 	missing   map[serverAt]string                    // servers whose addresses are not known, and why
 	tls       map[*tlsterm.Server]context.CancelFunc // that run, with their ends
-	obsolete  bool                                   // it was said that a protocol is
+	obsolete  bool                                   // that a protocol is obsolete was logged
 	tables    map[string]*client.Table               // client tables that services share
 	control   *control.Server
 	agents    net.Listener    // for the reports of agents; may be nil
 	ticking   context.Context // from Start to the end of all flows
 }
 
-// inForce is the configuration in force, with what the control socket asks of
+// inUse is the configuration in use, with what the control socket asks of
 // it: its access lists.
-type inForce struct {
+type inUse struct {
 	config.Config
 	acls     *acl.Lists
 	services map[string]*service
@@ -123,7 +123,7 @@ type inForce struct {
 }
 
 // certificates are those of a service's TLS.
-func (c *inForce) certificates(service string) []tlsterm.Info {
+func (c *inUse) certificates(service string) []tlsterm.Info {
 	if s := c.tls.Server(service); s != nil {
 		return s.Certificates()
 	}
@@ -192,7 +192,7 @@ func (a *App) setup(cfg config.Config) error {
 	a.builder.Use(b)
 	a.names.Set(b.Queries)
 	a.first = d
-	a.cfg.Store(&inForce{Config: cfg})
+	a.cfg.Store(&inUse{Config: cfg})
 	return nil
 }
 
@@ -208,12 +208,12 @@ func (a *App) Start() error {
 		return err
 	}
 	<-a.changes.turn // from now on there may be changes
-	a.begin(a.sweep)
+	a.spawn(a.sweep)
 	if m := a.opt.Memory; m != nil {
-		a.begin(func() { a.watchMemory(m, m.Limit) })
+		a.spawn(func() { a.watchMemory(m, m.Limit) })
 	}
-	a.begin(a.follow)
-	a.begin(a.saveTables)
+	a.spawn(a.follow)
+	a.spawn(a.saveTables)
 	a.names.Start()
 	a.cleanup.add("checks", func() error {
 		a.checks.monitor.Close()
@@ -224,10 +224,10 @@ func (a *App) Start() error {
 		return nil
 	})
 	if a.agents != nil {
-		a.begin(func() { a.checks.receiver.Serve(a.stopping, a.agents) })
+		a.spawn(func() { a.checks.receiver.Serve(a.stopping, a.agents) })
 	}
 	if a.control != nil {
-		a.begin(func() { a.control.Serve(a.stopping) })
+		a.spawn(func() { a.control.Serve(a.stopping) })
 	}
 	for _, cmd := range a.run {
 		reply, err := control.Run(a, cmd)

@@ -51,9 +51,9 @@ func (a *App) inTurn(f func(ctx context.Context) error) error {
 	return err
 }
 
-// begin runs f in a goroutine that Stop waits for. It reports false once Pen is
-// stopped. What f begins by serving.Go is waited for as well.
-func (a *App) begin(f func()) bool {
+// spawn runs f in a goroutine that Stop waits for. It reports false once Pen is
+// stopped. What f starts by serving.Go is waited for as well.
+func (a *App) spawn(f func()) bool {
 	a.changes.mu.Lock()
 	defer a.changes.mu.Unlock()
 	if a.changes.stopped {
@@ -71,7 +71,7 @@ func (a *App) end() {
 	a.stop()
 }
 
-// ending are the services that are gone but for their last connections.
+// ending has the removed services that still have connections.
 type ending struct {
 	mu  sync.Mutex // guards all
 	all []*service

@@ -22,8 +22,8 @@ type place struct {
 	slot int
 }
 
-// An opinion is what the agent of the server at an address says of it.
-type opinion struct {
+// An agentState is what the agent of the server at an address says of it.
+type agentState struct {
 	pool.Agent
 	of string
 }
@@ -36,19 +36,19 @@ type checks struct {
 	mu     sync.Mutex // guards all below; the Dispatchers' are taken under it
 	places map[health.Key][]place
 	keys   map[place][]health.Key
-	agents map[place]opinion      // what agents have said
+	agents map[place]agentState   // what agents have said
 	asked  map[place]string       // the addresses of servers that have one
 	hosts  map[netip.Addr][]place // of servers that report by themselves
 }
 
 func (a *App) newChecks(agents int) *checks {
-	c := &checks{agents: map[place]opinion{}}
+	c := &checks{agents: map[place]agentState{}}
 	c.monitor = health.New(health.Options{Log: a.opt.Log, OnChange: c.changed, OnPass: c.passed, OnReport: c.reported})
 	c.receiver = health.NewReceiver(health.ReceiverOptions{
 		Log:      a.opt.Log,
 		MaxConns: agents,
-		OnChange: func(addr netip.Addr, s check.State) { c.heard(addr, check.Report{State: s, Weight: -1}) },
-		OnReport: c.heard,
+		OnChange: func(addr netip.Addr, s check.State) { c.hostReported(addr, check.Report{State: s, Weight: -1}) },
+		OnReport: c.hostReported,
 	})
 	return c
 }
@@ -91,21 +91,21 @@ func (c *checks) reported(k health.Key, r check.Report) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, p := range c.places[k] {
-		c.hear(p, r)
+		c.apply(p, r)
 	}
 }
 
-// heard is called by the receiver.
-func (c *checks) heard(addr netip.Addr, r check.Report) {
+// hostReported is called by the receiver.
+func (c *checks) hostReported(addr netip.Addr, r check.Report) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, p := range c.hosts[addr] {
-		c.hear(p, r)
+		c.apply(p, r)
 	}
 }
 
-// hear takes a report; what it does not speak of stays as it is.
-func (c *checks) hear(p place, r check.Report) {
+// apply takes over what a report says of a server; the rest stays as it is.
+func (c *checks) apply(p place, r check.Report) {
 	now, ok := c.agents[p]
 	if !ok {
 		now.Weight, now.of = -1, c.asked[p]
@@ -123,8 +123,8 @@ func (c *checks) hear(p place, r check.Report) {
 	p.d.SetAgent(p.slot, now.Agent)
 }
 
-// A roster is who is to be checked, and for whom.
-type roster struct {
+// A watchList has the servers to check, and the services that want to know.
+type watchList struct {
 	places  map[health.Key][]place
 	keys    map[place][]health.Key
 	targets []health.Target
@@ -134,9 +134,9 @@ type roster struct {
 	asked     map[place]string // the addresses of servers that have an agent of either sort
 }
 
-// rosterOf lists the servers of a configuration.
-func rosterOf(cfg config.Config, policies []dispatch.Config, services map[string]*service) roster {
-	r := roster{places: map[health.Key][]place{}, keys: map[place][]health.Key{}, hosts: map[netip.Addr][]place{}, asked: map[place]string{}}
+// watchListOf lists the servers of a configuration.
+func watchListOf(cfg config.Config, policies []dispatch.Config, services map[string]*service) watchList {
+	r := watchList{places: map[health.Key][]place{}, keys: map[place][]health.Key{}, hosts: map[netip.Addr][]place{}, asked: map[place]string{}}
 	for i, s := range cfg.Services {
 		if s.Check == (check.Spec{}) && s.Agent == (check.Spec{}) && s.AgentPush == 0 {
 			continue
@@ -175,7 +175,7 @@ func keyOf(server pool.Config, spec check.Spec) health.Key {
 	return k
 }
 
-func (r *roster) check(p place, k health.Key, others []netip.AddrPort, who []health.Subscriber) {
+func (r *watchList) check(p place, k health.Key, others []netip.AddrPort, who []health.Subscriber) {
 	r.places[k] = append(r.places[k], p)
 	r.keys[p] = append(r.keys[p], k)
 	t := health.Target{Key: k, Subscribers: who}
@@ -187,7 +187,7 @@ func (r *roster) check(p place, k health.Key, others []netip.AddrPort, who []hea
 
 // set makes the checks of a configuration the ones that are made, and tells the
 // services what is known already.
-func (c *checks) set(r roster) {
+func (c *checks) set(r watchList) {
 	c.mu.Lock()
 	c.forget(r)
 	c.places, c.keys, c.hosts, c.asked = r.places, r.keys, r.hosts, r.asked
@@ -205,16 +205,16 @@ func (c *checks) set(r roster) {
 	}
 	for _, st := range c.receiver.States() {
 		if st.Report != nil {
-			c.heard(st.Addr, *st.Report)
+			c.hostReported(st.Addr, *st.Report)
 		}
 		// It may have been silent since.
-		c.heard(st.Addr, check.Report{State: st.State, Weight: -1})
+		c.hostReported(st.Addr, check.Report{State: st.State, Weight: -1})
 	}
 }
 
 // forget takes back what was found of servers that are checked otherwise from
 // now on. Called with mu held.
-func (c *checks) forget(r roster) {
+func (c *checks) forget(r watchList) {
 	for p, was := range c.agents {
 		if r.asked[p] != was.of {
 			delete(c.agents, p)

@@ -8,8 +8,8 @@ import (
 )
 
 // openCountries returns the GeoIP database that a configuration wants,
-// or nil: the one that is in use, unless that is another file's or is to be
-// read again. Called within change.
+// or nil: the one in use, unless that is another file's or must be read
+// again. Called within change.
 func (a *App) openCountries(cfg config.Config, again bool) (*geoip.DB, error) {
 	switch db := a.countries; {
 	case cfg.GeoIPDB == "":

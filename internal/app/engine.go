@@ -94,7 +94,7 @@ func (a *App) apply(ctx context.Context, d *store.Draft, again bool) error {
 	return nil
 }
 
-// applyAgain applies the configuration in force once more, to what names, files
+// applyAgain applies the configuration in use once more, to what names, files
 // and this machine's addresses are now. A server that has become Pen itself is
 // down then, and no error. Called within change.
 func (a *App) applyAgain(ctx context.Context) error {
@@ -142,7 +142,7 @@ func (a *App) commit(ctx context.Context, next config.Config, countries *geoip.D
 			return err
 		}
 	}
-	d := a.draft(next, b, a.heirs(next))
+	d := a.draft(next, b, a.kept(next))
 	if err := a.bind(d); err != nil {
 		if next.Log != old.Log {
 			closeLog(log)

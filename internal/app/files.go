@@ -87,7 +87,7 @@ func (a *App) Rollback() (changes config.Changes, err error) {
 		if err != nil {
 			return err
 		}
-		old, renamed := a.Config(), renames(a.heirs(d.Config))
+		old, renamed := a.Config(), renames(a.kept(d.Config))
 		if err := a.apply(ctx, d, false); err != nil {
 			return fmt.Errorf("rollback: nothing was changed: %w", err)
 		}

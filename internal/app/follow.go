@@ -11,7 +11,7 @@ import (
 // that it gets may be that of a server, which is Pen itself then.
 const interfaceTurn = 5 * time.Second
 
-// follow applies the configuration in force again when names have got other
+// follow applies the configuration in use again when names have got other
 // addresses, or this machine has, until the App is stopped.
 func (a *App) follow() {
 	interfaces := sock.LocalAddrs()

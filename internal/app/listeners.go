@@ -75,7 +75,7 @@ func choose(s config.Service, e *edge.Ends) (chosen kind, refused error) {
 func (a *App) bind(next *draft) error {
 	loops, err := a.loopsEach(next.cfg, next.ends)
 	if err == nil {
-		err = a.wantsNoOthers(next.cfg, next.heirs)
+		err = a.wantsNoOthers(next.cfg, next.kept)
 	}
 	if err != nil {
 		return err
@@ -115,10 +115,10 @@ func (next *draft) discard() {
 
 // wantsNoOthers reports an address that a service wants while another one has it.
 // Called within change.
-func (a *App) wantsNoOthers(cfg config.Config, heirs map[string]*service) error {
+func (a *App) wantsNoOthers(cfg config.Config, kept map[string]*service) error {
 	for _, s := range cfg.Services {
 		for _, addr := range s.Listeners() {
-			running := heirs[s.Name]
+			running := kept[s.Name]
 			if running != nil && running.listeners[addr].plane != nil || addr == "0" || strings.HasSuffix(addr, ":0") {
 				continue
 			}

@@ -21,7 +21,7 @@ func TestNoMemory(t *testing.T) {
 	const limit = 1000
 	a := start(t, "127.0.0.1:0", named(t, "one"))
 	m := new(fakeMemory)
-	a.begin(func() { a.watchMemory(m, limit) })
+	a.spawn(func() { a.watchMemory(m, limit) })
 	m.used.Store(limit)
 	for range fewFlows {
 		c := connect(t, a.Addr()) // to the end of the test

@@ -34,7 +34,7 @@ func (a *App) plan(ctx context.Context, file string) (p engine.Plan, err error) 
 	if err != nil {
 		return p, fmt.Errorf("plan: %s can't be used: %w", file, err)
 	}
-	old, renamed := a.Config(), renames(a.heirs(d.Config))
+	old, renamed := a.Config(), renames(a.kept(d.Config))
 	p.Changes, p.Moved = config.Diff(old, d.Config, renamed), a.moved(old, d.Config, renamed, acls)
 	return p, nil
 }
@@ -54,7 +54,7 @@ func (a *App) wouldRun(ctx context.Context, next config.Config) (*acl.Lists, err
 		err = build.Permitted(next)
 	}
 	if err == nil {
-		err = a.wantsNoOthers(next, a.heirs(next))
+		err = a.wantsNoOthers(next, a.kept(next))
 	}
 	if err != nil {
 		return nil, err
@@ -84,9 +84,9 @@ func (a *App) moved(old, next config.Config, renamed map[string]string, acls *ac
 
 // renames are the new names of services that go on by another one, with the old
 // ones.
-func renames(heirs map[string]*service) map[string]string {
+func renames(kept map[string]*service) map[string]string {
 	out := map[string]string{}
-	for name, s := range heirs {
+	for name, s := range kept {
 		if s.name != name {
 			out[name] = s.name
 		}

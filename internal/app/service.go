@@ -33,7 +33,7 @@ type draft struct {
 	cfg config.Config
 	*build.Built
 	policies []dispatch.Config        // of services, in their order, with what these share
-	heirs    map[string]*service      // those that run, by their names in cfg
+	kept     map[string]*service      // those that run, by their names in cfg
 	services map[string]*service      // all of cfg
 	ends     map[string]*edge.Ends    // of services
 	bound    map[listenerKey]listener // that are new, or have a new plane
@@ -41,13 +41,13 @@ type draft struct {
 
 // draft makes a draft of a configuration. Nothing runs of new services yet. Called by
 // a change.
-func (a *App) draft(cfg config.Config, b *build.Built, heirs map[string]*service) *draft {
-	next := &draft{cfg: cfg, Built: b, policies: slices.Clone(b.Policies), heirs: heirs, services: map[string]*service{}}
+func (a *App) draft(cfg config.Config, b *build.Built, kept map[string]*service) *draft {
+	next := &draft{cfg: cfg, Built: b, policies: slices.Clone(b.Policies), kept: kept, services: map[string]*service{}}
 	shared := build.IsShared(cfg)
 	for i, s := range cfg.Services {
 		policy := &next.policies[i]
 		policy.Clients, policy.Budget = a.table(s), a.budgetOf(s, shared)
-		running := heirs[s.Name]
+		running := kept[s.Name]
 		if running == nil {
 			running = &service{d: dispatch.New(*policy, a.now)}
 		}
@@ -57,11 +57,11 @@ func (a *App) draft(cfg config.Config, b *build.Built, heirs map[string]*service
 	return next
 }
 
-// heirs returns what runs already of the services of a configuration, by their
+// kept returns what runs already of the services of a configuration, by their
 // names there. A new service with an address of one that is gone is the old one
 // by another name: it goes on with its connections, clients and counts. Called
 // by a change.
-func (a *App) heirs(cfg config.Config) map[string]*service {
+func (a *App) kept(cfg config.Config) map[string]*service {
 	out := map[string]*service{}
 	left, old := maps.Clone(a.services), a.Config()
 	for _, s := range cfg.Services {
@@ -86,19 +86,19 @@ func (a *App) log(service string) *slog.Logger {
 	return a.opt.Log.With("service", service)
 }
 
-// use makes a draft effective: services that are new begin, those that are gone
-// take nothing new and end with their last connection. Called by a change.
+// use puts a draft into use: new services start, and removed ones accept no more
+// clients and are gone with their last connection. Called within change.
 func (a *App) use(next *draft) {
 	next.retireReplaced()
 	for i, s := range next.cfg.Services {
 		running := next.services[s.Name]
 		switch {
-		case next.heirs[s.Name] == nil:
+		case next.kept[s.Name] == nil:
 			running.endTick = a.tick(running.d)
 		case next.Fresh[s.Name]:
 			running.d.Configure(next.policies[i])
 		}
-		if next.heirs[s.Name] == nil || next.Fresh[s.Name] {
+		if next.kept[s.Name] == nil || next.Fresh[s.Name] {
 			a.sayMissing(s, next.policies[i].Pool)
 		}
 	}
@@ -107,7 +107,7 @@ func (a *App) use(next *draft) {
 		a.useListeners(next.services[s.Name], s, next)
 	}
 	stay := map[*service]bool{}
-	for _, s := range next.heirs {
+	for _, s := range next.kept {
 		stay[s] = true
 	}
 	for _, s := range a.services {
@@ -118,11 +118,11 @@ func (a *App) use(next *draft) {
 	}
 	a.services = next.services
 	a.fitTables(next.cfg)
-	a.cfg.Store(&inForce{next.cfg, next.Lists, next.services, next.TLS, sweepTurnOf(next.cfg)})
+	a.cfg.Store(&inUse{next.cfg, next.Lists, next.services, next.TLS, sweepTurnOf(next.cfg)})
 	a.builder.Use(next.Built)
 	a.built += len(next.Fresh)
 	a.warnObsolete(next.cfg)
-	a.checks.set(rosterOf(next.cfg, next.Policies, next.services))
+	a.checks.set(watchListOf(next.cfg, next.Policies, next.services))
 }
 
 // tick has a Dispatcher end the waits of its flows, from Start to the end of all
@@ -179,10 +179,10 @@ func (a *App) fitTables(cfg config.Config) {
 	}
 }
 
-// label says in a log which service it is.
+// label is the service as an attribute of a log line.
 func (s *service) label() []any { return []any{"service", s.name} }
 
-// config is what is said of the service; the zero Service once it has ended.
+// config is the service's configuration; the zero Service once the service is gone.
 func (s *service) config() config.Service {
 	if of := s.app.Config().Service(s.name); of != nil {
 		return *of

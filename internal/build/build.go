@@ -113,7 +113,7 @@ func (b *Builder) Build(ctx context.Context, cfg config.Config, countries *geoip
 	return out, nil
 }
 
-// Use says that what was built is in use. The next Build uses what it has in common
+// Use reports that what was built is in use. The next Build uses what it has in common
 // with it again.
 func (b *Builder) Use(built *Built) { b.used = *built }
 

@@ -94,7 +94,7 @@ func init() { // include refers to it
 
 // serviceCommands are the actions and questions about one service, and the
 // settings whose reply is more than their value. The config.Service is what
-// is said of it.
+// is configured.
 var serviceCommands = map[string]func(s engine.Service, of *config.Service, args []string) (string, error){
 	"close": func(s engine.Service, _ *config.Service, args []string) (string, error) {
 		n := 0

@@ -80,7 +80,7 @@ func (s *Store) draft(next config.Config) *Draft {
 	return &Draft{Config: next, file: s.now.file, inFile: s.now.actions, read: s.read, past: s.past}
 }
 
-// Commit says that a change was made. It is remembered unless everything is as
+// Commit reports that a change was made. It can be taken back unless everything is as
 // before: a reload of the same file must not push out what was changed.
 func (s *Store) Commit(d *Draft) {
 	if len(d.past) == len(s.past) && !reflect.DeepEqual(s.now.config, d.Config) {
