@@ -90,6 +90,7 @@ func BenchmarkQuestions(b *testing.B) {
 		{"servers", func() { d.Servers() }},
 		{"clients", func() { d.Clients() }}, // without that lock; a part of status
 		{"status", func() { d.Status() }},
+		{"view", func() { d.View() }},
 		{"explain", func() { d.Explain(from(n + 1)) }},
 		{"sweep", d.Sweep},
 		{"configure", func() { d.Configure(cfg) }},

@@ -15,9 +15,8 @@ var ErrLimited = errors.New("over a limit")
 // have no address.
 //
 // A client over a limit that is only too early for a rate waits until it conforms, for
-// Delay at most. Any other one gets
-// the abuse server, if there is one, and is refused if there is none. Clients
-// of the abuse server do not count.
+// Delay at most. Any other one gets the abuse server, or is refused if there is none.
+// Clients of the abuse server do not count.
 type Limits struct {
 	ClientConns int     // live flows of one client, see [Config.Prefix4]
 	ClientRate  float64 // new flows of one client a second; as many may come at once, one at least

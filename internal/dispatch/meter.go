@@ -5,16 +5,15 @@ import (
 	"time"
 )
 
-// Bytes are counted after they were read: a token bucket that may be overdrawn.
-// It is kept as the time at which the debt is paid, by the algorithm of [gcra].
+// Bytes are counted after they were read, in a token bucket that may be overdrawn. Its
+// state is the time at which the debt is paid, as in [gcra].
 
 const (
-	// burstsPerSecond is what part of a second's bytes may be read at once after a
-	// rest, and at the start: what is short is limited as well.
+	// burstsPerSecond: 1/10 of a second's bytes may be read at once after a pause, and at
+	// the start, so that short transfers are limited as well.
 	burstsPerSecond = 10
-	// A flow that is limited reads so many parts of a second's bytes at a go, within
-	// bounds. Small reads let many flows have a share of the service's bandwidth each,
-	// large ones cost less.
+	// A limited flow reads a second's bytes in this many reads, within bounds. Small reads
+	// share the service's bandwidth between many flows, large ones cost less.
 	readsPerSecond      = 50
 	leastRead, mostRead = 128, 1 << 20
 )
@@ -45,7 +44,7 @@ func timeFor(bytes, rate int64) time.Duration {
 	return time.Duration(min(float64(bytes)/float64(rate)*float64(time.Second), float64(longest)))
 }
 
-// pause notes that the flow was told to wait until then.
+// pause records that the flow was told to wait until then.
 func (m *Meter) pause(until time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
