@@ -274,7 +274,7 @@ func TestRecordsGoAfterASpike(t *testing.T) {
 	var rs records
 	var ids []int32
 	seen := map[int32]bool{}
-	const many = 5000
+	const many = 20 * chunkSize
 	for range many {
 		id, r := rs.take(nil)
 		if seen[id] {
@@ -297,8 +297,8 @@ func TestRecordsGoAfterASpike(t *testing.T) {
 			t.Fatalf("record %d is %+v", id, r)
 		}
 	}
-	if len(rs.all) != many || len(rs.unused) != 0 {
-		t.Errorf("%d places, %d unused for %d records", len(rs.all), len(rs.unused), many)
+	if len(rs.all) != many/chunkSize || len(rs.unused) != 0 {
+		t.Errorf("%d chunks, %d places unused for %d records", len(rs.all), len(rs.unused), many)
 	}
 }
 

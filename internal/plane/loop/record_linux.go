@@ -97,9 +97,11 @@ func (c *carrier) Kill(why dispatch.Ending) {
 // records are the places for connections, by number. A place is reused, a record is not:
 // a turn that has ended a connection may still look at it. So after a spike records go.
 type records struct {
-	all    []place
-	unused []int32 // numbers
+	all    []*[chunkSize]place // in chunks, since a slice that grows leaves garbage
+	unused []int32             // numbers
 }
+
+const chunkSize = 256
 
 type place struct {
 	*record
@@ -110,21 +112,25 @@ type place struct {
 // name. Nothing is ever written to it, since no event has its gen.
 var noRecord record
 
-func (rs *records) at(id int32) *record { return rs.all[id].record }
+func (rs *records) place(id int32) *place { return &rs.all[id/chunkSize][id%chunkSize] }
 
-func (rs *records) flow(id int32) *dispatch.Flow { return rs.all[id].flow }
+func (rs *records) at(id int32) *record { return rs.place(id).record }
+
+func (rs *records) flow(id int32) *dispatch.Flow { return rs.place(id).flow }
 
 // take returns a place for a connection.
 func (rs *records) take(f *dispatch.Flow) (int32, *record) {
 	if len(rs.unused) == 0 {
-		rs.unused = append(rs.unused, int32(len(rs.all)))
-		rs.all = append(rs.all, place{})
+		rs.all = append(rs.all, new([chunkSize]place))
+		for id := len(rs.all)*chunkSize - 1; id >= (len(rs.all)-1)*chunkSize; id-- {
+			rs.unused = append(rs.unused, int32(id))
+		}
 	}
 	last := len(rs.unused) - 1
 	id := rs.unused[last]
 	rs.unused = rs.unused[:last]
 	r := &record{state: connecting}
-	rs.all[id] = place{r, f}
+	*rs.place(id) = place{r, f}
 	for i := range r.half {
 		r.half[i].pipe = -1
 		r.side[i].fd.Store(-1)
@@ -136,6 +142,6 @@ func (rs *records) take(f *dispatch.Flow) (int32, *record) {
 // put gives a place back.
 func (rs *records) put(id int32) {
 	*rs.at(id) = record{}
-	rs.all[id] = place{record: &noRecord}
+	*rs.place(id) = place{record: &noRecord}
 	rs.unused = append(rs.unused, id)
 }
