@@ -1,6 +1,7 @@
 package testenv
 
 import (
+	"errors"
 	"io"
 	"net"
 	"net/netip"
@@ -91,8 +92,12 @@ type server struct {
 func (s *server) accept() {
 	for {
 		c, err := s.ln.Accept()
-		if err != nil {
+		if errors.Is(err, net.ErrClosed) {
 			return
+		}
+		if err != nil { // the test has left the process without descriptors
+			time.Sleep(10 * time.Millisecond)
+			continue
 		}
 		s.running.Go(func() { s.serve(c.(Conn)) })
 	}
