@@ -24,9 +24,6 @@ const (
 	// acceptPause is how long nothing is accepted after an error, such as a
 	// lack of descriptors.
 	acceptPause = 50 * time.Millisecond
-	// maxRetry is how many ticks pass at most before another try to connect to a
-	// server whose queue is full.
-	maxRetry = 16
 )
 
 // An acceptor is what a loop knows of accepting.
@@ -232,7 +229,7 @@ func (l *loop) connectTo(id int32, r *record, t dispatch.Target, ok bool) {
 			l.begun(id, r, t, int32(fd), done)
 			return
 		case errors.Is(err, sock.ErrBusy):
-			r.state, r.due, r.pause = retrying, l.wheel.clock+ticks(t.Timeout), 1
+			r.state, r.wait = retrying, relay.Wait{}
 			l.wheel.arm(id, tick)
 			return
 		}
@@ -259,10 +256,12 @@ func (l *loop) retry(id int32, r *record) {
 	f := l.rs.flow(id)
 	t := f.Target()
 	fd, done, err := sock.Connect(plane.Target(t))
-	if errors.Is(err, sock.ErrBusy) && int32(l.wheel.clock-r.due) < 0 {
-		r.pause = min(2*r.pause, maxRetry)
-		l.wheel.arm(id, time.Duration(r.pause)*tick)
-		return
+	if errors.Is(err, sock.ErrBusy) {
+		pause, over := r.wait.Look(1, relay.Patience{Still: t.Timeout, InAll: t.Timeout})
+		if !over {
+			l.wheel.arm(id, pause)
+			return
+		}
 	}
 	r.state = connecting
 	if err != nil {

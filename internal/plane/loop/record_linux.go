@@ -35,11 +35,10 @@ type record struct {
 	state uint8
 	final [2]bool // the end of this side is the end of both
 	late  bool    // connecting: it was given its time once more
-	pause uint8   // retrying: ticks to the next try
 
 	timer timer
-	due   uint32     // connecting, retrying: the tick at which it is out of time
-	wait  relay.Wait // draining
+	due   uint32     // connecting: the tick at which it is out of time
+	wait  relay.Wait // draining, retrying
 }
 
 // A side is a descriptor. Its events carry gen.

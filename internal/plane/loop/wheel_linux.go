@@ -13,11 +13,12 @@ const (
 // A timer is a record's place in the wheel.
 type timer struct {
 	due        uint32 // tick; valid while it is set
-	next, prev int32  // records in the same slot, or -1
-	set        bool
+	next, prev int32  // records in the same slot, or -1; prev is unset where it is not set
 }
 
-func (t *timer) reset() { *t = timer{next: -1, prev: -1} }
+const unset = -2
+
+func (t *timer) reset() { *t = timer{next: -1, prev: unset} }
 
 // A wheel has the timers of records, by the tick at which they are due. A timer that is
 // due after more than one turn stays in its slot meanwhile.
@@ -44,7 +45,7 @@ func ticks(d time.Duration) uint32 { return uint32(min(max(1, (d+tick-1)/tick), 
 func (w *wheel) arm(id int32, after time.Duration) {
 	w.disarm(id)
 	t := &w.rs.at(id).timer
-	t.due, t.set = w.clock+ticks(after), true
+	t.due = w.clock + ticks(after)
 	slot := t.due % wheelSize
 	t.next, t.prev = w.slots[slot], -1
 	if t.next >= 0 {
@@ -57,7 +58,7 @@ func (w *wheel) arm(id int32, after time.Duration) {
 
 func (w *wheel) disarm(id int32) {
 	t := &w.rs.at(id).timer
-	if !t.set {
+	if t.prev == unset {
 		return
 	}
 	slot := t.due % wheelSize
