@@ -35,8 +35,8 @@ func Programs(root string) ([]string, error) {
 }
 
 // Files returns the generated files by their paths from the root of the
-// repository: docs/commands.md, the completions, and the manual pages, whose
-// hand-written parts it reads from there. It builds the programs to ask those
+// repository: docs/commands.md, docs/imports.svg, the completions, and the manual
+// pages, whose hand-written parts it reads from there. It builds the programs to ask those
 // other than Pen for their options.
 func Files(root string) (map[string]string, error) {
 	files := map[string]string{"docs/commands.md": commandsDocument()}
@@ -46,6 +46,9 @@ func Files(root string) (map[string]string, error) {
 	}
 	for name, text := range scripts {
 		files["packaging/completions/"+name] = text
+	}
+	if files["docs/imports.svg"], err = picture(root); err != nil {
+		return nil, err
 	}
 	return files, pages(root, files)
 }
