@@ -191,9 +191,9 @@ func TestCleanupLeavesWhatHangs(t *testing.T) {
 	c.addSlow("first", time.Minute, func() error { taken = append(taken, "first"); return nil })
 	c.addSlow("slow", time.Minute, func() error { taken = append(taken, "slow"); return nil })
 	c.add("hangs", func() error { <-end; return nil })
-	err := c.run(quiet(t).Log, time.Millisecond)
-	if err == nil || !strings.Contains(err.Error(), "stop hangs") {
-		t.Errorf("%v, want an error that says what hangs", err)
+	late, err := c.run(quiet(t).Log, time.Millisecond)
+	if late == nil || !strings.Contains(late.Error(), "stop hangs") || err != nil {
+		t.Errorf("%v, %v, want an error that says what hangs", late, err)
 	}
 	if strings.Join(taken, " ") != "slow first" {
 		t.Errorf("taken: %v", taken)

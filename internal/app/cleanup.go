@@ -30,13 +30,14 @@ func (c *cleanups) addSlow(name string, limit time.Duration, f func() error) {
 	c.steps = append(c.steps, cleanup{name, f, limit})
 }
 
-// run undoes everything once; an error does not keep the rest from being done,
-// and neither does a step that hangs: it is left behind when its time is over.
-// All that have no time of their own share limit; 0 is for ever.
-func (c *cleanups) run(log *slog.Logger, limit time.Duration) error {
+// run undoes everything once. An error does not keep the rest from being undone, and
+// neither does a step that takes too long: it is left behind, for the end of the
+// process to do its work, and named in late. Steps without a limit of their own share
+// limit; 0 is none.
+func (c *cleanups) run(log *slog.Logger, limit time.Duration) (late, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var errs []error
+	var errs, lates []error
 	for i := len(c.steps) - 1; i >= 0; i-- {
 		log.Debug("stopping", "part", c.steps[i].name)
 		begin := time.Now()
@@ -45,14 +46,22 @@ func (c *cleanups) run(log *slog.Logger, limit time.Duration) error {
 			limit = max(limit-time.Since(begin), time.Millisecond)
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("stop %s: %w", c.steps[i].name, err))
+			err = fmt.Errorf("stop %s: %w", c.steps[i].name, err)
+		}
+		if errors.Is(err, errLate) {
+			lates = append(lates, err)
+		} else {
+			errs = append(errs, err)
 		}
 	}
 	c.steps = nil
-	return errors.Join(errs...)
+	return errors.Join(lates...), errors.Join(errs...)
 }
 
-// within does a step in the time that it has; limit 0 is for ever.
+// errLate is the error of a step that is left behind.
+var errLate = errors.New("it takes too long")
+
+// within does a step in the time that it has; limit 0 is none.
 func (c cleanup) within(limit time.Duration) error {
 	if limit == 0 {
 		return c.f()
@@ -64,6 +73,6 @@ func (c cleanup) within(limit time.Duration) error {
 	case err := <-done:
 		return err
 	case <-time.After(limit):
-		return fmt.Errorf("it takes longer than %v", limit)
+		return errLate
 	}
 }

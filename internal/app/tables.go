@@ -20,6 +20,9 @@ const saveTurn = time.Minute
 // must not keep Pen from stopping.
 const saveLimit = 2 * time.Second
 
+// pidFileLimit bounds the removal of the pid file, which must not be left over.
+const pidFileLimit = time.Second
+
 // saveTables saves the client tables that have a file, again and again until the App is
 // stopped. Stop saves them for the last time, when nothing changes any more.
 func (a *App) saveTables() {
