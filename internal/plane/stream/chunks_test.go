@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -92,17 +93,19 @@ func sendAndWant(t *testing.T, from io.Writer, to testenv.Conn, text string, pie
 // What ends amid bulk is seen: the client that sent a bad request gets all of the
 // answer before it, and no byte behind it.
 func TestRefusedBehindBulk(t *testing.T) {
-	for _, size := range []int{100, 32 << 10} {
-		s, ln := plain(t)
-		c := s.dial(t, upgrade+"\r\nbad\r\n\r\n")
-		server := ln.Next(t)
-		testenv.WantBytes(t, server, upgrade+about)
-		text := chunks(2<<20, size, false)
-		go io.WriteString(server, text+answer)
-		testenv.WantBytes(t, c, text)
-		s.refused(t, dispatch.BadRequest, 1)
-		c.Close()
-		s.flows(t, 0)
+	for _, size := range []int{100, 32 << 10} { // one plane after the other: planes share spare pipes
+		t.Run(strconv.Itoa(size), func(t *testing.T) {
+			s, ln := plain(t)
+			c := s.dial(t, upgrade+"\r\nbad\r\n\r\n")
+			server := ln.Next(t)
+			testenv.WantBytes(t, server, upgrade+about)
+			text := chunks(2<<20, size, false)
+			go io.WriteString(server, text+answer)
+			testenv.WantBytes(t, c, text)
+			s.refused(t, dispatch.BadRequest, 1)
+			c.Close()
+			s.flows(t, 0)
+		})
 	}
 }
 
