@@ -20,7 +20,7 @@ import (
 // grace is how long a child may take to end after SIGTERM.
 const grace = 5 * time.Second
 
-// child is a started process that leads its own process group. Whoever starts
+// child is a started process that leads its own process group. The code that starts
 // it must stop it.
 type child struct {
 	name string
@@ -113,7 +113,7 @@ func output(ctx context.Context, core int, args ...string) (string, error) {
 }
 
 // companion is a role of this program that tells when it is ready, goes on
-// once its input ends, and may print a result. Whoever starts it must call
+// once its input ends, and may print a result. The code that starts it must call
 // finish.
 type companion struct {
 	cmd  *exec.Cmd

@@ -30,8 +30,8 @@ import (
 	"pen/internal/wire"
 )
 
-// A Config names what to obtain certificates for, and from which authority. Whoever
-// configures it agrees to the authority's terms of service.
+// A Config names what to obtain certificates for, and from which authority. To
+// configure it is to agree to the authority's terms of service.
 type Config struct {
 	Names   []string
 	Storage string // folder of keys and certificates, created when needed; processes of a host may share it

@@ -34,7 +34,7 @@ func (a *App) change(f func(ctx context.Context) error) error {
 	return a.inTurn(f)
 }
 
-// inTurn is change for whoever has the turn.
+// inTurn is change for a caller that has the turn.
 func (a *App) inTurn(f func(ctx context.Context) error) error {
 	a.changes.mu.Lock()
 	if a.changes.stopped {

@@ -14,7 +14,7 @@ import (
 )
 
 // openControl binds the control socket. As root it takes no TCP port, since
-// whoever can connect to it could take over the machine.
+// any client of it could take over the machine.
 func (a *App) openControl(cfg config.Config) error {
 	if cfg.Control == "" {
 		return nil

@@ -155,7 +155,7 @@ func (a *App) listen(s config.Service, addr string, k kind, loops int, old *sock
 }
 
 // retireReplaced has the planes that others take the place of accept no more clients,
-// and waits until they don't: who comes from now on gets what the draft says.
+// and waits until they have: clients that come from now on get what the draft says.
 func (next *draft) retireReplaced() {
 	var replaced []listener
 	for at := range next.bound {

@@ -36,7 +36,7 @@ type Config struct {
 // names none.
 const DefaultService = "default"
 
-// A Global is what is said of all of Pen.
+// A Global has the settings of Pen as a whole.
 type Global struct {
 	ACLs       [ACLCount][]ACLEntry
 	ControlACL int // number of a list
@@ -195,7 +195,7 @@ type ACLEntry struct {
 	Country string // two capital letters, or "" for an address
 }
 
-// Default returns the configuration where nothing is said.
+// Default returns the configuration without any setting.
 func Default() Config { return Config{Services: []Service{defaultService(DefaultService)}} }
 
 func defaultService(name string) Service {

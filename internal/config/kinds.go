@@ -100,7 +100,7 @@ type kind[V any] struct {
 	write func(V) string
 }
 
-// flag is on or off, and on where nothing is said.
+// flag is on or off; the name alone means on.
 func flag() kind[bool] {
 	return kind[bool]{
 		args: "on|off", flag: true,

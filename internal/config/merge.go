@@ -46,7 +46,7 @@ func mergeServices(before, after Config, running []Service) []Service {
 	return out
 }
 
-// mergeService merges what is said of one service. running owns its table.
+// mergeService merges the settings of one service. running owns its table.
 func mergeService(before, after, running Service) Service {
 	out := running
 	mergeFields(reflect.ValueOf(before), reflect.ValueOf(after), reflect.ValueOf(&out).Elem())

@@ -174,7 +174,7 @@ func (v Verb) usage() string {
 	return strings.TrimSpace(v.Name + " " + v.value())
 }
 
-// Default returns the value of a setting where nothing is said, or an empty
+// Default returns the value of a setting that nobody has set, or an empty
 // string where it has none.
 func (v Verb) Default() string {
 	if v.values == nil || v.Kind != Setting {

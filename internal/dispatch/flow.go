@@ -216,7 +216,7 @@ func (f *Flow) verdict(s *pool.Server, now time.Duration) pool.Verdict {
 	return pool.Admitted
 }
 
-// who is the client as algorithms see it.
+// who returns the client as the algorithms see it.
 func (f *Flow) who() netip.AddrPort { return netip.AddrPortFrom(f.key(), f.client.port) }
 
 // Failed says that the connect to the last target failed, or that a server was

@@ -45,7 +45,7 @@ func (s *Secure) Wait() error {
 	}
 	err := s.under.wait()
 	if s.under.ended || s.under.err != nil {
-		return nil // is to be read
+		return nil // there is something to read
 	}
 	return err
 }

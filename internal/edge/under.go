@@ -61,7 +61,7 @@ type under struct {
 	in      *[]byte
 	passed  int              // bytes that were read
 	try     bool             // Read does not wait
-	at, end int              // what of in is to be taken
+	at, end int              // the bytes of in that are not read yet
 	err     error            // of the last fill; it is final
 	ended   bool             // the other side has ended the connection
 	head    [recordHead]byte // of the record under way
@@ -71,7 +71,7 @@ type under struct {
 	mu     sync.Mutex // guards all below
 	held   bool       // what is written is kept for flush
 	out    *[]byte
-	size   int // how much is to be kept, about
+	size   int // about how much to keep
 	length int // of what is kept
 }
 
@@ -134,7 +134,7 @@ func (u *under) tryFill(fd uintptr) bool {
 	}
 }
 
-// read is wait for what is no socket.
+// read is wait for a connection that is not a socket.
 func (u *under) read() error {
 	u.in = buffer(oneRecord)
 	n, err := u.Conn.Read(*u.in)

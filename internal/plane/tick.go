@@ -8,7 +8,7 @@ import (
 )
 
 // Tick has a Dispatcher end the waits that time ends, until ctx is done. It
-// costs nothing while no flow waits. Whoever owns the Dispatcher runs it, and
+// costs nothing while no flow waits. The owner of the Dispatcher runs it, and
 // ends it after the planes: flows may wait to the last. It blocks.
 func Tick(ctx context.Context, d *dispatch.Dispatcher) {
 	for ctx.Err() == nil {

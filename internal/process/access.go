@@ -33,8 +33,8 @@ func CheckFolder(dir, name string) error {
 }
 
 // CheckAppend reports why a file could not be written to, or made if there is
-// none, as CheckFolder does. What is no regular file, such as a FIFO, is for who
-// opens it.
+// none, as CheckFolder does. Other kinds of files, such as a FIFO, are left to
+// the caller that opens them.
 func CheckAppend(file, name string) error {
 	st, err := os.Stat(file)
 	switch {

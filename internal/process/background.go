@@ -108,7 +108,7 @@ func (l *Launch) Wait() int {
 
 // Ready lets the child go, once: standard input, output and error become
 // /dev/null, and the parent returns with exit code 0. It fails if the parent
-// is no longer there to hear it, because whoever started Pen has given up.
+// has gone, because the user or program that started Pen has given up.
 func (l *Launch) Ready() error {
 	defer l.pipe.Close()
 	defer l.null.Close()

@@ -14,7 +14,7 @@ func bindPrivate(addr string) (goSocket, net.Addr, error) {
 	return bind(addr, func(fd int) error { return unix.Fchmod(fd, 0o600) })
 }
 
-// Peer says who is on the other side of a connection: the user and the process
+// Peer returns who is on the other side of a connection: the user and the process
 // where it is one of a Unix socket, the address otherwise.
 func Peer(c net.Conn) string {
 	sc, ok := c.(syscall.Conn)

@@ -32,7 +32,7 @@ func bindPrivate(addr string) (goSocket, net.Addr, error) {
 	return ln, at, err
 }
 
-// Peer says who is on the other side of a connection.
+// Peer returns who is on the other side of a connection.
 func Peer(c net.Conn) string {
 	if _, ok := c.(*net.UnixConn); ok {
 		return "unix"

@@ -13,7 +13,7 @@ import (
 )
 
 // CheckLeaks fails the test if, at its end, a goroutine runs or a descriptor is open
-// that was not there when CheckLeaks was called. It is to be called before anything
+// that was not there when CheckLeaks was called. Call it before anything
 // else, and not in parallel tests.
 func CheckLeaks(t testing.TB) {
 	t.Helper()

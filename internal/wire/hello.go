@@ -50,7 +50,7 @@ type Hello struct {
 //
 // The error is [ErrShort] while b is only the beginning of a hello, and
 // [ErrNotTLS] from the first byte on that can't begin one. A hello of more than
-// [MaxHello] bytes is refused as soon as it says so. While more is needed a
+// [MaxHello] bytes is refused as soon as its length shows. While more is needed a
 // call looks only at the headers of records and allocates nothing.
 func ParseHello(b []byte) (Hello, error) {
 	size, err := extent(b)

@@ -97,7 +97,7 @@ const (
 	inChunkEnd // the CRLF after it
 	inTrailer
 	inSwitch // nothing, until the server's answer is known
-	inTunnel // what is no HTTP
+	inTunnel // no HTTP any more
 	inLast   // what is of no interest
 )
 

@@ -10,7 +10,7 @@ package wire
 // Transfer-Encoding, two of one of them, a line that does not end in CRLF, a
 // folded line. No request ends HTTP behind such an answer.
 //
-// It belongs to whom its Requests belongs to, and is used by one goroutine at a
+// It belongs to the owner of its Requests, and is used by one goroutine at a
 // time together with that.
 type Answers struct {
 	r       *Requests

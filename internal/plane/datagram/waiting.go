@@ -10,7 +10,7 @@ import (
 // A flow without a server waits for one: what its client sends meanwhile is
 // kept, within the bounds of what waits for a server's socket.
 
-// woken are the flows whose wait is over. Whoever ends a wait may hold any lock
+// woken are the flows whose wait is over. The caller that ends a wait may hold any lock
 // of the Plane's, so that it only leaves word here.
 type woken struct {
 	kick chan struct{} // has room for one
@@ -84,11 +84,11 @@ func (f *flow) sendKept() {
 }
 
 // A pause is until when one way of a flow may take no more. It belongs to one
-// goroutine, or to who has the Plane's lock.
+// goroutine, or to the holder of the Plane's lock.
 type pause struct{ until time.Time }
 
 // drops counts a datagram under the limit of bandwidth, if there is one, and
-// reports whether it is to be dropped instead.
+// reports whether it must be dropped instead.
 func (p *pause) drops(m *dispatch.Meter, n int) bool {
 	if m == nil {
 		return false

@@ -16,7 +16,7 @@ import (
 const (
 	// maxRounds is how many reads a half may do before others get their turn.
 	maxRounds = 16
-	// firstRead is how much is read at a go of what is not bulk. More than that
+	// firstRead is how much is read at once where it is not bulk. More than that
 	// is never kept for a side that takes nothing.
 	firstRead   = 16 << 10
 	maxQuestion = 4096 // bytes of what a client says that is answered here

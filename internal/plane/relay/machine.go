@@ -7,7 +7,7 @@ import (
 )
 
 // A Machine is the state of one connection, and what ended it. The zero value is Open.
-// It is safe for concurrent use: whoever reports an event executes its actions.
+// It is safe for concurrent use: the goroutine that reports an event executes its actions.
 type Machine struct{ word atomic.Uint32 }
 
 // known is the content of a Machine.

@@ -75,7 +75,7 @@ func (ps *Pipes) Leave() {
 	ps.spare = nil
 }
 
-// Get returns an empty pipe, or nil where none is to be had.
+// Get returns an empty pipe, or nil if none is available.
 func (ps *Pipes) Get() *Pipe {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()

@@ -224,7 +224,7 @@ func (c *copier) pay(n int) {
 	}
 }
 
-// borrow returns the buffer, as far as it is to be filled.
+// borrow returns the part of the buffer to fill.
 func (c *copier) borrow() []byte {
 	limit := c.limit
 	if c.meter != nil {

@@ -127,7 +127,7 @@ func (f *forwarder) read() ([]byte, error) {
 	l, src := f.link, f.src
 	src.SetReadDeadline(f.due)
 	if err := l.stopping(); err != nil {
-		return nil, err // the deadline that says so may be gone
+		return nil, err // the deadline may have been replaced
 	}
 	b, err := f.next(unlimited)
 	edge.Within(src, 0)
@@ -189,7 +189,7 @@ func (f *forwarder) rewrite(b []byte) (rest []byte, readErr, writeErr error) {
 	}
 }
 
-// refuse is called when the client has sent what is not handed on. It gets the answers
+// refuse is called when the client has sent something that must not be forwarded. It gets the answers
 // to its earlier requests, is told then, and the connection closes in order. Where
 // nobody knows which answers are owed it reports false: the connection closes with the
 // server's.

@@ -50,7 +50,7 @@ func (l *Load) Counted() int64 { return l.ok.Load() + l.failed.Load() }
 // Failed returns how many of them failed.
 func (l *Load) Failed() int64 { return l.failed.Load() }
 
-// Result describes the load. It is to be called after Stop.
+// Result describes the load. Call it after Stop.
 func (l *Load) Result() string {
 	return fmt.Sprintf("%d of %d requests failed, %.0f a second; the first: %q",
 		l.Failed(), l.Counted(), float64(l.Counted())/time.Since(l.start).Seconds(), l.first)
