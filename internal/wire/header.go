@@ -13,15 +13,15 @@ import (
 
 // The limits of PROXY protocol headers, in bytes.
 const (
-	// MaxHeader is the most a header may have. The format ends at 65551; TLVs
-	// that carry a client's certificate need 1 to 2 KiB.
+	// MaxHeader is the longest header accepted. The format allows 65551; TLVs with
+	// a client's certificate need 1 to 2 KiB.
 	MaxHeader = 4096
 
 	maxLine     = 107 // version 1, with its CRLF (section 2.1)
 	maxUniqueID = 128 // section 2.2.5
 )
 
-// What headers begin with.
+// The signatures of headers.
 const (
 	signature1 = "PROXY "
 	signature2 = "\r\n\r\n\x00\r\nQUIT\n"
@@ -52,33 +52,33 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// A Header is what a PROXY protocol header says. Two can be compared.
+// A Header is the content of a PROXY protocol header. Headers can be compared with ==.
 type Header struct {
-	// Local: the sender speaks for itself, as for a health check. The
-	// addresses of the connection itself hold, and all else is zero.
+	// Local: the sender speaks for itself, for example in a health check. The
+	// addresses of the connection itself apply, and everything else is zero.
 	Local bool
 	// Source and Destination are the zero value where the header gives none
-	// (UNKNOWN, AF_UNSPEC, AF_UNIX): then the addresses of the connection
-	// itself hold as well. An IPv4 address is one in whatever form it came.
+	// (UNKNOWN, AF_UNSPEC, AF_UNIX): then the addresses of the connection itself
+	// apply as well. IPv4 addresses are unmapped.
 	Source, Destination netip.AddrPort
-	// Datagram says that what is relayed is UDP.
+	// Datagram: UDP is relayed.
 	Datagram bool
-	// The protocol agreed on by ALPN, the name the client asked for, and an
-	// identifier of the connection: whatever bytes the sender chose, unchecked.
+	// The negotiated ALPN protocol, the server name that the client asked for, and
+	// an identifier of the connection: any bytes that the sender chose, unchecked.
 	ALPN, Authority, UniqueID string
-	// TLS and CRC32C are only sent: what the client's TLS is like, if its Version
-	// is set, and whether the header has a checksum.
+	// TLS and CRC32C are only written: the client's TLS, if its Version is set, and
+	// whether the header has a checksum.
 	TLS    TLS
 	CRC32C bool
 }
 
-// ParseHeader reads the PROXY protocol header, of version 1 or 2, that b begins
-// with and returns its length. What follows it is the client's, even if that is
-// another header.
+// ParseHeader parses the PROXY protocol header of version 1 or 2 at the start of b
+// and returns its length. The bytes behind it are the client's, even if they look
+// like another header.
 //
-// The error is [ErrShort] while b is only the beginning of a header. A line of
-// version 1 is judged beyond its first six bytes when its end is there, which is
-// after 107 bytes at the latest. Source: HAProxy's doc/proxy-protocol.txt; what
+// The error is [ErrShort] while b is only the start of a header. A line of version
+// 1 is checked beyond its first six bytes once it is complete, after 107 bytes at
+// the latest. Source: HAProxy's doc/proxy-protocol.txt; what
 // it demands is listed in docs/proxy-protocol.md.
 func ParseHeader(b []byte) (Header, int, error) {
 	switch {
@@ -92,7 +92,7 @@ func ParseHeader(b []byte) (Header, int, error) {
 	return Header{}, 0, fmt.Errorf("%.16q is no PROXY protocol header", b)
 }
 
-// begins reports whether b begins with s, or is the beginning of s.
+// begins reports whether b starts with s, or is the start of s.
 func begins(b []byte, s string) bool {
 	n := min(len(b), len(s))
 	return string(b[:n]) == s[:n]
@@ -119,7 +119,7 @@ func parseLine(b []byte) (Header, int, error) {
 	return h, end + 2, nil
 }
 
-// parseWords reads what a line says: the protocol, source, destination and
+// parseWords parses the words of a line: the protocol, source, destination and
 // their ports, each after exactly one space.
 func parseWords(words string) (h Header, err error) {
 	protocol, rest, more := strings.Cut(words, " ")
@@ -160,8 +160,8 @@ func parseAddr(addr, port string, six bool) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(a.Unmap(), uint16(n)), nil
 }
 
-// parseBlock reads a header of version 2 (section 2.2). It looks at nothing
-// behind the length before all of the header is there.
+// parseBlock parses a header of version 2 (section 2.2). It looks behind the length
+// only when the header is complete.
 func parseBlock(b []byte) (Header, int, error) {
 	const command, family, length = len(signature2), len(signature2) + 1, len(signature2) + 2
 	if len(b) > command && b[command] != commandLocal && b[command] != commandProxy {
@@ -194,7 +194,7 @@ func parseBlock(b []byte) (Header, int, error) {
 	return h, n, nil
 }
 
-// addrBytes is how long the addresses of a family are, -1 if it is none.
+// addrBytes returns the length of the addresses of a family, -1 if it is unknown.
 // AF_UNSPEC has none: TLVs follow at once.
 func addrBytes(family byte) int {
 	switch family {
@@ -210,7 +210,7 @@ func addrBytes(family byte) int {
 	return -1
 }
 
-// parseAddrs reads the addresses of a family: sources first.
+// parseAddrs parses the addresses of a family, source first.
 func parseAddrs(family byte, b []byte) (h Header) {
 	size := 16
 	switch family {
@@ -229,7 +229,7 @@ func parseAddrs(family byte, b []byte) (h Header) {
 }
 
 // parseTLVs reads the TLVs of head, a whole header, from an offset on. Those
-// it doesn't know are skipped; of a type that comes twice the last one counts.
+// of unknown types are skipped; of a type that occurs twice the last one counts.
 func (h *Header) parseTLVs(head []byte, at int) error {
 	for at < len(head) {
 		if len(head)-at < 3 {

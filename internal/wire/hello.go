@@ -13,11 +13,11 @@ import (
 // Those of today's browsers have some 2 KiB.
 const MaxHello = 16 << 10
 
-// ErrNotTLS says that what a client has sent is not the beginning of TLS. The
-// hello of SSL 2, which no TLS 1.3 client sends, is not either.
+// ErrNotTLS means that the client does not speak TLS. Neither does one that sends a
+// hello of SSL 2, which no client of TLS 1.3 does.
 var ErrNotTLS = errors.New("not TLS")
 
-// What a hello is made of (RFC 8446, sections 4 and 5.1).
+// The parts of a hello (RFC 8446, sections 4 and 5.1).
 const (
 	recordHandshake = 22
 	recordMajor     = 3
@@ -37,8 +37,8 @@ var (
 	errRepeats = errors.New("TLS hello: an extension or a name comes twice")
 )
 
-// A Hello is what a TLS ClientHello asks for. It may be the outer one of an
-// encrypted hello, whose name is that of the provider.
+// A Hello is the part of a TLS ClientHello that routes need. It may be the outer
+// hello of an encrypted one, which has the provider's name.
 type Hello struct {
 	Name      string   // server_name as [HostName] has it; "" if there is none or it is no host name
 	Protocols []string // ALPN, the client's favourite first: any bytes

@@ -5,10 +5,10 @@ package wire
 // that may end HTTP, and when the client has all that it is owed. They pass as
 // they are, and nothing is held back: an answer's head may be of any size.
 //
-// What cannot be followed for certain is passed on blindly, to the end of the
-// connection: what nobody has asked for, both Content-Length and
-// Transfer-Encoding, two of one of them, a line that does not end in CRLF, a
-// folded line. No request ends HTTP behind such an answer.
+// An answer that cannot be followed for certain is passed on blindly, to the end of
+// the connection: one to no request, one with both Content-Length and
+// Transfer-Encoding or two of either, a line that does not end in CRLF, a folded
+// line. No request may end HTTP after such an answer.
 //
 // It belongs to the owner of its Requests, and is used by one goroutine at a
 // time together with that.
@@ -101,7 +101,7 @@ func (a *Answers) End() {
 	a.blind = true
 }
 
-// lose gives up following.
+// lose stops following.
 func (a *Answers) lose() {
 	a.blind = true
 	a.r.settle(false)
