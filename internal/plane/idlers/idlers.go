@@ -17,7 +17,7 @@ import (
 	"pen/internal/sock"
 )
 
-// turn is how often idlers are looked at.
+// turn is how often idlers are checked.
 const turn = time.Second
 
 // Idlers are the connections that are kept for a service, by its planes together.
@@ -26,7 +26,7 @@ const turn = time.Second
 type Idlers struct {
 	d      *dispatch.Dispatcher
 	log    *slog.Logger
-	kick   chan struct{} // tells Run that one is missing
+	kick   chan struct{} // makes Run connect a missing one
 	keeper chan struct{} // full while one plane's Run keeps them
 
 	mu  sync.Mutex // guards all below
@@ -98,29 +98,32 @@ func (x *Idlers) keep(ctx context.Context) {
 	defer dials.Wait()
 	look := time.NewTicker(turn)
 	defer look.Stop()
-	for ctx.Err() == nil {
-		for _, i := range x.revise() {
+	for due := true; ctx.Err() == nil; {
+		for _, i := range x.revise(due) {
 			dials.Go(func() { x.connect(ctx, i) })
 		}
 		select {
 		case <-ctx.Done():
 		case <-x.kick:
+			due = false
 		case <-look.C:
+			due = true
 			x.prune()
 		}
 	}
 }
 
-// prune drops the idlers that their servers have ended.
+// prune drops the idlers that their servers have closed.
 func (x *Idlers) prune() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.drop(func(_ int, i *idler) bool { return i.conn != nil && !isOpen(i.conn) })
 }
 
-// revise closes the idlers that are of no use any more and returns new ones,
-// to be connected, as far as there are descriptors for them.
-func (x *Idlers) revise() []*idler {
+// revise closes the idlers that are of no use any more, if that is due, and returns
+// new ones to connect, as far as there are descriptors for them. It is not due when
+// clients come: one that is counted already may be about to take an idler.
+func (x *Idlers) revise(due bool) []*idler {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	var targets []dispatch.Target
@@ -130,7 +133,7 @@ func (x *Idlers) revise() []*idler {
 	surplus, missing := x.d.Spares(targets)
 	x.drop(func(n int, i *idler) bool {
 		_, useless := slices.BinarySearch(surplus, n)
-		return useless && i.conn != nil
+		return due && useless && i.conn != nil
 	})
 	var added []*idler
 	for _, t := range missing {
@@ -145,7 +148,7 @@ func (x *Idlers) revise() []*idler {
 	return added
 }
 
-// drop closes idlers, which are told by their place. Called with mu held.
+// drop closes idlers, chosen by their index. mu is held.
 func (x *Idlers) drop(which func(int, *idler) bool) {
 	kept := make([]*idler, 0, len(x.all))
 	for n, i := range x.all {
@@ -159,7 +162,7 @@ func (x *Idlers) drop(which func(int, *idler) bool) {
 	x.all = kept
 }
 
-// report has the Dispatcher know how many are ready. Called with mu held.
+// report tells the Dispatcher how many are ready. mu is held.
 func (x *Idlers) report() {
 	n := 0
 	for _, i := range x.all {
