@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"io"
+	"math"
 	"os"
 	"syscall"
 
@@ -70,7 +71,7 @@ func (p *pump) turn(limit int64, pull func(fd uintptr) bool) (readErr, writeErr 
 	if p.meter != nil {
 		limit = min(limit, int64(p.maxRead))
 	}
-	p.most, p.moved, p.err = int(limit), 0, nil
+	p.most, p.moved, p.err = int(min(limit, math.MaxInt32)), 0, nil
 	if err := cmp.Or(p.rawSrc.Read(pull), p.err); err != nil {
 		return err, nil
 	}
