@@ -21,7 +21,6 @@ import (
 	"time"
 
 	"pen/internal/config"
-	"pen/internal/plane/loop"
 	"pen/internal/plane/stream"
 	"pen/internal/stats"
 	"pen/internal/testenv"
@@ -81,7 +80,7 @@ func TestEdgesAtRunTime(t *testing.T) {
 		})
 		for _, cmd := range []string{"send_proxy v1", "no send_proxy", "send_proxy v2", "send_proxy v1"} {
 			change(t, a, cmd)
-			_, relays := a.services[config.DefaultService].listeners[listen].plane.(*loop.Plane)
+			relays := a.services[config.DefaultService].listeners[listen].kind == loopKind
 			if want := cmd == "no send_proxy" && runtime.GOOS == "linux"; relays != want {
 				t.Errorf("after %s event loops carry connections: %v, want %v", cmd, relays, want)
 			}
