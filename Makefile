@@ -67,7 +67,7 @@ uninstall: ## removes what install has put there; folders stay
 
 ## Change
 
-generate: ## writes generated files anew: docs/commands.md, lists in manual pages, completions
+generate: ## writes generated files anew: docs/commands.md, lists in manual pages, completions, docs/imports.svg
 	$(GO) generate ./...
 
 unit: ## the tests that need neither root nor other programs than Go

@@ -20,7 +20,7 @@ func (a *App) openCountries(cfg config.Config, again bool) (*geoip.DB, error) {
 	return geoip.Open(cfg.GeoIPDB)
 }
 
-// useCountries keeps the data base that a configuration has brought into use.
+// useCountries keeps the GeoIP database that a configuration has brought into use.
 // Called within change.
 func (a *App) useCountries(db *geoip.DB) {
 	if db != nil && db != a.countries {
@@ -29,7 +29,7 @@ func (a *App) useCountries(db *geoip.DB) {
 	a.countries = db
 }
 
-// checkCountries reads the data base where it will be once Pen runs.
+// checkCountries reads the GeoIP database where it will be once Pen runs.
 func checkCountries(cfg config.Config) (*geoip.DB, error) {
 	if cfg.GeoIPDB == "" {
 		return nil, nil

@@ -83,8 +83,8 @@ type Moved struct {
 	Clients, All int
 }
 
-// Drain has a server of a service take no new clients, and closes the connections
-// that it has evenly within a time, or leaves them alone if that is 0.
+// Drain stops new clients to a server of a service, and closes its connections evenly
+// within a time; 0 lets them finish.
 func Drain(e Engine, service string, slot int, within time.Duration) error {
 	line := fmt.Sprintf("drain %d", slot)
 	if within > 0 {
